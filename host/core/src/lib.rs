@@ -1,1 +1,11 @@
-//! See ARCHITECTURE.md.
+//! The pure part of Baton: facts about replication topologies, what is wrong with them, and what to do.
+//!
+//! Nothing here is asynchronous, reads a clock, draws randomness, logs or performs I/O: the same input
+//! gives the same output, so the same code runs against real servers and in the simulator.
+
+pub mod analysis;
+pub mod gtid;
+pub mod ids;
+pub mod model;
+pub mod policy;
+pub mod time;

@@ -1,1 +1,25 @@
-//! See ARCHITECTURE.md.
+//! The ports of Baton: what the loop needs from the outside, as traits with exactly two implementations each, the real
+//! one and the simulator's.
+
+mod policies;
+mod servers;
+mod store;
+
+pub use policies::{Policies, PolicyFailure, PolicyReply};
+pub use servers::{
+    ActSession, Guard, LockState, Session, ServerCommand, Servers, StatementError, Watch, WatchAnswer,
+};
+pub use store::{
+    AuditRecord, Claim, ClusterRow, JournalEntry, JournalStage, LeaseState, RecoveryRow, Route, ServerRow, StepRow,
+    Store, StoreError,
+};
+
+use baton_core::time::{Timestamp, WallTime};
+
+/// The clock of a node.
+pub trait Clock: Send + Sync {
+    /// Now, by the monotonic clock.
+    fn now(&self) -> Timestamp;
+    /// Now, by the wall clock.
+    fn wall(&self) -> WallTime;
+}

@@ -1,0 +1,187 @@
+//! The output of the analysis.
+
+use crate::ids::ServerId;
+use crate::model::RecoveryKind;
+use crate::policy::Suggestion;
+use crate::time::Timestamp;
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing; the cluster works.
+    Notice,
+    /// Redundancy or a precondition of failover is missing.
+    Warning,
+    /// The cluster does not do its work, or may lose data.
+    Critical,
+}
+
+/// One piece of evidence, with a stable word for counting and a sentence for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// Kebab-case word, for example `receiver-still-connected`.
+    pub code: &'static str,
+    /// One sentence with the facts in it.
+    pub text: String,
+    /// The servers it is about; empty = all.
+    pub about: Vec<ServerId>,
+}
+
+/// What is observed. Named after the observation, not after what to do about it.
+/// `docs/findings.md` maps these to orchestrator's codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Code {
+    /// The primary is gone and every replica that answers has lost it.
+    PrimaryDead,
+    /// As `PrimaryDead`, and some replicas do not answer either.
+    PrimaryAndSomeReplicasDead,
+    /// Neither the primary nor any of its replicas answers: perhaps it is us.
+    PrimaryAndReplicasDead,
+    /// The primary is gone and has no replica.
+    PrimaryDeadWithoutReplicas,
+    /// The primary accepts connections or keeps its sockets but answers nothing, to us and to a replica that reconnects.
+    PrimaryHung,
+    /// We do not reach the primary, but a replica's receiver still does: veto.
+    PrimaryUnreachable,
+    /// As `PrimaryUnreachable`, and all replicas lag.
+    PrimaryUnreachableReplicasLagging,
+    /// The primary does not answer us and the evidence is not complete yet.
+    PrimarySilent,
+    /// The primary answers but does no useful work: no connections left, commits refused or stalled.
+    PrimaryUseless,
+    /// Commits on the primary wait for acknowledgements that do not come.
+    PrimarySemiSyncLocked,
+    /// The intended primary is read-only and nobody else is writable.
+    NoWritablePrimary,
+    /// More than one server of the cluster is writable.
+    SplitBrain,
+    /// No server can be called the primary.
+    PrimaryUnknown,
+    /// A server that is not the intended primary acts as one: it was promoted by somebody else.
+    PrimaryMoved,
+    /// The former primary is back and is not part of the topology.
+    OldPrimaryReturned,
+    /// The primary's only replica does not replicate.
+    PrimarySingleReplicaStopped,
+    /// The primary's only replica does not answer.
+    PrimarySingleReplicaDead,
+    /// No replica of the primary replicates; all answer.
+    PrimaryReplicasStopped,
+    /// No replica of the primary replicates; some do not answer.
+    PrimaryReplicasStoppedOrDead,
+    /// A co-primary is gone and every replica that answers has lost it.
+    CoPrimaryDead,
+    /// As `CoPrimaryDead`, and some replicas do not answer.
+    CoPrimaryAndSomeReplicasDead,
+    /// We do not reach a co-primary, but a replica's receiver still does.
+    CoPrimaryUnreachable,
+    /// No replica of a co-primary replicates.
+    CoPrimaryReplicasStopped,
+    /// An intermediate source is gone and all its replicas have lost it.
+    IntermediateDead,
+    /// As `IntermediateDead`, with one replica, whose receiver says that it cannot connect.
+    IntermediateDeadSingleReplicaCannotConnect,
+    /// As `IntermediateDead`, with one replica, which does not replicate for another reason.
+    IntermediateDeadSingleReplica,
+    /// As `IntermediateDead`, and some replicas do not answer.
+    IntermediateAndSomeReplicasDead,
+    /// Neither an intermediate source nor its replicas answer.
+    IntermediateAndReplicasDead,
+    /// We do not reach an intermediate source, but a replica's receiver still does.
+    IntermediateUnreachable,
+    /// As `IntermediateUnreachable`, and all its replicas lag.
+    IntermediateUnreachableReplicasLagging,
+    /// An intermediate source answers, and all its replicas fail to connect to it or are dead.
+    IntermediateReplicasCannotConnect,
+    /// An intermediate source answers, and no replica of it replicates.
+    IntermediateReplicasStopped,
+    /// A direct replica of the primary cannot connect to it.
+    FirstTierReplicaCannotConnect,
+    /// A server does not answer (no other finding explains it).
+    ServerSilent,
+    /// A server answers, but not usefully to us: credentials, host blocked, connections.
+    ServerRefusesUs,
+    /// Replication was stopped by a person.
+    ReplicationStopped,
+    /// Replication stopped with an error.
+    ReplicationBroken,
+    /// Lag beyond the limit.
+    ReplicaLagging,
+    /// Transactions on a replica that its primary's history lacks.
+    ErrantTransactions,
+    /// A replica is writable.
+    ReplicaWritable,
+    /// A channel points to a server that is not known.
+    SourceUnknown,
+    /// Two members replicate in a circle of more than two.
+    ReplicationLoop,
+    /// The primary has replicas, and none logs replicated changes.
+    NoLoggingReplicas,
+    /// Replicas do not all use GTID: no failover without loss of position.
+    NoFailoverSupport,
+    /// Different binary log formats among logging replicas.
+    MixedLogFormats,
+    /// Different major versions among logging replicas.
+    MixedVersions,
+    /// Different GTID modes between source and replicas.
+    MixedGtidModes,
+    /// Semi-sync is enabled on the primary but fell back to asynchronous for lack of replicas.
+    NotEnoughSemiSyncReplicas,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What is observed.
+    pub code: Code,
+    /// The server it is about.
+    pub server: ServerId,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What the host itself would do. `Act` only if the evidence is complete.
+    pub suggestion: Suggestion,
+    /// The recovery that would answer it, if there is one.
+    pub recovery: Option<RecoveryKind>,
+    /// Evidence for and against.
+    pub evidence: Vec<Evidence>,
+}
+
+/// Which server the cluster writes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PrimaryView {
+    /// The recorded primary stands.
+    Recorded(ServerId),
+    /// Nothing was recorded; this one is the only possible primary.
+    Derived(ServerId),
+    /// Another one is recorded, but this one is writable, feeds the recorded one or its replicas, and the recorded one follows it.
+    Moved {
+        /// Recorded.
+        from: ServerId,
+        /// Observed.
+        to: ServerId,
+    },
+    /// Cannot be told; candidates, if any.
+    Unknown(Vec<ServerId>),
+}
+
+impl PrimaryView {
+    /// The server to treat as primary, if it can be told.
+    pub fn server(&self) -> Option<&ServerId> {
+        match self {
+            Self::Recorded(id) | Self::Derived(id) => Some(id),
+            Self::Moved { to, .. } => Some(to),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
+/// Everything wrong with one cluster, most severe first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The "now" of the snapshot it was derived from.
+    pub taken_at: Timestamp,
+    /// Which server the cluster writes to.
+    pub primary: PrimaryView,
+    /// Findings, most severe first, then in the order of [`Code`], then by server.
+    pub findings: Vec<Finding>,
+}

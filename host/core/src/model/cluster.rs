@@ -1,0 +1,220 @@
+//! What is recorded about a cluster beyond what its servers say.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::ids::{ClusterId, LeaseEpoch, RecoveryId, ServerId};
+use crate::time::{Timestamp, WallTime};
+
+/// Operators' wish about promoting a server, best first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PromotionRule {
+    /// Before all others.
+    Must,
+    /// Rather than others.
+    Prefer,
+    /// No wish.
+    #[default]
+    Neutral,
+    /// Only if nothing better.
+    PreferNot,
+    /// Never.
+    MustNot,
+}
+
+impl PromotionRule {
+    /// The word of configuration and API: `must`, `prefer`, `neutral`, `prefer_not`, `must_not`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Must => "must",
+            Self::Prefer => "prefer",
+            Self::Neutral => "neutral",
+            Self::PreferNot => "prefer_not",
+            Self::MustNot => "must_not",
+        }
+    }
+
+    /// Reads the word, with `-` or `_`.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word.replace('-', "_").as_str() {
+            "must" => Some(Self::Must),
+            "prefer" => Some(Self::Prefer),
+            "neutral" => Some(Self::Neutral),
+            "prefer_not" => Some(Self::PreferNot),
+            "must_not" => Some(Self::MustNot),
+            _ => None,
+        }
+    }
+}
+
+/// Operators said "ignore this server".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Downtime {
+    /// Who said so.
+    pub owner: String,
+    /// Why.
+    pub reason: String,
+    /// When it began.
+    pub begins: WallTime,
+    /// When it ends.
+    pub ends: WallTime,
+}
+
+/// Kinds of recovery; all go through the same plan, check and execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecoveryKind {
+    /// A dead, hung or useless primary is replaced.
+    Failover,
+    /// Replicas of a dead intermediate source find another source.
+    IntermediateFailover,
+    /// A dead co-primary: the other one takes all.
+    CoPrimaryFailover,
+    /// A living primary is replaced, planned.
+    Switchover,
+    /// A server that came back is fenced and attached to the present primary.
+    Rejoin,
+}
+
+impl RecoveryKind {
+    /// Stable kebab-case word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Failover => "failover",
+            Self::IntermediateFailover => "intermediate-failover",
+            Self::CoPrimaryFailover => "co-primary-failover",
+            Self::Switchover => "switchover",
+            Self::Rejoin => "rejoin",
+        }
+    }
+
+    /// Reads the word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [
+            Self::Failover,
+            Self::IntermediateFailover,
+            Self::CoPrimaryFailover,
+            Self::Switchover,
+            Self::Rejoin,
+        ]
+        .into_iter()
+        .find(|kind| kind.word() == word)
+    }
+}
+
+/// How a recovery ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecoveryOutcome {
+    /// Under way, or left by a process that ended.
+    Running,
+    /// The aim was reached.
+    Succeeded,
+    /// Not reached; something may need a person.
+    Failed,
+    /// Given up and undone before anything irreversible.
+    Unwound,
+}
+
+impl RecoveryOutcome {
+    /// Stable word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Unwound => "unwound",
+        }
+    }
+
+    /// Reads the word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Running, Self::Succeeded, Self::Failed, Self::Unwound]
+            .into_iter()
+            .find(|outcome| outcome.word() == word)
+    }
+}
+
+/// One earlier recovery of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastRecovery {
+    /// Identity.
+    pub id: RecoveryId,
+    /// Kind.
+    pub kind: RecoveryKind,
+    /// Outcome.
+    pub outcome: RecoveryOutcome,
+    /// Begun by Baton, not by a person.
+    pub automatic: bool,
+    /// Wall-clock start.
+    pub started: WallTime,
+    /// Wall-clock end.
+    pub ended: Option<WallTime>,
+    /// The server that was replaced or rejoined.
+    pub failed: ServerId,
+    /// The server that took over, if any.
+    pub successor: Option<ServerId>,
+    /// A person acknowledged it.
+    pub acknowledged: bool,
+}
+
+/// The recovery under way in a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActiveRecovery {
+    /// Identity.
+    pub id: RecoveryId,
+    /// Kind.
+    pub kind: RecoveryKind,
+    /// The server it is about.
+    pub failed: ServerId,
+}
+
+/// A switch read from the store. What cannot be read is not "on".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// Read, on.
+    On,
+    /// Read, off.
+    Off,
+    /// Could not be read.
+    Unreadable,
+}
+
+/// What the store records about a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterRecord {
+    /// Stable identity.
+    pub id: ClusterId,
+    /// Human name; stable until a person changes it.
+    pub name: String,
+    /// The server the cluster intends to write to.
+    pub primary: Option<ServerId>,
+    /// Epoch under which `primary` was set.
+    pub primary_epoch: LeaseEpoch,
+}
+
+/// Whether Baton may act on a cluster, and what it did lately.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// The cluster is among those recovered without a person.
+    pub automatic: bool,
+    /// The global switch "recoveries enabled".
+    pub enabled: Switch,
+    /// This node holds the lease, with this epoch.
+    pub lease: Option<LeaseEpoch>,
+    /// Recovery under way.
+    pub active: Option<ActiveRecovery>,
+    /// Earlier recoveries, young ones first; at most 20.
+    pub past: Vec<PastRecovery>,
+}
+
+/// What goes on in the rest of the fleet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fleet {
+    /// Clusters watched in all.
+    pub clusters: u32,
+    /// Other clusters that have a finding now, by the finding's code word.
+    pub elsewhere: BTreeMap<String, u32>,
+    /// When this process began to watch; facts of before do not exist.
+    pub watching_since: Timestamp,
+    /// Poll interval.
+    pub poll_interval: Duration,
+}

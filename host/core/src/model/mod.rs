@@ -1,0 +1,21 @@
+//! Immutable facts about servers, their channels and clusters. No opinions ("dead", "best") live here.
+
+mod channel;
+mod cluster;
+mod probe;
+mod server;
+mod snapshot;
+mod topology;
+
+pub use channel::{Channel, ReplicationError, ThreadState};
+pub use cluster::{
+    ActiveRecovery, ClusterRecord, Control, Downtime, Fleet, PastRecovery, PromotionRule, RecoveryKind,
+    RecoveryOutcome, Switch,
+};
+pub use probe::{Probe, ProbeFailure, Reach, TimeoutPhase};
+pub use server::{
+    AttachedReplica, BinlogPosition, CommitProbe, Flavor, LogFormat, Place, SemiSync, Server, ServerFacts,
+    Version, Vitals,
+};
+pub use snapshot::{Held, Snapshot};
+pub use topology::{Edge, Topology};

@@ -1,0 +1,253 @@
+//! What one server says about itself.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::channel::Channel;
+use super::cluster::{Downtime, PromotionRule};
+use super::probe::Probe;
+use crate::gtid::GtidSet;
+use crate::ids::{Address, ServerId};
+use crate::time::{Observed, Timestamp};
+
+/// Lineage of a server. For what it can do, see the capabilities probed by the edge, never this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flavor {
+    /// MySQL.
+    Mysql,
+    /// Percona Server.
+    Percona,
+    /// MariaDB.
+    Mariadb,
+    /// Speaks the protocol, unknown lineage.
+    Other,
+}
+
+/// Version as numbers, for "not newer than most"; never for guessing at features.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// First number.
+    pub major: u16,
+    /// Second number.
+    pub minor: u16,
+    /// Third number.
+    pub patch: u16,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// Binary log format, ordered by what a replica of it must be able to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogFormat {
+    /// Statements.
+    Statement,
+    /// Statements or rows.
+    Mixed,
+    /// Rows.
+    Row,
+}
+
+/// A place in a binary log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BinlogPosition {
+    /// File name.
+    pub file: String,
+    /// Byte position.
+    pub position: u64,
+}
+
+/// A replica as its source sees it: a dump thread or a registered replica.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AttachedReplica {
+    /// Host as registered (`report_host`) or as connected from.
+    pub host: String,
+    /// Port as registered (`report_port`); `None` if only the dump thread is seen.
+    pub port: Option<u16>,
+    /// Server id as registered.
+    pub server_id: Option<u32>,
+    /// Server UUID as registered (MySQL).
+    pub uid: Option<String>,
+}
+
+/// State of semi-synchronous replication on one server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SemiSync {
+    /// Enabled as a source.
+    pub source_enabled: bool,
+    /// Really waiting for acknowledgements (not fallen back to asynchronous).
+    pub source_active: bool,
+    /// Acknowledgements waited for.
+    pub wait_for: u32,
+    /// Replicas that acknowledge now.
+    pub clients: u32,
+    /// Sessions waiting for an acknowledgement now.
+    pub waiting_sessions: u32,
+    /// Time after which a source falls back to asynchronous.
+    pub timeout: Option<Duration>,
+    /// Enabled as a replica.
+    pub replica_enabled: bool,
+    /// Acknowledging now.
+    pub replica_active: bool,
+}
+
+/// Outcome of the configured commit probe: a tiny write that must really commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommitProbe {
+    /// Not configured, or not a server that should take writes.
+    NotTried,
+    /// Committed.
+    Committed {
+        /// How long it took.
+        took: Duration,
+    },
+    /// The server refused the write (full disk, read-only file system, read_only ...).
+    Refused {
+        /// MySQL error number.
+        number: u16,
+    },
+    /// No answer in time: commits stall.
+    Stalled {
+        /// How long it was waited for.
+        waited: Duration,
+    },
+}
+
+/// Signs that a server does useful work, or does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vitals {
+    /// Uptime.
+    pub uptime: Option<Duration>,
+    /// Open connections.
+    pub connections: Option<u32>,
+    /// Most connections allowed.
+    pub connections_max: Option<u32>,
+    /// Threads at work.
+    pub threads_running: Option<u32>,
+    /// Last commit probe.
+    pub commit: CommitProbe,
+}
+
+/// Everything one full reading of a server shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// Globally unique identity the server itself has: `server_uuid`, MariaDB's `server_uid`, else host, port and id joined.
+    pub uid: String,
+    /// `server_id`.
+    pub server_id: u32,
+    /// Lineage.
+    pub flavor: Flavor,
+    /// Version as numbers.
+    pub version: Version,
+    /// Version as the server writes it.
+    pub version_text: String,
+    /// `version_comment`.
+    pub version_comment: String,
+    /// `hostname` as the server knows it.
+    pub hostname: String,
+    /// `port` as the server knows it.
+    pub port: u16,
+    /// `report_host`, if set.
+    pub report_host: Option<String>,
+    /// `report_port`, if set.
+    pub report_port: Option<u16>,
+    /// `read_only` is on: ordinary accounts cannot write.
+    pub read_only: bool,
+    /// `super_read_only`, where the flavour has it.
+    pub super_read_only: Option<bool>,
+    /// Binary log is on.
+    pub log_bin: bool,
+    /// Replicated changes are written to it, too.
+    pub log_updates: bool,
+    /// Format of the binary log.
+    pub log_format: LogFormat,
+    /// `binlog_row_image`.
+    pub row_image: String,
+    /// `gtid_mode` (MySQL) or `ON` (MariaDB), as text for people and the compatible API.
+    pub gtid_mode: String,
+    /// Transactions executed (MySQL `gtid_executed`; MariaDB `gtid_binlog_state` joined with `gtid_current_pos`).
+    pub executed: GtidSet,
+    /// Transactions no longer in the binary logs (MySQL), where known.
+    pub purged: Option<GtidSet>,
+    /// End of the binary log, where it is on.
+    pub binlog: Option<BinlogPosition>,
+    /// Channels, ordered by name.
+    pub channels: Vec<Channel>,
+    /// Replicas attached to it.
+    pub replicas: Vec<AttachedReplica>,
+    /// Semi-synchronous replication; `None` if not available.
+    pub semi_sync: Option<SemiSync>,
+    /// Signs of useful work.
+    pub vitals: Vitals,
+    /// Data centre, region and environment as the configured queries tell them.
+    pub place: Option<Place>,
+    /// Cluster name suggested by the configured query.
+    pub cluster_hint: Option<String>,
+}
+
+impl ServerFacts {
+    /// True if ordinary accounts can write.
+    pub fn is_writable(&self) -> bool {
+        !self.read_only
+    }
+
+    /// Executed or received through any channel: what this server could have acknowledged.
+    pub fn possessed(&self) -> GtidSet {
+        self.channels.iter().fold(self.executed.clone(), |all, channel| all.union(&channel.received))
+    }
+}
+
+/// Where a server stands; empty texts = not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Data centre.
+    pub data_center: String,
+    /// Region.
+    pub region: String,
+    /// Environment.
+    pub environment: String,
+}
+
+/// One server of a cluster: identity, what probing shows, what operators said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Stable identity.
+    pub id: ServerId,
+    /// Where it is reached now.
+    pub address: Address,
+    /// History of probing it.
+    pub probe: Probe,
+    /// Last full reading; kept while the server is silent. `None`: never read (which is *unknown*, not *empty*).
+    pub facts: Option<Observed<ServerFacts>>,
+    /// When the heartbeat counter of each channel last moved, by channel name.
+    pub heartbeat_moved: Vec<(String, Timestamp)>,
+    /// When the executed set last grew.
+    pub progressed_at: Option<Timestamp>,
+    /// Errant transactions found by reading this server before its source.
+    pub errant: Option<GtidSet>,
+    /// Promotion rule set by operators.
+    pub promotion: PromotionRule,
+    /// Where it stands.
+    pub place: Place,
+    /// Operators said "ignore".
+    pub downtime: Option<Downtime>,
+    /// A person or another plan is working on it.
+    pub maintenance: bool,
+    /// Set aside with errant transactions after a failover: never a candidate, never rejoined by itself.
+    pub quarantined: bool,
+}
+
+impl Server {
+    /// The last reading, if it began after `instant`.
+    pub fn facts_after(&self, instant: Timestamp) -> Option<&ServerFacts> {
+        self.facts.as_ref().filter(|facts| facts.at > instant).map(|facts| &facts.value)
+    }
+
+    /// The last reading, however old.
+    pub fn last_facts(&self) -> Option<&ServerFacts> {
+        self.facts.as_ref().map(|facts| &facts.value)
+    }
+}

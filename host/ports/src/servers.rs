@@ -1,0 +1,250 @@
+//! The port to managed servers.
+
+use async_trait::async_trait;
+use baton_core::gtid::GtidSet;
+use baton_core::ids::Address;
+use baton_core::model::{ProbeFailure, ServerFacts};
+use baton_core::time::Timestamp;
+use std::fmt;
+use std::time::Duration;
+
+/// A full reading.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WatchAnswer {
+    /// When the server began to evaluate it, as far as this node can tell: after the requested pause.
+    pub began: Timestamp,
+    /// Time from then to the last byte.
+    pub round_trip: Duration,
+    /// What the server says.
+    pub facts: ServerFacts,
+}
+
+/// A persistent session for reading only.
+///
+/// Dropping a future of it midway leaves the session unusable: drop the session, too.
+#[async_trait]
+pub trait Watch: Send {
+    /// Lets the server pause for `pause`, then reads everything, in one round trip where the protocol allows.
+    /// Because the session waits for the server all the time, the end of the server's process is noticed at once.
+    ///
+    /// # Errors
+    /// `limit` counts from the end of the pause. After an error the session must be dropped.
+    async fn read(&mut self, pause: Duration, limit: Duration) -> Result<WatchAnswer, ProbeFailure>;
+}
+
+/// The server-side condition of a step that makes a server writable: evaluated by the server when it executes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// How long after [`ActSession::arm`] the step may still execute.
+    pub within: Duration,
+}
+
+/// State of the advisory lock of a cluster on one server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockState {
+    /// This session holds it.
+    Held,
+    /// Another session holds it.
+    HeldBy {
+        /// Its connection id.
+        connection: u64,
+    },
+    /// Nobody holds it.
+    Free,
+}
+
+/// Statements that change a server, each idempotent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerCommand {
+    /// Make it read-only for everybody (`super_read_only` where it exists) and end client sessions that could still write.
+    Fence {
+        /// Also kill other accounts' client sessions (not replication, not Baton's own account).
+        kill_writers: bool,
+    },
+    /// Make it writable again, guarded; the opposite of `Fence`.
+    OpenWrites(Guard),
+    /// Stop the receiver of all channels, or of one.
+    StopReceivers {
+        /// One channel, or all.
+        channel: Option<String>,
+    },
+    /// Start the receiver again.
+    StartReceivers {
+        /// One channel, or all.
+        channel: Option<String>,
+    },
+    /// Stop and start the receiver: a living source accepts it again at once, a hung one does not.
+    ReconnectReceiver {
+        /// The channel.
+        channel: String,
+    },
+    /// Stop both threads of one channel, or of all.
+    StopReplication {
+        /// One channel, or all.
+        channel: Option<String>,
+    },
+    /// Start both threads.
+    StartReplication {
+        /// One channel, or all.
+        channel: Option<String>,
+    },
+    /// Start the applier alone, so that what was received gets applied.
+    StartAppliers,
+    /// Wait until all of `set` is applied.
+    WaitApplied {
+        /// The set.
+        set: GtidSet,
+        /// Give up after this.
+        limit: Duration,
+    },
+    /// Stop and forget replication: the server is no replica any more.
+    ForgetReplication {
+        /// One channel, or all.
+        channel: Option<String>,
+    },
+    /// Point a channel at another source by GTID and start it. Stops it first.
+    PointAt {
+        /// The channel; empty for the default one.
+        channel: String,
+        /// The new source.
+        source: Address,
+        /// Start replication afterwards.
+        start: bool,
+        /// Use the configured replication account even if the channel has credentials (needed for a server that was no replica).
+        configured_account: bool,
+    },
+    /// Switch the source and replica roles of semi-synchronous replication on or off.
+    SetSemiSync {
+        /// Source role; `None` = leave.
+        source: Option<bool>,
+        /// Replica role; `None` = leave.
+        replica: Option<bool>,
+    },
+}
+
+impl ServerCommand {
+    /// Stable word, for journal, logs and errors.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Fence { .. } => "fence",
+            Self::OpenWrites(_) => "open-writes",
+            Self::StopReceivers { .. } => "stop-receivers",
+            Self::StartReceivers { .. } => "start-receivers",
+            Self::ReconnectReceiver { .. } => "reconnect-receiver",
+            Self::StopReplication { .. } => "stop-replication",
+            Self::StartReplication { .. } => "start-replication",
+            Self::StartAppliers => "start-appliers",
+            Self::WaitApplied { .. } => "wait-applied",
+            Self::ForgetReplication { .. } => "forget-replication",
+            Self::PointAt { .. } => "point-at",
+            Self::SetSemiSync { .. } => "set-semi-sync",
+        }
+    }
+}
+
+/// Why a statement did not do its work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StatementError {
+    /// The server refused it: nothing was done.
+    #[error("{command} was refused with error {number}: {message}")]
+    Refused {
+        /// The command's word.
+        command: &'static str,
+        /// MySQL error number.
+        number: u16,
+        /// Server's text.
+        message: String,
+    },
+    /// The guard did not hold: lock lost or too late. Nothing was done.
+    #[error("{command} was not executed: the lock was lost or it came too late")]
+    GuardFailed {
+        /// The command's word.
+        command: &'static str,
+    },
+    /// The condition waited for did not come true in time. Nothing is unknown.
+    #[error("{command} did not finish within {limit:?}")]
+    NotReached {
+        /// The command's word.
+        command: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+    /// No answer: the outcome is unknown, observe again. The session is gone.
+    #[error("{command} gave no answer ({failure}); its outcome is unknown")]
+    OutcomeUnknown {
+        /// The command's word.
+        command: &'static str,
+        /// What happened to the session.
+        failure: FailureWord,
+    },
+}
+
+/// Word of a [`ProbeFailure`], for messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureWord(pub ProbeFailure);
+
+impl fmt::Display for FailureWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.word())
+    }
+}
+
+/// A standing session that holds (or wants) the cluster's advisory lock on one server. Every change goes through it.
+///
+/// Dropping a future of it midway leaves the session unusable and the outcome of a change unknown: drop the session, too.
+/// Dropping the session ends it, which frees the lock.
+#[async_trait]
+pub trait ActSession: Send {
+    /// Reads everything now.
+    ///
+    /// # Errors
+    /// After an error the session must be dropped.
+    async fn read(&mut self, limit: Duration) -> Result<WatchAnswer, ProbeFailure>;
+
+    /// Takes the lock if it is free; says who holds it.
+    ///
+    /// # Errors
+    /// After an error the session must be dropped.
+    async fn take_lock(&mut self, limit: Duration) -> Result<LockState, ProbeFailure>;
+
+    /// Says whether this session still holds the lock; also keeps the session alive.
+    ///
+    /// # Errors
+    /// After an error the session must be dropped.
+    async fn verify_lock(&mut self, limit: Duration) -> Result<LockState, ProbeFailure>;
+
+    /// Sets the server-side deadline that guarded commands check. To be sent *before* the locks elsewhere are verified.
+    ///
+    /// # Errors
+    /// After an error the session must be dropped.
+    async fn arm(&mut self, guard: Guard, limit: Duration) -> Result<(), ProbeFailure>;
+
+    /// Performs one change. `limit` bounds the whole call.
+    ///
+    /// # Errors
+    /// After `OutcomeUnknown` the session must be dropped.
+    async fn perform(&mut self, command: &ServerCommand, limit: Duration) -> Result<(), StatementError>;
+}
+
+/// Both kinds of session to one server.
+pub type Session = Box<dyn ActSession>;
+
+/// Opens sessions to managed servers.
+#[async_trait]
+pub trait Servers: Send + Sync {
+    /// Opens a session for reading.
+    ///
+    /// # Errors
+    /// Each kind of failure is its own fact.
+    async fn watch(&self, address: &Address, limit: Duration) -> Result<Box<dyn Watch>, ProbeFailure>;
+
+    /// Opens a session for acting, for the lock named `lock` (at most 64 bytes). Does not take the lock yet.
+    ///
+    /// # Errors
+    /// Each kind of failure is its own fact.
+    async fn act(&self, address: &Address, lock: &str, limit: Duration) -> Result<Session, ProbeFailure>;
+
+    /// IP literals of a host name, so that two names of one server can be told.
+    /// Empty if the name does not resolve.
+    async fn resolve(&self, host: &str) -> Vec<String>;
+}
