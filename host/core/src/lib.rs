@@ -7,5 +7,6 @@ pub mod analysis;
 pub mod gtid;
 pub mod ids;
 pub mod model;
+pub mod planning;
 pub mod policy;
 pub mod time;

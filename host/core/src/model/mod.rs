@@ -9,13 +9,13 @@ mod topology;
 
 pub use channel::{Channel, ReplicationError, ThreadState};
 pub use cluster::{
-    ActiveRecovery, ClusterRecord, Control, Downtime, Fleet, PastRecovery, PromotionRule, RecoveryKind,
-    RecoveryOutcome, Switch,
+    ActiveRecovery, ClusterRecord, Control, Downtime, Fleet, PastRecovery, PromotionRule,
+    RecoveryKind, RecoveryOutcome, Switch,
 };
 pub use probe::{Probe, ProbeFailure, Reach, TimeoutPhase};
 pub use server::{
-    AttachedReplica, BinlogPosition, CommitProbe, Flavor, LogFormat, Place, SemiSync, Server, ServerFacts,
-    Version, Vitals,
+    AttachedReplica, BinlogPosition, CommitProbe, Flavor, LogFormat, Place, SemiSync, Server,
+    ServerFacts, Version, Vitals,
 };
 pub use snapshot::{Held, Snapshot};
 pub use topology::{Edge, Topology};

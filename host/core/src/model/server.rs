@@ -196,7 +196,10 @@ impl ServerFacts {
 
     /// Executed or received through any channel: what this server could have acknowledged.
     pub fn possessed(&self) -> GtidSet {
-        self.channels.iter().fold(self.executed.clone(), |all, channel| all.union(&channel.received))
+        // Sets of one server have one flavour; a channel with another one would be garbage and is left out.
+        self.channels.iter().fold(self.executed.clone(), |all, channel| {
+            all.union(&channel.received).unwrap_or(all)
+        })
     }
 }
 
@@ -243,7 +246,10 @@ pub struct Server {
 impl Server {
     /// The last reading, if it began after `instant`.
     pub fn facts_after(&self, instant: Timestamp) -> Option<&ServerFacts> {
-        self.facts.as_ref().filter(|facts| facts.at > instant).map(|facts| &facts.value)
+        self.facts
+            .as_ref()
+            .filter(|facts| facts.at > instant)
+            .map(|facts| &facts.value)
     }
 
     /// The last reading, however old.

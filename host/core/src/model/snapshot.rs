@@ -38,7 +38,9 @@ pub struct Snapshot {
 impl Snapshot {
     /// The member known by that address.
     pub fn server_at(&self, address: &Address) -> Option<&Server> {
-        self.addresses.get(address).and_then(|id| self.servers.get(id))
+        self.addresses
+            .get(address)
+            .and_then(|id| self.servers.get(id))
     }
 
     /// Last reading of a member, however old.
@@ -48,6 +50,9 @@ impl Snapshot {
 
     /// The recorded primary.
     pub fn primary(&self) -> Option<&Server> {
-        self.cluster.primary.as_ref().and_then(|id| self.servers.get(id))
+        self.cluster
+            .primary
+            .as_ref()
+            .and_then(|id| self.servers.get(id))
     }
 }

@@ -31,14 +31,32 @@ impl Topology {
     pub fn of(snapshot: &Snapshot) -> Self {
         let mut topology = Self::default();
         for server in snapshot.servers.values() {
-            let Some(facts) = server.last_facts() else { continue };
+            let Some(facts) = server.last_facts() else {
+                continue;
+            };
             for channel in &facts.channels {
-                let source = channel.source.as_ref().and_then(|a| snapshot.addresses.get(a)).cloned();
-                let edge = Edge { replica: server.id.clone(), channel: channel.clone(), source };
+                let source = channel
+                    .source
+                    .as_ref()
+                    .and_then(|a| snapshot.addresses.get(a))
+                    .cloned();
+                let edge = Edge {
+                    replica: server.id.clone(),
+                    channel: channel.clone(),
+                    source,
+                };
                 if let Some(source) = &edge.source {
-                    topology.replicas.entry(source.clone()).or_default().push(edge.clone());
+                    topology
+                        .replicas
+                        .entry(source.clone())
+                        .or_default()
+                        .push(edge.clone());
                 }
-                topology.sources.entry(server.id.clone()).or_default().push(edge);
+                topology
+                    .sources
+                    .entry(server.id.clone())
+                    .or_default()
+                    .push(edge);
             }
         }
         topology
@@ -56,13 +74,17 @@ impl Topology {
 
     /// The member from which `replica` reads on its first channel that has one.
     pub fn source_of(&self, replica: &ServerId) -> Option<&ServerId> {
-        self.channels_of(replica).iter().find_map(|edge| edge.source.as_ref())
+        self.channels_of(replica)
+            .iter()
+            .find_map(|edge| edge.source.as_ref())
     }
 
     /// True if each of the two replicates from the other.
     pub fn are_co_primaries(&self, a: &ServerId, b: &ServerId) -> bool {
         let reads = |replica: &ServerId, source: &ServerId| {
-            self.channels_of(replica).iter().any(|edge| edge.source.as_ref() == Some(source))
+            self.channels_of(replica)
+                .iter()
+                .any(|edge| edge.source.as_ref() == Some(source))
         };
         a != b && reads(a, b) && reads(b, a)
     }

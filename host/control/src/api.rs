@@ -1,0 +1,187 @@
+//! What the outside (HTTP, tests) can ask of the control loop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use baton_core::analysis::Report;
+use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
+use baton_core::model::{Downtime, PromotionRule, Snapshot, Topology};
+use baton_core::planning::Explanation;
+use baton_core::time::WallTime;
+use baton_ports::{AuditRecord, RecoveryRow, Route, StepRow};
+
+/// The latest published state of one cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterView {
+    /// Facts.
+    pub snapshot: Snapshot,
+    /// Edges derived from them.
+    pub topology: Topology,
+    /// Findings.
+    pub report: Report,
+}
+
+/// State of this node.
+#[derive(Clone, Debug)]
+pub struct NodeStatus {
+    /// Its name.
+    pub name: NodeName,
+    /// Program version.
+    pub version: String,
+    /// Unique per process start.
+    pub token: String,
+    /// When the process started.
+    pub started: WallTime,
+    /// It holds the lease, with this epoch.
+    pub lease: Option<LeaseEpoch>,
+    /// Who holds the lease, as far as known.
+    pub leader: Option<NodeName>,
+    /// Why the store is not healthy; `None` = healthy.
+    pub store_problem: Option<String>,
+    /// Kind and place of the store, without secrets.
+    pub store: String,
+    /// `name@version` of the failover policy.
+    pub policy: String,
+    /// Global switch; `None` = unreadable, which means off.
+    pub recoveries_enabled: Option<bool>,
+    /// Every known server has been probed at least once.
+    pub warm: bool,
+    /// Counters for metrics: (name without prefix, value), names are a fixed set ending in `_total` or `_seconds_total`.
+    pub counters: Vec<(&'static str, f64)>,
+}
+
+/// Why a request was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// No such cluster, server or recovery.
+    #[error("no {what} is known as {name:?}")]
+    NotFound {
+        /// `cluster`, `server`, `recovery`.
+        what: &'static str,
+        /// As asked.
+        name: String,
+    },
+    /// The request itself makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// It is refused for these reasons; nothing was done.
+    #[error("{message}")]
+    Refused {
+        /// The summary.
+        message: String,
+        /// Reasons in full.
+        reasons: Vec<String>,
+    },
+    /// This node does not lead.
+    #[error("this node does not hold the lease; {}", match leader { Some(leader) => format!("{leader} does"), None => "nobody is known to".to_owned() })]
+    NotLeader {
+        /// Who does, if known.
+        leader: Option<NodeName>,
+    },
+    /// The state store cannot do it now.
+    #[error("{0}")]
+    Store(String),
+    /// It was begun and failed; the recovery's journal says how far it came.
+    #[error("{message}")]
+    Failed {
+        /// The summary.
+        message: String,
+        /// The recovery.
+        recovery: RecoveryId,
+    },
+}
+
+/// A request to change the primary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangePrimary {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// Whom to promote; `None` = let the policy choose.
+    pub to: Option<ServerId>,
+    /// Who asks, for the audit.
+    pub by: String,
+    /// Give up (and undo) after this.
+    pub deadline: Duration,
+}
+
+/// The control loop as the outside sees it. Reads are answered from memory; they never block on servers.
+#[async_trait]
+pub trait Control: Send + Sync {
+    /// This node.
+    fn node(&self) -> NodeStatus;
+    /// All clusters, by name.
+    fn clusters(&self) -> Vec<Arc<ClusterView>>;
+    /// One cluster by identity, name, or (if unambiguous) the `host:port` of a member.
+    fn find_cluster(&self, hint: &str) -> Option<Arc<ClusterView>>;
+    /// A server by identity or by an exact address or alias.
+    fn find_server(&self, hint: &str) -> Option<(Arc<ClusterView>, ServerId)>;
+    /// Known addresses that do not belong to a cluster yet (never answered), with the last failure's text.
+    fn strays(&self) -> Vec<(Address, String)>;
+    /// Waits until the view of a cluster (or of any, with `None`) changes, at most `limit`.
+    async fn changed(&self, cluster: Option<&ClusterId>, limit: Duration);
+
+    /// Probes an address now and begins to watch it. The server is identified (or a finding says why not) within the probe's timeouts.
+    async fn discover(&self, address: &Address, by: &str) -> Result<ServerId, RequestError>;
+    /// Reads a server now.
+    async fn refresh(&self, server: &ServerId) -> Result<(), RequestError>;
+    /// Forgets a server; it is not rediscovered through others for a while.
+    async fn forget(&self, server: &ServerId, by: &str) -> Result<(), RequestError>;
+    /// Renames a cluster.
+    async fn rename(&self, cluster: &ClusterId, name: &str, by: &str) -> Result<(), RequestError>;
+
+    /// Explains a cluster: asks the policy as a decision would, changes nothing.
+    async fn explain(&self, cluster: &ClusterId) -> Result<Explanation, RequestError>;
+    /// Replaces the primary although it may be alive (it is fenced first if it answers). Waits for the end.
+    async fn failover(&self, request: ChangePrimary) -> Result<RecoveryRow, RequestError>;
+    /// Replaces a living primary without losing anything. Waits for the end.
+    async fn switchover(&self, request: ChangePrimary) -> Result<RecoveryRow, RequestError>;
+    /// Recovers whatever finding `server` has now, as an automatic recovery would, by a person's order. Waits for the end.
+    async fn recover(
+        &self,
+        server: &ServerId,
+        to: Option<ServerId>,
+        by: &str,
+    ) -> Result<RecoveryRow, RequestError>;
+    /// Attaches a server to the present primary (fences it first; refuses with errant transactions listed). Waits for the end.
+    async fn rejoin(&self, server: &ServerId, by: &str) -> Result<RecoveryRow, RequestError>;
+
+    /// Recoveries, newest first.
+    async fn recoveries(
+        &self,
+        cluster: Option<&ClusterId>,
+        skip: u32,
+        limit: u32,
+    ) -> Result<Vec<RecoveryRow>, RequestError>;
+    /// One recovery with its journal.
+    async fn recovery(&self, id: &RecoveryId) -> Result<(RecoveryRow, Vec<StepRow>), RequestError>;
+    /// Acknowledges recoveries: one, a cluster's, or all. Gives how many.
+    async fn acknowledge(
+        &self,
+        id: Option<&RecoveryId>,
+        cluster: Option<&ClusterId>,
+        by: &str,
+        comment: &str,
+    ) -> Result<u64, RequestError>;
+    /// Sets or ends a downtime.
+    async fn set_downtime(
+        &self,
+        server: &ServerId,
+        downtime: Option<Downtime>,
+        by: &str,
+    ) -> Result<(), RequestError>;
+    /// Sets a promotion rule, for a time or for ever.
+    async fn set_promotion(
+        &self,
+        server: &ServerId,
+        rule: PromotionRule,
+        expires: Option<WallTime>,
+        by: &str,
+    ) -> Result<(), RequestError>;
+    /// Turns all recoveries on or off.
+    async fn set_recoveries_enabled(&self, enabled: bool, by: &str) -> Result<(), RequestError>;
+    /// Internal key-value routes.
+    async fn routes(&self) -> Result<Vec<Route>, RequestError>;
+    /// Audit log, newest first.
+    async fn audits(&self, skip: u32, limit: u32) -> Result<Vec<AuditRecord>, RequestError>;
+}
