@@ -196,10 +196,7 @@ impl ServerFacts {
 
     /// Executed or received through any channel: what this server could have acknowledged.
     pub fn possessed(&self) -> GtidSet {
-        // Sets of one server have one flavour; a channel with another one would be garbage and is left out.
-        self.channels.iter().fold(self.executed.clone(), |all, channel| {
-            all.union(&channel.received).unwrap_or(all)
-        })
+        self.channels.iter().fold(self.executed.clone(), |all, channel| all.union(&channel.received))
     }
 }
 
