@@ -80,13 +80,19 @@ impl Address {
     /// # Errors
     /// Refuses an empty host, a host with white space or `/`, and port 0.
     pub fn new(host: &str, port: u16) -> Result<Self, AddressError> {
-        let host = host.trim().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        let host = host
+            .trim()
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_ascii_lowercase();
         let bad = host.is_empty()
             || host.len() > 255
             || port == 0
             || host.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/');
         if bad {
-            return Err(AddressError { text: format!("{host}:{port}") });
+            return Err(AddressError {
+                text: format!("{host}:{port}"),
+            });
         }
         Ok(Self { host, port })
     }
@@ -96,7 +102,9 @@ impl Address {
     /// # Errors
     /// Says which text was refused.
     pub fn parse(text: &str, default_port: Option<u16>) -> Result<Self, AddressError> {
-        let refused = || AddressError { text: text.to_owned() };
+        let refused = || AddressError {
+            text: text.to_owned(),
+        };
         let trimmed = text.trim();
         let (host, port) = if let Some(rest) = trimmed.strip_prefix('[') {
             let (host, tail) = rest.split_once(']').ok_or_else(refused)?;
@@ -147,7 +155,16 @@ mod tests {
         assert_eq!(text("10.0.0.1:3307"), Ok("10.0.0.1:3307".into()));
         assert_eq!(text("[::1]:3307"), Ok("[::1]:3307".into()));
         assert_eq!(text("fe80::1"), Ok("[fe80::1]:3306".into()));
-        for bad in ["", ":3306", "a b:1", "db:0", "db:99999", "[::1", "//db:3306", "db:x"] {
+        for bad in [
+            "",
+            ":3306",
+            "a b:1",
+            "db:0",
+            "db:99999",
+            "[::1",
+            "//db:3306",
+            "db:x",
+        ] {
             assert!(text(bad).is_err(), "{bad:?} was accepted");
         }
         assert!(Address::parse("db1", None).is_err());

@@ -4,9 +4,13 @@
 //! gives the same output, so the same code runs against real servers and in the simulator.
 
 pub mod analysis;
+pub mod check;
+pub mod execution;
 pub mod gtid;
 pub mod ids;
 pub mod model;
 pub mod planning;
 pub mod policy;
+#[cfg(any(test, feature = "sketch"))]
+pub mod sketch;
 pub mod time;

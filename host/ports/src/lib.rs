@@ -5,13 +5,14 @@ mod policies;
 mod servers;
 mod store;
 
+pub use baton_core::execution::{Guard, ServerCommand};
 pub use policies::{Policies, PolicyFailure, PolicyReply};
 pub use servers::{
-    ActSession, Guard, LockState, Session, ServerCommand, Servers, StatementError, Watch, WatchAnswer,
+    ActSession, FailureWord, LockState, Servers, Session, StatementError, Watch, WatchAnswer,
 };
 pub use store::{
-    AuditRecord, Claim, ClusterRow, JournalEntry, JournalStage, LeaseState, RecoveryRow, Route, ServerRow, StepRow,
-    Store, StoreError,
+    AuditRecord, Claim, ClusterRow, JournalEntry, JournalStage, LeaseState, RecoveryRow, Route,
+    ServerRow, StepRow, Store, StoreError,
 };
 
 use baton_core::time::{Timestamp, WallTime};

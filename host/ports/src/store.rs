@@ -188,9 +188,15 @@ impl JournalStage {
 
     /// Reads the word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Begun, Self::Done, Self::Failed, Self::Unknown, Self::Skipped]
-            .into_iter()
-            .find(|stage| stage.word() == word)
+        [
+            Self::Begun,
+            Self::Done,
+            Self::Failed,
+            Self::Unknown,
+            Self::Skipped,
+        ]
+        .into_iter()
+        .find(|stage| stage.word() == word)
     }
 }
 
@@ -270,9 +276,19 @@ pub trait Store: Send + Sync {
         expected: Option<(LeaseEpoch, u64)>,
     ) -> Result<Claim, StoreError>;
     /// Renews an own lease.
-    async fn renew_lease(&self, name: &str, node: &NodeName, epoch: LeaseEpoch) -> Result<Claim, StoreError>;
+    async fn renew_lease(
+        &self,
+        name: &str,
+        node: &NodeName,
+        epoch: LeaseEpoch,
+    ) -> Result<Claim, StoreError>;
     /// Gives an own lease up; no error if it is not own.
-    async fn release_lease(&self, name: &str, node: &NodeName, epoch: LeaseEpoch) -> Result<(), StoreError>;
+    async fn release_lease(
+        &self,
+        name: &str,
+        node: &NodeName,
+        epoch: LeaseEpoch,
+    ) -> Result<(), StoreError>;
 
     // Servers and clusters.
     /// All known servers.
@@ -309,7 +325,11 @@ pub trait Store: Send + Sync {
     /// Downtimes that have not ended at `now`.
     async fn downtimes(&self, now: WallTime) -> Result<Vec<(ServerId, Downtime)>, StoreError>;
     /// Sets or ends (`None`) a downtime.
-    async fn set_downtime(&self, id: &ServerId, downtime: Option<&Downtime>) -> Result<(), StoreError>;
+    async fn set_downtime(
+        &self,
+        id: &ServerId,
+        downtime: Option<&Downtime>,
+    ) -> Result<(), StoreError>;
     /// The global switch; `true` if recoveries are enabled.
     async fn recoveries_enabled(&self) -> Result<bool, StoreError>;
     /// Sets the global switch.
@@ -361,7 +381,12 @@ pub trait Store: Send + Sync {
 
     // Routes and audit.
     /// Writes routes; a row with a newer epoch stays.
-    async fn put_routes(&self, lease: &str, epoch: LeaseEpoch, routes: &[Route]) -> Result<(), StoreError>;
+    async fn put_routes(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        routes: &[Route],
+    ) -> Result<(), StoreError>;
     /// All routes.
     async fn routes(&self) -> Result<Vec<Route>, StoreError>;
     /// Appends to the audit log.

@@ -10,7 +10,7 @@ use super::mariadb::MariadbGtid;
 pub enum ParseMariadbGtidError {
     /// A part of the list is not `domain-server-sequence` with numbers of 32, 32 and 64 bits.
     #[error(
-        "cannot read MariaDB GTID list: expected domain-server-sequence at byte {at}, found {found:?}"
+        "cannot read MariaDB GTIDs: expected domain-server-sequence at byte {at}, found {found:?}"
     )]
     Malformed {
         /// Bytes before the part.
@@ -20,7 +20,7 @@ pub enum ParseMariadbGtidError {
     },
     /// A server stands twice in one domain, so its last transaction is not clear.
     #[error(
-        "cannot read MariaDB GTID list: server {server} is twice in domain {domain}, again at byte {at}"
+        "cannot read MariaDB GTIDs: server {server} is twice in domain {domain}, again at byte {at}"
     )]
     Repeated {
         /// The domain.

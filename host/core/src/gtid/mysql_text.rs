@@ -58,7 +58,7 @@ pub(super) fn parse(text: &str) -> Result<MysqlGtidSet, ParseMysqlGtidError> {
 }
 
 /// How much of the offending text an error shows, in characters.
-const EXCERPT_CHARS_MAX: usize = 24;
+const EXCERPT_CHARS_MAX: usize = 16;
 
 /// The text and what of it is still to be read. Space after each part is skipped with it.
 struct Reader<'a> {
@@ -92,7 +92,7 @@ impl Reader<'_> {
     /// Nothing if the interval ends before it starts, as the server has it.
     fn read_interval(&mut self) -> Result<Option<Interval>, ParseMysqlGtidError> {
         let at_start = self.rest;
-        let start = self.read_number("a transaction number or a tag")?;
+        let start = self.read_number("a number or a tag")?;
         if start == 0 {
             return Err(Self {
                 text: self.text,
@@ -101,7 +101,7 @@ impl Reader<'_> {
             .out_of_range());
         }
         let end = if self.take(b'-') {
-            self.read_number("a transaction number")?
+            self.read_number("a number")?
         } else {
             start
         };

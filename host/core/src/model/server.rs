@@ -196,7 +196,11 @@ impl ServerFacts {
 
     /// Executed or received through any channel: what this server could have acknowledged.
     pub fn possessed(&self) -> GtidSet {
-        self.channels.iter().fold(self.executed.clone(), |all, channel| all.union(&channel.received))
+        self.channels
+            .iter()
+            .fold(self.executed.clone(), |all, channel| {
+                all.union(&channel.received)
+            })
     }
 }
 
@@ -222,8 +226,13 @@ pub struct Server {
     pub probe: Probe,
     /// Last full reading; kept while the server is silent. `None`: never read (which is *unknown*, not *empty*).
     pub facts: Option<Observed<ServerFacts>>,
-    /// When the heartbeat counter of each channel last moved, by channel name.
+    /// For each channel, by name, the latest instant *after which* something arrived from its source (a heartbeat was
+    /// counted, or the received set grew): when the reading before the one that saw it began. A lower bound, so
+    /// that what arrived just before a loss is never taken for a sign of life after it.
     pub heartbeat_moved: Vec<(String, Timestamp)>,
+    /// For each channel, by name, when Baton last made its receiver connect anew: the end of the statement that started it.
+    /// A receiver that a later reading shows running was accepted by its source after this instant.
+    pub reconnected: Vec<(String, Timestamp)>,
     /// When the executed set last grew.
     pub progressed_at: Option<Timestamp>,
     /// Errant transactions found by reading this server before its source.
@@ -241,6 +250,16 @@ pub struct Server {
 }
 
 impl Server {
+    /// See [`heartbeat_moved`](Self::heartbeat_moved).
+    pub fn heard_on(&self, channel: &str) -> Option<Timestamp> {
+        latest(&self.heartbeat_moved, channel)
+    }
+
+    /// See [`reconnected`](Self::reconnected).
+    pub fn reconnected_on(&self, channel: &str) -> Option<Timestamp> {
+        latest(&self.reconnected, channel)
+    }
+
     /// The last reading, if it began after `instant`.
     pub fn facts_after(&self, instant: Timestamp) -> Option<&ServerFacts> {
         self.facts
@@ -253,4 +272,12 @@ impl Server {
     pub fn last_facts(&self) -> Option<&ServerFacts> {
         self.facts.as_ref().map(|facts| &facts.value)
     }
+}
+
+fn latest(instants: &[(String, Timestamp)], channel: &str) -> Option<Timestamp> {
+    instants
+        .iter()
+        .filter(|(name, _)| name == channel)
+        .map(|(_, at)| *at)
+        .max()
 }

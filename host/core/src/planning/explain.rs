@@ -69,7 +69,11 @@ pub struct Reason {
 
 impl From<Evidence> for Reason {
     fn from(evidence: Evidence) -> Self {
-        Self { code: evidence.code.to_owned(), text: evidence.text, about: evidence.about }
+        Self {
+            code: evidence.code.to_owned(),
+            text: evidence.text,
+            about: evidence.about,
+        }
     }
 }
 

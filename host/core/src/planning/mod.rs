@@ -1,5 +1,81 @@
 //! From findings and answers to plans; and the explanation of what would be planned.
 
+mod candidate;
 mod explain;
+mod failover;
+mod plan;
+mod question;
+mod rejoin;
+mod relocate;
+mod switchover;
+mod unwind;
 
+use std::time::Duration;
+
+use crate::model::RecoveryKind;
+
+pub use candidate::{Candidate, Choice, candidates, choose, expected_loss};
 pub use explain::{CandidateView, ExpectedLoss, Explanation, Intention, Reason};
+pub use failover::{SecureRequest, plan_promote, plan_secure};
+pub use plan::{Action, OnFailure, Phase, Plan, Step, StepId};
+pub use question::{assess_question, rank_question};
+pub use rejoin::{RejoinClass, classify_returned, plan_attach, plan_fence};
+pub use relocate::plan_relocate;
+pub use switchover::{SwitchoverRequest, plan_switchover};
+pub use unwind::plan_unwind;
+
+/// Time limits and choices of plans.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanSettings {
+    /// Limit of an ordinary step. Too small: healthy but busy servers are left behind; too large: a dead one delays the verdict.
+    pub step_limit: Duration,
+    /// Limit of stopping receivers and fencing during a failover: a server that does not answer in this time is left out.
+    pub revoke_limit: Duration,
+    /// How long candidates may take to apply what they have received.
+    pub drain_limit: Duration,
+    /// How long a read-back may take until the expected state is seen.
+    pub verify_limit: Duration,
+    /// How long a verification of the right to act is worth something (`locks.md` 2.2).
+    pub guard: Duration,
+}
+
+impl Default for PlanSettings {
+    fn default() -> Self {
+        Self {
+            step_limit: Duration::from_secs(5),
+            revoke_limit: Duration::from_millis(1000),
+            drain_limit: Duration::from_secs(60),
+            verify_limit: Duration::from_secs(10),
+            guard: Duration::from_millis(250),
+        }
+    }
+}
+
+/// Why there is no plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no {} is possible: {}", kind.word(), reasons.iter().map(|r| r.text.as_str()).collect::<Vec<_>>().join("; "))]
+pub struct Blocked {
+    /// What was asked for.
+    pub kind: RecoveryKind,
+    /// Each reason; never empty.
+    pub reasons: Vec<Reason>,
+}
+
+impl Blocked {
+    /// Blocked for one reason.
+    pub fn because(
+        kind: RecoveryKind,
+        code: &str,
+        text: String,
+        about: Vec<crate::ids::ServerId>,
+    ) -> Self {
+        Self {
+            kind,
+            reasons: vec![Reason {
+                code: code.to_owned(),
+                text,
+                about,
+            }],
+        }
+    }
+}

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    AssessQuestion, Assessment, REASONS_MAX, RankQuestion, Ranking, Reason, ServerIndex, TEXT_MAX, Verdict,
-    WAIT_MAX,
+    AssessQuestion, Assessment, REASONS_MAX, RankQuestion, Ranking, Reason, ServerIndex, TEXT_MAX,
+    Verdict, WAIT_MAX,
 };
 
 /// Why an answer is not accepted.
@@ -45,7 +45,11 @@ pub fn check_assessment(
     match &mut answer.verdict {
         Verdict::Act | Verdict::Hold => {}
         Verdict::Wait(time) => *time = (*time).clamp(1, WAIT_MAX),
-        Verdict::Ask { topic, prompt, valid_for: _ } => {
+        Verdict::Ask {
+            topic,
+            prompt,
+            valid_for: _,
+        } => {
             if topic.trim().is_empty() || prompt.trim().is_empty() {
                 return Err(AnswerProblem::EmptyAsk);
             }
@@ -60,7 +64,10 @@ pub fn check_assessment(
 ///
 /// # Errors
 /// Says what makes the answer unacceptable; the default policy then answers.
-pub fn check_ranking(question: &RankQuestion, mut answer: Ranking) -> Result<Ranking, AnswerProblem> {
+pub fn check_ranking(
+    question: &RankQuestion,
+    mut answer: Ranking,
+) -> Result<Ranking, AnswerProblem> {
     let servers = question.cluster.servers.len();
     let allowed: BTreeSet<ServerIndex> = question.candidates.iter().map(|c| c.server).collect();
     let mut named = BTreeSet::new();
@@ -80,7 +87,10 @@ pub fn check_ranking(question: &RankQuestion, mut answer: Ranking) -> Result<Ran
         tidy(reasons, servers)?;
     }
     if answer.order.is_empty() && answer.vetoes.len() < allowed.len() {
-        return Err(AnswerProblem::NobodyRanked { vetoed: answer.vetoes.len(), candidates: allowed.len() });
+        return Err(AnswerProblem::NobodyRanked {
+            vetoed: answer.vetoes.len(),
+            candidates: allowed.len(),
+        });
     }
     Ok(answer)
 }
@@ -88,7 +98,11 @@ pub fn check_ranking(question: &RankQuestion, mut answer: Ranking) -> Result<Ran
 fn tidy(reasons: &mut Vec<Reason>, servers: usize) -> Result<(), AnswerProblem> {
     reasons.truncate(REASONS_MAX);
     for reason in reasons {
-        if let Some(&server) = reason.about.iter().find(|&&server| index_out_of(servers, server)) {
+        if let Some(&server) = reason
+            .about
+            .iter()
+            .find(|&&server| index_out_of(servers, server))
+        {
             return Err(AnswerProblem::UnknownServer(server));
         }
         cut(&mut reason.code);
@@ -105,10 +119,16 @@ fn index_out_of(servers: usize, index: ServerIndex) -> bool {
 /// otherwise reach a terminal.
 fn cut(text: &mut String) {
     if text.len() > TEXT_MAX {
-        let end = (0..=TEXT_MAX).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
+        let end = (0..=TEXT_MAX)
+            .rev()
+            .find(|&i| text.is_char_boundary(i))
+            .unwrap_or(0);
         text.truncate(end);
     }
     if text.contains(char::is_control) {
-        *text = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        *text = text
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
     }
 }

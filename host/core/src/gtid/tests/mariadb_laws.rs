@@ -193,7 +193,9 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_read_prints_canonically(text in "([0-3]-[0-3]-[0-9]{1,3},){0,5}[0-3]-[0-3]-[0-9] ?") {
+    fn whatever_is_read_prints_canonically(
+        text in "([0-3]-[0-3]-[0-9]{1,3},){0,5}[0-3]-[0-3]-[0-9] ?",
+    ) {
         if let Ok(set) = MariadbGtidSet::parse(&text) {
             prop_assert_eq!(MariadbGtidSet::parse(&set.to_string()).unwrap(), set);
         }

@@ -69,7 +69,8 @@ proptest! {
 
     #[test]
     fn the_order_of_parts_does_not_matter(
-        (ordered, shuffled) in parts().prop_flat_map(|parts| (Just(parts.clone()), Just(parts).prop_shuffle())),
+        (ordered, shuffled) in parts()
+            .prop_flat_map(|parts| (Just(parts.clone()), Just(parts).prop_shuffle())),
     ) {
         let text: Vec<String> = shuffled
             .iter()
@@ -144,7 +145,9 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_reading_panic(text in any::<String>(), set in sets(), at in any::<prop::sample::Index>()) {
+    fn no_text_makes_reading_panic(
+        text in any::<String>(), set in sets(), at in any::<prop::sample::Index>(),
+    ) {
         drop(MysqlGtidSet::parse(&text));
         let mut spoiled = set.to_string();
         spoiled.insert_str(at.index(spoiled.len() + 1), &text);
@@ -152,7 +155,9 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_read_prints_canonically(text in "[0-3a: ,\n{}-]{0,80}|([01]{32}(:[0-9ab-]{0,5}){0,4},? ?){0,3}") {
+    fn whatever_is_read_prints_canonically(
+        text in "[0-3a: ,\n{}-]{0,80}|([01]{32}(:[0-9ab-]{0,5}){0,4},? ?){0,3}",
+    ) {
         if let Ok(set) = MysqlGtidSet::parse(&text) {
             assert_normal(&set);
             prop_assert_eq!(MysqlGtidSet::parse(&set.to_string()).unwrap(), set);

@@ -1,0 +1,102 @@
+//! Changes of one server, as data.
+
+use std::time::Duration;
+
+use crate::gtid::GtidSet;
+use crate::ids::Address;
+
+/// The server-side condition of a step that makes a server writable: evaluated by the server when it executes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// How long after the deadline was armed on the session the step may still execute.
+    pub within: Duration,
+}
+
+/// Statements that change a server, each idempotent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerCommand {
+    /// Make it read-only for everybody (`super_read_only` where it exists) and end client sessions that could still write.
+    Fence {
+        /// Also kill other accounts' client sessions (not replication, not Baton's own account).
+        kill_writers: bool,
+    },
+    /// Make it writable again, guarded; the opposite of `Fence`.
+    OpenWrites(Guard),
+    /// Stop the receiver of all channels, or of one.
+    StopReceivers {
+        /// One channel, or all.
+        channel: Option<String>,
+    },
+    /// Start the receiver again.
+    StartReceivers {
+        /// One channel, or all.
+        channel: Option<String>,
+    },
+    /// Stop and start the receiver: a living source accepts it again at once, a hung one does not.
+    ReconnectReceiver {
+        /// The channel.
+        channel: String,
+    },
+    /// Stop both threads of one channel, or of all.
+    StopReplication {
+        /// One channel, or all.
+        channel: Option<String>,
+    },
+    /// Start both threads.
+    StartReplication {
+        /// One channel, or all.
+        channel: Option<String>,
+    },
+    /// Start the applier alone, so that what was received gets applied.
+    StartAppliers,
+    /// Wait until all of `set` is applied.
+    WaitApplied {
+        /// The set.
+        set: GtidSet,
+        /// Give up after this.
+        limit: Duration,
+    },
+    /// Stop and forget replication: the server is no replica any more.
+    ForgetReplication {
+        /// One channel, or all.
+        channel: Option<String>,
+    },
+    /// Point a channel at another source by GTID and start it. Stops it first.
+    PointAt {
+        /// The channel; empty for the default one.
+        channel: String,
+        /// The new source.
+        source: Address,
+        /// Start replication afterwards.
+        start: bool,
+        /// Use the configured replication account even if the channel has credentials (needed for a server that was no replica).
+        configured_account: bool,
+    },
+    /// Switch the source and replica roles of semi-synchronous replication on or off.
+    SetSemiSync {
+        /// Source role; `None` = leave.
+        source: Option<bool>,
+        /// Replica role; `None` = leave.
+        replica: Option<bool>,
+    },
+}
+
+impl ServerCommand {
+    /// Stable word, for journal, logs and errors.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Fence { .. } => "fence",
+            Self::OpenWrites(_) => "open-writes",
+            Self::StopReceivers { .. } => "stop-receivers",
+            Self::StartReceivers { .. } => "start-receivers",
+            Self::ReconnectReceiver { .. } => "reconnect-receiver",
+            Self::StopReplication { .. } => "stop-replication",
+            Self::StartReplication { .. } => "start-replication",
+            Self::StartAppliers => "start-appliers",
+            Self::WaitApplied { .. } => "wait-applied",
+            Self::ForgetReplication { .. } => "forget-replication",
+            Self::PointAt { .. } => "point-at",
+            Self::SetSemiSync { .. } => "set-semi-sync",
+        }
+    }
+}

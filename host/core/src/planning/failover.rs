@@ -1,0 +1,392 @@
+//! Replacing a dead, hung or useless primary: first *secure* (fence, revoke, read), then, on what was read, *promote*.
+
+use std::collections::BTreeSet;
+
+use super::candidate::Choice;
+use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
+use super::{Blocked, PlanSettings};
+use crate::execution::{Guard, ServerCommand};
+use crate::ids::{LeaseEpoch, ServerId};
+use crate::model::{Edge, ProbeFailure, Reach, RecoveryKind, Snapshot, Topology};
+
+/// What a failover is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecureRequest {
+    /// Kind: failover or co-primary failover.
+    pub kind: RecoveryKind,
+    /// The server to be replaced.
+    pub failed: ServerId,
+    /// Epoch of the lease.
+    pub epoch: LeaseEpoch,
+    /// Number of the first step.
+    pub first_step: StepId,
+}
+
+/// Plans the first half: confirm the right, fence the failed server if it answers at all, stop the receivers of its replicas
+/// so that nothing more can be acknowledged, and read them again.
+///
+/// # Errors
+/// Blocked if no replica answers.
+pub fn plan_secure(
+    snapshot: &Snapshot,
+    request: &SecureRequest,
+    settings: &PlanSettings,
+) -> Result<Plan, Blocked> {
+    let topology = Topology::of(snapshot);
+    let replicas = answering_replicas(snapshot, &topology, &request.failed);
+    if replicas.is_empty() {
+        return Err(Blocked::because(
+            request.kind,
+            "no-replica-answers",
+            format!("no replica of {} answers", request.failed),
+            vec![request.failed.clone()],
+        ));
+    }
+    let mut steps = Builder::new(request.first_step);
+    let others: BTreeSet<ServerId> = replicas.iter().map(|edge| edge.replica.clone()).collect();
+    let confirm = steps.step(
+        Phase::Lock,
+        Action::Confirm {
+            target: None,
+            others,
+        },
+        &[],
+        (OnFailure::Abort, settings.revoke_limit),
+    );
+    let fence_waiver = add_fence(&mut steps, snapshot, request, confirm, settings);
+    for edge in &replicas {
+        let stop = ServerCommand::StopReceivers {
+            channel: Some(edge.channel.name.clone()),
+        };
+        let stopped = steps.command(
+            Phase::Revoke,
+            (&edge.replica, stop),
+            &[confirm],
+            (OnFailure::SkipDependants, settings.revoke_limit),
+        );
+        steps.step(
+            Phase::Revoke,
+            Action::Observe {
+                server: edge.replica.clone(),
+            },
+            &[stopped],
+            (OnFailure::Continue, settings.revoke_limit),
+        );
+    }
+    Ok(Plan {
+        cluster: snapshot.cluster.id.clone(),
+        kind: request.kind,
+        epoch: request.epoch,
+        failed: request.failed.clone(),
+        successor: None,
+        fence_waiver,
+        loss_consented: false,
+        steps: steps.finish(),
+    })
+}
+
+/// A failed server that still answers must be fenced, or the plan stops. One that is silent is tried all the same unless
+/// nobody listens there; then the waiver says why promotion may go on without.
+fn add_fence(
+    steps: &mut Builder,
+    snapshot: &Snapshot,
+    request: &SecureRequest,
+    confirm: StepId,
+    settings: &PlanSettings,
+) -> Option<String> {
+    let failed = &request.failed;
+    let probe = snapshot.servers.get(failed).map(|server| &server.probe);
+    let fence = ServerCommand::Fence { kill_writers: true };
+    match probe.map(|probe| (probe.reach(), probe.failure.clone())) {
+        Some((Reach::Answering, _)) => {
+            let limits = (OnFailure::Abort, settings.step_limit);
+            steps.command(Phase::Fence, (failed, fence), &[confirm], limits);
+            None
+        }
+        Some((Reach::Silent, Some(ProbeFailure::Refused))) => {
+            Some(format!("nobody listens at {failed}: its process is gone"))
+        }
+        Some((Reach::Silent | Reach::Partial | Reach::NotProbed, failure)) => {
+            // It may hang or refuse us: the attempt is made, within the time that revoking takes anyway.
+            let limits = (OnFailure::Continue, settings.revoke_limit);
+            steps.command(Phase::Fence, (failed, fence), &[confirm], limits);
+            let word = failure.map_or("never probed", |f| f.word());
+            Some(format!(
+                "{failed} does not answer ({word}); its replicas acknowledge nothing any more"
+            ))
+        }
+        None => Some(format!("{failed} is not known any more")),
+    }
+}
+
+/// Replicas of `source` that answer, in identity order.
+pub(crate) fn answering_replicas(
+    snapshot: &Snapshot,
+    topology: &Topology,
+    source: &ServerId,
+) -> Vec<Edge> {
+    topology
+        .replicas_of(source)
+        .iter()
+        .filter(|edge| {
+            snapshot
+                .servers
+                .get(&edge.replica)
+                .is_some_and(|s| s.probe.reach() == Reach::Answering)
+        })
+        .cloned()
+        .collect()
+}
+
+/// Plans the second half: drain, catch up if needed, promote, record, route, repoint, verify.
+pub fn plan_promote(
+    snapshot: &Snapshot,
+    secured: &Plan,
+    choice: &Choice,
+    settings: &PlanSettings,
+    first_step: StepId,
+) -> Plan {
+    let mut steps = Builder::new(first_step);
+    let topology = Topology::of(snapshot);
+    let siblings: Vec<Edge> = answering_replicas(snapshot, &topology, &secured.failed)
+        .into_iter()
+        .filter(|edge| edge.replica != choice.successor)
+        .collect();
+    let prepared = add_drain(&mut steps, snapshot, choice, settings);
+    let others = siblings.iter().map(|edge| edge.replica.clone()).collect();
+    let opened = add_promotion(&mut steps, &choice.successor, others, &prepared, settings);
+    add_semi_sync(&mut steps, snapshot, secured, choice, &opened);
+    let recorded = add_record(&mut steps, &choice.successor, &[opened], settings);
+    add_repoints(
+        &mut steps,
+        snapshot,
+        (&choice.successor, &siblings),
+        &[opened],
+        settings,
+    );
+    steps.step(
+        Phase::Verify,
+        Action::AwaitWritable {
+            server: choice.successor.clone(),
+        },
+        &[recorded],
+        (OnFailure::Abort, settings.verify_limit),
+    );
+    Plan {
+        successor: Some(choice.successor.clone()),
+        loss_consented: choice.given_up > 0,
+        steps: steps.finish(),
+        ..secured.clone()
+    }
+}
+
+fn add_drain(
+    steps: &mut Builder,
+    snapshot: &Snapshot,
+    choice: &Choice,
+    settings: &PlanSettings,
+) -> Vec<StepId> {
+    let limits = (OnFailure::Abort, settings.drain_limit);
+    let successor = choice.successor.clone();
+    let Some(source) = &choice.catch_up_from else {
+        let drained = steps.step(
+            Phase::Drain,
+            Action::Drain { server: successor },
+            &[],
+            limits,
+        );
+        return vec![drained];
+    };
+    // Both first apply what they have: on MariaDB, changing the source drops relay logs that are not applied yet.
+    let supplier = steps.step(
+        Phase::Drain,
+        Action::Drain {
+            server: source.clone(),
+        },
+        &[],
+        limits,
+    );
+    let own = steps.step(
+        Phase::Drain,
+        Action::Drain {
+            server: successor.clone(),
+        },
+        &[],
+        limits,
+    );
+    let Some(address) = snapshot
+        .servers
+        .get(source)
+        .map(|server| server.address.clone())
+    else {
+        return vec![supplier, own];
+    };
+    let channel = first_channel(snapshot, &successor);
+    let point = ServerCommand::PointAt {
+        channel,
+        source: address,
+        start: true,
+        configured_account: false,
+    };
+    let pointed = steps.command(
+        Phase::Drain,
+        (&successor, point),
+        &[supplier, own],
+        (OnFailure::Abort, settings.step_limit),
+    );
+    let from = BTreeSet::from([source.clone()]);
+    vec![steps.step(
+        Phase::Drain,
+        Action::CatchUp {
+            server: successor,
+            from,
+        },
+        &[pointed],
+        limits,
+    )]
+}
+
+pub(crate) fn first_channel(snapshot: &Snapshot, server: &ServerId) -> String {
+    snapshot
+        .facts(server)
+        .and_then(|facts| facts.channels.first())
+        .map(|channel| channel.name.clone())
+        .unwrap_or_default()
+}
+
+/// Forget replication, confirm, open writes: gives the step that opens writes.
+pub(crate) fn add_promotion(
+    steps: &mut Builder,
+    successor: &ServerId,
+    others: BTreeSet<ServerId>,
+    after: &[StepId],
+    settings: &PlanSettings,
+) -> StepId {
+    let forgotten = steps.command(
+        Phase::Promote,
+        (
+            successor,
+            ServerCommand::ForgetReplication { channel: None },
+        ),
+        after,
+        (OnFailure::Abort, settings.step_limit),
+    );
+    let confirmed = steps.step(
+        Phase::Promote,
+        Action::Confirm {
+            target: Some(successor.clone()),
+            others,
+        },
+        &[forgotten],
+        (OnFailure::Abort, settings.revoke_limit),
+    );
+    let guard = Guard {
+        within: settings.guard,
+    };
+    steps.command(
+        Phase::Promote,
+        (successor, ServerCommand::OpenWrites(guard)),
+        &[confirmed],
+        (OnFailure::Abort, settings.step_limit),
+    )
+}
+
+/// If the replaced primary waited for acknowledgements, its successor shall, too. Sent once siblings follow at once after
+/// writes are open, so that the first writers are not kept waiting for replicas that are still on their way.
+fn add_semi_sync(
+    steps: &mut Builder,
+    snapshot: &Snapshot,
+    secured: &Plan,
+    choice: &Choice,
+    opened: &StepId,
+) {
+    let source_role = |id: &ServerId| {
+        snapshot
+            .facts(id)
+            .and_then(|facts| facts.semi_sync.as_ref())
+            .map(|semi| semi.source_enabled)
+    };
+    if source_role(&secured.failed) == Some(true) && source_role(&choice.successor) == Some(false) {
+        steps.command(
+            Phase::Verify,
+            (
+                &choice.successor,
+                ServerCommand::SetSemiSync {
+                    source: Some(true),
+                    replica: None,
+                },
+            ),
+            &[*opened],
+            (OnFailure::Continue, PlanSettings::default().step_limit),
+        );
+    }
+}
+
+/// Record the primary, then send clients there: gives the step that routes.
+pub(crate) fn add_record(
+    steps: &mut Builder,
+    successor: &ServerId,
+    after: &[StepId],
+    settings: &PlanSettings,
+) -> StepId {
+    let recorded = steps.step(
+        Phase::Route,
+        Action::RecordPrimary {
+            server: successor.clone(),
+        },
+        after,
+        (OnFailure::Continue, settings.step_limit),
+    );
+    steps.step(
+        Phase::Route,
+        Action::Route {
+            server: successor.clone(),
+        },
+        &[recorded],
+        (OnFailure::Continue, settings.step_limit),
+    )
+}
+
+/// Point replicas at a source and read back that they replicate; a replica that cannot is lost, the rest goes on.
+pub(crate) fn add_repoints(
+    steps: &mut Builder,
+    snapshot: &Snapshot,
+    target: (&ServerId, &[Edge]),
+    after: &[StepId],
+    settings: &PlanSettings,
+) -> Vec<StepId> {
+    let (source, replicas) = target;
+    let Some(address) = snapshot
+        .servers
+        .get(source)
+        .map(|server| server.address.clone())
+    else {
+        return Vec::new();
+    };
+    replicas
+        .iter()
+        .map(|edge| {
+            let point = ServerCommand::PointAt {
+                channel: edge.channel.name.clone(),
+                source: address.clone(),
+                start: true,
+                configured_account: false,
+            };
+            let pointed = steps.command(
+                Phase::Repoint,
+                (&edge.replica, point),
+                after,
+                (OnFailure::SkipDependants, settings.step_limit),
+            );
+            steps.step(
+                Phase::Verify,
+                Action::AwaitReplicating {
+                    server: edge.replica.clone(),
+                    source: source.clone(),
+                },
+                &[pointed],
+                (OnFailure::Continue, settings.verify_limit),
+            )
+        })
+        .collect()
+}

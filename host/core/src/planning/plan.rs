@@ -1,0 +1,293 @@
+//! A plan: immutable, complete, with every server, step and precondition named, so that the executor has no choice left.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::execution::ServerCommand;
+use crate::ids::{ClusterId, LeaseEpoch, ServerId};
+use crate::model::RecoveryKind;
+
+/// Number of a step within its recovery; steps of later plans of the same recovery go on counting.
+pub type StepId = u32;
+
+/// What a step is for, in the order of a recovery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Confirm the right to act.
+    Lock,
+    /// Make the old primary unable to accept writes.
+    Fence,
+    /// Stop receivers, so that nothing more can be acknowledged.
+    Revoke,
+    /// Let candidates apply what they received.
+    Drain,
+    /// Decide who takes over.
+    Choose,
+    /// Make the chosen server writable.
+    Promote,
+    /// Tell clients.
+    Route,
+    /// Let siblings follow.
+    Repoint,
+    /// Read back.
+    Verify,
+    /// Take the old primary back.
+    Rejoin,
+    /// Undo.
+    Unwind,
+}
+
+impl Phase {
+    /// Stable word, for journal and timeline.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Lock => "lock",
+            Self::Fence => "fence",
+            Self::Revoke => "revoke",
+            Self::Drain => "drain",
+            Self::Choose => "choose",
+            Self::Promote => "promote",
+            Self::Route => "route",
+            Self::Repoint => "repoint",
+            Self::Verify => "verify",
+            Self::Rejoin => "rejoin",
+            Self::Unwind => "unwind",
+        }
+    }
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Arm the guard on `target` (if there is one), then confirm that the lock is still held on every server of `others`
+    /// that answers and by nobody else on any, and that the lease outlives the guard.
+    Confirm {
+        /// The server that will be made writable.
+        target: Option<ServerId>,
+        /// The others whose locks are confirmed.
+        others: BTreeSet<ServerId>,
+    },
+    /// Send one change to one server.
+    Command {
+        /// The server.
+        server: ServerId,
+        /// The change.
+        command: ServerCommand,
+    },
+    /// Read a server, so that what follows is decided on fresh facts.
+    Observe {
+        /// The server.
+        server: ServerId,
+    },
+    /// Read what `server` itself has received by now and wait until all of it is applied.
+    Drain {
+        /// The server.
+        server: ServerId,
+    },
+    /// Read what each of `from` has executed by now and wait until `server` has applied all of it.
+    CatchUp {
+        /// The server that has to catch up.
+        server: ServerId,
+        /// Whose transactions.
+        from: BTreeSet<ServerId>,
+    },
+    /// Record the intended primary.
+    RecordPrimary {
+        /// The server.
+        server: ServerId,
+    },
+    /// Write the routes of the cluster.
+    Route {
+        /// The server clients are sent to.
+        server: ServerId,
+    },
+    /// Read back until the server is writable.
+    AwaitWritable {
+        /// The server.
+        server: ServerId,
+    },
+    /// Read back until `server` replicates from `source` with both threads running.
+    AwaitReplicating {
+        /// The replica.
+        server: ServerId,
+        /// Its source.
+        source: ServerId,
+    },
+}
+
+impl Action {
+    /// The server a step is mainly about.
+    pub fn server(&self) -> Option<&ServerId> {
+        match self {
+            Self::Confirm { target, others: _ } => target.as_ref(),
+            Self::Command { server, command: _ }
+            | Self::Observe { server }
+            | Self::Drain { server }
+            | Self::CatchUp { server, from: _ }
+            | Self::RecordPrimary { server }
+            | Self::Route { server }
+            | Self::AwaitWritable { server }
+            | Self::AwaitReplicating { server, source: _ } => Some(server),
+        }
+    }
+
+    /// True for the one step after which there is no way back but forward.
+    pub fn opens_writes(&self) -> bool {
+        matches!(
+            self,
+            Self::Command {
+                command: ServerCommand::OpenWrites(_),
+                server: _
+            }
+        )
+    }
+
+    /// A few words for the journal.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Confirm {
+                target: Some(target),
+                others,
+            } => {
+                format!(
+                    "arm the guard on {target} and confirm the locks on {} servers",
+                    others.len()
+                )
+            }
+            Self::Confirm {
+                target: None,
+                others,
+            } => {
+                format!("confirm the locks on {} servers", others.len())
+            }
+            Self::Command { server, command } => match command {
+                ServerCommand::PointAt { source, .. } => format!("point {server} at {source}"),
+                other => format!("{} on {server}", other.word()),
+            },
+            Self::Observe { server } => format!("read {server}"),
+            Self::Drain { server } => format!("wait until {server} has applied what it received"),
+            Self::CatchUp { server, from } => {
+                let from: Vec<&str> = from.iter().map(ServerId::as_str).collect();
+                format!(
+                    "wait until {server} has applied all that {} executed",
+                    from.join(", ")
+                )
+            }
+            Self::RecordPrimary { server } => format!("record {server} as primary"),
+            Self::Route { server } => format!("send clients to {server}"),
+            Self::AwaitWritable { server } => format!("read back that {server} is writable"),
+            Self::AwaitReplicating { server, source } => {
+                format!("read back that {server} replicates from {source}")
+            }
+        }
+    }
+}
+
+/// What a failed step means for its plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The plan stops; nothing after it is begun.
+    Abort,
+    /// The failure is recorded and steps that wait for this one go on.
+    Continue,
+    /// The failure is recorded and steps that wait for this one are skipped: a sibling is lost, the plan goes on.
+    SkipDependants,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Number.
+    pub id: StepId,
+    /// What it is for.
+    pub phase: Phase,
+    /// What it does.
+    pub action: Action,
+    /// Steps that must have ended before.
+    pub after: BTreeSet<StepId>,
+    /// What a failure means.
+    pub on_failure: OnFailure,
+    /// Time limit of the step.
+    pub limit: Duration,
+}
+
+/// A plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Cluster it is for.
+    pub cluster: ClusterId,
+    /// Kind of recovery it is part of.
+    pub kind: RecoveryKind,
+    /// The epoch under which it was made; no other may carry it out.
+    pub epoch: LeaseEpoch,
+    /// The server that is replaced or rejoined.
+    pub failed: ServerId,
+    /// The server that will be writable at its end, if the plan changes that.
+    pub successor: Option<ServerId>,
+    /// Why promotion may happen without a confirmed fence, if it may.
+    pub fence_waiver: Option<String>,
+    /// A person consented to losing transactions that only one server has.
+    pub loss_consented: bool,
+    /// Steps, by number.
+    pub steps: Vec<Step>,
+}
+
+/// Builds the steps of a plan; numbering starts where the recovery's earlier plans ended.
+#[derive(Debug)]
+pub(crate) struct Builder {
+    next: StepId,
+    steps: Vec<Step>,
+}
+
+impl Builder {
+    pub(crate) fn new(first: StepId) -> Self {
+        Self {
+            next: first,
+            steps: Vec::new(),
+        }
+    }
+
+    pub(crate) fn step(
+        &mut self,
+        phase: Phase,
+        action: Action,
+        after: &[StepId],
+        policy: (OnFailure, Duration),
+    ) -> StepId {
+        let id = self.next;
+        self.next = self.next.saturating_add(1);
+        let (on_failure, limit) = policy;
+        self.steps.push(Step {
+            id,
+            phase,
+            action,
+            after: after.iter().copied().collect(),
+            on_failure,
+            limit,
+        });
+        id
+    }
+
+    pub(crate) fn command(
+        &mut self,
+        phase: Phase,
+        target: (&ServerId, ServerCommand),
+        after: &[StepId],
+        policy: (OnFailure, Duration),
+    ) -> StepId {
+        let (server, command) = target;
+        self.step(
+            phase,
+            Action::Command {
+                server: server.clone(),
+                command,
+            },
+            after,
+            policy,
+        )
+    }
+
+    pub(crate) fn finish(self) -> Vec<Step> {
+        self.steps
+    }
+}

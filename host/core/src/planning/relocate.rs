@@ -1,0 +1,79 @@
+//! Replicas of a dead intermediate source (or of a dead passive co-primary) find another source.
+
+use std::collections::BTreeSet;
+
+use super::failover::{add_repoints, answering_replicas};
+use super::plan::{Action, Builder, OnFailure, Phase, Plan};
+use super::{Blocked, PlanSettings};
+use crate::ids::{LeaseEpoch, ServerId};
+use crate::model::{Edge, RecoveryKind, Snapshot, Topology};
+
+/// Plans to point every answering replica of `dead` at `destination`.
+///
+/// # Errors
+/// Blocked if there is nothing to move or nowhere to move it.
+pub fn plan_relocate(
+    snapshot: &Snapshot,
+    kind: RecoveryKind,
+    target: (&ServerId, &ServerId),
+    epoch: LeaseEpoch,
+    settings: &PlanSettings,
+) -> Result<Plan, Blocked> {
+    let (dead, destination) = target;
+    let topology = Topology::of(snapshot);
+    let orphans: Vec<Edge> = answering_replicas(snapshot, &topology, dead)
+        .into_iter()
+        .filter(|edge| edge.replica != *destination)
+        .collect();
+    if orphans.is_empty() {
+        let text = format!("no replica of {dead} answers");
+        return Err(Blocked::because(
+            kind,
+            "no-replica-answers",
+            text,
+            vec![dead.clone()],
+        ));
+    }
+    let below: BTreeSet<ServerId> = orphans
+        .iter()
+        .flat_map(|edge| topology.subtree(&edge.replica))
+        .collect();
+    if below.contains(destination) {
+        let text =
+            format!("{destination} replicates from the servers that would be moved below it");
+        return Err(Blocked::because(
+            kind,
+            "loop",
+            text,
+            vec![destination.clone()],
+        ));
+    }
+    let mut steps = Builder::new(1);
+    let others = orphans.iter().map(|edge| edge.replica.clone()).collect();
+    let confirm = steps.step(
+        Phase::Lock,
+        Action::Confirm {
+            target: None,
+            others,
+        },
+        &[],
+        (OnFailure::Abort, settings.step_limit),
+    );
+    add_repoints(
+        &mut steps,
+        snapshot,
+        (destination, &orphans),
+        &[confirm],
+        settings,
+    );
+    Ok(Plan {
+        cluster: snapshot.cluster.id.clone(),
+        kind,
+        epoch,
+        failed: dead.clone(),
+        successor: None,
+        fence_waiver: Some(format!("{dead} takes no writes of the cluster")),
+        loss_consented: false,
+        steps: steps.finish(),
+    })
+}

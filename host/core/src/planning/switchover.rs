@@ -1,0 +1,322 @@
+//! Replacing a living primary: all preparation first, then read-only → catch-up → writable. What is measured is the window
+//! without a writer, so nothing stands in it that could stand before or after.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::failover::{add_record, add_repoints, answering_replicas, first_channel};
+use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
+use super::{Blocked, PlanSettings};
+use crate::execution::{Guard, ServerCommand};
+use crate::ids::{LeaseEpoch, ServerId};
+use crate::model::{Edge, PromotionRule, Reach, RecoveryKind, Snapshot, Topology};
+
+/// What a switchover is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SwitchoverRequest {
+    /// The present primary.
+    pub from: ServerId,
+    /// Its successor.
+    pub to: ServerId,
+    /// Epoch of the lease.
+    pub epoch: LeaseEpoch,
+    /// Largest lag of the successor with which it begins.
+    pub lag_limit: Duration,
+}
+
+/// Plans a switchover.
+///
+/// # Errors
+/// Blocked, with every reason, if the primary or the successor are not fit for it.
+pub fn plan_switchover(
+    snapshot: &Snapshot,
+    request: &SwitchoverRequest,
+    settings: &PlanSettings,
+) -> Result<Plan, Blocked> {
+    let topology = Topology::of(snapshot);
+    let reasons = objections(snapshot, &topology, request);
+    if !reasons.is_empty() {
+        return Err(Blocked {
+            kind: RecoveryKind::Switchover,
+            reasons,
+        });
+    }
+    let siblings: Vec<Edge> = answering_replicas(snapshot, &topology, &request.from)
+        .into_iter()
+        .filter(|edge| edge.replica != request.to)
+        .collect();
+    let mut steps = Builder::new(1);
+    let prepared = add_preparation(&mut steps, snapshot, request, &siblings, settings);
+    let opened = add_window(&mut steps, request, &siblings, &prepared, settings);
+    let routed = add_record(&mut steps, &request.to, &[opened], settings);
+    add_demoted(&mut steps, snapshot, request, opened, settings);
+    steps.step(
+        Phase::Verify,
+        Action::AwaitWritable {
+            server: request.to.clone(),
+        },
+        &[routed],
+        (OnFailure::Abort, settings.verify_limit),
+    );
+    Ok(Plan {
+        cluster: snapshot.cluster.id.clone(),
+        kind: RecoveryKind::Switchover,
+        epoch: request.epoch,
+        failed: request.from.clone(),
+        successor: Some(request.to.clone()),
+        fence_waiver: None,
+        loss_consented: false,
+        steps: steps.finish(),
+    })
+}
+
+fn objections(
+    snapshot: &Snapshot,
+    topology: &Topology,
+    request: &SwitchoverRequest,
+) -> Vec<super::Reason> {
+    let mut reasons = Vec::new();
+    let mut no = |code: &str, text: String, about: &ServerId| {
+        reasons.push(super::Reason {
+            code: code.to_owned(),
+            text,
+            about: vec![about.clone()],
+        });
+    };
+    let (from, to) = (&request.from, &request.to);
+    for id in [from, to] {
+        if snapshot
+            .servers
+            .get(id)
+            .is_none_or(|s| s.probe.reach() != Reach::Answering)
+        {
+            no("not-answering", format!("{id} does not answer"), id);
+        }
+    }
+    let Some(successor) = snapshot.servers.get(to) else {
+        return reasons;
+    };
+    if from == to {
+        no(
+            "already-primary",
+            format!("{to} is the primary already"),
+            to,
+        );
+    }
+    if successor.promotion == PromotionRule::MustNot {
+        no(
+            "must-not",
+            format!("{to} has the promotion rule must_not"),
+            to,
+        );
+    }
+    if successor.quarantined {
+        no(
+            "quarantined",
+            format!("{to} is set aside with errant transactions"),
+            to,
+        );
+    }
+    let channels = topology.channels_of(to);
+    let Some(edge) = channels
+        .iter()
+        .find(|edge| edge.source.as_ref() == Some(from))
+    else {
+        no(
+            "not-a-direct-replica",
+            format!("{to} does not replicate directly from {from}"),
+            to,
+        );
+        return reasons;
+    };
+    if !edge.channel.is_replicating() {
+        no(
+            "not-replicating",
+            format!("replication from {from} to {to} does not run"),
+            to,
+        );
+    }
+    if edge.channel.filtered {
+        no(
+            "filtered",
+            format!("{to} replicates with filters: it is not a full copy"),
+            to,
+        );
+    }
+    if !edge.channel.auto_position {
+        no("no-gtid", format!("{to} does not replicate by GTID"), to);
+    }
+    if edge
+        .channel
+        .lag
+        .is_some_and(|lag| lag > request.lag_limit.saturating_add(edge.channel.delay))
+    {
+        let lag = edge.channel.lag.unwrap_or_default().as_secs();
+        no(
+            "lagging",
+            format!(
+                "{to} lags by {lag} s, more than {} s",
+                request.lag_limit.as_secs()
+            ),
+            to,
+        );
+    }
+    if successor
+        .last_facts()
+        .is_some_and(|facts| !facts.log_bin || !facts.log_updates)
+    {
+        no(
+            "no-replica-updates",
+            format!("{to} does not log replicated changes, nobody could follow it"),
+            to,
+        );
+    }
+    if let Some(errant) = &successor.errant
+        && !errant.is_empty()
+    {
+        no(
+            "errant",
+            format!("{to} has errant transactions: {errant}"),
+            to,
+        );
+    }
+    reasons
+}
+
+/// Siblings are moved below the successor while the primary still takes writes. Each is stopped first and the successor
+/// catches up with all of them, because a replica that is ahead of its new source would be refused by it (MariaDB).
+fn add_preparation(
+    steps: &mut Builder,
+    snapshot: &Snapshot,
+    request: &SwitchoverRequest,
+    siblings: &[Edge],
+    settings: &PlanSettings,
+) -> Vec<StepId> {
+    let mut others: BTreeSet<ServerId> = siblings.iter().map(|edge| edge.replica.clone()).collect();
+    others.extend([request.from.clone(), request.to.clone()]);
+    let limits = (OnFailure::Abort, settings.step_limit);
+    let confirm = steps.step(
+        Phase::Lock,
+        Action::Confirm {
+            target: None,
+            others,
+        },
+        &[],
+        limits,
+    );
+    if siblings.is_empty() {
+        return vec![confirm];
+    }
+    let stopped: Vec<StepId> = siblings
+        .iter()
+        .map(|edge| {
+            let stop = ServerCommand::StopReplication {
+                channel: Some(edge.channel.name.clone()),
+            };
+            steps.command(Phase::Repoint, (&edge.replica, stop), &[confirm], limits)
+        })
+        .collect();
+    let from = siblings.iter().map(|edge| edge.replica.clone()).collect();
+    let caught_up = steps.step(
+        Phase::Drain,
+        Action::CatchUp {
+            server: request.to.clone(),
+            from,
+        },
+        &stopped,
+        limits,
+    );
+    add_repoints(
+        steps,
+        snapshot,
+        (&request.to, siblings),
+        &[caught_up],
+        settings,
+    )
+}
+
+fn add_window(
+    steps: &mut Builder,
+    request: &SwitchoverRequest,
+    siblings: &[Edge],
+    prepared: &[StepId],
+    settings: &PlanSettings,
+) -> StepId {
+    let limits = (OnFailure::Abort, settings.step_limit);
+    let mut others: BTreeSet<ServerId> = siblings.iter().map(|edge| edge.replica.clone()).collect();
+    others.insert(request.from.clone());
+    let (from, to) = (&request.from, &request.to);
+    let fence = ServerCommand::Fence { kill_writers: true };
+    let fenced = steps.command(Phase::Fence, (from, fence), prepared, limits);
+    let caught_up = steps.step(
+        Phase::Drain,
+        Action::CatchUp {
+            server: to.clone(),
+            from: BTreeSet::from([from.clone()]),
+        },
+        &[fenced],
+        limits,
+    );
+    let forgotten = steps.command(
+        Phase::Promote,
+        (to, ServerCommand::ForgetReplication { channel: None }),
+        &[caught_up],
+        limits,
+    );
+    let confirmed = steps.step(
+        Phase::Promote,
+        Action::Confirm {
+            target: Some(to.clone()),
+            others,
+        },
+        &[forgotten],
+        limits,
+    );
+    let guard = Guard {
+        within: settings.guard,
+    };
+    steps.command(
+        Phase::Promote,
+        (to, ServerCommand::OpenWrites(guard)),
+        &[confirmed],
+        limits,
+    )
+}
+
+/// The old primary becomes a replica. It never was one, perhaps: the configured account is used unless it has a channel.
+fn add_demoted(
+    steps: &mut Builder,
+    snapshot: &Snapshot,
+    request: &SwitchoverRequest,
+    opened: StepId,
+    settings: &PlanSettings,
+) {
+    let Some(address) = snapshot
+        .servers
+        .get(&request.to)
+        .map(|server| server.address.clone())
+    else {
+        return;
+    };
+    let point = ServerCommand::PointAt {
+        channel: first_channel(snapshot, &request.from),
+        source: address,
+        start: true,
+        configured_account: true,
+    };
+    let pointed = steps.command(
+        Phase::Rejoin,
+        (&request.from, point),
+        &[opened],
+        (OnFailure::SkipDependants, settings.step_limit),
+    );
+    steps.step(
+        Phase::Verify,
+        Action::AwaitReplicating {
+            server: request.from.clone(),
+            source: request.to.clone(),
+        },
+        &[pointed],
+        (OnFailure::Continue, settings.verify_limit),
+    );
+}

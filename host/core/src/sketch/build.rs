@@ -1,0 +1,234 @@
+//! From what the lines say to a snapshot.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::cluster::{ClusterSketch, ago, wall_ago};
+use super::server::{ChannelSketch, ServerSketch};
+use super::{NOW, WALL};
+use crate::gtid::GtidSet;
+use crate::ids::{Address, ServerId};
+use crate::model::{
+    AttachedReplica, BinlogPosition, Channel, Downtime, Flavor, Probe, Server, ServerFacts,
+    Snapshot, Vitals,
+};
+use crate::time::Observed;
+
+/// Transactions that all servers of a sketch share.
+const HISTORY: u64 = 1000;
+const PORT: u16 = 3306;
+const ROUND_TRIP: Duration = Duration::from_millis(1);
+
+pub(super) fn snapshot(cluster: &ClusterSketch, servers: &[ServerSketch]) -> Snapshot {
+    let primary = servers
+        .iter()
+        .find(|s| s.primary)
+        .map(|s| ServerId::new(&s.name));
+    let mut addresses = BTreeMap::new();
+    for server in servers {
+        let own = address(&server.name);
+        let aliases = server
+            .aliases
+            .iter()
+            .filter_map(|a| Address::parse(a, Some(PORT)).ok());
+        for known in aliases.chain(own) {
+            addresses.insert(known, ServerId::new(&server.name));
+        }
+    }
+    let members = (1_u32..)
+        .zip(servers)
+        .filter_map(|(number, sketch)| server(number, sketch));
+    Snapshot {
+        taken_at: NOW,
+        wall: WALL,
+        cluster: cluster.record(primary),
+        servers: members.map(|server| (server.id.clone(), server)).collect(),
+        addresses,
+        control: cluster.control(),
+        fleet: cluster.fleet(),
+    }
+}
+
+/// Where the server or outside address `name` is.
+fn address(name: &str) -> Option<Address> {
+    Address::parse(name, Some(PORT)).ok()
+}
+
+fn server(number: u32, sketch: &ServerSketch) -> Option<Server> {
+    let read_age = sketch.read.unwrap_or(match sketch.failure {
+        None => Duration::from_millis(100),
+        Some(_) => sketch.failing.saturating_add(Duration::from_secs(1)),
+    });
+    let unread = sketch.unread || sketch.unprobed;
+    let instants = |age: fn(&ChannelSketch) -> Option<Duration>| {
+        let channels = sketch.channels.iter();
+        channels
+            .filter_map(|c| age(c).map(|age| (c.name.clone(), ago(age))))
+            .collect()
+    };
+    Some(Server {
+        id: ServerId::new(&sketch.name),
+        address: address(&sketch.name)?,
+        probe: probe(sketch, read_age, unread),
+        facts: (!unread).then(|| Observed {
+            at: ago(read_age),
+            value: facts(number, sketch),
+        }),
+        heartbeat_moved: instants(|channel| channel.heartbeat),
+        reconnected: instants(|channel| channel.reconnected),
+        progressed_at: sketch.progressed.map(ago),
+        errant: if unread {
+            None
+        } else {
+            sketch.errant.map(|n| errant(number, sketch, n))
+        },
+        promotion: sketch.promotion,
+        place: sketch.place.clone(),
+        downtime: sketch.downtime.then(|| Downtime {
+            owner: "operator".to_owned(),
+            reason: "sketched".to_owned(),
+            begins: wall_ago(Duration::from_secs(60)),
+            ends: WALL.plus(Duration::from_secs(3600)),
+        }),
+        maintenance: sketch.maintenance,
+        quarantined: sketch.quarantined,
+    })
+}
+
+fn probe(sketch: &ServerSketch, read_age: Duration, unread: bool) -> Probe {
+    let mut probe = Probe::default();
+    if sketch.unprobed {
+        return probe;
+    }
+    if !unread || sketch.failure.is_none() {
+        let began = ago(read_age);
+        probe.answered(began, began.plus(ROUND_TRIP), ROUND_TRIP);
+    }
+    if let Some(failure) = &sketch.failure {
+        probe.failed(ago(sketch.failing), failure.clone());
+        if sketch.failing > Duration::from_millis(100) {
+            probe.failed(ago(Duration::from_millis(100)), failure.clone());
+        }
+    }
+    probe
+}
+
+fn facts(number: u32, sketch: &ServerSketch) -> ServerFacts {
+    let received = HISTORY
+        .saturating_add(sketch.ahead)
+        .saturating_sub(sketch.missing);
+    let applied = received.saturating_sub(sketch.unapplied);
+    let executed = history(sketch.flavor, applied).union(&match sketch.errant {
+        Some(count) => errant(number, sketch, count),
+        None => history(sketch.flavor, 0),
+    });
+    let (connections, connections_max) = sketch.connections.unzip();
+    let attached = sketch.attached.iter().filter_map(|name| address(name));
+    ServerFacts {
+        uid: uid(number),
+        server_id: number,
+        flavor: sketch.flavor,
+        version: sketch.version,
+        version_text: sketch.version.to_string(),
+        version_comment: "sketched".to_owned(),
+        hostname: sketch.name.clone(),
+        port: PORT,
+        report_host: None,
+        report_port: None,
+        read_only: !sketch.writable.unwrap_or(sketch.primary),
+        super_read_only: (sketch.flavor != Flavor::Mariadb).then_some(sketch.super_read_only),
+        log_bin: sketch.log_bin,
+        log_updates: sketch.log_updates,
+        log_format: sketch.format,
+        row_image: "FULL".to_owned(),
+        gtid_mode: sketch.gtid_mode.clone(),
+        executed,
+        purged: None,
+        binlog: sketch.log_bin.then(|| BinlogPosition {
+            file: "binlog.000001".to_owned(),
+            position: applied,
+        }),
+        channels: sketch
+            .channels
+            .iter()
+            .map(|c| channel(c, history(sketch.flavor, received)))
+            .collect(),
+        replicas: attached
+            .map(|address| AttachedReplica {
+                host: address.host,
+                port: Some(address.port),
+                server_id: None,
+                uid: None,
+            })
+            .collect(),
+        semi_sync: sketch.semi_sync.clone(),
+        vitals: Vitals {
+            uptime: Some(Duration::from_secs(86_400)),
+            connections,
+            connections_max,
+            threads_running: None,
+            commit: sketch.commit.clone(),
+        },
+        place: None,
+        cluster_hint: None,
+    }
+}
+
+fn channel(sketch: &ChannelSketch, received: GtidSet) -> Channel {
+    let received_position = ("binlog.000001".to_owned(), 4);
+    Channel {
+        name: sketch.name.clone(),
+        source: address(&sketch.source).filter(|_| sketch.source != "?"),
+        source_uid: None,
+        source_server_id: None,
+        user: sketch.user.clone(),
+        receiver: sketch.receiver.0,
+        applier: sketch.applier.0,
+        receiver_error: sketch.receiver.1.clone(),
+        applier_error: sketch.applier.1.clone(),
+        received,
+        auto_position: sketch.gtid,
+        lag: sketch.lag,
+        delay: sketch.delay,
+        filtered: sketch.filtered,
+        read_position: received_position.clone(),
+        applied_position: received_position.clone(),
+        relay_position: received_position,
+        heartbeats: None,
+        heartbeat_period: None,
+        tls: false,
+    }
+}
+
+fn uid(number: u32) -> String {
+    format!("00000000-0000-0000-0000-{number:012}")
+}
+
+/// The first `transactions` of the shared history.
+fn history(flavor: Flavor, transactions: u64) -> GtidSet {
+    set(flavor, 1, transactions)
+}
+
+/// Transactions of a server of its own.
+fn errant(number: u32, sketch: &ServerSketch, transactions: u64) -> GtidSet {
+    set(sketch.flavor, number.saturating_add(100), transactions)
+}
+
+fn set(flavor: Flavor, number: u32, transactions: u64) -> GtidSet {
+    let text = |text: String| {
+        if transactions == 0 {
+            String::new()
+        } else {
+            text
+        }
+    };
+    let parsed = match flavor {
+        Flavor::Mariadb => {
+            GtidSet::parse_mariadb_history(&text(format!("0-{number}-{transactions}")), "").ok()
+        }
+        Flavor::Mysql | Flavor::Percona | Flavor::Other => {
+            GtidSet::parse_mysql(&text(format!("{}:1-{transactions}", uid(number)))).ok()
+        }
+    };
+    parsed.unwrap_or_else(|| panic!("the sketch's own GTID set of {number} is refused"))
+}
