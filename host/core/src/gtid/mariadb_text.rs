@@ -9,9 +9,7 @@ use super::mariadb::MariadbGtid;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseMariadbGtidError {
     /// A part of the list is not `domain-server-sequence` with numbers of 32, 32 and 64 bits.
-    #[error(
-        "cannot read MariaDB GTIDs: expected domain-server-sequence at byte {at}, found {found:?}"
-    )]
+    #[error("cannot read MariaDB GTIDs: no domain-server-sequence at byte {at}: {found:?}")]
     Malformed {
         /// Bytes before the part.
         at: usize,

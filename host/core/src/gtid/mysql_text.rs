@@ -52,7 +52,7 @@ pub(super) fn parse(text: &str) -> Result<MysqlGtidSet, ParseMysqlGtidError> {
         }
         reader.read_source(&mut parts)?;
         if !reader.rest.is_empty() && !reader.is_at(b',') {
-            return Err(reader.unexpected("a comma, a colon or the end"));
+            return Err(reader.unexpected("a comma, colon or the end"));
         }
     }
 }

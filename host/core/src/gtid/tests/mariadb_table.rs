@@ -65,26 +65,26 @@ fn texts_that_are_refused() {
     let refusals = texts.map(|text| {
         let message = MariadbGtidSet::parse(text).expect_err(text).to_string();
         format!(
-            "{text:28} {}",
+            "{text:24} {}",
             message.trim_start_matches("cannot read MariaDB GTIDs: ")
         )
     });
     insta::assert_snapshot!(refusals.join("\n"), @r#"
-    x                            expected domain-server-sequence at byte 0, found "x"
-    0-1                          expected domain-server-sequence at byte 0, found "0-1"
-    0-1-5-6                      expected domain-server-sequence at byte 0, found "0-1-5-6"
-    0-1-5x                       expected domain-server-sequence at byte 0, found "0-1-5x"
-    0-1--5                       expected domain-server-sequence at byte 0, found "0-1--5"
-    0-1-+5                       expected domain-server-sequence at byte 0, found "0-1-+5"
-    0 - 1 - 5                    expected domain-server-sequence at byte 0, found "0 - 1 - 5"
-    0-1-5,                       expected domain-server-sequence at byte 6, found ""
-    ,0-1-5                       expected domain-server-sequence at byte 0, found ""
-    0-1-5,,1-1-1                 expected domain-server-sequence at byte 6, found ""
-    4294967296-1-1               expected domain-server-sequence at byte 0, found "4294967296-1-1"
-    0-4294967296-1               expected domain-server-sequence at byte 0, found "0-4294967296-1"
-    0-1-18446744073709551616     expected domain-server-sequence at byte 0, found "0-1-18446744073709551616"
-    0-1-5, 0-1-6                 server 1 is twice in domain 0, again at byte 7
-    3e11fa47-71ca:1              expected domain-server-sequence at byte 0, found "3e11fa47-71ca:1"
+    x                        no domain-server-sequence at byte 0: "x"
+    0-1                      no domain-server-sequence at byte 0: "0-1"
+    0-1-5-6                  no domain-server-sequence at byte 0: "0-1-5-6"
+    0-1-5x                   no domain-server-sequence at byte 0: "0-1-5x"
+    0-1--5                   no domain-server-sequence at byte 0: "0-1--5"
+    0-1-+5                   no domain-server-sequence at byte 0: "0-1-+5"
+    0 - 1 - 5                no domain-server-sequence at byte 0: "0 - 1 - 5"
+    0-1-5,                   no domain-server-sequence at byte 6: ""
+    ,0-1-5                   no domain-server-sequence at byte 0: ""
+    0-1-5,,1-1-1             no domain-server-sequence at byte 6: ""
+    4294967296-1-1           no domain-server-sequence at byte 0: "4294967296-1-1"
+    0-4294967296-1           no domain-server-sequence at byte 0: "0-4294967296-1"
+    0-1-18446744073709551616 no domain-server-sequence at byte 0: "0-1-18446744073709551616"
+    0-1-5, 0-1-6             server 1 is twice in domain 0, again at byte 7
+    3e11fa47-71ca:1          no domain-server-sequence at byte 0: "3e11fa47-71ca:1"
     "#);
 }
 
