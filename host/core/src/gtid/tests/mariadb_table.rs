@@ -188,6 +188,12 @@ fn differences_with_positions_never_take_unknown_for_absent() {
             "{one} against {two}"
         );
     }
+    // Up to their position, they may have all of what server 2 wrote; the complete state says
+    // that server 1 wrote nothing.
+    assert_eq!(
+        verdict_of(&state("0-2-110"), &position("0-1-105")),
+        "[0-2-106..110] unknown [] diverged 5/1"
+    );
     // A position may include all of a state's transactions, up to its own number.
     assert_eq!(
         verdict_of(&position("0-1-110"), &state("0-2-105")),
