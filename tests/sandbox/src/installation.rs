@@ -1,0 +1,125 @@
+//! Finding the servers' programs.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::spawner::bound_command;
+use crate::{Flavor, places};
+
+/// An installed server: its program, what it must always be given, and its version.
+#[derive(Clone, Debug)]
+pub struct Installation {
+    flavor: Flavor,
+    program: PathBuf,
+    fixed: Vec<String>,
+    version: String,
+}
+
+impl Installation {
+    /// Finds the server of a flavour: the program named by `BATON_MARIADBD` or
+    /// `BATON_MYSQLD`, else what `cargo xtask setup` unpacked, else the one in the path.
+    pub fn find(flavor: Flavor) -> Result<Self> {
+        match flavor {
+            Flavor::MariaDb => {
+                let program = find_program("BATON_MARIADBD", "mariadbd")?;
+                Self::checked(flavor, program, vec!["--no-defaults".into()])
+            }
+            Flavor::MySql => Self::find_mysql(),
+        }
+    }
+
+    /// What the program says about its version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The flavour it is of.
+    pub fn flavor(&self) -> Flavor {
+        self.flavor
+    }
+
+    /// A command that starts it and dies with us, options to be added.
+    pub(crate) fn command(&self, namespace: Option<&str>) -> Command {
+        let mut command = bound_command(namespace, &self.program.to_string_lossy());
+        command.args(&self.fixed);
+        if rustix::process::geteuid().is_root() {
+            command.arg("--user=root");
+        }
+        command
+    }
+
+    fn find_mysql() -> Result<Self> {
+        let root = places::cache()?.join("mysql-9.7");
+        if env::var_os("BATON_MYSQLD").is_none() && root.join("usr/sbin/mysqld").exists() {
+            let loader = root.join("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2");
+            return Self::checked(Flavor::MySql, loader, unpacked_mysql_arguments(&root));
+        }
+        let program = find_program("BATON_MYSQLD", "mysqld")?;
+        let fixed = vec!["--no-defaults".into(), "--secure-file-priv=".into()];
+        Self::checked(Flavor::MySql, program, fixed)
+    }
+
+    fn checked(flavor: Flavor, program: PathBuf, fixed: Vec<String>) -> Result<Self> {
+        let output = Command::new(&program)
+            .args(&fixed)
+            .arg("--version")
+            .output()
+            .with_context(|| format!("run {}", program.display()))?;
+        let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "{} does not run: {errors}",
+            program.display()
+        );
+        // Debian's MariaDB also installs itself as `mysqld`.
+        let is_mariadb = version.contains("MariaDB");
+        ensure!(
+            is_mariadb == (flavor == Flavor::MariaDb),
+            "{} is not {flavor}: {version}",
+            program.display()
+        );
+        Ok(Self {
+            flavor,
+            program,
+            fixed,
+            version,
+        })
+    }
+}
+
+/// Debian sid's binaries need sid's C library beside them, so its loader starts them, and
+/// every path that was compiled in has to be given.
+fn unpacked_mysql_arguments(root: &Path) -> Vec<String> {
+    let root = root.display();
+    vec![
+        "--library-path".into(),
+        format!("{root}/usr/lib/x86_64-linux-gnu"),
+        format!("{root}/usr/sbin/mysqld"),
+        "--no-defaults".into(),
+        format!("--basedir={root}/usr"),
+        format!("--lc-messages-dir={root}/usr/share/mysql"),
+        format!("--character-sets-dir={root}/usr/share/mysql/charsets"),
+        format!("--plugin-dir={root}/usr/lib/mysql/plugin"),
+        "--secure-file-priv=".into(),
+    ]
+}
+
+fn find_program(variable: &str, name: &str) -> Result<PathBuf> {
+    if let Some(path) = env::var_os(variable) {
+        return Ok(path.into());
+    }
+    let path = env::var_os("PATH").context("PATH is not set")?;
+    // A user's path often lacks the directory where Debian puts servers.
+    let folders = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    let found = folders
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file());
+    let Some(found) = found else {
+        bail!("no {name} in the path");
+    };
+    Ok(found)
+}

@@ -1,0 +1,159 @@
+//! A directory, and everything started in it.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use std::{env, thread};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::process::Process;
+use crate::spawner::bound_command;
+use crate::{Flavor, Server, ServerOptions, Topology, TopologySpec, places};
+
+/// The file whose lock says that a sandbox's owner lives.
+const OWNER: &str = "owner.lock";
+
+/// The file that says that a sandbox's logs are to be kept after its owner's end.
+const KEPT: &str = "kept";
+/// For how long.
+const KEPT_MAX: Duration = Duration::from_hours(24);
+
+/// Distinguishes the sandboxes of one process.
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// Owner of a working directory and of the servers and programs started in it.
+///
+/// Dropping it kills them and removes the directory, unless `BATON_SANDBOX_KEEP=1` or a test
+/// is failing: then the logs stay and their place is printed.
+#[derive(Debug)]
+pub struct Sandbox {
+    folder: PathBuf,
+    servers: Mutex<Vec<Server>>,
+    next_server_id: AtomicU32,
+    _owner: File,
+}
+
+impl Sandbox {
+    /// Makes a sandbox; `name` is for people who look at the machine.
+    pub fn new(name: &str) -> Result<Self> {
+        ensure!(
+            name.len() <= 40 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'),
+            "a sandbox is named with up to 40 letters, digits and hyphens, not {name:?}"
+        );
+        let working = places::working()?;
+        sweep(&working)?;
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = working.join(format!("{name}-{}-{count}", process::id()));
+        fs::create_dir(&folder).with_context(|| format!("create {}", folder.display()))?;
+        let owner = File::create(folder.join(OWNER)).context("create the owner's lock")?;
+        owner.lock().context("take the owner's lock")?;
+        Ok(Self {
+            folder,
+            servers: Mutex::default(),
+            next_server_id: AtomicU32::new(1),
+            _owner: owner,
+        })
+    }
+
+    /// Its directory; a test may put files there.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Starts a server.
+    pub fn server(&self, flavor: Flavor, name: &str, options: ServerOptions) -> Result<Server> {
+        let server = Server::start(self, flavor, name, options)?;
+        self.servers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(server.clone());
+        Ok(server)
+    }
+
+    /// Starts a MariaDB server.
+    pub fn mariadb(&self, name: &str, options: ServerOptions) -> Result<Server> {
+        self.server(Flavor::MariaDb, name, options)
+    }
+
+    /// Starts a MySQL server.
+    pub fn mysql(&self, name: &str, options: ServerOptions) -> Result<Server> {
+        self.server(Flavor::MySql, name, options)
+    }
+
+    /// Starts servers and makes them replicate; returns when all replicas follow.
+    pub fn topology(&self, flavor: Flavor, spec: &TopologySpec) -> Result<Topology> {
+        Topology::start(self, flavor, spec)
+    }
+
+    /// Starts any other program; its output goes to a log in the sandbox's directory.
+    pub fn run(&self, name: &str, program: &Path, arguments: &[&str]) -> Result<Process> {
+        let mut command = bound_command(None, &program.to_string_lossy());
+        command.args(arguments).current_dir(&self.folder);
+        Process::start(name, command, &self.folder.join(format!("{name}.log")))
+    }
+
+    pub(crate) fn next_server_id(&self) -> u32 {
+        self.next_server_id.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let servers = self
+            .servers
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        for server in servers.drain(..) {
+            // It may have been killed already.
+            server.kill9().ok();
+        }
+        let is_wanted = env::var("BATON_SANDBOX_KEEP").is_ok_and(|value| value == "1");
+        if is_wanted || thread::panicking() {
+            keep_logs(&self.folder);
+        } else if let Err(error) = fs::remove_dir_all(&self.folder) {
+            eprintln!("could not remove {}: {error}", self.folder.display());
+        }
+    }
+}
+
+/// Keeps what a person reads and removes the data, which lies in memory.
+fn keep_logs(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    // Without the mark the next sandbox removes them; nothing else depends on it.
+    File::create(folder.join(KEPT)).ok();
+    for entry in entries {
+        // Nobody is left to tell that one could not be removed.
+        fs::remove_dir_all(entry.path().join("data")).ok();
+    }
+    eprintln!("logs of the sandbox are in {}", folder.display());
+}
+
+/// Removes what killed processes left behind, directories whose owner's lock is free, and
+/// kept logs that are old.
+fn sweep(working: &Path) -> Result<()> {
+    let entries = fs::read_dir(working)
+        .with_context(|| format!("list {}", working.display()))?
+        .flatten();
+    for entry in entries {
+        let is_abandoned = File::open(entry.path().join(OWNER))
+            .is_ok_and(|owner| owner.try_lock().is_ok() && !is_kept(&entry.path()));
+        if is_abandoned || is_older_than(&entry, KEPT_MAX) {
+            // Another process may be sweeping too.
+            fs::remove_dir_all(entry.path()).ok();
+        }
+    }
+    Ok(())
+}
+
+fn is_kept(folder: &Path) -> bool {
+    folder.join(KEPT).exists()
+}
+
+fn is_older_than(entry: &fs::DirEntry, age: Duration) -> bool {
+    let modified = entry.metadata().and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|elapsed| elapsed > age))
+}

@@ -1,0 +1,286 @@
+//! One real server.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use mysql_async::Opts;
+
+use crate::options::{Home, ServerOptions};
+use crate::process::Process;
+use crate::{Account, Flavor, Installation, Rows, Sandbox, seed, sql};
+
+/// Longest start seen is 4 s; a machine with other work to do gets ten times that.
+const START_LIMIT: Duration = Duration::from_secs(40);
+/// A clean end flushes everything; on a memory file system that takes a second.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// How often a starting server is asked.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// For statements: long enough for any that is not stuck.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
+
+/// A running (or killed, or frozen) server. Clones mean the same server.
+#[derive(Clone, Debug)]
+pub struct Server {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    address: SocketAddr,
+    folder: PathBuf,
+    installation: Installation,
+    options: ServerOptions,
+    process: Mutex<Option<Process>>,
+}
+
+impl Server {
+    /// Copies a data directory and starts a server in it.
+    pub(crate) fn start(
+        sandbox: &Sandbox,
+        flavor: Flavor,
+        name: &str,
+        mut options: ServerOptions,
+    ) -> Result<Self> {
+        let installation = Installation::find(flavor)?;
+        let seed = seed::require(&installation)?;
+        let folder = sandbox.folder().join(name);
+        fs::create_dir(&folder).with_context(|| format!("create {}", folder.display()))?;
+        seed::copy(&seed, &folder.join("data"))?;
+        options
+            .server_id
+            .get_or_insert_with(|| sandbox.next_server_id());
+        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), crate::free_port()?);
+        let inner = Inner {
+            name: name.to_owned(),
+            address,
+            folder,
+            installation,
+            options,
+            process: Mutex::new(None),
+        };
+        let server = Self {
+            inner: Arc::new(inner),
+        };
+        server.begin(&[])?;
+        Ok(server)
+    }
+
+    /// Its name in the sandbox.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// Its family.
+    pub fn flavor(&self) -> Flavor {
+        self.inner.installation.flavor()
+    }
+
+    /// Where it listens, and only there.
+    pub fn address(&self) -> SocketAddr {
+        self.inner.address
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.inner.address.port()
+    }
+
+    /// Its `server_id`.
+    pub fn server_id(&self) -> u32 {
+        self.inner.options.server_id.unwrap_or_default()
+    }
+
+    /// Its data directory.
+    pub fn datadir(&self) -> PathBuf {
+        self.inner.folder.join("data")
+    }
+
+    /// Its socket, which works whatever happens to networks.
+    pub fn socket(&self) -> PathBuf {
+        self.inner.folder.join("socket")
+    }
+
+    /// The process id while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process().as_ref().map(Process::pid)
+    }
+
+    /// Memory resident in the process, in bytes.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        let pid = self.pid().context("the server does not run")?;
+        let path = format!("/proc/{pid}/status");
+        let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes: u64 = line
+            .and_then(|line| line.trim().strip_suffix(" kB"))
+            .and_then(|number| number.parse().ok())
+            .with_context(|| format!("no VmRSS in {path}"))?;
+        Ok(kilobytes * 1024)
+    }
+
+    /// How an account reaches it over TCP, as a URL for clients.
+    pub fn url(&self, account: Account) -> String {
+        let name = account.name();
+        format!("mysql://{name}:{name}@{}/", self.address())
+    }
+
+    /// Connection options of an account over TCP.
+    pub fn opts(&self, account: Account) -> Opts {
+        sql::account_opts(self.address(), account)
+    }
+
+    /// Runs statements as root over the socket; the first one's rows, as text.
+    pub fn query(&self, statements: &str) -> Result<Rows> {
+        let opts = sql::root_opts(&self.socket());
+        sql::query(opts, statements, STATEMENT_LIMIT).with_context(|| format!("on {self}"))
+    }
+
+    /// Runs statements as an account over TCP; the first one's rows, as text.
+    pub fn query_as(&self, account: Account, statements: &str) -> Result<Rows> {
+        let opts = self.opts(account);
+        sql::query(opts, statements, STATEMENT_LIMIT)
+            .with_context(|| format!("on {self} as {}", account.name()))
+    }
+
+    /// Runs statements as root over the socket.
+    pub fn exec(&self, statements: &str) -> Result<()> {
+        self.query(statements).map(drop)
+    }
+
+    /// The first value of the first row, as root over the socket.
+    pub fn scalar(&self, statement: &str) -> Result<String> {
+        let rows = self.query(statement)?;
+        let value = rows.first().and_then(|row| row.at(0));
+        value
+            .map(str::to_owned)
+            .with_context(|| format!("{statement:?} on {self} gave no value"))
+    }
+
+    /// Whether ordinary accounts may write.
+    pub fn is_writable(&self) -> Result<bool> {
+        Ok(self.scalar("SELECT @@GLOBAL.read_only")? == "0")
+    }
+
+    /// Kills it as a crash would, and says at what moment.
+    pub fn kill9(&self) -> Result<Instant> {
+        match self.process().take() {
+            Some(process) => process.kill9(),
+            None => bail!("{self} does not run"),
+        }
+    }
+
+    /// Stops it in mid-instruction (SIGSTOP) and says at what moment: connections stay open
+    /// and the kernel accepts new ones, but nothing answers.
+    pub fn freeze(&self) -> Result<Instant> {
+        self.require_process(Process::freeze)
+    }
+
+    /// Lets a frozen server go on.
+    pub fn thaw(&self) -> Result<()> {
+        self.require_process(Process::thaw)
+    }
+
+    /// Shuts it down cleanly.
+    pub fn stop(&self) -> Result<()> {
+        let Some(process) = self.process().take() else {
+            return Ok(());
+        };
+        let status = process.terminate(STOP_LIMIT)?;
+        if !status.success() {
+            bail!("{self} ended with {status}:\n{}", process.log_tail(20));
+        }
+        Ok(())
+    }
+
+    /// Starts it again, stopping it first if it runs: same data, port and options.
+    pub fn restart(&self) -> Result<()> {
+        self.restart_with(&[])
+    }
+
+    /// Like [`Self::restart`], with options for this start only.
+    pub fn restart_with(&self, extra: &[&str]) -> Result<()> {
+        self.stop()?;
+        self.begin(extra)
+    }
+
+    /// The last lines of its error log.
+    pub fn log_tail(&self, lines: usize) -> String {
+        self.process()
+            .as_ref()
+            .map(|process| process.log_tail(lines))
+            .unwrap_or_default()
+    }
+
+    fn begin(&self, extra: &[&str]) -> Result<()> {
+        let inner = &self.inner;
+        let home = Home {
+            folder: &inner.folder,
+            address: inner.address,
+            server_id: self.server_id(),
+        };
+        let mut command = inner.installation.command(None);
+        command
+            .args(inner.options.arguments(self.flavor(), &home))
+            .args(extra);
+        let process = Process::start(&inner.name, command, &inner.folder.join("log"))?;
+        self.require_answer(&process)?;
+        *self.process() = Some(process);
+        Ok(())
+    }
+
+    /// Waits for the first answer; a server that ends instead is reported with its log.
+    fn require_answer(&self, process: &Process) -> Result<()> {
+        let begun = Instant::now();
+        let opts = sql::root_opts(&self.socket());
+        while sql::query(opts.clone(), "SELECT 1", STATEMENT_LIMIT).is_err() {
+            if let Some(status) = process.exit_status()? {
+                bail!(
+                    "{self} ended with {status} instead of starting:\n{}",
+                    process.log_tail(20)
+                );
+            }
+            if begun.elapsed() > START_LIMIT {
+                bail!(
+                    "{self} did not start within {START_LIMIT:?}:\n{}",
+                    process.log_tail(20)
+                );
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
+    fn require_process<T>(&self, action: impl FnOnce(&Process) -> Result<T>) -> Result<T> {
+        let process = self.process();
+        action(
+            process
+                .as_ref()
+                .ok_or_else(|| anyhow!("{self} does not run"))?,
+        )
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<Process>> {
+        self.inner
+            .process
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "{} ({} at {})",
+            self.name(),
+            self.flavor(),
+            self.address()
+        )
+    }
+}
