@@ -1,0 +1,6 @@
+//! The `baton` program: configuration, command line, wiring.
+
+pub mod config;
+mod secret;
+
+pub use secret::Secret;
