@@ -1,6 +1,99 @@
 //! What is wrong with a cluster: pure rules over a snapshot, each with its evidence.
+//!
+//! Unknown is never treated as absent: a server that no probe has reached yet, a replica that was not read since its source was
+//! lost, and a receiver that would not notice a loss are reasons to wait or to hold, never to act.
 
+mod clues;
+mod loops;
+mod operators;
+mod orchestrator;
+mod primary;
+mod reach;
+mod replication;
 mod report;
+mod scene;
+mod settings;
+mod silence;
+mod silent_intermediate;
+mod silent_primary;
+mod stalled_replicas;
+mod structure;
+mod testimony;
+mod useless;
 mod word;
+mod writers;
 
-pub use report::{Code, Evidence, Finding, PrimaryView, Report, Severity};
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+
+pub use clues::CLUES;
+pub use primary::primary_of;
+pub use report::{Code, Evidence, Finding, PrimaryView, ProbeRequest, Report, Severity};
+pub use settings::AnalysisSettings;
+
+use crate::model::Snapshot;
+use scene::{Draft, Scene};
+
+/// A rule looks at the scene and adds what it finds.
+type Rule = fn(&Scene<'_>, &mut Draft);
+
+/// All rules. They do not look at each other's findings, so their order does not matter; only the last one speaks of what
+/// is left.
+const RULES: &[Rule] = &[
+    silent_primary::primary,
+    silent_primary::passive_co_primaries,
+    silent_intermediate::silent_intermediates,
+    useless::useless_primary,
+    useless::semi_sync_lock,
+    writers::no_writable_primary,
+    writers::split_brain,
+    writers::primary_unknown,
+    writers::primary_moved,
+    writers::old_primary_returned,
+    writers::writable_replicas,
+    stalled_replicas::sources_without_replication,
+    replication::stopped_or_broken,
+    replication::lagging,
+    replication::errant,
+    structure::replicas_of_primary,
+    structure::gtid_modes,
+    structure::unknown_sources,
+    loops::replication_loops,
+    reach::refusing,
+];
+
+/// The rule for what no other rule explains.
+const LAST_RULE: Rule = reach::silent;
+
+/// Everything wrong with the cluster of `snapshot`, most severe first, and the evidence that is missing.
+pub fn analyze(snapshot: &Snapshot, settings: &AnalysisSettings) -> Report {
+    apply(snapshot, settings, RULES.iter())
+}
+
+fn apply<'r>(
+    snapshot: &Snapshot,
+    settings: &AnalysisSettings,
+    rules: impl Iterator<Item = &'r Rule>,
+) -> Report {
+    let scene = Scene::new(snapshot, settings);
+    let mut draft = Draft::default();
+    for rule in rules.chain([&LAST_RULE]) {
+        rule(&scene, &mut draft);
+    }
+    let (mut findings, probes) = draft.into_parts();
+    operators::respect(&scene, &mut findings);
+    findings.sort_by(|one, two| {
+        let key = |finding: &Finding| (Reverse(finding.severity), finding.code);
+        key(one)
+            .cmp(&key(two))
+            .then_with(|| one.server.cmp(&two.server))
+    });
+    Report {
+        taken_at: snapshot.taken_at,
+        primary: scene.view,
+        findings,
+        probes,
+    }
+}

@@ -175,6 +175,27 @@ impl PrimaryView {
     }
 }
 
+/// Evidence that is missing and can be had: what the loop should gather next. Gathering it harms nothing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProbeRequest {
+    /// Read these servers now instead of at their next poll.
+    ReadNow {
+        /// The servers.
+        servers: Vec<ServerId>,
+    },
+    /// Stop and start the receiver of one channel, note the end of the start in
+    /// [`Server::reconnected`](crate::model::Server::reconnected), and read the replica again. A source that hangs keeps
+    /// its old connections, but accepts no new one.
+    ReconnectReceiver {
+        /// The replica.
+        server: ServerId,
+        /// Name of its channel.
+        channel: String,
+        /// The source that does not answer us.
+        source: ServerId,
+    },
+}
+
 /// Everything wrong with one cluster, most severe first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -184,4 +205,6 @@ pub struct Report {
     pub primary: PrimaryView,
     /// Findings, most severe first, then in the order of [`Code`], then by server.
     pub findings: Vec<Finding>,
+    /// Evidence to gather: readings first, then reconnections.
+    pub probes: Vec<ProbeRequest>,
 }

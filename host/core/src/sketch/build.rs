@@ -209,9 +209,23 @@ fn history(flavor: Flavor, transactions: u64) -> GtidSet {
     set(flavor, 1, transactions)
 }
 
-/// Transactions of a server of its own.
+/// Transactions of a server of its own, written on top of what it applied. All of a MariaDB domain share one sequence.
 fn errant(number: u32, sketch: &ServerSketch, transactions: u64) -> GtidSet {
-    set(sketch.flavor, number.saturating_add(100), transactions)
+    let last = match sketch.flavor {
+        Flavor::Mariadb if transactions > 0 => applied(sketch).saturating_add(transactions),
+        Flavor::Mariadb | Flavor::Mysql | Flavor::Percona | Flavor::Other => transactions,
+    };
+    set(sketch.flavor, number.saturating_add(100), last)
+}
+
+fn received(sketch: &ServerSketch) -> u64 {
+    HISTORY
+        .saturating_add(sketch.ahead)
+        .saturating_sub(sketch.missing)
+}
+
+fn applied(sketch: &ServerSketch) -> u64 {
+    received(sketch).saturating_sub(sketch.unapplied)
 }
 
 fn set(flavor: Flavor, number: u32, transactions: u64) -> GtidSet {

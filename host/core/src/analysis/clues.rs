@@ -1,0 +1,159 @@
+//! All words of evidence with their meaning. `docs/findings.md` shows them.
+
+/// Word of evidence, and what it says.
+pub const CLUES: &[(&str, &str)] = &[
+    ("does-not-answer", "the server does not answer our probes"),
+    (
+        "replica-hears-it",
+        "a heartbeat or event reached a replica after the loss: it lives",
+    ),
+    (
+        "replica-reconnected",
+        "it accepted a replica's new connection after the loss: it lives",
+    ),
+    (
+        "replica-was-denied",
+        "it refused a replica's new connection itself: it lives",
+    ),
+    (
+        "receiver-still-connected",
+        "a receiver runs, and nothing came since the loss",
+    ),
+    (
+        "reconnecting",
+        "a receiver was made to reconnect and has not had the time to",
+    ),
+    (
+        "reconnect-one-replica",
+        "one connected replica is to reconnect, to unmask a hung source",
+    ),
+    (
+        "reconnect-replicas",
+        "receivers that cannot connect are to try again",
+    ),
+    ("not-read-since", "a replica was not read since the loss"),
+    (
+        "receiver-lost-it",
+        "a replica read after the loss is not connected",
+    ),
+    (
+        "cannot-testify",
+        "a receiver was stopped or failed by itself: it would not notice the loss",
+    ),
+    ("replica-refuses-us", "a replica lives and cannot be read"),
+    ("replica-silent", "a replica does not answer either"),
+    (
+        "primary-unknown",
+        "no primary is known below which replicas could go",
+    ),
+    (
+        "primary-not-answering",
+        "the primary does not answer; its failover comes first",
+    ),
+    ("connections-exhausted", "no connection is left"),
+    (
+        "storage-refuses-commits",
+        "commits fail with an error of the storage",
+    ),
+    (
+        "storage-fails",
+        "a statement of our probe fails with an error of the storage",
+    ),
+    (
+        "commits-refused",
+        "commits fail with an error that does not prove a failure",
+    ),
+    ("commits-stall", "a commit waits for too long"),
+    ("healthy-replica", "a replica answers and replicates"),
+    ("no-healthy-replica", "no replica answers and replicates"),
+    (
+        "acknowledgements-missing",
+        "sessions wait for acknowledgements and nothing is committed",
+    ),
+    (
+        "read-only",
+        "the primary is read-only and nobody else is writable",
+    ),
+    ("also-writable", "another server takes writes"),
+    ("co-primary-writable", "both co-primaries take writes"),
+    (
+        "no-primary-recorded",
+        "no primary is recorded and none can be derived",
+    ),
+    (
+        "promoted-by-others",
+        "a server other than the recorded primary leads the cluster",
+    ),
+    (
+        "outside-the-topology",
+        "a server answers and replicates from no member",
+    ),
+    (
+        "primary-read-only",
+        "the primary is read-only, so nobody else is fenced",
+    ),
+    (
+        "has-followers",
+        "replicas still follow a server outside the topology",
+    ),
+    ("quarantined", "the server is set aside already"),
+    ("writable", "a replica takes writes of its own"),
+    (
+        "cannot-connect",
+        "a receiver cannot connect to a source that answers us, or that is unknown",
+    ),
+    (
+        "not-replicating",
+        "a replica answers and does not replicate",
+    ),
+    (
+        "state-not-understood",
+        "the server's answer about a thread is not understood",
+    ),
+    (
+        "thread-broken",
+        "a replication thread stopped with an error",
+    ),
+    (
+        "thread-stopped",
+        "a replication thread was stopped without an error",
+    ),
+    ("lag", "lag beyond the limit"),
+    ("errant", "transactions that the source lacks"),
+    ("no-log-updates", "no replica logs what it applies"),
+    ("no-auto-position", "replicas are positioned by file"),
+    (
+        "statement-and-mixed",
+        "replicas log in STATEMENT and MIXED format",
+    ),
+    (
+        "statement-and-row",
+        "replicas log in STATEMENT and ROW format",
+    ),
+    ("mixed-and-row", "replicas log in MIXED and ROW format"),
+    (
+        "several-versions",
+        "logging replicas run several release series",
+    ),
+    (
+        "semi-sync-fell-back",
+        "semi-sync is enabled, lacks replicas, and does not wait",
+    ),
+    (
+        "gtid-mode-differs",
+        "source and replica run in different GTID modes",
+    ),
+    (
+        "points-outside",
+        "a channel points to a server that is not known",
+    ),
+    ("own-source", "a server replicates from itself"),
+    ("circle", "servers replicate in a circle of more than two"),
+    ("refused-by-server", "the server answers with a refusal"),
+    ("downtimed", "operators set a downtime"),
+    ("maintenance", "a person or another plan works on it"),
+    (
+        "replicas-downtimed",
+        "all replicas concerned are in downtime",
+    ),
+];

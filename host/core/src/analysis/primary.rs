@@ -1,0 +1,141 @@
+//! Which server the cluster writes to.
+
+use super::report::PrimaryView;
+use super::scene::current;
+use crate::ids::ServerId;
+use crate::model::{Edge, Reach, Server, Snapshot, ThreadState, Topology};
+
+/// The server the cluster writes to, as far as it can be told.
+///
+/// The recorded primary stands, dead or alive, unless another member was visibly promoted instead of it. Without a record,
+/// the only server above all others is derived; a server that was never read is not, because it may itself have a source.
+pub fn primary_of(snapshot: &Snapshot, topology: &Topology) -> PrimaryView {
+    match snapshot.primary() {
+        Some(recorded) => match successor(snapshot, topology, recorded) {
+            Some(to) => PrimaryView::Moved {
+                from: recorded.id.clone(),
+                to,
+            },
+            None => PrimaryView::Recorded(recorded.id.clone()),
+        },
+        None => derived(snapshot, topology),
+    }
+}
+
+/// The only member that took the place of the recorded primary.
+fn successor(snapshot: &Snapshot, topology: &Topology, recorded: &Server) -> Option<ServerId> {
+    let took_over = |server: &&Server| {
+        server.id != recorded.id
+            && writes(server)
+            && !reads_from(topology, &server.id, &recorded.id)
+            && (follows(snapshot, topology, recorded, server)
+                || leads_alone(snapshot, topology, recorded, server))
+    };
+    only(snapshot.servers.values().filter(took_over)).map(|server| server.id.clone())
+}
+
+/// The recorded primary, which answers, replicates from `server`.
+fn follows(snapshot: &Snapshot, topology: &Topology, recorded: &Server, server: &Server) -> bool {
+    current(recorded).is_some()
+        && snapshot.servers.contains_key(&server.id)
+        && reads_from(topology, &recorded.id, &server.id)
+}
+
+/// The recorded primary is silent or read-only, and nobody follows it any more: whoever it had follow `server`, which
+/// has no source.
+fn leads_alone(
+    snapshot: &Snapshot,
+    topology: &Topology,
+    recorded: &Server,
+    server: &Server,
+) -> bool {
+    let out_of_work = match recorded.probe.reach() {
+        Reach::Silent => true,
+        Reach::Answering => recorded.last_facts().is_some_and(|facts| facts.read_only),
+        Reach::NotProbed | Reach::Partial => false,
+    };
+    out_of_work
+        && sources(topology, &server.id).next().is_none()
+        && followers(topology, &recorded.id).next().is_none()
+        && has_live_follower(snapshot, topology, &server.id)
+}
+
+/// Whether a member that answers receives from `source` now.
+pub(super) fn has_live_follower(
+    snapshot: &Snapshot,
+    topology: &Topology,
+    source: &ServerId,
+) -> bool {
+    followers(topology, source).any(|edge| {
+        edge.channel.receiver == ThreadState::Running
+            && snapshot
+                .servers
+                .get(&edge.replica)
+                .and_then(current)
+                .is_some()
+    })
+}
+
+fn derived(snapshot: &Snapshot, topology: &Topology) -> PrimaryView {
+    let servers = || snapshot.servers.values();
+    let alone = servers().count() == 1;
+    let tops: Vec<&Server> = servers()
+        .filter(|server| sources(topology, &server.id).next().is_none())
+        .filter(|server| alone || followers(topology, &server.id).next().is_some())
+        .collect();
+    let pairs = || servers().filter(|server| topology.co_primary_of(&server.id).is_some());
+    let candidates = if tops.is_empty() {
+        pairs().collect()
+    } else {
+        tops
+    };
+    // A server that was never read may have a source that nobody has told us about.
+    if candidates.iter().all(|server| server.facts.is_some()) {
+        let choice = only(candidates.iter().copied().filter(|s| is_writable(s)))
+            .or_else(|| only(candidates.iter().copied()));
+        if let Some(server) = choice {
+            return PrimaryView::Derived(server.id.clone());
+        }
+    }
+    PrimaryView::Unknown(
+        candidates
+            .into_iter()
+            .map(|server| server.id.clone())
+            .collect(),
+    )
+}
+
+fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
+    items.next().filter(|_| items.next().is_none())
+}
+
+fn is_writable(server: &Server) -> bool {
+    server.last_facts().is_some_and(|facts| facts.is_writable())
+}
+
+/// Answers now and takes writes.
+fn writes(server: &Server) -> bool {
+    current(server).is_some_and(|facts| facts.is_writable())
+}
+
+fn reads_from(topology: &Topology, replica: &ServerId, source: &ServerId) -> bool {
+    sources(topology, replica).any(|found| found == source)
+}
+
+/// Members that `replica` has a channel to, without itself.
+fn sources<'t>(
+    topology: &'t Topology,
+    replica: &'t ServerId,
+) -> impl Iterator<Item = &'t ServerId> {
+    let edges = topology.channels_of(replica).iter();
+    edges
+        .filter_map(|edge| edge.source.as_ref())
+        .filter(move |source| *source != replica)
+}
+
+fn followers<'t>(topology: &'t Topology, source: &'t ServerId) -> impl Iterator<Item = &'t Edge> {
+    topology
+        .replicas_of(source)
+        .iter()
+        .filter(move |edge| edge.replica != *source)
+}

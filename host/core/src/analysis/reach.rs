@@ -1,0 +1,70 @@
+//! Servers that refuse us, and servers whose silence nothing else explains.
+
+use super::report::{Code, Severity};
+use super::scene::{Draft, Scene, evidence, spoken};
+use super::useless::is_storage_error;
+use crate::model::{ProbeFailure, Reach, Server};
+
+/// A server lives, but does not let us read it.
+pub(super) fn refusing(scene: &Scene<'_>, draft: &mut Draft) {
+    for server in scene
+        .servers()
+        .filter(|server| server.probe.reach() == Reach::Partial)
+    {
+        let is_primary = scene.is_primary(&server.id);
+        let Some(failure) = &server.probe.failure else {
+            continue;
+        };
+        if is_primary && *failure == ProbeFailure::TooManyConnections {
+            // Said by the rule about a useless primary.
+            continue;
+        }
+        let number = failure.error_number();
+        let storage = number.is_some_and(is_storage_error);
+        let code = if storage {
+            "storage-fails"
+        } else {
+            "refused-by-server"
+        };
+        let number = number.map_or_else(String::new, |number| format!(", error {number}"));
+        let text = format!("{} answers with {}{number}.", server.id, failure.word());
+        let severity = if is_primary {
+            Severity::Critical
+        } else {
+            Severity::Warning
+        };
+        let found = vec![evidence(code, text, [&server.id])];
+        draft.note(Code::ServerRefusesUs, &server.id, severity, found);
+    }
+}
+
+/// A server does not answer, and no earlier rule spoke about that. Must be the last rule.
+pub(super) fn silent(scene: &Scene<'_>, draft: &mut Draft) {
+    let silent = |server: &&Server| server.probe.reach() == Reach::Silent;
+    for server in scene.servers().filter(silent) {
+        let speaks = |code: Code| code.explains_silence();
+        let explained = draft
+            .findings
+            .iter()
+            .any(|f| f.server == server.id && speaks(f.code));
+        if explained {
+            continue;
+        }
+        let failure = server
+            .probe
+            .failure
+            .as_ref()
+            .map_or("no answer", ProbeFailure::word);
+        let since = server
+            .probe
+            .failing_since
+            .map(|at| spoken(scene.now().since(at)));
+        let text = format!(
+            "{} does not answer us ({failure}, for {}).",
+            server.id,
+            since.as_deref().unwrap_or("an unknown time")
+        );
+        let found = vec![evidence("does-not-answer", text, [&server.id])];
+        draft.note(Code::ServerSilent, &server.id, Severity::Warning, found);
+    }
+}

@@ -1,0 +1,175 @@
+//! Single replicas that do not replicate, lag, or have what they should not.
+
+use super::report::{Code, Evidence, Severity};
+use super::scene::{Draft, Scene, evidence, spoken};
+use super::stalled_replicas::cannot_reach_source;
+use crate::ids::ServerId;
+use crate::model::{Channel, Edge, Reach, ReplicationError, Server, ThreadState};
+
+/// Stopped, broken, or unable to connect.
+pub(super) fn stopped_or_broken(scene: &Scene<'_>, draft: &mut Draft) {
+    for server in scene.servers().filter(|server| scene.answers(&server.id)) {
+        let mut findings = Findings::default();
+        for edge in scene.topology.channels_of(&server.id) {
+            findings.add(scene, edge);
+        }
+        findings.write(draft, &server.id);
+    }
+}
+
+/// What is wrong with the channels of one server.
+#[derive(Default)]
+struct Findings {
+    first_tier: Vec<Evidence>,
+    broken: Vec<Evidence>,
+    stopped: Vec<Evidence>,
+}
+
+impl Findings {
+    fn add(&mut self, scene: &Scene<'_>, edge: &Edge) {
+        let Edge {
+            replica,
+            channel,
+            source,
+        } = edge;
+        let explained = source
+            .as_ref()
+            .is_some_and(|source| scene.reach(source) == Reach::Silent);
+        if cannot_reach_source(channel) {
+            let first_tier = source
+                .as_ref()
+                .is_some_and(|source| scene.is_primary(source));
+            let list = if first_tier {
+                &mut self.first_tier
+            } else {
+                &mut self.broken
+            };
+            if !explained {
+                let error = channel.receiver_error.as_ref();
+                list.push(thread_evidence("cannot-connect", edge, "receiver", error));
+            }
+        } else if channel.receiver == ThreadState::Stopped {
+            self.thread(scene, edge, "receiver", channel.receiver_error.as_ref());
+        }
+        if channel.applier == ThreadState::Stopped {
+            self.thread(scene, edge, "applier", channel.applier_error.as_ref());
+        }
+        if channel.receiver == ThreadState::Unknown || channel.applier == ThreadState::Unknown {
+            let text = format!("{replica} answers with a state that is not understood.");
+            self.broken
+                .push(evidence("state-not-understood", text, [replica]));
+        }
+    }
+
+    fn thread(
+        &mut self,
+        scene: &Scene<'_>,
+        edge: &Edge,
+        thread: &str,
+        error: Option<&ReplicationError>,
+    ) {
+        if error.is_some() {
+            self.broken
+                .push(thread_evidence("thread-broken", edge, thread, error));
+        } else if !scene.is_primary(&edge.replica) {
+            // A primary need not replicate: its channel is the rest of an earlier role, or leads to a passive partner.
+            self.stopped
+                .push(thread_evidence("thread-stopped", edge, thread, None));
+        }
+    }
+
+    fn write(self, draft: &mut Draft, id: &ServerId) {
+        let Self {
+            first_tier,
+            broken,
+            stopped,
+        } = self;
+        for (code, found) in [
+            (Code::FirstTierReplicaCannotConnect, first_tier),
+            (Code::ReplicationBroken, broken),
+            (Code::ReplicationStopped, stopped),
+        ] {
+            if !found.is_empty() {
+                draft.note(code, id, Severity::Warning, found);
+            }
+        }
+    }
+}
+
+fn thread_evidence(
+    code: &'static str,
+    edge: &Edge,
+    thread: &str,
+    error: Option<&ReplicationError>,
+) -> Evidence {
+    let state = match error {
+        Some(error) => format!("error {}", error.number),
+        None => "no error".to_owned(),
+    };
+    let Edge {
+        replica, channel, ..
+    } = edge;
+    let text = format!(
+        "The {thread} of {replica}{} does not run ({state}).",
+        channel_name(channel)
+    );
+    evidence(code, text, [replica])
+}
+
+fn channel_name(channel: &Channel) -> String {
+    if channel.name.is_empty() {
+        String::new()
+    } else {
+        format!(" (channel {})", channel.name)
+    }
+}
+
+/// Lag beyond the limit.
+pub(super) fn lagging(scene: &Scene<'_>, draft: &mut Draft) {
+    for server in scene.servers().filter(|server| scene.answers(&server.id)) {
+        let found: Vec<Evidence> = scene
+            .topology
+            .channels_of(&server.id)
+            .iter()
+            .filter(|edge| scene.lags(&edge.channel))
+            .map(|edge| lag_evidence(scene, edge))
+            .collect();
+        if !found.is_empty() {
+            draft.note(Code::ReplicaLagging, &server.id, Severity::Warning, found);
+        }
+    }
+}
+
+fn lag_evidence(scene: &Scene<'_>, edge: &Edge) -> Evidence {
+    let Edge {
+        replica, channel, ..
+    } = edge;
+    let limit = scene.settings.lag_limit.saturating_add(channel.delay);
+    let text = format!(
+        "{replica}{} lags by {}, limit {}.",
+        channel_name(channel),
+        spoken(channel.lag.unwrap_or_default()),
+        spoken(limit)
+    );
+    evidence("lag", text, [replica])
+}
+
+/// Transactions that the history of the primary lacks.
+pub(super) fn errant(scene: &Scene<'_>, draft: &mut Draft) {
+    let errant = |server: &Server| server.errant.clone().filter(|set| !set.is_empty());
+    for server in scene
+        .servers()
+        .filter(|server| !scene.is_primary(&server.id))
+    {
+        let Some(set) = errant(server) else { continue };
+        let set = set.to_string().replace('\n', "");
+        let text = format!("{} has {set}, which its source lacks.", server.id);
+        let found = vec![evidence("errant", text, [&server.id])];
+        draft.note(
+            Code::ErrantTransactions,
+            &server.id,
+            Severity::Warning,
+            found,
+        );
+    }
+}

@@ -1,0 +1,87 @@
+//! A source that is neither primary nor co-primary does not answer.
+
+use super::report::{Code, Severity};
+use super::scene::{Draft, Scene};
+use super::silence::{Loss, Verdict, judge};
+use super::silent_primary::{is_passive_co_primary, relocation};
+use crate::model::{Reach, RecoveryKind, Server};
+use crate::policy::Suggestion;
+
+pub(super) fn silent_intermediates(scene: &Scene<'_>, draft: &mut Draft) {
+    for server in scene
+        .servers()
+        .filter(|server| is_silent_intermediate(scene, server))
+    {
+        let Verdict {
+            loss,
+            evidence: mut found,
+            hearing,
+        } = judge(scene, server, draft);
+        let single = hearing.said.len() == 1;
+        let id = &server.id;
+        match loss {
+            // Says nothing that the rule about silent servers does not say.
+            Loss::NoReplicas => {}
+            Loss::Alive { all_lag: true } => {
+                let code = Code::IntermediateUnreachableReplicasLagging;
+                draft.note(code, id, Severity::Warning, found);
+            }
+            Loss::Alive { all_lag: false } => {
+                draft.note(Code::IntermediateUnreachable, id, Severity::Warning, found);
+            }
+            Loss::Incomplete | Loss::NoWitness { refused: false, .. } => {
+                draft.note(Code::ServerSilent, id, Severity::Warning, found);
+            }
+            Loss::AllSilent => {
+                draft.note(
+                    Code::IntermediateAndReplicasDead,
+                    id,
+                    Severity::Critical,
+                    found,
+                );
+            }
+            Loss::NoWitness {
+                refused: true,
+                some_silent,
+            } => {
+                // Its replicas do not replicate anyway: a person has time to look.
+                let code = if single {
+                    Code::IntermediateDeadSingleReplica
+                } else {
+                    dead_code(some_silent)
+                };
+                let answer = (Suggestion::Hold, RecoveryKind::IntermediateFailover);
+                draft.propose(code, id, answer, found);
+            }
+            Loss::Hung | Loss::Dead { .. } => {
+                let code = if single {
+                    Code::IntermediateDeadSingleReplicaCannotConnect
+                } else {
+                    dead_code(loss == Loss::Dead { some_silent: true })
+                };
+                let suggestion = relocation(scene, &mut found);
+                draft.propose(
+                    code,
+                    id,
+                    (suggestion, RecoveryKind::IntermediateFailover),
+                    found,
+                );
+            }
+        }
+    }
+}
+
+fn dead_code(some_silent: bool) -> Code {
+    if some_silent {
+        Code::IntermediateAndSomeReplicasDead
+    } else {
+        Code::IntermediateDead
+    }
+}
+
+fn is_silent_intermediate(scene: &Scene<'_>, server: &Server) -> bool {
+    server.probe.reach() == Reach::Silent
+        && !scene.is_primary(&server.id)
+        && !is_passive_co_primary(scene, &server.id)
+        && !scene.replicas(&server.id).is_empty()
+}

@@ -1,0 +1,180 @@
+//! A source answers, and nobody replicates from it.
+
+use super::report::{Code, Severity};
+use super::scene::{Draft, Scene, evidence, listed};
+use super::silent_primary::relocation;
+use super::testimony::ConnectError;
+use crate::ids::ServerId;
+use crate::model::{Channel, Edge, Reach, RecoveryKind, Server, ThreadState};
+use crate::policy::Suggestion;
+
+pub(super) fn sources_without_replication(scene: &Scene<'_>, draft: &mut Draft) {
+    for source in scene.servers().filter(|server| scene.answers(&server.id)) {
+        let Some(tally) = Tally::of(scene, source) else {
+            continue;
+        };
+        if scene.topology.co_primary_of(&source.id).is_some() {
+            if tally.dead.len() < tally.count() {
+                say(draft, Code::CoPrimaryReplicasStopped, source, &tally);
+            }
+        } else if scene.is_primary(&source.id) {
+            say(draft, primary_code(&tally), source, &tally);
+        } else if tally.count() > 1 && !tally.failing.is_empty() && tally.stopped.is_empty() {
+            cannot_connect(scene, draft, source, &tally);
+        } else {
+            say(draft, Code::IntermediateReplicasStopped, source, &tally);
+        }
+    }
+}
+
+fn primary_code(tally: &Tally<'_>) -> Code {
+    match (tally.count(), tally.dead.len()) {
+        (1, 0) => Code::PrimarySingleReplicaStopped,
+        (1, _) => Code::PrimarySingleReplicaDead,
+        (_, 0) => Code::PrimaryReplicasStopped,
+        (_, _) => Code::PrimaryReplicasStoppedOrDead,
+    }
+}
+
+fn say(draft: &mut Draft, code: Code, source: &Server, tally: &Tally<'_>) {
+    draft.note(code, &source.id, Severity::Warning, tally.evidence());
+}
+
+/// The source answers us and its replicas cannot connect to it. They may only have to wait for their next attempt, so
+/// they try again before anything is done about it.
+fn cannot_connect(scene: &Scene<'_>, draft: &mut Draft, source: &Server, tally: &Tally<'_>) {
+    let mut found = tally.evidence();
+    let untested: Vec<&Edge> = tally
+        .failing
+        .iter()
+        .copied()
+        .filter(|edge| !has_tried(scene, edge))
+        .collect();
+    let suggestion = if untested.is_empty() {
+        relocation(scene, &mut found)
+    } else {
+        let text = "They are to try again now, not at their next attempt.".to_owned();
+        found.push(evidence(
+            "reconnect-replicas",
+            text,
+            untested.iter().map(|e| &e.replica),
+        ));
+        for edge in untested {
+            request(scene, draft, edge, &source.id);
+        }
+        Suggestion::Wait
+    };
+    let answer = (suggestion, RecoveryKind::IntermediateFailover);
+    draft.propose(
+        Code::IntermediateReplicasCannotConnect,
+        &source.id,
+        answer,
+        found,
+    );
+}
+
+fn request(scene: &Scene<'_>, draft: &mut Draft, edge: &Edge, source: &ServerId) {
+    let reconnected = scene
+        .server(&edge.replica)
+        .and_then(|r| r.reconnected_on(&edge.channel.name));
+    let is_young = |at| scene.now().since(at) <= scene.settings.receiver_silence;
+    if reconnected.is_some_and(is_young) {
+        // Under way; read it again.
+        draft.reads.insert(edge.replica.clone());
+    } else {
+        draft
+            .reconnects
+            .insert(super::report::ProbeRequest::ReconnectReceiver {
+                server: edge.replica.clone(),
+                channel: edge.channel.name.clone(),
+                source: source.clone(),
+            });
+    }
+}
+
+/// Baton made it reconnect lately, and it had the time to.
+fn has_tried(scene: &Scene<'_>, edge: &Edge) -> bool {
+    let Some(replica) = scene.server(&edge.replica) else {
+        return false;
+    };
+    let Some(reconnected) = replica.reconnected_on(&edge.channel.name) else {
+        return false;
+    };
+    let settled = reconnected.plus(scene.settings.reconnect_patience);
+    scene.now().since(reconnected) <= scene.settings.receiver_silence
+        && replica
+            .facts
+            .as_ref()
+            .is_some_and(|facts| facts.at >= settled)
+}
+
+/// Replicas of a source of which none replicates.
+struct Tally<'s> {
+    dead: Vec<&'s ServerId>,
+    /// Answer, and their receivers cannot connect.
+    failing: Vec<&'s Edge>,
+    /// Answer, and do not replicate for another reason.
+    stopped: Vec<&'s ServerId>,
+}
+
+impl<'s> Tally<'s> {
+    /// `None` if a replica replicates, if there are none, or if the state of one is not known.
+    fn of(scene: &'s Scene<'_>, source: &'s Server) -> Option<Self> {
+        let mut tally = Self {
+            dead: Vec::new(),
+            failing: Vec::new(),
+            stopped: Vec::new(),
+        };
+        for edge in scene.edges_below(&source.id) {
+            match scene.reach(&edge.replica) {
+                Reach::NotProbed | Reach::Partial => return None,
+                Reach::Silent => tally.dead.push(&edge.replica),
+                Reach::Answering if edge.channel.is_replicating() => return None,
+                Reach::Answering if cannot_reach_source(&edge.channel) => tally.failing.push(edge),
+                Reach::Answering => tally.stopped.push(&edge.replica),
+            }
+        }
+        (tally.count() > 0).then_some(tally)
+    }
+
+    fn count(&self) -> usize {
+        self.dead.len() + self.failing.len() + self.stopped.len()
+    }
+
+    fn evidence(&self) -> Vec<super::report::Evidence> {
+        let mut found = Vec::new();
+        let mut say = |code, text: &str, who: Vec<&ServerId>| {
+            if !who.is_empty() {
+                found.push(evidence(
+                    code,
+                    format!("{}: {text}.", listed(who.iter().copied())),
+                    who,
+                ));
+            }
+        };
+        let failing = self.failing.iter().map(|edge| &edge.replica).collect();
+        say("replica-silent", "does not answer", self.dead.clone());
+        say("cannot-connect", "the receiver cannot connect", failing);
+        say(
+            "not-replicating",
+            "answers and does not replicate",
+            self.stopped.clone(),
+        );
+        found
+    }
+}
+
+/// The receiver tries and fails, or gave up trying.
+pub(super) fn cannot_reach_source(channel: &Channel) -> bool {
+    let error = channel
+        .receiver_error
+        .as_ref()
+        .map(|error| ConnectError::of(error.number));
+    match channel.receiver {
+        ThreadState::Running | ThreadState::Unknown => false,
+        ThreadState::Connecting => true,
+        ThreadState::Stopped => {
+            matches!(error, Some(ConnectError::Denied | ConnectError::Network))
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What the replicas of a source that does not answer us say about it.
+//!
+//! A reading from before the loss says nothing, and a connection that exists says little: a hung or vanished
+//! source leaves its connections half-open. Only what happened after the loss is a sign of life.
+
+use std::collections::BTreeMap;
+
+use super::scene::Scene;
+use crate::ids::ServerId;
+use crate::model::{Channel, Edge, Reach, Server, ThreadState};
+use crate::time::Timestamp;
+
+/// What one replica says, strongest sign of life first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Testimony {
+    /// Something came from the source after the loss.
+    Alive(Sign),
+    /// The receiver is connected, and nothing came since.
+    Attached,
+    /// Baton made it reconnect, and it has not had the time to.
+    Settling,
+    /// Not read since the loss.
+    Unread,
+    /// The receiver is not connected and cannot connect.
+    Lost {
+        /// Baton made it reconnect after the loss.
+        tested: bool,
+    },
+    /// The receiver was stopped by a person or by an error of its own: it would not notice.
+    Mute,
+    /// The replica lives but does not let us read it.
+    Refusing,
+    /// The replica does not answer.
+    Silent,
+}
+
+/// How a source showed that it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sign {
+    /// A heartbeat or an event arrived.
+    Heard,
+    /// It accepted a new connection.
+    Accepted,
+    /// It answered a new connection with an error of its own.
+    Denied,
+}
+
+/// Testimony of all replicas of one source.
+pub(super) struct Hearing<'s> {
+    /// By replica.
+    pub(super) said: BTreeMap<&'s ServerId, Testimony>,
+    /// The channel on which each replica testifies.
+    pub(super) edges: BTreeMap<&'s ServerId, &'s Edge>,
+}
+
+impl<'s> Hearing<'s> {
+    /// Hears all replicas of `source`, which was lost at `lost_at`.
+    pub(super) fn of(scene: &'s Scene<'_>, source: &'s Server, lost_at: Timestamp) -> Self {
+        let mut hearing = Self {
+            said: BTreeMap::new(),
+            edges: BTreeMap::new(),
+        };
+        for edge in scene.edges_below(&source.id) {
+            let Some(replica) = scene.server(&edge.replica) else {
+                continue;
+            };
+            let testimony = testimony(scene, replica, &edge.channel, lost_at);
+            let known = hearing.said.get(&edge.replica);
+            if known.is_none_or(|known| testimony < *known) {
+                hearing.said.insert(&edge.replica, testimony);
+                hearing.edges.insert(&edge.replica, edge);
+            }
+        }
+        hearing.add_registered(scene, source);
+        hearing
+    }
+
+    /// Replicas that the source had registered but nobody has read yet: unknown, not absent.
+    fn add_registered(&mut self, scene: &'s Scene<'_>, source: &Server) {
+        for attached in source.last_facts().map_or(&[][..], |facts| &facts.replicas) {
+            let address = attached
+                .port
+                .and_then(|port| crate::ids::Address::new(&attached.host, port).ok());
+            let member = address.and_then(|address| scene.snapshot.server_at(&address));
+            let Some(member) = member.filter(|m| m.facts.is_none() && m.id != source.id) else {
+                continue;
+            };
+            let testimony = match member.probe.reach() {
+                Reach::NotProbed | Reach::Answering => Testimony::Unread,
+                Reach::Partial => Testimony::Refusing,
+                Reach::Silent => Testimony::Silent,
+            };
+            self.said.entry(&member.id).or_insert(testimony);
+        }
+    }
+
+    /// The replicas that said something for which `is` holds.
+    pub(super) fn who(&self, is: impl Fn(Testimony) -> bool) -> Vec<&'s ServerId> {
+        self.said
+            .iter()
+            .filter(|(_, said)| is(**said))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    pub(super) fn any(&self, is: impl Fn(Testimony) -> bool) -> bool {
+        self.said.values().any(|said| is(*said))
+    }
+
+    pub(super) fn all(&self, is: impl Fn(Testimony) -> bool) -> bool {
+        self.said.values().all(|said| is(*said))
+    }
+}
+
+impl Testimony {
+    pub(super) fn is_alive(self) -> bool {
+        matches!(self, Self::Alive(_))
+    }
+
+    pub(super) fn is_lost(self) -> bool {
+        matches!(self, Self::Lost { .. })
+    }
+
+    pub(super) fn is_open(self) -> bool {
+        matches!(self, Self::Unread | Self::Settling)
+    }
+}
+
+fn testimony(
+    scene: &Scene<'_>,
+    replica: &Server,
+    channel: &Channel,
+    lost_at: Timestamp,
+) -> Testimony {
+    match replica.probe.reach() {
+        Reach::NotProbed => Testimony::Unread,
+        Reach::Partial => Testimony::Refusing,
+        Reach::Silent => Testimony::Silent,
+        Reach::Answering => {
+            let reconnected = replica
+                .reconnected_on(&channel.name)
+                .filter(|at| *at > lost_at);
+            let needed = reconnected.unwrap_or(lost_at);
+            match replica.facts.as_ref().filter(|facts| facts.at > needed) {
+                None => Testimony::Unread,
+                Some(facts) => {
+                    let heard = replica.heard_on(&channel.name).filter(|at| *at > lost_at);
+                    receiver(
+                        scene,
+                        channel,
+                        &Instants {
+                            read: facts.at,
+                            reconnected,
+                            heard,
+                        },
+                    )
+                }
+            }
+        }
+    }
+}
+
+/// Instants after the loss.
+struct Instants {
+    read: Timestamp,
+    reconnected: Option<Timestamp>,
+    heard: Option<Timestamp>,
+}
+
+fn receiver(scene: &Scene<'_>, channel: &Channel, at: &Instants) -> Testimony {
+    let settings = scene.settings;
+    let is_young = |at: &Timestamp| scene.now().since(*at) <= settings.receiver_silence;
+    let accepted = at.reconnected.filter(is_young).is_some();
+    let tested = at.reconnected.is_some();
+    let error = channel.receiver_error.as_ref().map(|error| error.number);
+    match (channel.receiver, error.map(ConnectError::of)) {
+        (ThreadState::Running, _) if accepted => Testimony::Alive(Sign::Accepted),
+        (ThreadState::Running, _) if at.heard.filter(is_young).is_some() => {
+            Testimony::Alive(Sign::Heard)
+        }
+        (ThreadState::Running, _) => Testimony::Attached,
+        // Starting a receiver clears its error, so after a reconnect the error is new. Otherwise it may be older
+        // than the loss: it shows neither life nor death.
+        (ThreadState::Connecting, Some(ConnectError::Denied)) if accepted => {
+            Testimony::Alive(Sign::Denied)
+        }
+        (ThreadState::Connecting | ThreadState::Stopped, Some(ConnectError::Denied)) => {
+            Testimony::Mute
+        }
+        (ThreadState::Connecting, None) if is_settling(at, settings.reconnect_patience) => {
+            Testimony::Settling
+        }
+        (ThreadState::Connecting, _) | (ThreadState::Stopped, Some(ConnectError::Network)) => {
+            Testimony::Lost { tested }
+        }
+        (ThreadState::Stopped, None | Some(ConnectError::Other)) | (ThreadState::Unknown, _) => {
+            Testimony::Mute
+        }
+    }
+}
+
+fn is_settling(at: &Instants, patience: std::time::Duration) -> bool {
+    at.reconnected
+        .is_some_and(|reconnected| at.read < reconnected.plus(patience))
+}
+
+/// What an error of a receiver says about its source. Numbers: MySQL's server and client error references; MariaDB
+/// uses the same for these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ConnectError {
+    /// The source answered, and refused the receiver.
+    Denied,
+    /// The source could not be reached, or the connection broke.
+    Network,
+    /// Not about connecting.
+    Other,
+}
+
+impl ConnectError {
+    pub(super) fn of(number: u32) -> Self {
+        match number {
+            // Too many connections, access denied (also by plugin), host blocked or not allowed, user limit, account locked,
+            // password expired, TLS required; client side: authentication plugin, TLS.
+            1040 | 1044 | 1045 | 1129 | 1130 | 1203 | 1226 | 1227 | 1698 | 1820 | 1862 | 3118
+            | 3159 | 4151 | 2026 | 2049 | 2058 | 2059 | 2061 => Self::Denied,
+            // Server shutting down; errors of the network layer; all other client errors.
+            1053 | 1158..=1161 | 2000..=2999 => Self::Network,
+            _ => Self::Other,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! A primary that answers and does no useful work, and one that waits for acknowledgements.
+
+use super::report::{Code, Evidence, Severity};
+use super::scene::{Draft, Scene, evidence, listed, spoken};
+use crate::ids::ServerId;
+use crate::model::{CommitProbe, ProbeFailure, Reach, RecoveryKind, SemiSync, Server, ServerFacts};
+use crate::policy::Suggestion;
+
+/// Errors of a write that mean: the storage under this server does not take writes. Numbers and names of MySQL's error
+/// reference (server errors, and the `EE_` errors of its file layer); MariaDB has the same.
+const STORAGE_ERRORS: &[(u16, &str)] = &[
+    (1, "EE_CANTCREATEFILE: a file cannot be created"),
+    (3, "EE_WRITE: a file cannot be written"),
+    (20, "EE_DISK_FULL: the disk is full"),
+    (1004, "ER_CANT_CREATE_FILE: a file cannot be created"),
+    (1015, "ER_CANT_LOCK: a file cannot be locked"),
+    (1021, "ER_DISK_FULL: the disk is full"),
+    (1026, "ER_ERROR_ON_WRITE: a file cannot be written"),
+    (1030, "ER_GET_ERRNO: the storage engine failed"),
+    (
+        1114,
+        "ER_RECORD_FILE_FULL: the table, or the disk under it, is full",
+    ),
+    (
+        1180,
+        "ER_ERROR_DURING_COMMIT: the storage engine failed to commit",
+    ),
+    (
+        1598,
+        "ER_BINLOG_LOGGING_IMPOSSIBLE: the binary log cannot be written",
+    ),
+    (1811, "ER_IO_WRITE_ERROR: writing failed"),
+    (
+        1878,
+        "ER_TEMP_FILE_WRITE_FAILURE: a temporary file cannot be written",
+    ),
+];
+
+/// Errors of a write that mean: somebody or something made this server read-only. Another primary may be at work.
+const READ_ONLY_ERRORS: &[(u16, &str)] = &[
+    (
+        1290,
+        "ER_OPTION_PREVENTS_STATEMENT: a read-only option is set",
+    ),
+    (
+        1792,
+        "ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION: transactions are read-only by default",
+    ),
+    (
+        1836,
+        "ER_READ_ONLY_MODE: the storage engine is in read-only mode",
+    ),
+];
+
+/// The primary answers, but clients cannot use it.
+pub(super) fn useless_primary(scene: &Scene<'_>, draft: &mut Draft) {
+    let Some(primary) = scene.primary() else {
+        return;
+    };
+    let mut found = Vec::new();
+    let mut suggestion = Suggestion::Hold;
+    match primary.probe.reach() {
+        Reach::NotProbed | Reach::Silent => return,
+        Reach::Partial => {
+            if primary.probe.failure == Some(ProbeFailure::TooManyConnections) {
+                let text = format!("{} has no connection left for us.", primary.id);
+                found.push(evidence("connections-exhausted", text, [&primary.id]));
+            }
+        }
+        Reach::Answering => {
+            let Some(facts) = primary.last_facts() else {
+                return;
+            };
+            found.extend(full_house(primary, facts));
+            let (commits, verdict) = commits(scene, primary, facts);
+            found.extend(commits);
+            suggestion = verdict;
+        }
+    }
+    if found.is_empty() {
+        return;
+    }
+    if suggestion == Suggestion::Act {
+        suggestion = successors(scene, &primary.id, &mut found);
+    }
+    let answer = (suggestion, RecoveryKind::Failover);
+    draft.propose(Code::PrimaryUseless, &primary.id, answer, found);
+}
+
+fn full_house(primary: &Server, facts: &ServerFacts) -> Option<Evidence> {
+    let (open, most) = facts.vitals.connections.zip(facts.vitals.connections_max)?;
+    (open >= most && most > 0).then(|| {
+        let text = format!(
+            "{} has {open} of at most {most} connections open.",
+            primary.id
+        );
+        evidence("connections-exhausted", text, [&primary.id])
+    })
+}
+
+/// What the commit probe shows, and whether that is worth a failover.
+fn commits(
+    scene: &Scene<'_>,
+    primary: &Server,
+    facts: &ServerFacts,
+) -> (Option<Evidence>, Suggestion) {
+    let id = &primary.id;
+    match facts.vitals.commit {
+        CommitProbe::NotTried | CommitProbe::Committed { .. } => (None, Suggestion::Hold),
+        CommitProbe::Refused { number } => {
+            let named = |list: &'static [(u16, &'static str)]| {
+                list.iter()
+                    .find(|(known, _)| *known == number)
+                    .map(|(_, meaning)| *meaning)
+            };
+            if let Some(meaning) = named(STORAGE_ERRORS) {
+                let text = format!("{id} refuses commits with error {number} ({meaning}).");
+                (
+                    Some(evidence("storage-refuses-commits", text, [id])),
+                    Suggestion::Act,
+                )
+            } else if facts.read_only {
+                // A read-only server refuses writes as it should; another rule speaks about it.
+                (None, Suggestion::Hold)
+            } else {
+                let meaning = named(READ_ONLY_ERRORS).unwrap_or("an error that proves no failure");
+                let text = format!("{id} refuses commits with error {number} ({meaning}).");
+                (
+                    Some(evidence("commits-refused", text, [id])),
+                    Suggestion::Hold,
+                )
+            }
+        }
+        CommitProbe::Stalled { waited } => {
+            let limit = scene.settings.commit_stall_limit;
+            if waited <= limit
+                || facts
+                    .semi_sync
+                    .as_ref()
+                    .is_some_and(waits_for_acknowledgements)
+            {
+                return (None, Suggestion::Hold);
+            }
+            let (waited, limit) = (spoken(waited), spoken(limit));
+            let text = format!("A commit on {id} has waited for {waited}, limit {limit}.");
+            (Some(evidence("commits-stall", text, [id])), Suggestion::Act)
+        }
+    }
+}
+
+/// A failover from a server that lives is only an improvement if a replica is up and replicates.
+fn successors(scene: &Scene<'_>, primary: &ServerId, list: &mut Vec<Evidence>) -> Suggestion {
+    let healthy: Vec<&ServerId> = scene
+        .edges_below(primary)
+        .filter(|edge| edge.channel.is_replicating() && scene.answers(&edge.replica))
+        .map(|edge| &edge.replica)
+        .collect();
+    if healthy.is_empty() {
+        let text = format!("No replica of {primary} answers and replicates.");
+        list.push(evidence("no-healthy-replica", text, [primary]));
+        return Suggestion::Hold;
+    }
+    let text = format!(
+        "{}: answers and replicates.",
+        listed(healthy.iter().copied())
+    );
+    list.push(evidence("healthy-replica", text, healthy));
+    Suggestion::Act
+}
+
+fn waits_for_acknowledgements(semi: &SemiSync) -> bool {
+    semi.source_enabled
+        && semi.source_active
+        && semi.waiting_sessions > 0
+        && semi.clients < semi.wait_for
+}
+
+/// Commits on the primary wait for acknowledgements that do not come.
+pub(super) fn semi_sync_lock(scene: &Scene<'_>, draft: &mut Draft) {
+    let Some(primary) = scene.primary() else {
+        return;
+    };
+    let Some(semi) = scene
+        .current(&primary.id)
+        .and_then(|facts| facts.semi_sync.as_ref())
+    else {
+        return;
+    };
+    let since = primary
+        .progressed_at
+        .unwrap_or(scene.snapshot.fleet.watching_since);
+    let still = scene.now().since(since);
+    if !waits_for_acknowledgements(semi) || still < scene.settings.semi_sync_stall_limit {
+        return;
+    }
+    let text = format!(
+        "{} sessions on {} wait for {} acknowledgements, {} replicas acknowledge, nothing was committed for {}.",
+        semi.waiting_sessions,
+        primary.id,
+        semi.wait_for,
+        semi.clients,
+        spoken(still)
+    );
+    let found = vec![evidence("acknowledgements-missing", text, [&primary.id])];
+    draft.note(
+        Code::PrimarySemiSyncLocked,
+        &primary.id,
+        Severity::Critical,
+        found,
+    );
+}
+
+/// A failure that names the storage, although the server answers.
+pub(super) fn is_storage_error(number: u16) -> bool {
+    STORAGE_ERRORS.iter().any(|(known, _)| *known == number)
+}
