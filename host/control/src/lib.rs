@@ -1,5 +1,19 @@
 //! The loop of a Baton node: observe, decide, act under the lease. Knows servers, store, policies and clock only as ports.
 
 mod api;
+mod counters;
+mod decide;
+mod handle;
+mod lease;
+mod node;
+mod observe;
+mod operators;
+mod recover;
+mod registry;
+mod sessions;
+mod settings;
 
 pub use api::{ChangePrimary, ClusterView, Control, NodeStatus, RequestError};
+pub use handle::Handle;
+pub use node::{Node, Ports};
+pub use settings::{ControlSettings, RejoinMode, ServerHint};

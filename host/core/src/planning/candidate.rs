@@ -380,11 +380,7 @@ fn supplier_for(candidate: &Candidate, list: &[Candidate], snapshot: &Snapshot) 
 }
 
 /// What replacing `replaced` now would lose, from the last readings.
-pub fn expected_loss(
-    snapshot: &Snapshot,
-    replaced: &ServerId,
-    list: &[Candidate],
-) -> ExpectedLoss {
+pub fn expected_loss(snapshot: &Snapshot, replaced: &ServerId, list: &[Candidate]) -> ExpectedLoss {
     let Some(primary) = snapshot.facts(replaced) else {
         return ExpectedLoss::Unknown {
             reason: format!("{replaced} was never read"),

@@ -107,8 +107,8 @@ fn add_fence(
             Some(format!("nobody listens at {failed}: its process is gone"))
         }
         Some((Reach::Silent | Reach::Partial | Reach::NotProbed, failure)) => {
-            // It may hang or refuse us: the attempt is made, within the time that revoking takes anyway.
-            let limits = (OnFailure::Continue, settings.revoke_limit);
+            // It may hang or refuse us: the attempt is made, but a server that was silent all the time is not waited for long.
+            let limits = (OnFailure::Continue, settings.silent_fence_limit);
             steps.command(Phase::Fence, (failed, fence), &[confirm], limits);
             let word = failure.map_or("never probed", |f| f.word());
             Some(format!(
@@ -387,6 +387,31 @@ pub(crate) fn add_repoints(
                 &[pointed],
                 (OnFailure::Continue, settings.verify_limit),
             )
+        })
+        .collect()
+}
+
+/// Steps that record a successor which is writable already.
+pub fn record_steps(
+    successor: &ServerId,
+    first_step: StepId,
+    settings: &PlanSettings,
+) -> Vec<super::Step> {
+    let mut steps = Builder::new(first_step);
+    add_record(&mut steps, successor, &[], settings);
+    steps.finish()
+}
+
+/// The same steps with numbers from `first` on.
+pub fn renumber(steps: Vec<super::Step>, first: StepId) -> Vec<super::Step> {
+    let lowest = steps.iter().map(|step| step.id).min().unwrap_or(0);
+    let moved = |id: StepId| id.saturating_sub(lowest).saturating_add(first);
+    steps
+        .into_iter()
+        .map(|step| super::Step {
+            id: moved(step.id),
+            after: step.after.iter().map(|id| moved(*id)).collect(),
+            ..step
         })
         .collect()
 }

@@ -16,7 +16,7 @@ use crate::model::RecoveryKind;
 
 pub use candidate::{Candidate, Choice, candidates, choose, expected_loss};
 pub use explain::{CandidateView, ExpectedLoss, Explanation, Intention, Reason};
-pub use failover::{SecureRequest, plan_promote, plan_secure};
+pub use failover::{SecureRequest, plan_promote, plan_secure, record_steps, renumber};
 pub use plan::{Action, OnFailure, Phase, Plan, Step, StepId};
 pub use question::{assess_question, rank_question};
 pub use rejoin::{RejoinClass, classify_returned, plan_attach, plan_fence};
@@ -31,6 +31,8 @@ pub struct PlanSettings {
     pub step_limit: Duration,
     /// Limit of stopping receivers and fencing during a failover: a server that does not answer in this time is left out.
     pub revoke_limit: Duration,
+    /// Limit of trying to fence a server that does not answer: it adds to every failover of a hung primary.
+    pub silent_fence_limit: Duration,
     /// How long candidates may take to apply what they have received.
     pub drain_limit: Duration,
     /// How long a read-back may take until the expected state is seen.
@@ -44,6 +46,7 @@ impl Default for PlanSettings {
         Self {
             step_limit: Duration::from_secs(5),
             revoke_limit: Duration::from_millis(1000),
+            silent_fence_limit: Duration::from_millis(150),
             drain_limit: Duration::from_secs(60),
             verify_limit: Duration::from_secs(10),
             guard: Duration::from_millis(250),

@@ -1,0 +1,352 @@
+//! The loop of one cluster: the sole owner of its decisions. It runs on a period and on a wake-up; a wake-up carries no data.
+
+mod evidence;
+mod explain;
+mod held;
+mod judge;
+mod requests;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use baton_core::analysis::{Finding, PrimaryView, Report, analyze};
+use baton_core::ids::{NodeName, ServerId};
+use baton_core::model::{Reach, RecoveryKind, Snapshot, Topology};
+use baton_core::planning::Reason;
+use baton_core::policy::{self, Context};
+use baton_core::time::Timestamp;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::api::ClusterView;
+use crate::lease::LEASE;
+use crate::recover::{Means, Order};
+pub(crate) use explain::explain;
+pub(crate) use held::HeldFindings;
+pub(crate) use judge::Judged;
+pub(crate) use requests::{Request, RequestKind};
+
+/// Cadence at which a cluster is looked at while evidence is coming in.
+const FAST: Duration = Duration::from_millis(50);
+/// Cadence without news.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// What a loop publishes and shares.
+#[derive(Default)]
+pub(crate) struct Published {
+    view: Mutex<Option<Arc<ClusterView>>>,
+    judged: Mutex<Judged>,
+}
+
+impl Published {
+    pub(crate) fn view(&self) -> Option<Arc<ClusterView>> {
+        self.view
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn judged(&self) -> Judged {
+        self.judged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// One cluster's loop.
+pub(crate) struct ClusterLoop {
+    means: Arc<Means>,
+    published: Arc<Published>,
+    wake: Arc<Notify>,
+    requests: mpsc::Receiver<Request>,
+    held: HeldFindings,
+    /// Readings asked for, not ended yet.
+    readings: JoinSet<ServerId>,
+    reading: BTreeSet<ServerId>,
+    /// Standing sessions, one task per server.
+    standing: JoinSet<()>,
+    stands: BTreeSet<ServerId>,
+    evidence: evidence::Throttle,
+    judge: judge::Memory,
+    resumed: bool,
+}
+
+impl ClusterLoop {
+    pub(crate) fn new(
+        means: Arc<Means>,
+        published: Arc<Published>,
+        wake: Arc<Notify>,
+        requests: mpsc::Receiver<Request>,
+    ) -> Self {
+        Self {
+            means,
+            published,
+            wake,
+            requests,
+            held: HeldFindings::default(),
+            readings: JoinSet::new(),
+            reading: BTreeSet::new(),
+            standing: JoinSet::new(),
+            stands: BTreeSet::new(),
+            evidence: evidence::Throttle::default(),
+            judge: judge::Memory::default(),
+            resumed: false,
+        }
+    }
+
+    /// Looks after the cluster until it is gone.
+    pub(crate) async fn run(mut self) {
+        let mut next = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.wake.notified() => {}
+                Some(read) = self.readings.join_next(), if !self.readings.is_empty() => {
+                    if let Ok(server) = read {
+                        self.reading.remove(&server);
+                    }
+                }
+                request = self.requests.recv() => match request {
+                    Some(request) => self.serve(request).await,
+                    None => return,
+                },
+                () = sleep_until(next) => {}
+            }
+            let Some(pause) = self.look().await else {
+                return;
+            };
+            next = Instant::now() + pause;
+        }
+    }
+
+    /// One round: snapshot, analysis, evidence, decision. Gives the pause until the next one; `None` if the cluster is gone.
+    async fn look(&mut self) -> Option<Duration> {
+        let snapshot = self.means.snapshot()?;
+        if snapshot.servers.is_empty() {
+            return Some(SLOW);
+        }
+        let report = analyze(&snapshot, &self.means.registry.settings.analysis);
+        self.means.counters.analyses.add();
+        self.held.update(&report, snapshot.taken_at);
+        self.adopt_primary(&snapshot, &report).await;
+        self.publish(&snapshot, &report);
+        self.keep_standing(&snapshot);
+        self.gather(&snapshot, &report);
+        if !self.resumed && self.resume(&snapshot).await {
+            return Some(FAST);
+        }
+        if let Some(order) = self.decide(&snapshot, &report).await {
+            self.carry_out(order).await;
+            return Some(Duration::ZERO);
+        }
+        let waiting = report.findings.iter().any(|finding| {
+            finding.recovery.is_some() && finding.suggestion != policy::Suggestion::Hold
+        });
+        Some(if waiting {
+            FAST.min(self.judge.pause(snapshot.taken_at))
+        } else {
+            SLOW
+        })
+    }
+
+    /// Records a primary that was not recorded, or that somebody else promoted.
+    async fn adopt_primary(&mut self, snapshot: &Snapshot, report: &Report) {
+        let found = match &report.primary {
+            PrimaryView::Derived(id) => id,
+            PrimaryView::Moved { from: _, to } => to,
+            PrimaryView::Recorded(_) | PrimaryView::Unknown(_) => return,
+        };
+        if snapshot.cluster.primary.as_ref() == Some(found) {
+            return;
+        }
+        let Some(epoch) = self.means.lease.epoch_for(Duration::ZERO) else {
+            return;
+        };
+        let cluster = &self.means.cluster;
+        tracing::info!(cluster = %snapshot.cluster.name, server = %found, "primary recorded");
+        self.means.registry.set_primary(cluster, found, epoch);
+        if let Err(error) = self
+            .means
+            .store
+            .set_primary(LEASE, epoch, cluster, found)
+            .await
+        {
+            tracing::warn!(
+                error = crate::lease::describe(&error),
+                "primary not recorded"
+            );
+        }
+        if let Some(server) = snapshot.servers.get(found) {
+            let prefix = &self.means.registry.settings.route_prefix;
+            let routes =
+                crate::recover::routes(prefix, &snapshot.cluster.name, &server.address, epoch);
+            if let Err(error) = self.means.store.put_routes(LEASE, epoch, &routes).await {
+                tracing::warn!(error = crate::lease::describe(&error), "routes not written");
+            }
+        }
+    }
+
+    fn publish(&self, snapshot: &Snapshot, report: &Report) {
+        let codes = report
+            .findings
+            .iter()
+            .map(|finding| finding.code.word().to_owned())
+            .collect();
+        if let Some(entry) = self
+            .means
+            .registry
+            .lock()
+            .clusters
+            .get_mut(&self.means.cluster)
+        {
+            entry.findings = codes;
+        }
+        let view = ClusterView {
+            snapshot: snapshot.clone(),
+            topology: Topology::of(snapshot),
+            report: report.clone(),
+        };
+        *self
+            .published
+            .view
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(view));
+        self.means.registry.published();
+    }
+
+    /// One standing session on every member that answers, while this node may recover the cluster.
+    fn keep_standing(&mut self, snapshot: &Snapshot) {
+        let leads = snapshot.control.lease.is_some() && snapshot.control.automatic;
+        let gone = self
+            .stands
+            .iter()
+            .any(|id| !snapshot.servers.contains_key(id));
+        if !leads || gone {
+            if !self.stands.is_empty() {
+                self.standing.abort_all();
+                self.stands.clear();
+                self.means.sessions.close();
+            }
+            if !leads {
+                return;
+            }
+        }
+        for server in snapshot.servers.values() {
+            if server.probe.reach() == Reach::Answering && self.stands.insert(server.id.clone()) {
+                let sessions = Arc::clone(&self.means.sessions);
+                let id = server.id.clone();
+                self.standing.spawn(async move { sessions.stand(id).await });
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, order: Order) {
+        match self.means.carry_out(order).await {
+            Ok(row) => self.judge.note_ended(&row, self.means.clock.now()),
+            Err(error) => {
+                tracing::warn!(cluster = %self.means.cluster, %error, "recovery not begun");
+                self.judge.not_begun(self.means.clock.now());
+            }
+        }
+    }
+
+    /// Ends what an earlier process left open. True if something was resumed.
+    async fn resume(&mut self, snapshot: &Snapshot) -> bool {
+        if snapshot.control.lease.is_none()
+            || snapshot
+                .servers
+                .values()
+                .any(|server| server.probe.reach() == Reach::NotProbed)
+        {
+            return false;
+        }
+        let rows = match self.means.store.running_recoveries().await {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::warn!(
+                    error = crate::lease::describe(&error),
+                    "open recoveries not readable"
+                );
+                return false;
+            }
+        };
+        self.resumed = true;
+        let mut any = false;
+        for row in rows
+            .into_iter()
+            .filter(|row| row.cluster == self.means.cluster)
+        {
+            any = true;
+            if let Err(error) = self.means.resume(row).await {
+                tracing::warn!(%error, "recovery not resumed");
+                self.resumed = false;
+            }
+        }
+        any
+    }
+}
+
+/// What every question to a policy carries.
+pub(crate) fn context(snapshot: &Snapshot, node: &NodeName, what: &str) -> Context {
+    Context {
+        decision: format!(
+            "{}-{}-{what}",
+            snapshot.cluster.id,
+            snapshot.taken_at.micros()
+        ),
+        now: u32::try_from(snapshot.wall.millis() / 1000).unwrap_or(u32::MAX),
+        node: node.to_string(),
+        peers: Vec::new(),
+        peers_answering: 0,
+        extra: None,
+    }
+}
+
+/// A policy's reason with identities instead of indexes.
+pub(crate) fn reason(reason: &policy::Reason, ids: &[ServerId]) -> Reason {
+    let id = |index: &u32| {
+        usize::try_from(*index)
+            .ok()
+            .and_then(|index| ids.get(index))
+            .cloned()
+    };
+    Reason {
+        code: reason.code.clone(),
+        text: reason.text.clone(),
+        about: reason.about.iter().filter_map(id).collect(),
+    }
+}
+
+impl Means {
+    pub(crate) fn count_policy_call(&self, took: Duration, fell_back: bool) {
+        self.counters.policy_calls.add();
+        self.counters
+            .policy_micros
+            .add_n(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        if fell_back {
+            self.counters.policy_fallbacks.add();
+        }
+    }
+}
+
+/// Which findings come first: those about the primary, then the rest.
+pub(crate) fn urgency(finding: &Finding) -> u8 {
+    match finding.recovery {
+        Some(RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover) => 0,
+        Some(RecoveryKind::Rejoin) => 1,
+        Some(RecoveryKind::IntermediateFailover) => 2,
+        Some(RecoveryKind::Switchover) | None => 3,
+    }
+}
+
+/// When the loss of a server was noticed.
+pub(crate) fn lost_at(snapshot: &Snapshot, server: &ServerId) -> Timestamp {
+    let lost = snapshot
+        .servers
+        .get(server)
+        .and_then(|server| server.probe.failing_since);
+    lost.unwrap_or(snapshot.taken_at)
+}

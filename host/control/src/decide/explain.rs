@@ -1,0 +1,159 @@
+//! "What is wrong, what would you do now, and why not?", asked of the policy as a decision would, changing nothing.
+
+use std::sync::Arc;
+
+use baton_core::ids::ServerId;
+use baton_core::model::RecoveryKind;
+use baton_core::planning::{
+    Candidate, CandidateView, ExpectedLoss, Explanation, Intention, candidates, expected_loss,
+    rank_question,
+};
+
+use super::judge::Judged;
+use super::{Published, context, reason};
+use crate::api::ClusterView;
+use crate::recover::Means;
+
+/// Explains a cluster from its last published state.
+pub(crate) async fn explain(
+    means: &Means,
+    published: &Published,
+    view: &Arc<ClusterView>,
+) -> Explanation {
+    let snapshot = &view.snapshot;
+    let judged = published.judged();
+    let replaced = judged
+        .subject
+        .as_ref()
+        .filter(|(kind, _)| {
+            matches!(
+                kind,
+                RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover
+            )
+        })
+        .map(|(_, server)| server.clone())
+        .or_else(|| view.report.primary.server().cloned());
+    let list = replaced
+        .as_ref()
+        .map(|id| candidates(snapshot, id, None))
+        .unwrap_or_default();
+    let mut policy = judged.policy.clone();
+    let ranked = match &replaced {
+        Some(id) => rank(means, view, id, &list, &mut policy).await,
+        None => Vec::new(),
+    };
+    Explanation {
+        cluster: snapshot.cluster.id.clone(),
+        name: snapshot.cluster.name.clone(),
+        intention: intention(view, &judged),
+        reasons: judged.reasons.clone(),
+        obstacles: judged.obstacles.clone(),
+        candidates: ranked,
+        expected_loss: replaced
+            .map_or(ExpectedLoss::None, |id| expected_loss(snapshot, &id, &list)),
+        report: view.report.clone(),
+        policy,
+    }
+}
+
+fn intention(view: &ClusterView, judged: &Judged) -> Intention {
+    if let Some(active) = &view.snapshot.control.active {
+        return Intention::Recovering { kind: active.kind };
+    }
+    match &judged.subject {
+        None => match view
+            .report
+            .findings
+            .iter()
+            .find(|f| f.severity == baton_core::analysis::Severity::Critical)
+        {
+            Some(finding) => Intention::Hold {
+                kind: None,
+                failed: finding.server.clone(),
+            },
+            None => Intention::Nothing,
+        },
+        Some((kind, failed)) if !judged.obstacles.is_empty() => Intention::Hold {
+            kind: Some(*kind),
+            failed: failed.clone(),
+        },
+        Some((kind, failed)) if judged.will_wait => Intention::Wait {
+            kind: *kind,
+            failed: failed.clone(),
+        },
+        Some((kind, failed)) => Intention::Act {
+            kind: *kind,
+            failed: failed.clone(),
+        },
+    }
+}
+
+async fn rank(
+    means: &Means,
+    view: &ClusterView,
+    replaced: &ServerId,
+    list: &[Candidate],
+    policy: &mut String,
+) -> Vec<CandidateView> {
+    let snapshot = &view.snapshot;
+    let context = context(snapshot, &means.registry.settings.node, "explain");
+    let asked = rank_question(
+        snapshot,
+        (RecoveryKind::Failover, replaced),
+        list,
+        None,
+        context,
+    );
+    let mut views: Vec<CandidateView> = list.iter().map(plain_view).collect();
+    if asked.question.candidates.is_empty() {
+        return views;
+    }
+    let reply = means.policies.rank(&asked.question).await;
+    means.count_policy_call(reply.took, reply.fallback.is_some());
+    policy.clone_from(&reply.policy);
+    for (ranked, place) in reply.answer.order.iter().zip(1_u32..) {
+        let view = views
+            .iter_mut()
+            .find(|view| asked.id(ranked.server) == Some(&view.server));
+        if let Some(view) = view {
+            view.rank = Some(place);
+            view.score = Some(ranked.score);
+            view.reasons
+                .extend(ranked.reasons.iter().map(|r| reason(r, &asked.ids)));
+        }
+    }
+    for veto in &reply.answer.vetoes {
+        let view = views
+            .iter_mut()
+            .find(|view| asked.id(veto.server) == Some(&view.server));
+        if let Some(view) = view {
+            view.reasons
+                .extend(veto.reasons.iter().map(|r| reason(r, &asked.ids)));
+        }
+    }
+    views.sort_by_key(|view| {
+        (
+            view.rank.unwrap_or(u32::MAX),
+            view.excluded,
+            view.server.clone(),
+        )
+    });
+    views
+}
+
+fn plain_view(candidate: &Candidate) -> CandidateView {
+    CandidateView {
+        server: candidate.server.clone(),
+        rank: None,
+        score: None,
+        missing: candidate.missing,
+        unapplied: candidate.unapplied,
+        reasons: candidate
+            .excluded
+            .iter()
+            .chain(&candidate.warnings)
+            .cloned()
+            .collect(),
+        excluded: !candidate.is_allowed(),
+    }
+}

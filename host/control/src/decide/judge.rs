@@ -1,0 +1,381 @@
+//! Is a finding worth a recovery? The policy says so; the host's own rules say whether it may be asked at all.
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use baton_core::analysis::{Finding, Report};
+use baton_core::ids::ServerId;
+use baton_core::model::{RecoveryKind, RecoveryOutcome, Snapshot, Switch};
+use baton_core::planning::{Reason, assess_question};
+use baton_core::policy::{Suggestion, Verdict};
+use baton_core::time::Timestamp;
+use baton_ports::RecoveryRow;
+
+use super::{ClusterLoop, Order, context, lost_at, reason, urgency};
+use crate::settings::RejoinMode;
+
+/// Pause after a recovery that could not begin or failed, before the same thing is tried again.
+const RETRY: Duration = Duration::from_secs(10);
+/// Pause after a rejoin that failed: it usually needs a person.
+const REJOIN_RETRY: Duration = Duration::from_secs(60);
+
+/// What the last round decided, for explanations.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Judged {
+    pub(crate) policy: String,
+    /// Reasons the policy gave for its last verdict.
+    pub(crate) reasons: Vec<Reason>,
+    /// What stops a recovery that a finding asks for.
+    pub(crate) obstacles: Vec<Reason>,
+    pub(crate) subject: Option<(RecoveryKind, ServerId)>,
+    pub(crate) will_wait: bool,
+}
+
+/// What a loop remembers between rounds.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    not_before: BTreeMap<ServerId, Timestamp>,
+    ask_again: Option<Timestamp>,
+    pause_until: Option<Timestamp>,
+    /// The last verdict's words, so that a change is logged and a repetition is not.
+    last_words: String,
+}
+
+impl Memory {
+    pub(crate) fn not_begun(&mut self, now: Timestamp) {
+        self.pause_until = Some(now.plus(RETRY));
+    }
+
+    pub(crate) fn note_ended(&mut self, row: &RecoveryRow, now: Timestamp) {
+        let again = match (row.kind, row.outcome) {
+            (_, RecoveryOutcome::Succeeded) => return,
+            (RecoveryKind::Rejoin, _) => REJOIN_RETRY,
+            (_, _) => RETRY,
+        };
+        self.not_before.insert(row.failed.clone(), now.plus(again));
+    }
+
+    /// Time until the policy wants to be asked again.
+    pub(crate) fn pause(&self, now: Timestamp) -> Duration {
+        self.ask_again
+            .map_or(Duration::from_secs(1), |at| at.since(now))
+            .max(Duration::from_millis(5))
+    }
+}
+
+impl ClusterLoop {
+    /// The most urgent recovery to begin now, if any.
+    pub(crate) async fn decide(&mut self, snapshot: &Snapshot, report: &Report) -> Option<Order> {
+        let mut findings: Vec<&Finding> = report
+            .findings
+            .iter()
+            .filter(|finding| finding.recovery.is_some())
+            .collect();
+        findings.sort_by_key(|finding| urgency(finding));
+        let mut judged = Judged {
+            policy: self.means.policies.describe(),
+            ..Judged::default()
+        };
+        let mut order = None;
+        for finding in findings {
+            let Some(kind) = finding.recovery else {
+                continue;
+            };
+            judged.subject = Some((kind, finding.server.clone()));
+            judged.obstacles = self.obstacles(snapshot, finding, kind);
+            if !judged.obstacles.is_empty() {
+                continue;
+            }
+            if let Some(found) = self.ask(snapshot, report, finding, &mut judged).await {
+                order = Some(found);
+                break;
+            }
+        }
+        *self
+            .published
+            .judged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = judged;
+        order
+    }
+
+    /// What stops a recovery whatever a policy says.
+    pub(crate) fn obstacles(
+        &self,
+        snapshot: &Snapshot,
+        finding: &Finding,
+        kind: RecoveryKind,
+    ) -> Vec<Reason> {
+        let mut found = host_obstacles(snapshot, finding, kind);
+        let settings = &self.means.registry.settings;
+        let mut add = |code: &str, text: String| {
+            found.push(Reason {
+                code: code.to_owned(),
+                text,
+                about: vec![finding.server.clone()],
+            });
+        };
+        if kind == RecoveryKind::IntermediateFailover && !settings.intermediate {
+            add(
+                "intermediate-off",
+                "recovery of intermediate sources is switched off by configuration".to_owned(),
+            );
+        }
+        if kind == RecoveryKind::Rejoin && settings.rejoin == RejoinMode::Off {
+            add(
+                "rejoin-off",
+                "taking servers back is switched off by configuration".to_owned(),
+            );
+        }
+        let now = snapshot.taken_at;
+        let until = self
+            .judge
+            .not_before
+            .get(&finding.server)
+            .copied()
+            .max(self.judge.pause_until);
+        if let Some(until) = until.filter(|until| *until > now) {
+            let seconds = until.since(now).as_secs() + 1;
+            add(
+                "retry-later",
+                format!("the last attempt failed; the next one may begin in {seconds} s"),
+            );
+        }
+        found
+    }
+
+    async fn ask(
+        &mut self,
+        snapshot: &Snapshot,
+        report: &Report,
+        finding: &Finding,
+        judged: &mut Judged,
+    ) -> Option<Order> {
+        let kind = finding.recovery?;
+        let order = |decision: String| Order {
+            kind,
+            failed: finding.server.clone(),
+            requested: None,
+            automatic: true,
+            finding: finding.code.word().to_owned(),
+            decision,
+            trigger: lost_at(snapshot, &finding.server),
+            deadline: None,
+        };
+        // Fencing a server that came back is a safety rule of the host, not a policy.
+        if kind == RecoveryKind::Rejoin {
+            let act =
+                finding.suggestion == Suggestion::Act && !is_settled(snapshot, &finding.server);
+            return act.then(|| order(String::new()));
+        }
+        let held = self
+            .held
+            .of(finding.code, &finding.server, snapshot.taken_at);
+        let context = context(snapshot, &self.means.registry.settings.node, "assess");
+        let asked = assess_question(snapshot, finding, held, context, report.primary.server());
+        let reply = self.means.policies.assess(&asked.question).await;
+        self.means
+            .count_policy_call(reply.took, reply.fallback.is_some());
+        judged.policy.clone_from(&reply.policy);
+        judged.reasons = reply
+            .answer
+            .reasons
+            .iter()
+            .map(|r| reason(r, &asked.ids))
+            .collect();
+        if let Some(failure) = &reply.fallback {
+            judged.reasons.push(Reason {
+                code: "policy-fallback".to_owned(),
+                text: format!(
+                    "policy {} failed ({}): {}; the default policy answered",
+                    failure.policy, failure.kind, failure.text
+                ),
+                about: Vec::new(),
+            });
+            self.audit_fallback(snapshot, &failure.policy, &failure.text)
+                .await;
+        }
+        self.judge.ask_again = None;
+        self.log_verdict(snapshot, finding, &reply.answer.verdict, judged);
+        match reply.answer.verdict {
+            // A policy narrows, it never widens: without complete evidence its "act" means "wait".
+            Verdict::Act if finding.suggestion == Suggestion::Act => Some(order(decision_text(
+                finding,
+                &reply.policy,
+                &judged.reasons,
+            ))),
+            Verdict::Act => {
+                judged.will_wait = true;
+                None
+            }
+            Verdict::Wait(time) => {
+                judged.will_wait = true;
+                let pause = Duration::from_millis(u64::from(time));
+                self.judge.ask_again = Some(snapshot.taken_at.plus(pause));
+                None
+            }
+            Verdict::Hold => {
+                judged.obstacles = judged.reasons.clone();
+                None
+            }
+            Verdict::Ask {
+                topic,
+                prompt,
+                valid_for: _,
+            } => {
+                judged.obstacles = vec![Reason {
+                    code: "ask".to_owned(),
+                    text: format!("the policy asks a person ({topic}): {prompt}"),
+                    about: vec![finding.server.clone()],
+                }];
+                None
+            }
+        }
+    }
+
+    async fn audit_fallback(&mut self, snapshot: &Snapshot, policy: &str, text: &str) {
+        let words = format!("policy-fallback {policy} {text}");
+        if self.judge.last_words == words {
+            return;
+        }
+        self.judge.last_words = words;
+        tracing::warn!(
+            plugin = policy,
+            error = text,
+            "policy failed, the default answered"
+        );
+        let record = baton_ports::AuditRecord {
+            at: snapshot.wall,
+            kind: "policy-fallback".to_owned(),
+            server: None,
+            cluster: Some(self.means.cluster.clone()),
+            by: self.means.registry.settings.node.to_string(),
+            text: format!("policy {policy} failed: {text}; the default policy answered"),
+        };
+        if let Err(error) = self.means.store.audit(&record).await {
+            tracing::warn!(error = crate::lease::describe(&error), "audit not written");
+        }
+    }
+
+    fn log_verdict(
+        &mut self,
+        snapshot: &Snapshot,
+        finding: &Finding,
+        verdict: &Verdict,
+        judged: &Judged,
+    ) {
+        let word = match verdict {
+            Verdict::Act => "act",
+            Verdict::Wait(_) => "wait",
+            Verdict::Hold => "hold",
+            Verdict::Ask { .. } => "ask",
+        };
+        let words = format!(
+            "{} {} {word} {}",
+            finding.code.word(),
+            finding.server,
+            finding.suggestion.word()
+        );
+        if self.judge.last_words != words {
+            self.judge.last_words = words;
+            let why: Vec<&str> = judged
+                .reasons
+                .iter()
+                .map(|reason| reason.text.as_str())
+                .collect();
+            tracing::info!(
+                cluster = %snapshot.cluster.name, finding = finding.code.word(), server = %finding.server,
+                verdict = word, suggestion = finding.suggestion.word(), reasons = why.join("; "), "assessed"
+            );
+        }
+    }
+}
+
+/// A server that is set aside and cannot take writes needs no further fencing: a person has to look at it.
+fn is_settled(snapshot: &Snapshot, server: &ServerId) -> bool {
+    snapshot.servers.get(server).is_some_and(|server| {
+        server.quarantined
+            && server
+                .last_facts()
+                .is_some_and(|facts| !facts.is_writable())
+    })
+}
+
+/// The host's own rules, from the snapshot alone.
+pub(crate) fn host_obstacles(
+    snapshot: &Snapshot,
+    finding: &Finding,
+    kind: RecoveryKind,
+) -> Vec<Reason> {
+    let mut found = Vec::new();
+    let mut add = |code: &str, text: String| {
+        found.push(Reason {
+            code: code.to_owned(),
+            text,
+            about: vec![finding.server.clone()],
+        });
+    };
+    let control = &snapshot.control;
+    if !control.automatic {
+        add(
+            "not-automatic",
+            format!(
+                "cluster {} is not among those recovered without a person (recovery.automatic)",
+                snapshot.cluster.name
+            ),
+        );
+    }
+    match control.enabled {
+        Switch::On => {}
+        Switch::Off => add(
+            "switched-off",
+            "recoveries are switched off globally".to_owned(),
+        ),
+        Switch::Unreadable => {
+            add(
+                "switch-unreadable",
+                "the global switch cannot be read, which means off".to_owned(),
+            );
+        }
+    }
+    if control.lease.is_none() {
+        add("no-lease", "this node does not hold the lease".to_owned());
+    }
+    if let Some(active) = &control.active {
+        add(
+            "active-recovery",
+            format!("{} {} is under way", active.kind.word(), active.id),
+        );
+    }
+    let subject = snapshot.servers.get(&finding.server);
+    if let Some(downtime) = subject.and_then(|server| server.downtime.as_ref())
+        && kind != RecoveryKind::Rejoin
+    {
+        add(
+            "downtimed",
+            format!(
+                "{} is downtimed by {}: {}",
+                finding.server, downtime.owner, downtime.reason
+            ),
+        );
+    }
+    if finding.suggestion == Suggestion::Hold {
+        found.extend(finding.evidence.iter().cloned().map(Reason::from));
+    }
+    found
+}
+
+/// The decision as it is kept with the recovery.
+fn decision_text(finding: &Finding, policy: &str, reasons: &[Reason]) -> String {
+    let mut text = format!("{} ({policy})", finding.code.word());
+    for evidence in &finding.evidence {
+        text.push_str("\nevidence: ");
+        text.push_str(&evidence.text);
+    }
+    for reason in reasons {
+        text.push_str("\npolicy: ");
+        text.push_str(&reason.text);
+    }
+    text
+}

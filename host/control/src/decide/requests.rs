@@ -1,0 +1,153 @@
+//! What people order. It goes through the same plans, checks and execution as what Baton does by itself.
+
+use baton_core::ids::ServerId;
+use baton_core::model::{RecoveryKind, RecoveryOutcome, Switch};
+use baton_core::time::Timestamp;
+use baton_ports::RecoveryRow;
+use tokio::sync::oneshot;
+
+use super::{ClusterLoop, Order};
+use crate::api::RequestError;
+use crate::recover::NotBegun;
+
+/// A person's order to one cluster.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) kind: RequestKind,
+    pub(crate) by: String,
+    pub(crate) deadline: Option<Timestamp>,
+    pub(crate) reply: oneshot::Sender<Result<RecoveryRow, RequestError>>,
+}
+
+/// What is ordered.
+#[derive(Clone, Debug)]
+pub(crate) enum RequestKind {
+    /// Replace the primary although it may live.
+    Failover { to: Option<ServerId> },
+    /// Replace the living primary.
+    Switchover { to: Option<ServerId> },
+    /// Recover what a server has now.
+    Recover {
+        server: ServerId,
+        to: Option<ServerId>,
+    },
+    /// Take a server back.
+    Rejoin { server: ServerId },
+}
+
+impl ClusterLoop {
+    pub(crate) async fn serve(&mut self, request: Request) {
+        let Request {
+            kind,
+            by,
+            deadline,
+            reply,
+        } = request;
+        let outcome = self.serve_kind(kind, &by, deadline).await;
+        // Nobody waits any more: the recovery was carried out all the same.
+        drop(reply.send(outcome));
+        self.wake.notify_one();
+    }
+
+    async fn serve_kind(
+        &mut self,
+        kind: RequestKind,
+        by: &str,
+        deadline: Option<Timestamp>,
+    ) -> Result<RecoveryRow, RequestError> {
+        let snapshot = self
+            .means
+            .snapshot()
+            .ok_or_else(|| gone(&self.means.cluster.to_string()))?;
+        if snapshot.control.enabled == Switch::Unreadable {
+            return Err(RequestError::Store(
+                "the state store cannot be read; nothing is begun".to_owned(),
+            ));
+        }
+        if snapshot.control.enabled == Switch::Off {
+            return Err(refused(
+                "recoveries are switched off globally: enable them first",
+            ));
+        }
+        let primary = || {
+            let found = snapshot.cluster.primary.clone();
+            found.ok_or_else(|| refused("the cluster has no known primary"))
+        };
+        let (kind, failed, requested, finding) = match kind {
+            RequestKind::Failover { to } => (RecoveryKind::Failover, primary()?, to, String::new()),
+            RequestKind::Switchover { to } => {
+                (RecoveryKind::Switchover, primary()?, to, String::new())
+            }
+            RequestKind::Rejoin { server } => (RecoveryKind::Rejoin, server, None, String::new()),
+            RequestKind::Recover { server, to } => {
+                let settings = &self.means.registry.settings.analysis;
+                let report = baton_core::analysis::analyze(&snapshot, settings);
+                let finding = report
+                    .findings
+                    .into_iter()
+                    .find(|f| f.server == server && f.recovery.is_some());
+                let Some((finding, kind)) = finding.and_then(|f| f.recovery.map(|kind| (f, kind)))
+                else {
+                    return Err(refused(&format!(
+                        "{server} has no finding that a recovery answers"
+                    )));
+                };
+                (kind, server, to, finding.code.word().to_owned())
+            }
+        };
+        let order = Order {
+            kind,
+            failed,
+            requested,
+            automatic: false,
+            finding,
+            decision: format!("ordered by {by}"),
+            trigger: self.means.clock.now(),
+            deadline,
+        };
+        let row = self
+            .means
+            .carry_out(order)
+            .await
+            .map_err(|error| self.not_begun(error))?;
+        self.judge.note_ended(&row, self.means.clock.now());
+        if row.outcome == RecoveryOutcome::Succeeded {
+            return Ok(row);
+        }
+        let reasons = if row.errors.is_empty() {
+            "see its journal".to_owned()
+        } else {
+            row.errors.join("; ")
+        };
+        let message = format!("{} {}: {reasons}", row.kind.word(), row.outcome.word());
+        Err(RequestError::Failed {
+            message,
+            recovery: row.id,
+        })
+    }
+
+    fn not_begun(&self, error: NotBegun) -> RequestError {
+        match error {
+            NotBegun::NoLease => RequestError::NotLeader {
+                leader: self.means.lease.leader(),
+            },
+            NotBegun::Gone => gone(&self.means.cluster.to_string()),
+            NotBegun::Refused(text) => refused(&text),
+            NotBegun::Store(text) => RequestError::Store(text),
+        }
+    }
+}
+
+fn refused(message: &str) -> RequestError {
+    RequestError::Refused {
+        message: message.to_owned(),
+        reasons: vec![message.to_owned()],
+    }
+}
+
+fn gone(cluster: &str) -> RequestError {
+    RequestError::NotFound {
+        what: "cluster",
+        name: cluster.to_owned(),
+    }
+}

@@ -1,0 +1,556 @@
+//! The outside's way in: reads from memory, requests to the loops, operators' words to the store.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use baton_core::ids::{Address, ClusterId, RecoveryId, ServerId};
+use baton_core::model::{Downtime, PromotionRule, Reach, Switch};
+use baton_core::planning::Explanation;
+use baton_core::time::WallTime;
+use baton_ports::{AuditRecord, RecoveryRow, Route, StepRow, StoreError};
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+
+use crate::api::{ChangePrimary, ClusterView, Control, NodeStatus, RequestError};
+use crate::decide::{Request, RequestKind, explain};
+use crate::lease::describe;
+use crate::node::Shared;
+
+/// How long a forgotten server is not learned again from its neighbours.
+const FORGOTTEN_FOR: Duration = Duration::from_secs(60);
+
+/// Implements [`Control`] for a running node.
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    fn views(&self) -> Vec<Arc<ClusterView>> {
+        let clusters = self
+            .shared
+            .clusters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        clusters
+            .values()
+            .filter_map(|cluster| cluster.published.view())
+            .collect()
+    }
+
+    fn view(&self, id: &ClusterId) -> Result<Arc<ClusterView>, RequestError> {
+        let found = self
+            .views()
+            .into_iter()
+            .find(|view| view.snapshot.cluster.id == *id);
+        found.ok_or_else(|| not_found("cluster", id.as_str()))
+    }
+
+    fn cluster_of(&self, server: &ServerId) -> Result<ClusterId, RequestError> {
+        let inner = self.shared.registry.lock();
+        let entry = inner
+            .servers
+            .get(server)
+            .ok_or_else(|| not_found("server", server.as_str()))?;
+        entry
+            .cluster
+            .clone()
+            .ok_or_else(|| not_found("cluster", server.as_str()))
+    }
+
+    async fn order(
+        &self,
+        cluster: &ClusterId,
+        kind: RequestKind,
+        by: &str,
+        deadline: Option<Duration>,
+    ) -> Result<RecoveryRow, RequestError> {
+        if self.shared.lease.epoch_for(Duration::ZERO).is_none() {
+            return Err(RequestError::NotLeader {
+                leader: self.shared.lease.leader(),
+            });
+        }
+        let sender = {
+            let clusters = self
+                .shared
+                .clusters
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            clusters.get(cluster).map(|handle| handle.requests.clone())
+        };
+        let sender = sender.ok_or_else(|| not_found("cluster", cluster.as_str()))?;
+        let (reply, answer) = oneshot::channel();
+        let deadline = deadline.map(|limit| self.shared.ports.clock.now().plus(limit));
+        let text = format!("{kind:?}");
+        let request = Request {
+            kind,
+            by: by.to_owned(),
+            deadline,
+            reply,
+        };
+        let busy = || refused("too many requests are waiting for this cluster");
+        sender.try_send(request).map_err(|_| busy())?;
+        self.note("order", None, Some(cluster), by, text).await;
+        answer.await.map_err(|_| refused("the node is stopping"))?
+    }
+
+    /// Audit is best effort: an operator's word counts even if the log of it cannot be written.
+    async fn note(
+        &self,
+        kind: &str,
+        server: Option<&ServerId>,
+        cluster: Option<&ClusterId>,
+        by: &str,
+        text: String,
+    ) {
+        let record = AuditRecord {
+            at: self.shared.ports.clock.wall(),
+            kind: kind.to_owned(),
+            server: server.and_then(|id| self.shared.registry.address(id)),
+            cluster: cluster.cloned(),
+            by: by.to_owned(),
+            text,
+        };
+        if let Err(error) = self.shared.ports.store.audit(&record).await {
+            tracing::warn!(error = describe(&error), "audit not written");
+        }
+    }
+
+    async fn reread(&self) {
+        self.shared.operators.read().await;
+        self.shared.registry.wake_all();
+    }
+}
+
+fn not_found(what: &'static str, name: &str) -> RequestError {
+    RequestError::NotFound {
+        what,
+        name: name.to_owned(),
+    }
+}
+
+fn refused(message: &str) -> RequestError {
+    RequestError::Refused {
+        message: message.to_owned(),
+        reasons: vec![message.to_owned()],
+    }
+}
+
+fn store_error(error: &StoreError) -> RequestError {
+    match error {
+        StoreError::Conflict { conflict, .. } => refused(conflict),
+        StoreError::Retry { .. }
+        | StoreError::OutcomeUnknown { .. }
+        | StoreError::Fenced { .. }
+        | StoreError::Unavailable { .. } => RequestError::Store(describe(error)),
+    }
+}
+
+#[async_trait]
+impl Control for Handle {
+    fn node(&self) -> NodeStatus {
+        let shared = &self.shared;
+        let inner = shared.registry.lock();
+        let warm = inner
+            .servers
+            .values()
+            .all(|entry| entry.probe.reach() != Reach::NotProbed);
+        let settings = &shared.registry.settings;
+        NodeStatus {
+            name: settings.node.clone(),
+            version: settings.version.clone(),
+            token: shared.token.clone(),
+            started: shared.started,
+            lease: shared.lease.epoch_for(Duration::ZERO),
+            leader: shared.lease.leader(),
+            store_problem: shared.lease.problem(),
+            store: settings.store.clone(),
+            policy: shared.ports.policies.describe(),
+            recoveries_enabled: match inner.switch {
+                Some(Switch::On) => Some(true),
+                Some(Switch::Off) => Some(false),
+                Some(Switch::Unreadable) | None => None,
+            },
+            warm,
+            counters: shared.counters.all(),
+        }
+    }
+
+    fn clusters(&self) -> Vec<Arc<ClusterView>> {
+        let mut views = self.views();
+        views.sort_by(|a, b| a.snapshot.cluster.name.cmp(&b.snapshot.cluster.name));
+        views
+    }
+
+    fn find_cluster(&self, hint: &str) -> Option<Arc<ClusterView>> {
+        let views = self.views();
+        let exact = views.iter().find(|view| {
+            view.snapshot.cluster.id.as_str() == hint || view.snapshot.cluster.name == hint
+        });
+        exact
+            .cloned()
+            .or_else(|| self.find_server(hint).map(|(view, _)| view))
+    }
+
+    fn find_server(&self, hint: &str) -> Option<(Arc<ClusterView>, ServerId)> {
+        let address = Address::parse(hint, Some(3306)).ok();
+        self.views().into_iter().find_map(|view| {
+            let by_id = view
+                .snapshot
+                .servers
+                .keys()
+                .find(|id| id.as_str() == hint)
+                .cloned();
+            let by_address = || {
+                address
+                    .as_ref()
+                    .and_then(|a| view.snapshot.addresses.get(a))
+                    .cloned()
+            };
+            let found = by_id.or_else(by_address)?;
+            Some((view, found))
+        })
+    }
+
+    fn strays(&self) -> Vec<(Address, String)> {
+        let inner = self.shared.registry.lock();
+        inner
+            .servers
+            .values()
+            .filter(|entry| entry.cluster.is_none() && !entry.hearsay)
+            .map(|entry| {
+                let failure = entry.probe.failure.as_ref();
+                let text =
+                    failure.map_or("not answered yet", baton_core::model::ProbeFailure::word);
+                (entry.address.clone(), text.to_owned())
+            })
+            .collect()
+    }
+
+    async fn changed(&self, _cluster: Option<&ClusterId>, limit: Duration) {
+        let mut changes = self.shared.registry.subscribe();
+        changes.mark_unchanged();
+        // An elapsed limit is an answer like any other: nothing changed.
+        drop(timeout(limit, changes.changed()).await);
+    }
+
+    async fn discover(&self, address: &Address, by: &str) -> Result<ServerId, RequestError> {
+        let settings = &self.shared.registry.settings;
+        let id = self.shared.registry.learn(address);
+        self.note(
+            "discover",
+            Some(&id),
+            None,
+            by,
+            format!("discover {address}"),
+        )
+        .await;
+        let until = self
+            .shared
+            .ports
+            .clock
+            .now()
+            .plus((settings.connect_limit + settings.read_limit) * 2);
+        loop {
+            let state = {
+                let inner = self.shared.registry.lock();
+                let id = inner.addresses.get(address).cloned();
+                id.and_then(|id| {
+                    inner
+                        .servers
+                        .get(&id)
+                        .map(|e| (id.clone(), e.probe.clone(), e.cluster.clone()))
+                })
+            };
+            match state {
+                Some((id, probe, Some(_))) if probe.reach() == Reach::Answering => return Ok(id),
+                Some((_, probe, _)) if probe.failures > 0 => {
+                    let failure = probe.failure.map_or("unknown", |failure| failure.word());
+                    return Err(refused(&format!(
+                        "{address} does not answer ({failure}); it is watched from now on"
+                    )));
+                }
+                Some((id, _, _)) if self.shared.ports.clock.now() > until => return Ok(id),
+                Some(_) => sleep(Duration::from_millis(20)).await,
+                None => return Err(not_found("server", &address.to_string())),
+            }
+        }
+    }
+
+    async fn refresh(&self, server: &ServerId) -> Result<(), RequestError> {
+        let shared = &self.shared;
+        let address = shared
+            .registry
+            .address(server)
+            .ok_or_else(|| not_found("server", server.as_str()))?;
+        let settings = &shared.registry.settings;
+        let failed = |failure: baton_core::model::ProbeFailure| {
+            shared
+                .registry
+                .failed(server, failure.clone(), shared.ports.clock.now());
+            refused(&format!("{address} does not answer ({})", failure.word()))
+        };
+        let watch = shared
+            .ports
+            .servers
+            .watch(&address, settings.connect_limit)
+            .await;
+        let mut watch = watch.map_err(failed)?;
+        let answer = watch
+            .read(Duration::ZERO, settings.read_limit)
+            .await
+            .map_err(failed)?;
+        let clock = &shared.ports.clock;
+        shared
+            .registry
+            .answered(server, answer, clock.now(), clock.wall());
+        Ok(())
+    }
+
+    async fn forget(&self, server: &ServerId, by: &str) -> Result<(), RequestError> {
+        let cluster = self.cluster_of(server).ok();
+        self.note(
+            "forget",
+            Some(server),
+            cluster.as_ref(),
+            by,
+            format!("forget {server}"),
+        )
+        .await;
+        let until = self.shared.ports.clock.now().plus(FORGOTTEN_FOR);
+        let gone = self.shared.registry.forget(server, until);
+        if gone.is_none() {
+            return Err(not_found("server", server.as_str()));
+        }
+        self.shared
+            .ports
+            .store
+            .forget_server(server)
+            .await
+            .map_err(|error| store_error(&error))?;
+        Ok(())
+    }
+
+    async fn rename(&self, cluster: &ClusterId, name: &str, by: &str) -> Result<(), RequestError> {
+        let name = name.trim();
+        if name.is_empty()
+            || name.len() > 128
+            || name.contains(|c: char| c.is_control() || c == '/')
+        {
+            let text = format!(
+                "{name:?} is no name: 1 to 128 characters without / and control characters"
+            );
+            return Err(RequestError::Invalid(text));
+        }
+        self.view(cluster)?;
+        self.shared
+            .ports
+            .store
+            .put_cluster(cluster, name)
+            .await
+            .map_err(|error| store_error(&error))?;
+        if let Some(entry) = self.shared.registry.lock().clusters.get_mut(cluster) {
+            name.clone_into(&mut entry.row.name);
+            entry.wake.notify_one();
+        }
+        self.note(
+            "rename",
+            None,
+            Some(cluster),
+            by,
+            format!("rename to {name}"),
+        )
+        .await;
+        Ok(())
+    }
+
+    async fn explain(&self, cluster: &ClusterId) -> Result<Explanation, RequestError> {
+        let view = self.view(cluster)?;
+        let found = {
+            let clusters = self
+                .shared
+                .clusters
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            clusters
+                .get(cluster)
+                .map(|c| (Arc::clone(&c.means), Arc::clone(&c.published)))
+        };
+        let (means, published) = found.ok_or_else(|| not_found("cluster", cluster.as_str()))?;
+        Ok(explain(&means, &published, &view).await)
+    }
+
+    async fn failover(&self, request: ChangePrimary) -> Result<RecoveryRow, RequestError> {
+        let kind = RequestKind::Failover { to: request.to };
+        self.order(&request.cluster, kind, &request.by, Some(request.deadline))
+            .await
+    }
+
+    async fn switchover(&self, request: ChangePrimary) -> Result<RecoveryRow, RequestError> {
+        let kind = RequestKind::Switchover { to: request.to };
+        self.order(&request.cluster, kind, &request.by, Some(request.deadline))
+            .await
+    }
+
+    async fn recover(
+        &self,
+        server: &ServerId,
+        to: Option<ServerId>,
+        by: &str,
+    ) -> Result<RecoveryRow, RequestError> {
+        let cluster = self.cluster_of(server)?;
+        let kind = RequestKind::Recover {
+            server: server.clone(),
+            to,
+        };
+        self.order(&cluster, kind, by, None).await
+    }
+
+    async fn rejoin(&self, server: &ServerId, by: &str) -> Result<RecoveryRow, RequestError> {
+        let cluster = self.cluster_of(server)?;
+        self.order(
+            &cluster,
+            RequestKind::Rejoin {
+                server: server.clone(),
+            },
+            by,
+            None,
+        )
+        .await
+    }
+
+    async fn recoveries(
+        &self,
+        cluster: Option<&ClusterId>,
+        skip: u32,
+        limit: u32,
+    ) -> Result<Vec<RecoveryRow>, RequestError> {
+        let rows = self
+            .shared
+            .ports
+            .store
+            .recoveries(cluster, skip, limit.min(1000))
+            .await;
+        rows.map_err(|error| store_error(&error))
+    }
+
+    async fn recovery(&self, id: &RecoveryId) -> Result<(RecoveryRow, Vec<StepRow>), RequestError> {
+        let store = &self.shared.ports.store;
+        let row = store
+            .recovery(id)
+            .await
+            .map_err(|error| store_error(&error))?;
+        let row = row.ok_or_else(|| not_found("recovery", id.as_str()))?;
+        let steps = store.steps(id).await.map_err(|error| store_error(&error))?;
+        Ok((row, steps))
+    }
+
+    async fn acknowledge(
+        &self,
+        id: Option<&RecoveryId>,
+        cluster: Option<&ClusterId>,
+        by: &str,
+        comment: &str,
+    ) -> Result<u64, RequestError> {
+        let at = self.shared.ports.clock.wall();
+        let done = self
+            .shared
+            .ports
+            .store
+            .acknowledge(id, cluster, by, at, comment)
+            .await;
+        let count = done.map_err(|error| store_error(&error))?;
+        self.note(
+            "acknowledge",
+            None,
+            cluster,
+            by,
+            format!("{count} recoveries: {comment}"),
+        )
+        .await;
+        self.reread().await;
+        Ok(count)
+    }
+
+    async fn set_downtime(
+        &self,
+        server: &ServerId,
+        downtime: Option<Downtime>,
+        by: &str,
+    ) -> Result<(), RequestError> {
+        if self.shared.registry.address(server).is_none() {
+            return Err(not_found("server", server.as_str()));
+        }
+        let set = self
+            .shared
+            .ports
+            .store
+            .set_downtime(server, downtime.as_ref())
+            .await;
+        set.map_err(|error| store_error(&error))?;
+        let (kind, text) = match &downtime {
+            Some(downtime) => ("begin-downtime", downtime.reason.clone()),
+            None => ("end-downtime", String::new()),
+        };
+        self.note(kind, Some(server), None, by, text).await;
+        self.reread().await;
+        Ok(())
+    }
+
+    async fn set_promotion(
+        &self,
+        server: &ServerId,
+        rule: PromotionRule,
+        expires: Option<WallTime>,
+        by: &str,
+    ) -> Result<(), RequestError> {
+        if self.shared.registry.address(server).is_none() {
+            return Err(not_found("server", server.as_str()));
+        }
+        self.shared.operators.write().await;
+        let set = self
+            .shared
+            .ports
+            .store
+            .set_promotion(server, rule, expires)
+            .await;
+        set.map_err(|error| store_error(&error))?;
+        self.note("promotion", Some(server), None, by, rule.word().to_owned())
+            .await;
+        self.reread().await;
+        Ok(())
+    }
+
+    async fn set_recoveries_enabled(&self, enabled: bool, by: &str) -> Result<(), RequestError> {
+        let set = self
+            .shared
+            .ports
+            .store
+            .set_recoveries_enabled(enabled)
+            .await;
+        set.map_err(|error| store_error(&error))?;
+        let text = if enabled { "enabled" } else { "disabled" };
+        self.note("recoveries", None, None, by, text.to_owned())
+            .await;
+        self.reread().await;
+        Ok(())
+    }
+
+    async fn routes(&self) -> Result<Vec<Route>, RequestError> {
+        self.shared
+            .ports
+            .store
+            .routes()
+            .await
+            .map_err(|error| store_error(&error))
+    }
+
+    async fn audits(&self, skip: u32, limit: u32) -> Result<Vec<AuditRecord>, RequestError> {
+        let rows = self.shared.ports.store.audits(skip, limit.min(1000)).await;
+        rows.map_err(|error| store_error(&error))
+    }
+}

@@ -1,0 +1,233 @@
+//! A node: everything that runs, started in one place and stopped in a written order.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use baton_core::ids::ClusterId;
+use baton_core::time::WallTime;
+use baton_ports::{Clock, Policies, Servers, Store, StoreError};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::counters::Counters;
+use crate::decide::{ClusterLoop, Published, Request};
+use crate::handle::Handle;
+use crate::lease::Keeper;
+use crate::observe::Observer;
+use crate::operators::Operators;
+use crate::recover::Means;
+use crate::registry::{Registry, Started};
+use crate::sessions::Sessions;
+use crate::settings::ControlSettings;
+
+/// Requests waiting for one cluster; a person's orders, so a few are plenty.
+const REQUESTS: usize = 16;
+
+/// The ports a node works through.
+#[derive(Clone)]
+pub struct Ports {
+    /// Managed servers.
+    pub servers: Arc<dyn Servers>,
+    /// State store.
+    pub store: Arc<dyn Store>,
+    /// Policies.
+    pub policies: Arc<dyn Policies>,
+    /// Clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What is known of each cluster's loop.
+pub(crate) struct ClusterHandle {
+    pub(crate) published: Arc<Published>,
+    pub(crate) requests: mpsc::Sender<Request>,
+    pub(crate) means: Arc<Means>,
+}
+
+/// What the parts of a node share.
+pub(crate) struct Shared {
+    pub(crate) ports: Ports,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) lease: Arc<Keeper>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) operators: Operators,
+    pub(crate) clusters: Mutex<BTreeMap<ClusterId, ClusterHandle>>,
+    pub(crate) token: String,
+    pub(crate) started: WallTime,
+}
+
+/// A node, ready to run.
+pub struct Node {
+    shared: Arc<Shared>,
+    started: mpsc::UnboundedReceiver<Started>,
+    observer: Arc<Observer>,
+}
+
+impl Node {
+    /// Prepares a node: reads from the store what is known.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn prepare(ports: Ports, settings: ControlSettings) -> Result<Self, StoreError> {
+        let (registry, started) = Registry::new(settings);
+        let counters = Arc::new(Counters::default());
+        registry.load(ports.store.servers().await?, ports.store.clusters().await?);
+        for seed in &registry.settings.seeds {
+            registry.learn(seed);
+        }
+        let lease = Arc::new(Keeper::new(
+            Arc::clone(&ports.store),
+            Arc::clone(&ports.clock),
+            registry.settings.node.clone(),
+            registry.settings.lease_ttl,
+        ));
+        let observer = Arc::new(Observer {
+            registry: Arc::clone(&registry),
+            servers: Arc::clone(&ports.servers),
+            clock: Arc::clone(&ports.clock),
+            counters: Arc::clone(&counters),
+            healthy: Semaphore::new(registry.settings.concurrency),
+            silent: Semaphore::new(registry.settings.silent_concurrency),
+        });
+        let operators = Operators {
+            registry: Arc::clone(&registry),
+            store: Arc::clone(&ports.store),
+            clock: Arc::clone(&ports.clock),
+            counters: Arc::clone(&counters),
+        };
+        let wall = ports.clock.wall();
+        let token = format!(
+            "{}-{:x}-{:x}",
+            registry.settings.node,
+            wall.millis(),
+            std::process::id()
+        );
+        let shared = Arc::new(Shared {
+            registry,
+            lease,
+            counters,
+            operators,
+            clusters: Mutex::default(),
+            token,
+            started: wall,
+            ports,
+        });
+        Ok(Self {
+            shared,
+            started,
+            observer,
+        })
+    }
+
+    /// What the outside can ask of this node.
+    pub fn handle(&self) -> Arc<Handle> {
+        Arc::new(Handle::new(Arc::clone(&self.shared)))
+    }
+
+    /// Runs until `stop` says so, then stops in this order: loops (a recovery under way is left to the journal), sessions,
+    /// watchers, and last the lease, so that nobody takes over while something of this node still acts.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut loops = JoinSet::new();
+        let mut watchers = JoinSet::new();
+        let mut keepers = JoinSet::new();
+        self.shared.operators.read().await;
+        self.spawn_keepers(&mut keepers);
+        loop {
+            tokio::select! {
+                biased;
+                changed = stop.changed() => {
+                    if changed.is_err() || *stop.borrow() {
+                        break;
+                    }
+                }
+                started = self.started.recv() => match started {
+                    Some(Started::Server(id)) => {
+                        watchers.spawn(Arc::clone(&self.observer).watch(id));
+                    }
+                    Some(Started::Cluster(id)) => self.start_cluster(id, &mut loops),
+                    None => break,
+                },
+                Some(ended) = keepers.join_next() => {
+                    // A keeper never ends by itself. Without its lease or its switch this node must not act.
+                    tracing::error!(failed = ended.is_err(), "a keeper task ended; the node stops");
+                    break;
+                }
+                Some(ended) = loops.join_next(), if !loops.is_empty() => {
+                    if ended.is_err() {
+                        tracing::error!("the loop of a cluster failed; its automation is stopped");
+                    }
+                }
+                Some(_) = watchers.join_next(), if !watchers.is_empty() => {}
+            }
+        }
+        loops.shutdown().await;
+        self.shared
+            .clusters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        watchers.shutdown().await;
+        keepers.shutdown().await;
+        self.shared.operators.write().await;
+        self.shared.lease.release().await;
+    }
+
+    fn spawn_keepers(&self, keepers: &mut JoinSet<()>) {
+        let shared = Arc::clone(&self.shared);
+        keepers.spawn(async move { shared.lease.keep().await });
+        let shared = Arc::clone(&self.shared);
+        keepers.spawn(async move { shared.operators.keep().await });
+        let shared = Arc::clone(&self.shared);
+        keepers.spawn(async move {
+            let mut held = shared.lease.subscribe();
+            loop {
+                let epoch = held.borrow_and_update().as_ref().map(|held| held.epoch);
+                shared.registry.lock().lease = epoch;
+                shared.registry.wake_all();
+                if held.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn start_cluster(&self, id: ClusterId, loops: &mut JoinSet<()>) {
+        let shared = &self.shared;
+        let Some(wake) = shared
+            .registry
+            .lock()
+            .clusters
+            .get(&id)
+            .map(|entry| Arc::clone(&entry.wake))
+        else {
+            return;
+        };
+        let sessions = Arc::new(Sessions::new(
+            Arc::clone(&shared.registry),
+            Arc::clone(&shared.ports.servers),
+            &id,
+        ));
+        let means = Arc::new(Means {
+            registry: Arc::clone(&shared.registry),
+            store: Arc::clone(&shared.ports.store),
+            policies: Arc::clone(&shared.ports.policies),
+            clock: Arc::clone(&shared.ports.clock),
+            lease: Arc::clone(&shared.lease),
+            counters: Arc::clone(&shared.counters),
+            sessions,
+            cluster: id.clone(),
+        });
+        let published = Arc::new(Published::default());
+        let (requests, receiver) = mpsc::channel(REQUESTS);
+        let handle = ClusterHandle {
+            published: Arc::clone(&published),
+            requests,
+            means: Arc::clone(&means),
+        };
+        shared
+            .clusters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, handle);
+        loops.spawn(ClusterLoop::new(means, published, wake, receiver).run());
+    }
+}

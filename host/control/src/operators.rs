@@ -1,0 +1,172 @@
+//! What the store has to say, read into memory: operators' words, the global switch, past recoveries; and what the store
+//! has to keep, written from memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_core::ids::{ClusterId, ServerId};
+use baton_core::model::{PastRecovery, PromotionRule, Switch};
+use baton_ports::{Clock, RecoveryRow, Store, StoreError};
+use tokio::time::sleep;
+
+use crate::counters::Counters;
+use crate::lease::describe;
+use crate::registry::Registry;
+
+/// Past recoveries kept per cluster: enough for any cooldown.
+pub(crate) const PAST_MAX: usize = 20;
+/// How often the store is read.
+const READ_EVERY: Duration = Duration::from_secs(1);
+/// How often last-seen times are written.
+const SEEN_EVERY: u32 = 60;
+
+/// Keeps memory and store in step.
+pub(crate) struct Operators {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Operators {
+    /// Reads and writes for ever.
+    pub(crate) async fn keep(&self) {
+        let mut round: u32 = 0;
+        loop {
+            self.read().await;
+            if round.is_multiple_of(SEEN_EVERY) {
+                self.registry.mark_all_dirty();
+                self.expire().await;
+            }
+            self.write().await;
+            round = round.wrapping_add(1);
+            sleep(READ_EVERY).await;
+        }
+    }
+
+    /// Reads what operators said. If that fails, the switch counts as unreadable, which means off.
+    pub(crate) async fn read(&self) {
+        match self.try_read().await {
+            Ok(()) => {}
+            Err(error) => {
+                self.counters.store_failures.add();
+                tracing::warn!(
+                    error = describe(&error),
+                    "state store not readable: recoveries are off"
+                );
+                self.registry.lock().switch = Some(Switch::Unreadable);
+            }
+        }
+    }
+
+    async fn try_read(&self) -> Result<(), StoreError> {
+        let now = self.clock.wall();
+        let enabled = self.store.recoveries_enabled().await?;
+        let downtimes = self.store.downtimes(now).await?;
+        let downtimes: BTreeMap<_, _> = downtimes
+            .into_iter()
+            .filter(|(_, downtime)| downtime.ends > now)
+            .collect();
+        let rules: BTreeMap<ServerId, (PromotionRule, bool)> = self
+            .store
+            .servers()
+            .await?
+            .into_iter()
+            .map(|row| {
+                let expired = row.promotion_expires.is_some_and(|end| end <= now);
+                let rule = if expired {
+                    PromotionRule::Neutral
+                } else {
+                    row.promotion
+                };
+                (row.id, (rule, row.quarantine.is_some()))
+            })
+            .collect();
+        let switch = if enabled { Switch::On } else { Switch::Off };
+        let clusters: Vec<ClusterId> = self.registry.lock().clusters.keys().cloned().collect();
+        let all = self.store.recoveries(None, 0, 200).await?;
+        self.registry.set_operators(&downtimes, &rules, switch);
+        let mut inner = self.registry.lock();
+        for id in clusters {
+            let past: Vec<PastRecovery> = all
+                .iter()
+                .filter(|row| row.cluster == id && row.ended.is_some())
+                .take(PAST_MAX)
+                .map(past)
+                .collect();
+            if let Some(entry) = inner.clusters.get_mut(&id) {
+                entry.past = past;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what changed. What cannot be written now is written later.
+    pub(crate) async fn write(&self) {
+        let (servers, clusters) = self.registry.take_dirty();
+        for (id, name) in &clusters {
+            if let Err(error) = self.store.put_cluster(id, name).await {
+                tracing::warn!(
+                    cluster = name,
+                    error = describe(&error),
+                    "cluster not recorded"
+                );
+                self.counters.store_failures.add();
+                self.registry.put_back(&[], &clusters);
+                break;
+            }
+        }
+        if servers.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.put_servers(&servers).await {
+            tracing::warn!(error = describe(&error), "servers not recorded");
+            self.counters.store_failures.add();
+            self.registry.put_back(&servers, &[]);
+        }
+    }
+
+    /// Forgets servers that were not seen for a long time; never a cluster's primary.
+    async fn expire(&self) {
+        let wall = self.clock.wall();
+        let limit = self.registry.settings.forget_after;
+        let expired: Vec<ServerId> = {
+            let inner = self.registry.lock();
+            let primaries: Vec<&ServerId> = inner
+                .clusters
+                .values()
+                .filter_map(|cluster| cluster.row.primary.as_ref())
+                .collect();
+            inner
+                .servers
+                .values()
+                .filter(|entry| entry.probe.failures > 0 && !primaries.contains(&&entry.id))
+                .filter(|entry| entry.last_seen.is_some_and(|seen| wall.since(seen) > limit))
+                .map(|entry| entry.id.clone())
+                .collect()
+        };
+        for id in expired {
+            tracing::info!(server = %id, "server unseen for too long, forgotten");
+            self.registry.forget(&id, self.clock.now());
+            if let Err(error) = self.store.forget_server(&id).await {
+                tracing::warn!(server = %id, error = describe(&error), "expired server not removed");
+            }
+        }
+    }
+}
+
+/// A recorded recovery as policies see it.
+pub(crate) fn past(row: &RecoveryRow) -> PastRecovery {
+    PastRecovery {
+        id: row.id.clone(),
+        kind: row.kind,
+        outcome: row.outcome,
+        automatic: row.automatic,
+        started: row.started,
+        ended: row.ended,
+        failed: row.failed.clone(),
+        successor: row.successor.clone(),
+        acknowledged: row.acknowledged.is_some(),
+    }
+}

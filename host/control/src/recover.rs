@@ -1,0 +1,231 @@
+//! Recoveries: each kind as a short story told with plans, journaled before and after each step.
+
+mod failover;
+mod journal;
+mod perform;
+mod rejoin;
+mod relocate;
+mod resume;
+mod run;
+mod switchover;
+
+pub(crate) use perform::{observe, routes, send_plain};
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_core::ids::{ClusterId, LeaseEpoch, RecoveryId, ServerId};
+use baton_core::model::{ActiveRecovery, RecoveryKind, RecoveryOutcome, Snapshot};
+use baton_core::planning::StepId;
+use baton_core::time::Timestamp;
+use baton_ports::{Clock, Policies, RecoveryRow, Store};
+
+use crate::counters::Counters;
+use crate::lease::{Keeper, LEASE, describe};
+use crate::registry::Registry;
+use crate::sessions::Sessions;
+
+/// What recoveries of one cluster need.
+pub(crate) struct Means {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) policies: Arc<dyn Policies>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) lease: Arc<Keeper>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) cluster: ClusterId,
+}
+
+/// What a recovery is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) kind: RecoveryKind,
+    pub(crate) failed: ServerId,
+    /// Whom a person wants to be promoted.
+    pub(crate) requested: Option<ServerId>,
+    pub(crate) automatic: bool,
+    /// Code word of the finding, or empty.
+    pub(crate) finding: String,
+    /// The recorded decision, as JSON text.
+    pub(crate) decision: String,
+    /// When the loss was noticed, or the request came.
+    pub(crate) trigger: Timestamp,
+    /// Give up before anything irreversible after this.
+    pub(crate) deadline: Option<Timestamp>,
+}
+
+/// Why a recovery did not even begin.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotBegun {
+    #[error("this node does not hold the lease")]
+    NoLease,
+    #[error("the cluster is not known any more")]
+    Gone,
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Store(String),
+}
+
+/// A recovery under way.
+pub(crate) struct Recovery<'a> {
+    pub(crate) means: &'a Means,
+    pub(crate) row: RecoveryRow,
+    pub(crate) trigger: Timestamp,
+    pub(crate) deadline: Option<Timestamp>,
+    pub(crate) requested: Option<ServerId>,
+    next_step: StepId,
+    /// Servers that steps named, for undoing.
+    touched: BTreeSet<ServerId>,
+}
+
+impl Means {
+    pub(crate) fn snapshot(&self) -> Option<Snapshot> {
+        self.registry
+            .snapshot(&self.cluster, self.clock.now(), self.clock.wall())
+    }
+
+    /// Runs an order to its end and gives the recorded row.
+    ///
+    /// Dropping the future midway leaves the recovery open in the store; whoever takes the lease next resumes it.
+    pub(crate) async fn carry_out(&self, order: Order) -> Result<RecoveryRow, NotBegun> {
+        let mut recovery = self.begin(order).await?;
+        let outcome = match recovery.row.kind {
+            RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover => recovery.failover().await,
+            RecoveryKind::IntermediateFailover => recovery.relocate().await,
+            RecoveryKind::Switchover => recovery.switchover().await,
+            RecoveryKind::Rejoin => recovery.rejoin().await,
+        };
+        Ok(recovery.end(outcome).await)
+    }
+
+    async fn begin(&self, order: Order) -> Result<Recovery<'_>, NotBegun> {
+        let epoch = self
+            .lease
+            .epoch_for(Duration::from_millis(500))
+            .ok_or(NotBegun::NoLease)?;
+        let snapshot = self.snapshot().ok_or(NotBegun::Gone)?;
+        let mut row = self.row(&order, &snapshot, epoch).ok_or(NotBegun::Gone)?;
+        let refused = |error: baton_ports::StoreError| match error {
+            baton_ports::StoreError::Conflict { .. } => NotBegun::Refused(describe(&error)),
+            baton_ports::StoreError::Fenced { .. } => NotBegun::NoLease,
+            baton_ports::StoreError::Retry { .. }
+            | baton_ports::StoreError::OutcomeUnknown { .. }
+            | baton_ports::StoreError::Unavailable { .. } => NotBegun::Store(describe(&error)),
+        };
+        row.number = self
+            .store
+            .begin_recovery(LEASE, &row)
+            .await
+            .map_err(refused)?;
+        tracing::info!(
+            cluster = %row.cluster_name, recovery = %row.id, kind = row.kind.word(), server = %row.failed,
+            finding = row.finding, lease_epoch = epoch.0, "recovery begun"
+        );
+        self.counters.recoveries_begun.add();
+        self.set_active(Some(&row));
+        Ok(Recovery {
+            means: self,
+            row,
+            trigger: order.trigger,
+            deadline: order.deadline,
+            requested: order.requested,
+            next_step: 1,
+            touched: BTreeSet::new(),
+        })
+    }
+
+    fn row(&self, order: &Order, snapshot: &Snapshot, epoch: LeaseEpoch) -> Option<RecoveryRow> {
+        let failed = snapshot.servers.get(&order.failed)?;
+        let id = format!(
+            "{:x}-{:x}-{}",
+            self.clock.wall().millis(),
+            self.clock.now().micros(),
+            epoch
+        );
+        Some(RecoveryRow {
+            id: RecoveryId::new(id),
+            number: 0,
+            cluster: self.cluster.clone(),
+            cluster_name: snapshot.cluster.name.clone(),
+            kind: order.kind,
+            finding: order.finding.clone(),
+            failed: order.failed.clone(),
+            failed_address: failed.address.clone(),
+            successor: None,
+            successor_address: None,
+            outcome: RecoveryOutcome::Running,
+            automatic: order.automatic,
+            node: self.registry.settings.node.clone(),
+            epoch,
+            started: self.clock.wall(),
+            ended: None,
+            lost: Vec::new(),
+            errors: Vec::new(),
+            decision: order.decision.clone(),
+            acknowledged: None,
+            committed: false,
+        })
+    }
+
+    fn set_active(&self, row: Option<&RecoveryRow>) {
+        let mut inner = self.registry.lock();
+        if let Some(entry) = inner.clusters.get_mut(&self.cluster) {
+            entry.active = row.map(|row| ActiveRecovery {
+                id: row.id.clone(),
+                kind: row.kind,
+                failed: row.failed.clone(),
+            });
+        }
+    }
+}
+
+impl Recovery<'_> {
+    /// Records the end. A store that does not answer leaves the row open: it is closed when the recovery is resumed.
+    pub(crate) async fn end(mut self, outcome: RecoveryOutcome) -> RecoveryRow {
+        self.row.outcome = outcome;
+        self.row.ended = Some(self.means.clock.wall());
+        if let Err(error) = self.means.store.update_recovery(LEASE, &self.row).await {
+            self.means.counters.store_failures.add();
+            tracing::error!(recovery = %self.row.id, error = describe(&error), "end of recovery not recorded");
+        }
+        let counter = match outcome {
+            RecoveryOutcome::Succeeded => &self.means.counters.recoveries_succeeded,
+            RecoveryOutcome::Failed | RecoveryOutcome::Unwound | RecoveryOutcome::Running => {
+                &self.means.counters.recoveries_failed
+            }
+        };
+        counter.add();
+        self.remember();
+        tracing::info!(
+            cluster = %self.row.cluster_name, recovery = %self.row.id, kind = self.row.kind.word(),
+            outcome = outcome.word(), successor = self.row.successor.as_ref().map(ToString::to_string),
+            elapsed_ms = self.means.clock.now().since(self.trigger).as_millis() as u64, "recovery ended"
+        );
+        self.row
+    }
+
+    /// Puts the ended recovery into memory at once: the cooldown must not wait for the next reading of the store.
+    fn remember(&self) {
+        self.means.set_active(None);
+        let mut inner = self.means.registry.lock();
+        if let Some(entry) = inner.clusters.get_mut(&self.means.cluster) {
+            entry.past.insert(0, crate::operators::past(&self.row));
+            entry.past.truncate(crate::operators::PAST_MAX);
+            entry.wake.notify_one();
+        }
+    }
+
+    /// Notes something that went wrong.
+    pub(crate) fn complain(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        tracing::warn!(cluster = %self.row.cluster_name, recovery = %self.row.id, error = text, "recovery step failed");
+        self.row.errors.push(text);
+    }
+
+    pub(crate) fn epoch(&self) -> LeaseEpoch {
+        self.row.epoch
+    }
+}

@@ -1,0 +1,300 @@
+//! Replacing a primary that is dead, hung or useless, or that a person wants replaced: secure, choose, promote.
+
+use std::time::Duration;
+
+use baton_core::ids::ServerId;
+use baton_core::model::{Reach, RecoveryOutcome, Snapshot};
+use baton_core::planning::{
+    Blocked, Candidate, Choice, Phase, Plan, Reason, SecureRequest, candidates, choose,
+    plan_promote, plan_secure, plan_unwind, rank_question,
+};
+use baton_core::time::Timestamp;
+
+use super::Recovery;
+use super::run::Ended;
+use crate::lease::describe;
+
+/// How many successors are tried before a failover is given up.
+const TRIES: usize = 3;
+
+impl Recovery<'_> {
+    pub(crate) async fn failover(&mut self) -> RecoveryOutcome {
+        let secured_from = self.means.clock.now();
+        let Some(secured) = self.secure().await else {
+            return self.unwind(None).await;
+        };
+        for _ in 0..TRIES {
+            let Some(snapshot) = self.means.snapshot() else {
+                return RecoveryOutcome::Failed;
+            };
+            let choice = match self.choose(&snapshot, secured_from).await {
+                Ok(choice) => choice,
+                Err(blocked) => {
+                    self.complain(blocked.to_string());
+                    return self.unwind(Some(secured)).await;
+                }
+            };
+            self.note_successor(&choice.successor);
+            let plan = plan_promote(
+                &snapshot,
+                &secured,
+                &choice,
+                &self.means.registry.settings.plan,
+                self.next_step(),
+            );
+            let ended = self.run(plan).await;
+            match self.judge(ended, &choice.successor).await {
+                Judgement::Promoted => return RecoveryOutcome::Succeeded,
+                // The successor was lost on the way. Nobody is writable that we know of: the next one is tried, and
+                // what the lost one may have done is found when it returns, for it is not the primary then.
+                Judgement::NotPromoted => self.row.committed = false,
+                Judgement::OutOfRight => return RecoveryOutcome::Failed,
+            }
+        }
+        self.complain(format!("no successor could be promoted in {TRIES} tries"));
+        self.unwind(Some(secured)).await
+    }
+
+    async fn secure(&mut self) -> Option<Plan> {
+        let snapshot = self.means.snapshot()?;
+        let request = SecureRequest {
+            kind: self.row.kind,
+            failed: self.row.failed.clone(),
+            epoch: self.epoch(),
+            first_step: self.next_step(),
+        };
+        let plan = match plan_secure(&snapshot, &request, &self.means.registry.settings.plan) {
+            Ok(plan) => plan,
+            Err(blocked) => {
+                self.complain(blocked.to_string());
+                return None;
+            }
+        };
+        match self.run(plan.clone()).await {
+            Ended::Completed { tolerated: _ } => Some(plan),
+            Ended::Stopped | Ended::StoppedWithWritesPerhapsOpen => None,
+        }
+    }
+
+    /// Asks the policy to rank who was read after receivers were stopped, and takes the first that loses nothing.
+    async fn choose(
+        &mut self,
+        snapshot: &Snapshot,
+        read_after: Timestamp,
+    ) -> Result<Choice, Blocked> {
+        let list = candidates(snapshot, &self.row.failed, Some(read_after));
+        let order = self.rank(snapshot, &list).await;
+        // A person's order to promote a given server is consent to what promoting it loses; nothing else is.
+        let consent = self.requested.is_some() && !self.row.automatic;
+        let choice = choose(self.row.kind, &order, &list, snapshot, consent)?;
+        let (lost, followers) = self.split_siblings(snapshot, &list, &choice);
+        let text = format!(
+            "{} takes over{}; {followers} replicas follow{}",
+            choice.successor,
+            choice
+                .catch_up_from
+                .as_ref()
+                .map(|from| format!(" after catching up from {from}"))
+                .unwrap_or_default(),
+            if lost.is_empty() {
+                String::new()
+            } else {
+                format!("; not reached: {}", join(&lost))
+            },
+        );
+        self.row.lost = lost;
+        let line = self.note(Phase::Choose, Some(&choice.successor), text);
+        if let Err(error) = self.write(&[line]).await {
+            self.complain(describe(&error));
+        }
+        Ok(choice)
+    }
+
+    fn split_siblings(
+        &self,
+        snapshot: &Snapshot,
+        list: &[Candidate],
+        choice: &Choice,
+    ) -> (Vec<ServerId>, usize) {
+        let answering = |id: &ServerId| {
+            snapshot
+                .servers
+                .get(id)
+                .is_some_and(|server| server.probe.reach() == Reach::Answering)
+        };
+        let siblings = list
+            .iter()
+            .map(|c| c.server.clone())
+            .filter(|id| *id != choice.successor);
+        let (reached, lost): (Vec<ServerId>, Vec<ServerId>) = siblings.partition(answering);
+        (lost, reached.len())
+    }
+
+    /// The policy's order; a requested server goes first if the host allows it.
+    pub(crate) async fn rank(&mut self, snapshot: &Snapshot, list: &[Candidate]) -> Vec<ServerId> {
+        let target = (self.row.kind, &self.row.failed);
+        let context = crate::decide::context(snapshot, &self.means.registry.settings.node, "rank");
+        let asked = rank_question(snapshot, target, list, self.requested.as_ref(), context);
+        if asked.question.candidates.is_empty() {
+            return Vec::new();
+        }
+        let reply = self.means.policies.rank(&asked.question).await;
+        self.means
+            .count_policy_call(reply.took, reply.fallback.is_some());
+        if let Some(failure) = &reply.fallback {
+            self.complain(format!(
+                "policy {} failed ({}): {}",
+                failure.policy, failure.kind, failure.text
+            ));
+        }
+        let mut order: Vec<ServerId> = reply
+            .answer
+            .order
+            .iter()
+            .filter_map(|ranked| asked.id(ranked.server).cloned())
+            .collect();
+        let why: Vec<Reason> = reply
+            .answer
+            .order
+            .first()
+            .map(|first| {
+                first
+                    .reasons
+                    .iter()
+                    .map(|r| crate::decide::reason(r, &asked.ids))
+                    .collect()
+            })
+            .unwrap_or_default();
+        if let Some(requested) = &self.requested
+            && list
+                .iter()
+                .any(|candidate| candidate.server == *requested && candidate.is_allowed())
+        {
+            order.retain(|id| id != requested);
+            order.insert(0, requested.clone());
+        }
+        let reasons: Vec<String> = why.into_iter().map(|reason| reason.text).collect();
+        let text = format!(
+            "{} ranks {}: {}",
+            reply.policy,
+            join(&order),
+            reasons.join("; ")
+        );
+        let line = self.note(Phase::Choose, None, text);
+        if let Err(error) = self.write(&[line]).await {
+            self.complain(describe(&error));
+        }
+        order
+    }
+
+    pub(crate) fn note_successor(&mut self, successor: &ServerId) {
+        self.row.successor_address = self.means.registry.address(successor);
+        self.row.successor = Some(successor.clone());
+    }
+
+    /// What a promotion came to. If the step that opens writes got no answer, the server is asked.
+    pub(crate) async fn judge(&mut self, ended: Ended, successor: &ServerId) -> Judgement {
+        match ended {
+            Ended::Completed { tolerated } => {
+                self.note_lost(&tolerated);
+                Judgement::Promoted
+            }
+            Ended::Stopped if self.lost_the_right() => Judgement::OutOfRight,
+            Ended::Stopped => Judgement::NotPromoted,
+            Ended::StoppedWithWritesPerhapsOpen => {
+                let limit = Duration::from_secs(2);
+                match super::perform::observe(self.means, successor, limit).await {
+                    Ok(facts) if facts.is_writable() => {
+                        self.finish_forward(successor).await;
+                        Judgement::Promoted
+                    }
+                    Ok(_) if !self.lost_the_right() => Judgement::NotPromoted,
+                    Err(_) if !self.lost_the_right() => Judgement::NotPromoted,
+                    Ok(_) | Err(_) => Judgement::OutOfRight,
+                }
+            }
+        }
+    }
+
+    fn lost_the_right(&self) -> bool {
+        self.means.lease.epoch_for(Duration::ZERO) != Some(self.row.epoch)
+    }
+
+    fn note_lost(
+        &mut self,
+        tolerated: &[(baton_core::planning::StepId, baton_core::execution::Failure)],
+    ) {
+        // The journal has the details; what matters to a person is which servers were left behind.
+        if let Some(snapshot) = self.means.snapshot()
+            && let Some(successor) = &self.row.successor
+            && !tolerated.is_empty()
+        {
+            let topology = baton_core::model::Topology::of(&snapshot);
+            let failed = self.row.failed.clone();
+            let left: Vec<ServerId> = topology
+                .replicas_of(&failed)
+                .iter()
+                .map(|edge| edge.replica.clone())
+                .filter(|id| id != successor && !self.row.lost.contains(id))
+                .collect();
+            self.row.lost.extend(left);
+        }
+    }
+
+    /// Puts replicas back under the old primary if it lives, and says how it ended. What was secured stays secured if the old
+    /// primary is dead: the next attempt begins with it.
+    pub(crate) async fn unwind(&mut self, secured: Option<Plan>) -> RecoveryOutcome {
+        let Some(plan) = secured.or_else(|| self.bare_plan()) else {
+            return RecoveryOutcome::Failed;
+        };
+        let Some(snapshot) = self.means.snapshot() else {
+            return RecoveryOutcome::Failed;
+        };
+        if self.lost_the_right() {
+            return RecoveryOutcome::Failed;
+        }
+        let touched = self.touched.clone();
+        let settings = &self.means.registry.settings.plan;
+        let undo = plan_unwind(&snapshot, &plan, &touched, settings, self.next_step());
+        if undo.steps.is_empty() {
+            return RecoveryOutcome::Failed;
+        }
+        self.deadline = None;
+        match self.run(undo).await {
+            Ended::Completed { tolerated: _ } => RecoveryOutcome::Unwound,
+            Ended::Stopped | Ended::StoppedWithWritesPerhapsOpen => RecoveryOutcome::Failed,
+        }
+    }
+
+    fn bare_plan(&self) -> Option<Plan> {
+        let snapshot = self.means.snapshot()?;
+        Some(Plan {
+            cluster: snapshot.cluster.id,
+            kind: self.row.kind,
+            epoch: self.epoch(),
+            failed: self.row.failed.clone(),
+            successor: None,
+            fence_waiver: None,
+            loss_consented: false,
+            steps: Vec::new(),
+        })
+    }
+}
+
+/// What a promotion came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// The successor is writable.
+    Promoted,
+    /// It is not, as far as can be known; another one may be tried.
+    NotPromoted,
+    /// The lease is gone: nothing more may be done here.
+    OutOfRight,
+}
+
+pub(crate) fn join(ids: &[ServerId]) -> String {
+    ids.iter()
+        .map(ServerId::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,76 @@
+//! The journal: what is about to happen is on disk before it happens.
+
+use baton_core::ids::ServerId;
+use baton_core::planning::{Phase, Step, StepId};
+use baton_ports::{JournalEntry, JournalStage, StoreError};
+
+use super::Recovery;
+use crate::lease::LEASE;
+
+impl Recovery<'_> {
+    pub(crate) fn entry(&self, step: &Step, stage: JournalStage, text: String) -> JournalEntry {
+        JournalEntry {
+            step: step.id,
+            phase: step.phase.word().to_owned(),
+            stage,
+            server: step.action.server().cloned(),
+            text,
+            at: self.means.clock.wall(),
+            since_trigger_us: self.since_trigger_us(),
+        }
+    }
+
+    /// A line that belongs to no step: a decision, a waiver.
+    pub(crate) fn note(
+        &mut self,
+        phase: Phase,
+        server: Option<&ServerId>,
+        text: String,
+    ) -> JournalEntry {
+        let step = self.take_step_number();
+        JournalEntry {
+            step,
+            phase: phase.word().to_owned(),
+            stage: JournalStage::Done,
+            server: server.cloned(),
+            text,
+            at: self.means.clock.wall(),
+            since_trigger_us: self.since_trigger_us(),
+        }
+    }
+
+    fn since_trigger_us(&self) -> u64 {
+        let elapsed = self.means.clock.now().since(self.trigger);
+        u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn take_step_number(&mut self) -> StepId {
+        let step = self.next_step;
+        self.next_step = self.next_step.saturating_add(1);
+        step
+    }
+
+    pub(crate) fn next_step(&self) -> StepId {
+        self.next_step
+    }
+
+    pub(crate) fn set_next_step(&mut self, next: StepId) {
+        self.next_step = self.next_step.max(next);
+    }
+
+    /// Writes lines durably.
+    pub(crate) async fn write(&self, entries: &[JournalEntry]) -> Result<(), StoreError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let outcome = self
+            .means
+            .store
+            .journal(LEASE, &self.row.id, self.row.epoch, entries)
+            .await;
+        if outcome.is_err() {
+            self.means.counters.store_failures.add();
+        }
+        outcome
+    }
+}

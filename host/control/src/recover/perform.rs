@@ -1,0 +1,380 @@
+//! Performing one step at the edge. Preconditions are read again just before acting; acting twice does no harm.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use baton_core::execution::{Guard, ServerCommand};
+use baton_core::gtid::GtidSet;
+use baton_core::ids::{LeaseEpoch, ServerId};
+use baton_core::model::{ServerFacts, ThreadState};
+use baton_core::planning::{Action, Step};
+use baton_ports::{LockState, Route, StatementError, StoreError};
+use futures::future::join_all;
+use tokio::time::sleep;
+
+use super::Means;
+use crate::lease::{LEASE, describe};
+use crate::sessions::{NoSession, WorkError};
+
+/// Pause between two read-backs.
+const READ_BACK: Duration = Duration::from_millis(20);
+
+/// Performs a step; gives a sentence for the journal, or an empty text.
+///
+/// Dropped midway, the session in use is ended and the outcome is unknown.
+pub(crate) async fn perform(
+    means: &Means,
+    epoch: LeaseEpoch,
+    step: &Step,
+) -> Result<String, WorkError> {
+    let limit = step.limit;
+    match &step.action {
+        Action::Confirm { target, others } => {
+            confirm(means, epoch, target.as_ref(), others, limit).await
+        }
+        Action::Command { server, command } => send(means, epoch, server, command, limit).await,
+        Action::Observe { server } => observe(means, server, limit).await.map(|_| String::new()),
+        Action::Drain { server } => {
+            let facts = observe(means, server, limit).await?;
+            apply(means, server, &facts, facts.possessed(), limit).await
+        }
+        Action::CatchUp { server, from } => catch_up(means, server, from, limit).await,
+        Action::RecordPrimary { server } => record_primary(means, epoch, server).await,
+        Action::Route { server } => route(means, epoch, server).await,
+        Action::AwaitWritable { server } => await_writable(means, server, limit).await,
+        Action::AwaitReplicating { server, source } => {
+            await_replicating(means, server, source, limit).await
+        }
+    }
+}
+
+impl Means {
+    pub(crate) fn nobody(&self) -> ServerId {
+        ServerId::new("-")
+    }
+
+    fn check_lease(&self, epoch: LeaseEpoch, needed: Duration) -> Result<(), WorkError> {
+        if self.lease.epoch_for(needed) == Some(epoch) {
+            Ok(())
+        } else {
+            Err(refused(
+                "lease",
+                "the lease is lost or does not last for this step",
+            ))
+        }
+    }
+}
+
+fn refused(command: &'static str, message: &str) -> WorkError {
+    WorkError::Statement(StatementError::Refused {
+        command,
+        number: 0,
+        message: message.to_owned(),
+    })
+}
+
+fn store_refused(command: &'static str, error: &StoreError) -> WorkError {
+    refused(command, &describe(error))
+}
+
+/// Arms the guard on the target first, then confirms the locks elsewhere: a verification is worth something only for
+/// as long as the guard, counted from before it.
+async fn confirm(
+    means: &Means,
+    epoch: LeaseEpoch,
+    target: Option<&ServerId>,
+    others: &BTreeSet<ServerId>,
+    limit: Duration,
+) -> Result<String, WorkError> {
+    let guard = Guard {
+        within: means.registry.settings.plan.guard,
+    };
+    if let Some(target) = target {
+        let mut lent = means.sessions.lend(target, limit).await?;
+        lent.session
+            .arm(guard, limit)
+            .await
+            .map_err(WorkError::Lost)?;
+        lent.keep();
+    }
+    let checks = others
+        .iter()
+        .filter(|id| Some(*id) != target)
+        .map(|id| verify(means, id, limit));
+    let outcomes = join_all(checks).await;
+    let held = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    for outcome in outcomes {
+        // A server that does not answer gives no vote but is no veto; a lock in other hands is one.
+        match outcome {
+            Err(
+                error @ (WorkError::LockLost(_) | WorkError::NoSession(NoSession::Locked { .. })),
+            ) => {
+                return Err(error);
+            }
+            Err(_) | Ok(()) => {}
+        }
+    }
+    means.check_lease(epoch, guard.within)?;
+    Ok(format!(
+        "lease epoch {epoch} and {held} of {} locks confirmed",
+        others.len()
+    ))
+}
+
+async fn verify(means: &Means, server: &ServerId, limit: Duration) -> Result<(), WorkError> {
+    let mut lent = means.sessions.lend(server, limit).await?;
+    match lent
+        .session
+        .verify_lock(limit)
+        .await
+        .map_err(WorkError::Lost)?
+    {
+        LockState::Held => {
+            lent.keep();
+            Ok(())
+        }
+        state @ (LockState::HeldBy { .. } | LockState::Free) => Err(WorkError::LockLost(state)),
+    }
+}
+
+async fn send(
+    means: &Means,
+    epoch: LeaseEpoch,
+    server: &ServerId,
+    command: &ServerCommand,
+    limit: Duration,
+) -> Result<String, WorkError> {
+    // A command is refused when its limit does not fit in what remains of the lease; the guard bounds the one that matters most.
+    let needed = match command {
+        ServerCommand::OpenWrites(guard) => guard.within,
+        ServerCommand::Fence { .. }
+        | ServerCommand::StopReceivers { .. }
+        | ServerCommand::StartReceivers { .. }
+        | ServerCommand::ReconnectReceiver { .. }
+        | ServerCommand::StopReplication { .. }
+        | ServerCommand::StartReplication { .. }
+        | ServerCommand::StartAppliers
+        | ServerCommand::WaitApplied { .. }
+        | ServerCommand::ForgetReplication { .. }
+        | ServerCommand::PointAt { .. }
+        | ServerCommand::SetSemiSync { .. } => Duration::ZERO,
+    };
+    means.check_lease(epoch, needed)?;
+    send_plain(means, server, command, limit)
+        .await
+        .map(|()| String::new())
+}
+
+/// Sends one change on the standing session of a server.
+pub(crate) async fn send_plain(
+    means: &Means,
+    server: &ServerId,
+    command: &ServerCommand,
+    limit: Duration,
+) -> Result<(), WorkError> {
+    let mut lent = means.sessions.lend(server, limit).await?;
+    let outcome = lent
+        .session
+        .perform(command, limit)
+        .await
+        .map_err(WorkError::Statement);
+    match &outcome {
+        Ok(()) => lent.keep(),
+        Err(error) if error.leaves_session_usable() => lent.keep(),
+        Err(_) => drop(lent),
+    }
+    outcome
+}
+
+/// Reads a server now and puts the reading into the picture.
+pub(crate) async fn observe(
+    means: &Means,
+    server: &ServerId,
+    limit: Duration,
+) -> Result<ServerFacts, WorkError> {
+    match means.sessions.read(server, limit).await {
+        Ok(answer) => {
+            let facts = answer.facts.clone();
+            means
+                .registry
+                .answered(server, answer, means.clock.now(), means.clock.wall());
+            Ok(facts)
+        }
+        Err(failure) => {
+            means
+                .registry
+                .failed(server, failure.clone(), means.clock.now());
+            Err(WorkError::Lost(failure))
+        }
+    }
+}
+
+/// Starts the applier if it does not run, and waits until `set` is applied.
+async fn apply(
+    means: &Means,
+    server: &ServerId,
+    facts: &ServerFacts,
+    set: GtidSet,
+    limit: Duration,
+) -> Result<String, WorkError> {
+    let missing = facts.executed.missing_count(&set).unwrap_or(0);
+    if missing == 0 {
+        return Ok(format!("{server} has applied everything"));
+    }
+    let stopped = facts
+        .channels
+        .iter()
+        .any(|channel| channel.applier != ThreadState::Running);
+    let mut lent = means.sessions.lend(server, limit).await?;
+    let mut outcome = Ok(());
+    if stopped {
+        outcome = lent
+            .session
+            .perform(&ServerCommand::StartAppliers, limit)
+            .await;
+    }
+    if outcome.is_ok() {
+        outcome = lent
+            .session
+            .perform(&ServerCommand::WaitApplied { set, limit }, limit)
+            .await;
+    }
+    let outcome = outcome.map_err(WorkError::Statement);
+    match &outcome {
+        Ok(()) => lent.keep(),
+        Err(error) if error.leaves_session_usable() => lent.keep(),
+        Err(_) => drop(lent),
+    }
+    outcome.map(|()| format!("{server} applied {missing} transactions"))
+}
+
+async fn catch_up(
+    means: &Means,
+    server: &ServerId,
+    from: &BTreeSet<ServerId>,
+    limit: Duration,
+) -> Result<String, WorkError> {
+    let readings = join_all(from.iter().map(|id| observe(means, id, limit))).await;
+    let mut wanted: Option<GtidSet> = None;
+    for reading in readings {
+        let executed = reading?.executed;
+        wanted = Some(wanted.map_or_else(|| executed.clone(), |all| all.union(&executed)));
+    }
+    let Some(wanted) = wanted else {
+        return Ok(String::new());
+    };
+    let facts = observe(means, server, limit).await?;
+    apply(means, server, &facts, wanted, limit).await
+}
+
+async fn record_primary(
+    means: &Means,
+    epoch: LeaseEpoch,
+    server: &ServerId,
+) -> Result<String, WorkError> {
+    // In memory first: a store that is away must not keep the rest of the loop on the old primary.
+    means.registry.set_primary(&means.cluster, server, epoch);
+    let stored = means
+        .store
+        .set_primary(LEASE, epoch, &means.cluster, server)
+        .await;
+    stored.map_err(|error| store_refused("record-primary", &error))?;
+    Ok(String::new())
+}
+
+async fn route(means: &Means, epoch: LeaseEpoch, server: &ServerId) -> Result<String, WorkError> {
+    let Some(snapshot) = means.snapshot() else {
+        return Ok(String::new());
+    };
+    let Some(address) = means.registry.address(server) else {
+        return Ok(String::new());
+    };
+    let routes = routes(
+        &means.registry.settings.route_prefix,
+        &snapshot.cluster.name,
+        &address,
+        epoch,
+    );
+    let stored = means.store.put_routes(LEASE, epoch, &routes).await;
+    stored.map_err(|error| store_refused("route", &error))?;
+    Ok(format!("clients are sent to {address}"))
+}
+
+/// The key-value pairs of a cluster, named as orchestrator names them.
+pub(crate) fn routes(
+    prefix: &str,
+    cluster: &str,
+    address: &baton_core::ids::Address,
+    epoch: LeaseEpoch,
+) -> Vec<Route> {
+    let key = format!("{}/{cluster}", prefix.trim_end_matches('/'));
+    [
+        (key.clone(), address.to_string()),
+        (format!("{key}/hostname"), address.host.clone()),
+        (format!("{key}/port"), address.port.to_string()),
+    ]
+    .into_iter()
+    .map(|(key, value)| Route { key, value, epoch })
+    .collect()
+}
+
+async fn await_writable(
+    means: &Means,
+    server: &ServerId,
+    limit: Duration,
+) -> Result<String, WorkError> {
+    let until = means.clock.now().plus(limit);
+    loop {
+        let facts = observe(means, server, limit).await?;
+        if facts.is_writable() && facts.super_read_only != Some(true) {
+            return Ok(format!("{server} is writable"));
+        }
+        if means.clock.now() >= until {
+            let error = StatementError::NotReached {
+                command: "await-writable",
+                limit,
+            };
+            return Err(WorkError::Statement(error));
+        }
+        sleep(READ_BACK).await;
+    }
+}
+
+async fn await_replicating(
+    means: &Means,
+    server: &ServerId,
+    source: &ServerId,
+    limit: Duration,
+) -> Result<String, WorkError> {
+    let until = means.clock.now().plus(limit);
+    let read_limit = means.registry.settings.read_limit;
+    loop {
+        let seen = observe(means, server, read_limit).await;
+        let replicating = seen
+            .as_ref()
+            .is_ok_and(|facts| replicates_from(means, facts, source));
+        if replicating {
+            return Ok(format!("{server} replicates from {source}"));
+        }
+        if means.clock.now() >= until {
+            let error = StatementError::NotReached {
+                command: "await-replicating",
+                limit,
+            };
+            return seen.and(Err(WorkError::Statement(error)));
+        }
+        sleep(READ_BACK).await;
+    }
+}
+
+fn replicates_from(means: &Means, facts: &ServerFacts, source: &ServerId) -> bool {
+    let inner = means.registry.lock();
+    facts.channels.iter().any(|channel| {
+        channel.is_replicating()
+            && channel
+                .source
+                .as_ref()
+                .and_then(|address| inner.addresses.get(address))
+                == Some(source)
+    })
+}

@@ -1,0 +1,111 @@
+//! Replicas of a dead intermediate source find another source.
+
+use baton_core::ids::ServerId;
+use baton_core::model::{Reach, RecoveryOutcome, Snapshot, Topology};
+use baton_core::planning::{Candidate, plan_relocate};
+
+use super::Recovery;
+use super::run::Ended;
+
+impl Recovery<'_> {
+    pub(crate) async fn relocate(&mut self) -> RecoveryOutcome {
+        let Some(snapshot) = self.means.snapshot() else {
+            return RecoveryOutcome::Failed;
+        };
+        let list = destinations(&snapshot, &self.row.failed);
+        let mut order = self.rank(&snapshot, &list).await;
+        // Whatever the policy vetoes as a *primary*, the grandparent feeds its grandchildren rather than nobody.
+        if let Some(grandparent) = Topology::of(&snapshot).source_of(&self.row.failed)
+            && !order.contains(grandparent)
+            && list
+                .iter()
+                .any(|c| c.server == *grandparent && c.is_allowed())
+        {
+            order.push(grandparent.clone());
+        }
+        let settings = self.means.registry.settings.plan.clone();
+        for destination in order {
+            let target = (&self.row.failed.clone(), &destination);
+            let plan =
+                match plan_relocate(&snapshot, self.row.kind, target, self.epoch(), &settings) {
+                    Ok(plan) => plan,
+                    Err(blocked) => {
+                        self.complain(blocked.to_string());
+                        continue;
+                    }
+                };
+            self.note_successor(&destination);
+            match self.run(plan).await {
+                Ended::Completed { tolerated } if tolerated.is_empty() => {
+                    return RecoveryOutcome::Succeeded;
+                }
+                Ended::Completed { .. } if self.all_moved() => return RecoveryOutcome::Succeeded,
+                Ended::Completed { .. } | Ended::Stopped | Ended::StoppedWithWritesPerhapsOpen => {}
+            }
+        }
+        self.complain("some replicas of the dead source found no other source");
+        RecoveryOutcome::Failed
+    }
+
+    /// True if no answering replica points at the dead source any more.
+    fn all_moved(&self) -> bool {
+        let Some(snapshot) = self.means.snapshot() else {
+            return false;
+        };
+        let topology = Topology::of(&snapshot);
+        !topology.replicas_of(&self.row.failed).iter().any(|edge| {
+            snapshot
+                .servers
+                .get(&edge.replica)
+                .is_some_and(|s| s.probe.reach() == Reach::Answering)
+        })
+    }
+}
+
+/// Servers that could feed the orphans: the dead one's siblings and its own source. Most replicas first follow the sibling that
+/// has all they have; one that is behind would make them wait, or (MariaDB) refuse them.
+fn destinations(snapshot: &Snapshot, dead: &ServerId) -> Vec<Candidate> {
+    let topology = Topology::of(snapshot);
+    let Some(source) = topology.source_of(dead) else {
+        return Vec::new();
+    };
+    let orphans: Vec<_> = topology
+        .replicas_of(dead)
+        .iter()
+        .filter_map(|edge| snapshot.facts(&edge.replica))
+        .map(baton_core::model::ServerFacts::possessed)
+        .collect();
+    let wanted = orphans.into_iter().reduce(|all, one| all.union(&one));
+    let below = topology.subtree(dead);
+    let siblings = topology
+        .replicas_of(source)
+        .iter()
+        .map(|edge| edge.replica.clone());
+    let mut list: Vec<Candidate> = siblings
+        .chain([source.clone()])
+        .filter(|id| !below.contains(id))
+        .filter_map(|id| snapshot.servers.get(&id))
+        .filter_map(|server| {
+            let facts = server
+                .last_facts()
+                .filter(|_| server.probe.reach() == Reach::Answering)?;
+            let feeds =
+                facts.log_bin && (facts.log_updates || server.id == *source) && !server.quarantined;
+            let behind = wanted
+                .as_ref()
+                .and_then(|set| facts.executed.missing_count(set));
+            (feeds && behind == Some(0)).then(|| Candidate {
+                server: server.id.clone(),
+                possessed: Some(facts.possessed()),
+                missing: behind,
+                unapplied: Some(0),
+                errant: None,
+                followers: 0,
+                warnings: Vec::new(),
+                excluded: Vec::new(),
+            })
+        })
+        .collect();
+    list.sort_by(|a, b| a.server.cmp(&b.server));
+    list
+}

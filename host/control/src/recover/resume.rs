@@ -1,0 +1,173 @@
+//! Finishing or unwinding what a process left when it ended in the middle of a recovery.
+
+use std::collections::BTreeSet;
+
+use baton_core::ids::ServerId;
+use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Topology};
+use baton_core::planning::{Phase, Plan, StepId, plan_relocate};
+use baton_ports::RecoveryRow;
+
+use super::run::Ended;
+use super::{Means, NotBegun, Recovery};
+use crate::lease::{LEASE, describe};
+
+impl Means {
+    /// Takes over an open recovery under the present epoch and brings it to an end.
+    ///
+    /// Every member must have been probed before, so that what the servers show now decides, not what was intended.
+    pub(crate) async fn resume(&self, mut row: RecoveryRow) -> Result<RecoveryRow, NotBegun> {
+        let epoch = self
+            .lease
+            .epoch_for(std::time::Duration::from_millis(500))
+            .ok_or(NotBegun::NoLease)?;
+        let node = self.registry.settings.node.clone();
+        let refused = |error: baton_ports::StoreError| NotBegun::Store(describe(&error));
+        self.store
+            .adopt_recovery(LEASE, &row.id, &node, epoch)
+            .await
+            .map_err(refused)?;
+        let steps = self.store.steps(&row.id).await.map_err(refused)?;
+        let next_step = steps
+            .iter()
+            .map(|step| step.entry.step)
+            .max()
+            .unwrap_or(0)
+            .saturating_add(1);
+        let touched: BTreeSet<ServerId> = steps
+            .iter()
+            .filter_map(|step| step.entry.server.clone())
+            .collect();
+        row.node = node;
+        row.epoch = epoch;
+        self.set_active(Some(&row));
+        tracing::info!(recovery = %row.id, kind = row.kind.word(), committed = row.committed, "recovery resumed");
+        let mut recovery = Recovery {
+            means: self,
+            requested: None,
+            trigger: self.clock.now(),
+            deadline: None,
+            row,
+            next_step,
+            touched,
+        };
+        let outcome = recovery.finish_or_unwind(next_step).await;
+        Ok(recovery.end(outcome).await)
+    }
+}
+
+impl Recovery<'_> {
+    async fn finish_or_unwind(&mut self, _first: StepId) -> RecoveryOutcome {
+        let line = self.note(
+            Phase::Lock,
+            None,
+            format!("resumed under epoch {}", self.epoch()),
+        );
+        if let Err(error) = self.write(&[line]).await {
+            self.complain(describe(&error));
+        }
+        match self.row.kind {
+            RecoveryKind::Rejoin => self.rejoin().await,
+            RecoveryKind::IntermediateFailover => self.relocate_again().await,
+            RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover => {
+                self.resume_failover().await
+            }
+            RecoveryKind::Switchover => self.resume_switchover().await,
+        }
+    }
+
+    /// Nothing left to move is a success: the process ended after the last step.
+    async fn relocate_again(&mut self) -> RecoveryOutcome {
+        let Some(snapshot) = self.means.snapshot() else {
+            return RecoveryOutcome::Failed;
+        };
+        let left = Topology::of(&snapshot).replicas_of(&self.row.failed).len();
+        if left == 0 {
+            RecoveryOutcome::Succeeded
+        } else {
+            self.relocate().await
+        }
+    }
+
+    async fn resume_failover(&mut self) -> RecoveryOutcome {
+        if let Some(successor) = self.writable_successor() {
+            self.finish_forward(&successor).await;
+            return RecoveryOutcome::Succeeded;
+        }
+        if self.is_old_primary_back() && !self.row.committed {
+            // It came back before anybody was promoted: it is the primary still.
+            let plan = None;
+            return self.unwind(plan).await;
+        }
+        // Begun again from the top; every step is idempotent.
+        self.row.committed = false;
+        self.failover().await
+    }
+
+    async fn resume_switchover(&mut self) -> RecoveryOutcome {
+        if let Some(successor) = self.writable_successor() {
+            self.finish_forward(&successor).await;
+            return RecoveryOutcome::Succeeded;
+        }
+        self.row.committed = false;
+        self.row.successor = None;
+        self.unwind(None).await
+    }
+
+    /// The recorded successor, if it is writable now and was read since this process started.
+    fn writable_successor(&self) -> Option<ServerId> {
+        let successor = self.row.successor.clone().filter(|_| self.row.committed)?;
+        let snapshot = self.means.snapshot()?;
+        let server = snapshot.servers.get(&successor)?;
+        let writable = server
+            .last_facts()
+            .is_some_and(baton_core::model::ServerFacts::is_writable);
+        (server.probe.reach() == Reach::Answering && writable).then_some(successor)
+    }
+
+    fn is_old_primary_back(&self) -> bool {
+        let Some(snapshot) = self.means.snapshot() else {
+            return false;
+        };
+        snapshot
+            .servers
+            .get(&self.row.failed)
+            .is_some_and(|s| s.probe.reach() == Reach::Answering)
+    }
+
+    /// Writes are open on the successor: record it, send clients there, bring the siblings along.
+    pub(crate) async fn finish_forward(&mut self, successor: &ServerId) {
+        self.note_successor(successor);
+        let Some(snapshot) = self.means.snapshot() else {
+            return;
+        };
+        let settings = self.means.registry.settings.plan.clone();
+        let target = (&self.row.failed.clone(), successor);
+        let moved = plan_relocate(&snapshot, self.row.kind, target, self.epoch(), &settings);
+        let mut steps = baton_core::planning::record_steps(successor, self.next_step(), &settings);
+        let first = steps
+            .iter()
+            .map(|step| step.id)
+            .max()
+            .unwrap_or(0)
+            .saturating_add(1);
+        if let Ok(moved) = moved {
+            steps.extend(baton_core::planning::renumber(moved.steps, first));
+        }
+        let plan = Plan {
+            cluster: snapshot.cluster.id.clone(),
+            kind: self.row.kind,
+            epoch: self.epoch(),
+            failed: self.row.failed.clone(),
+            successor: Some(successor.clone()),
+            fence_waiver: Some("writes are open on the successor already".to_owned()),
+            loss_consented: true,
+            steps,
+        };
+        match self.run(plan).await {
+            Ended::Completed { tolerated: _ } => {}
+            Ended::Stopped | Ended::StoppedWithWritesPerhapsOpen => {
+                self.complain("siblings could not all be brought along");
+            }
+        }
+    }
+}

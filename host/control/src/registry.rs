@@ -1,0 +1,338 @@
+//! The picture of the fleet in memory: what probes showed, who belongs together, what operators said.
+//!
+//! One lock, held only for the time of a lookup or an update, never across an await.
+
+mod entry;
+mod membership;
+mod snapshot;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use baton_core::ids::{Address, ClusterId, LeaseEpoch, ServerId};
+use baton_core::model::{
+    ActiveRecovery, Downtime, PastRecovery, ProbeFailure, PromotionRule, Switch,
+};
+use baton_core::time::{Timestamp, WallTime};
+use baton_ports::{ClusterRow, ServerRow, WatchAnswer};
+use tokio::sync::{Notify, mpsc, watch};
+
+pub(crate) use entry::Entry;
+
+use crate::settings::ControlSettings;
+
+/// What the supervisor has to start.
+#[derive(Debug)]
+pub(crate) enum Started {
+    /// A server to watch.
+    Server(ServerId),
+    /// A cluster to look after.
+    Cluster(ClusterId),
+}
+
+/// What is known of a cluster beside its members.
+#[derive(Debug)]
+pub(crate) struct ClusterEntry {
+    pub(crate) row: ClusterRow,
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) active: Option<ActiveRecovery>,
+    pub(crate) past: Vec<PastRecovery>,
+    /// Code words of the findings it has now, for the rest of the fleet.
+    pub(crate) findings: BTreeSet<String>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Inner {
+    pub(crate) servers: BTreeMap<ServerId, Entry>,
+    pub(crate) addresses: BTreeMap<Address, ServerId>,
+    pub(crate) clusters: BTreeMap<ClusterId, ClusterEntry>,
+    /// Forgotten addresses are not learned again from others before this time.
+    blocked: BTreeMap<Address, Timestamp>,
+    /// Rows to be written to the store.
+    dirty: BTreeSet<ServerId>,
+    dirty_clusters: BTreeSet<ClusterId>,
+    pub(crate) switch: Option<Switch>,
+    pub(crate) lease: Option<LeaseEpoch>,
+    made: u64,
+}
+
+/// The registry.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    inner: Mutex<Inner>,
+    pub(crate) settings: ControlSettings,
+    started: mpsc::UnboundedSender<Started>,
+    changes: watch::Sender<u64>,
+}
+
+impl Registry {
+    /// An empty registry; gives the receiver of what has to be started.
+    ///
+    /// The queue is unbounded but grows with the number of servers only: each is announced once.
+    pub(crate) fn new(settings: ControlSettings) -> (Arc<Self>, mpsc::UnboundedReceiver<Started>) {
+        let (started, receiver) = mpsc::unbounded_channel();
+        let registry = Self {
+            inner: Mutex::new(Inner::default()),
+            settings,
+            started,
+            changes: watch::Sender::new(0),
+        };
+        (Arc::new(registry), receiver)
+    }
+
+    /// A panic elsewhere does not make facts wrong: each update is complete before the lock is given back.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn announce(&self, started: Started) {
+        // The receiver is gone only when the node stops.
+        drop(self.started.send(started));
+    }
+
+    /// Told after each published change.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Tells subscribers that a view changed.
+    pub(crate) fn published(&self) {
+        self.changes
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Takes over what the store knows.
+    pub(crate) fn load(&self, servers: Vec<ServerRow>, clusters: Vec<ClusterRow>) {
+        let mut inner = self.lock();
+        for row in clusters {
+            let id = row.id.clone();
+            inner.clusters.insert(id.clone(), ClusterEntry::new(row));
+            self.announce(Started::Cluster(id));
+        }
+        for row in servers {
+            let entry = Entry::stored(&row);
+            inner.addresses.insert(row.address.clone(), row.id.clone());
+            for alias in &row.aliases {
+                inner.addresses.insert(alias.clone(), row.id.clone());
+            }
+            inner.servers.insert(row.id.clone(), entry);
+            self.announce(Started::Server(row.id));
+        }
+    }
+
+    /// Begins to watch an address, if it is not known yet. Gives the server's identity.
+    pub(crate) fn learn(&self, address: &Address) -> ServerId {
+        let mut inner = self.lock();
+        if let Some(known) = inner.addresses.get(address) {
+            return known.clone();
+        }
+        inner.blocked.remove(address);
+        let id = inner.fresh_id(address);
+        inner.addresses.insert(address.clone(), id.clone());
+        inner
+            .servers
+            .insert(id.clone(), Entry::learned(id.clone(), address.clone()));
+        self.announce(Started::Server(id.clone()));
+        id
+    }
+
+    /// Where to reach a server now; `None` once it is forgotten or merged into another entry.
+    pub(crate) fn address(&self, id: &ServerId) -> Option<Address> {
+        self.lock()
+            .servers
+            .get(id)
+            .map(|entry| entry.address.clone())
+    }
+
+    /// Notes a full answer. Wakes the cluster and learns the neighbours it shows.
+    pub(crate) fn answered(
+        &self,
+        id: &ServerId,
+        answer: WatchAnswer,
+        ended: Timestamp,
+        wall: WallTime,
+    ) {
+        let mut inner = self.lock();
+        if let Some(kept) = inner.duplicate_of(id, &answer.facts) {
+            inner.merge(id, &kept);
+            return;
+        }
+        let Some(entry) = inner.servers.get_mut(id) else {
+            return;
+        };
+        let identity_changed = entry.answered(answer, ended, wall);
+        if identity_changed {
+            inner.dirty.insert(id.clone());
+        }
+        let found = inner.neighbours(id, ended);
+        for address in found.sources.iter().chain(&found.replicas) {
+            inner.learn_neighbour(address, ended, |started| self.announce(started));
+        }
+        inner.compare_with_primary(id);
+        let named = inner.assign(id, &self.settings, wall, |started| self.announce(started));
+        drop(named);
+        inner.wake_cluster_of(id);
+    }
+
+    /// Notes a failed attempt. Wakes the cluster.
+    pub(crate) fn failed(&self, id: &ServerId, failure: ProbeFailure, ended: Timestamp) {
+        let mut inner = self.lock();
+        let Some(entry) = inner.servers.get_mut(id) else {
+            return;
+        };
+        entry.probe.failed(ended, failure);
+        inner.wake_cluster_of(id);
+        // Replicas waiting for this source to be probed can be placed now.
+        let waiting = inner.unplaced_replicas_of(id);
+        for replica in waiting {
+            let named = inner.assign(&replica, &self.settings, WallTime::default(), |s| {
+                self.announce(s)
+            });
+            drop(named);
+        }
+    }
+
+    /// Wakes the loops of all clusters.
+    pub(crate) fn wake_all(&self) {
+        for entry in self.lock().clusters.values() {
+            entry.wake.notify_one();
+        }
+    }
+
+    /// Removes a server from memory. Gives its address.
+    pub(crate) fn forget(&self, id: &ServerId, block_until: Timestamp) -> Option<Address> {
+        let mut inner = self.lock();
+        let entry = inner.servers.remove(id)?;
+        let gone: Vec<Address> = inner
+            .addresses
+            .iter()
+            .filter(|(_, owner)| *owner == id)
+            .map(|(a, _)| a.clone())
+            .collect();
+        for address in gone {
+            inner.addresses.remove(&address);
+            inner.blocked.insert(address, block_until);
+        }
+        inner.dirty.remove(id);
+        entry.stop.notify_waiters();
+        if let Some(cluster) = &entry.cluster
+            && let Some(cluster) = inner.clusters.get(cluster)
+        {
+            cluster.wake.notify_one();
+        }
+        Some(entry.address)
+    }
+
+    /// Records the intended primary.
+    pub(crate) fn set_primary(&self, cluster: &ClusterId, primary: &ServerId, epoch: LeaseEpoch) {
+        let mut inner = self.lock();
+        if let Some(entry) = inner.clusters.get_mut(cluster) {
+            entry.row.primary = Some(primary.clone());
+            entry.row.primary_epoch = epoch;
+            entry.wake.notify_one();
+        }
+    }
+
+    /// Notes that a receiver was made to connect anew, at the end of the statement that started it.
+    pub(crate) fn note_reconnected(&self, id: &ServerId, channel: &str, at: Timestamp) {
+        if let Some(entry) = self.lock().servers.get_mut(id) {
+            entry.reconnected.retain(|(name, _)| name != channel);
+            entry.reconnected.push((channel.to_owned(), at));
+        }
+    }
+
+    /// Takes over what operators said, as the store has it.
+    pub(crate) fn set_operators(
+        &self,
+        downtimes: &BTreeMap<ServerId, Downtime>,
+        rules: &BTreeMap<ServerId, (PromotionRule, bool)>,
+        switch: Switch,
+    ) {
+        let mut inner = self.lock();
+        inner.switch = Some(switch);
+        let hints = &self.settings.hints;
+        for (id, entry) in &mut inner.servers {
+            entry.downtime = downtimes.get(id).cloned();
+            let configured = hints.get(&entry.address).and_then(|hint| hint.promotion);
+            let (stored, quarantined) = rules.get(id).copied().unwrap_or_default();
+            entry.promotion = match stored {
+                PromotionRule::Neutral => configured.unwrap_or_default(),
+                set => set,
+            };
+            entry.quarantined = quarantined;
+        }
+    }
+
+    /// Rows changed since the last call, to be written to the store.
+    pub(crate) fn take_dirty(&self) -> (Vec<ServerRow>, Vec<(ClusterId, String)>) {
+        let mut inner = self.lock();
+        let dirty = std::mem::take(&mut inner.dirty);
+        let clusters = std::mem::take(&mut inner.dirty_clusters);
+        let rows = dirty
+            .iter()
+            .filter_map(|id| inner.servers.get(id).map(|e| e.row(&inner.addresses)));
+        let rows = rows.collect();
+        let named = clusters
+            .iter()
+            .filter_map(|id| {
+                inner
+                    .clusters
+                    .get(id)
+                    .map(|entry| (id.clone(), entry.row.name.clone()))
+            })
+            .collect();
+        (rows, named)
+    }
+
+    /// Marks rows as still to be written.
+    pub(crate) fn put_back(&self, servers: &[ServerRow], clusters: &[(ClusterId, String)]) {
+        let mut inner = self.lock();
+        inner.dirty.extend(servers.iter().map(|row| row.id.clone()));
+        inner
+            .dirty_clusters
+            .extend(clusters.iter().map(|(id, _)| id.clone()));
+    }
+
+    /// Marks every row, so that last-seen times reach the store.
+    pub(crate) fn mark_all_dirty(&self) {
+        let mut inner = self.lock();
+        let all: Vec<ServerId> = inner.servers.keys().cloned().collect();
+        inner.dirty.extend(all);
+    }
+}
+
+impl ClusterEntry {
+    pub(crate) fn new(row: ClusterRow) -> Self {
+        Self {
+            row,
+            wake: Arc::new(Notify::new()),
+            active: None,
+            past: Vec::new(),
+            findings: BTreeSet::new(),
+        }
+    }
+}
+
+impl Inner {
+    fn wake_cluster_of(&self, id: &ServerId) {
+        let cluster = self
+            .servers
+            .get(id)
+            .and_then(|entry| entry.cluster.as_ref());
+        if let Some(entry) = cluster.and_then(|cluster| self.clusters.get(cluster)) {
+            entry.wake.notify_one();
+        }
+    }
+
+    /// The text of the address, unless another server already has that identity (it lived there once and moved).
+    fn fresh_id(&self, address: &Address) -> ServerId {
+        let plain = ServerId::new(address.to_string());
+        if !self.servers.contains_key(&plain) {
+            return plain;
+        }
+        (2_u32..)
+            .map(|n| ServerId::new(format!("{address}#{n}")))
+            .find(|id| !self.servers.contains_key(id))
+            .unwrap_or(plain)
+    }
+}

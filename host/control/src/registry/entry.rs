@@ -1,0 +1,141 @@
+//! One server as the registry keeps it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use baton_core::gtid::GtidSet;
+use baton_core::ids::{Address, ClusterId, ServerId};
+use baton_core::model::{Downtime, Probe, PromotionRule, ServerFacts};
+use baton_core::time::{Observed, Timestamp, WallTime};
+use baton_ports::{ServerRow, WatchAnswer};
+use tokio::sync::Notify;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: ServerId,
+    pub(crate) address: Address,
+    pub(crate) cluster: Option<ClusterId>,
+    pub(crate) uid: Option<String>,
+    pub(crate) last_seen: Option<WallTime>,
+    pub(crate) probe: Probe,
+    pub(crate) facts: Option<Observed<ServerFacts>>,
+    pub(crate) heartbeat_moved: Vec<(String, Timestamp)>,
+    pub(crate) reconnected: Vec<(String, Timestamp)>,
+    pub(crate) progressed_at: Option<Timestamp>,
+    pub(crate) errant: Option<GtidSet>,
+    pub(crate) promotion: PromotionRule,
+    pub(crate) downtime: Option<Downtime>,
+    pub(crate) quarantined: bool,
+    /// Learned from a neighbour only; dropped if it never answers.
+    pub(crate) hearsay: bool,
+    /// Told when the server is forgotten or merged, so that its watcher ends.
+    pub(crate) stop: Arc<Notify>,
+}
+
+impl Entry {
+    pub(crate) fn learned(id: ServerId, address: Address) -> Self {
+        Self {
+            id,
+            address,
+            cluster: None,
+            uid: None,
+            last_seen: None,
+            probe: Probe::default(),
+            facts: None,
+            heartbeat_moved: Vec::new(),
+            reconnected: Vec::new(),
+            progressed_at: None,
+            errant: None,
+            promotion: PromotionRule::default(),
+            downtime: None,
+            quarantined: false,
+            hearsay: false,
+            stop: Arc::new(Notify::new()),
+        }
+    }
+
+    pub(crate) fn stored(row: &ServerRow) -> Self {
+        Self {
+            cluster: row.cluster.clone(),
+            uid: row.uid.clone(),
+            last_seen: row.last_seen,
+            promotion: row.promotion,
+            quarantined: row.quarantine.is_some(),
+            ..Self::learned(row.id.clone(), row.address.clone())
+        }
+    }
+
+    pub(crate) fn row(&self, addresses: &BTreeMap<Address, ServerId>) -> ServerRow {
+        let aliases = addresses
+            .iter()
+            .filter(|(a, id)| **id == self.id && **a != self.address);
+        ServerRow {
+            id: self.id.clone(),
+            address: self.address.clone(),
+            uid: self.uid.clone(),
+            cluster: self.cluster.clone(),
+            last_seen: self.last_seen,
+            aliases: aliases.map(|(address, _)| address.clone()).collect(),
+            promotion: self.promotion,
+            promotion_expires: None,
+            quarantine: None,
+        }
+    }
+
+    /// Takes a full answer in; true if something changed that the store keeps.
+    pub(crate) fn answered(
+        &mut self,
+        answer: WatchAnswer,
+        ended: Timestamp,
+        wall: WallTime,
+    ) -> bool {
+        let WatchAnswer {
+            began,
+            round_trip,
+            facts,
+        } = answer;
+        // Two sessions read the same server (the watcher and an act session): an older reading never replaces a younger one.
+        if self.facts.as_ref().is_some_and(|old| old.at > began) {
+            return false;
+        }
+        self.probe.answered(began, ended, round_trip);
+        if let Some(old) = &self.facts {
+            note_movement(&mut self.heartbeat_moved, old, &facts);
+            if old.value.executed != facts.executed {
+                self.progressed_at = Some(began);
+            }
+        }
+        let changed = self.uid.as_deref() != Some(facts.uid.as_str()) || self.last_seen.is_none();
+        self.uid = Some(facts.uid.clone());
+        self.last_seen = Some(wall);
+        self.hearsay = false;
+        self.facts = Some(Observed {
+            at: began,
+            value: facts,
+        });
+        changed
+    }
+}
+
+/// Notes for each channel when its receiver showed life: a heartbeat, or something received. The instant is that of the
+/// earlier reading: what arrived came after it, and a lower bound never takes what came before a loss for a sign of life.
+fn note_movement(
+    moved: &mut Vec<(String, Timestamp)>,
+    old: &Observed<ServerFacts>,
+    new: &ServerFacts,
+) {
+    for channel in &new.channels {
+        let Some(before) = old.value.channels.iter().find(|c| c.name == channel.name) else {
+            continue;
+        };
+        let same_source = before.source == channel.source;
+        let heartbeat = channel.heartbeats > before.heartbeats && channel.heartbeats.is_some();
+        let received =
+            before.received != channel.received || before.read_position < channel.read_position;
+        if same_source && (heartbeat || received) {
+            moved.retain(|(name, _)| *name != channel.name);
+            moved.push((channel.name.clone(), old.at));
+        }
+    }
+    moved.retain(|(name, _)| new.channels.iter().any(|channel| channel.name == *name));
+}

@@ -1,0 +1,369 @@
+//! Who is the same server, who is connected with whom, and which cluster a server belongs to.
+
+use std::collections::BTreeSet;
+
+use baton_core::gtid::GtidSet;
+use baton_core::ids::{Address, ClusterId, LeaseEpoch, ServerId};
+use baton_core::model::{Reach, ServerFacts};
+use baton_core::time::{Timestamp, WallTime};
+use baton_ports::ClusterRow;
+
+use super::entry::Entry;
+use super::{ClusterEntry, Inner, Started};
+use crate::settings::ControlSettings;
+
+/// Addresses that a reading shows.
+pub(super) struct Neighbours {
+    pub(super) sources: Vec<Address>,
+    pub(super) replicas: Vec<Address>,
+}
+
+impl Inner {
+    /// Another entry that is the same server as the one just read at `id`'s address. A copied identity (two servers
+    /// started from one data directory) differs in server id or port and is not the same server.
+    pub(super) fn duplicate_of(&self, id: &ServerId, facts: &ServerFacts) -> Option<ServerId> {
+        if self
+            .servers
+            .get(id)
+            .is_none_or(|entry| entry.facts.is_some())
+        {
+            return None;
+        }
+        let same = |entry: &&Entry| {
+            entry.id != *id
+                && entry.uid.as_deref() == Some(facts.uid.as_str())
+                && entry.facts.as_ref().is_none_or(|old| {
+                    old.value.server_id == facts.server_id
+                        && old.value.port == facts.port
+                        && old.value.hostname == facts.hostname
+                })
+        };
+        self.servers
+            .values()
+            .find(same)
+            .map(|entry| entry.id.clone())
+    }
+
+    /// Folds entry `gone` into `kept`: its addresses become aliases, or the new address if the old one does not answer
+    /// (the server moved).
+    pub(super) fn merge(&mut self, gone: &ServerId, kept: &ServerId) {
+        let Some(old) = self.servers.remove(gone) else {
+            return;
+        };
+        for owner in self.addresses.values_mut().filter(|owner| *owner == gone) {
+            *owner = kept.clone();
+        }
+        old.stop.notify_waiters();
+        if let Some(entry) = self.servers.get_mut(kept)
+            && entry.probe.reach() != Reach::Answering
+        {
+            entry.address = old.address;
+        }
+        self.dirty.insert(kept.clone());
+        self.dirty.remove(gone);
+        self.wake_cluster_of(kept);
+    }
+
+    pub(super) fn neighbours(&self, id: &ServerId, now: Timestamp) -> Neighbours {
+        let mut found = Neighbours {
+            sources: Vec::new(),
+            replicas: Vec::new(),
+        };
+        let Some(entry) = self.servers.get(id) else {
+            return found;
+        };
+        let Some(facts) = entry.facts.as_ref().map(|facts| &facts.value) else {
+            return found;
+        };
+        let blocked =
+            |address: &Address| self.blocked.get(address).is_some_and(|until| *until > now);
+        let sources = facts
+            .channels
+            .iter()
+            .filter_map(|channel| channel.source.clone());
+        found.sources = sources.filter(|address| !blocked(address)).collect();
+        let hosts: BTreeSet<&str> = facts
+            .replicas
+            .iter()
+            .map(|r| r.host.as_str())
+            .filter(|host| !host.is_empty())
+            .collect();
+        for replica in &facts.replicas {
+            // A replica that registered no host is looked for at each host from which somebody reads.
+            let at: Vec<&str> = if replica.host.is_empty() {
+                hosts.iter().copied().collect()
+            } else {
+                vec![&replica.host]
+            };
+            // A dump thread alone does not tell the port: the same as the source's is the best guess.
+            let port = replica
+                .port
+                .filter(|port| *port != 0)
+                .unwrap_or(entry.address.port);
+            let known = |address: &Address| self.addresses.contains_key(address);
+            let addresses = at.iter().filter_map(|host| Address::new(host, port).ok());
+            found
+                .replicas
+                .extend(addresses.filter(|a| !blocked(a) && !known(a)));
+        }
+        found
+    }
+
+    pub(super) fn learn_neighbour(
+        &mut self,
+        address: &Address,
+        now: Timestamp,
+        announce: impl Fn(Started),
+    ) {
+        self.blocked.retain(|_, until| *until > now);
+        if self.addresses.contains_key(address) || self.blocked.contains_key(address) {
+            return;
+        }
+        let id = self.fresh_id(address);
+        let mut entry = Entry::learned(id.clone(), address.clone());
+        entry.hearsay = true;
+        self.addresses.insert(address.clone(), id.clone());
+        self.servers.insert(id.clone(), entry);
+        announce(Started::Server(id));
+    }
+
+    /// Finds errant transactions: of the replicas, once the primary was read after them; of `id`, never from its own
+    /// reading alone, because what the primary committed meanwhile would look errant.
+    pub(super) fn compare_with_primary(&mut self, id: &ServerId) {
+        let Some(cluster) = self.servers.get(id).and_then(|entry| entry.cluster.clone()) else {
+            return;
+        };
+        let primary = self
+            .clusters
+            .get(&cluster)
+            .and_then(|c| c.row.primary.clone());
+        if primary.as_ref() != Some(id) {
+            return;
+        }
+        let Some(own) = self.servers.get(id).and_then(|entry| entry.facts.clone()) else {
+            return;
+        };
+        let members: BTreeSet<Address> = self
+            .addresses
+            .iter()
+            .filter(|(_, owner)| {
+                self.servers
+                    .get(*owner)
+                    .is_some_and(|e| e.cluster.as_ref() == Some(&cluster))
+            })
+            .map(|(address, _)| address.clone())
+            .collect();
+        for entry in self
+            .servers
+            .values_mut()
+            .filter(|e| e.cluster.as_ref() == Some(&cluster) && e.id != *id)
+        {
+            let Some(facts) = entry.facts.as_ref().filter(|facts| facts.at < own.at) else {
+                continue;
+            };
+            let foreign = facts.value.channels.iter().any(|c| {
+                c.source
+                    .as_ref()
+                    .is_some_and(|source| !members.contains(source))
+            });
+            entry.errant = if foreign {
+                None
+            } else {
+                errant_of(&facts.value.executed, &own.value.executed)
+            };
+        }
+        if let Some(entry) = self.servers.get_mut(id) {
+            entry.errant = Some(own.value.executed.empty_like());
+        }
+    }
+
+    /// Replicas of a source that wait for it to be probed before they can be placed.
+    pub(super) fn unplaced_replicas_of(&self, source: &ServerId) -> Vec<ServerId> {
+        self.servers
+            .values()
+            .filter(|entry| entry.cluster.is_none() && entry.facts.is_some())
+            .filter(|entry| self.sources_of(&entry.id).contains(source))
+            .map(|entry| entry.id.clone())
+            .collect()
+    }
+
+    fn sources_of(&self, id: &ServerId) -> Vec<ServerId> {
+        let facts = self.servers.get(id).and_then(|entry| entry.facts.as_ref());
+        facts
+            .map(|facts| {
+                let sources = facts
+                    .value
+                    .channels
+                    .iter()
+                    .filter_map(|channel| channel.source.as_ref());
+                sources
+                    .filter_map(|address| self.addresses.get(address))
+                    .cloned()
+                    .collect()
+            })
+            .unwrap_or_default()
+    }
+
+    fn replicas_of(&self, id: &ServerId) -> Vec<ServerId> {
+        self.servers
+            .values()
+            .filter(|entry| entry.id != *id && self.sources_of(&entry.id).contains(id))
+            .map(|entry| entry.id.clone())
+            .collect()
+    }
+
+    /// Finds the cluster of a server that was just read. Gives the name of a cluster that was made for it.
+    pub(super) fn assign(
+        &mut self,
+        id: &ServerId,
+        settings: &ControlSettings,
+        wall: WallTime,
+        announce: impl Fn(Started),
+    ) -> Option<String> {
+        let present = self.servers.get(id)?.cluster.clone();
+        let sources = self.sources_of(id);
+        let wanted = sources
+            .iter()
+            .find_map(|source| self.servers.get(source).and_then(|e| e.cluster.clone()));
+        match (present, wanted) {
+            (Some(present), Some(wanted)) if present != wanted => {
+                // It was pointed at a server of another cluster, and replicates from it: it moved over.
+                self.place(id, &wanted);
+                self.drop_if_empty(&present);
+                None
+            }
+            (Some(present), _) => {
+                self.place_sources(&sources, &present);
+                None
+            }
+            (None, Some(wanted)) => {
+                self.place(id, &wanted);
+                None
+            }
+            (None, None) => self.found(id, &sources, settings, wall, announce),
+        }
+    }
+
+    /// A server without a cluster and without a placed source: join its replicas' cluster, or found a new one, unless a
+    /// source has yet to be probed (it may belong to a cluster).
+    fn found(
+        &mut self,
+        id: &ServerId,
+        sources: &[ServerId],
+        settings: &ControlSettings,
+        wall: WallTime,
+        announce: impl Fn(Started),
+    ) -> Option<String> {
+        let below = self.replicas_of(id);
+        let joined = below
+            .iter()
+            .find_map(|replica| self.servers.get(replica).and_then(|e| e.cluster.clone()));
+        if let Some(cluster) = joined {
+            self.place(id, &cluster);
+            self.place_sources(sources, &cluster);
+            return None;
+        }
+        let not_probed = |source: &ServerId| {
+            self.servers
+                .get(source)
+                .is_some_and(|entry| entry.probe.reach() == Reach::NotProbed)
+        };
+        if sources.iter().any(not_probed) {
+            return None;
+        }
+        let root = sources.first().unwrap_or(id);
+        let name = self.name_for(id, root, settings);
+        self.made = self.made.wrapping_add(1);
+        let cluster = ClusterId::new(format!("c{:x}-{}", wall.millis().max(1), self.made));
+        let row = ClusterRow {
+            id: cluster.clone(),
+            name: name.clone(),
+            primary: None,
+            primary_epoch: LeaseEpoch::default(),
+        };
+        self.clusters
+            .insert(cluster.clone(), ClusterEntry::new(row));
+        self.dirty_clusters.insert(cluster.clone());
+        self.place(id, &cluster);
+        self.place_sources(sources, &cluster);
+        for replica in below {
+            self.place(&replica, &cluster);
+        }
+        announce(Started::Cluster(cluster));
+        Some(name)
+    }
+
+    /// Configured name, then the name that the server's query suggests, then the top server's address; made unique.
+    fn name_for(&self, id: &ServerId, root: &ServerId, settings: &ControlSettings) -> String {
+        let address = |id: &ServerId| self.servers.get(id).map(|entry| entry.address.clone());
+        let configured = [id, root]
+            .into_iter()
+            .filter_map(address)
+            .find_map(|address| settings.cluster_names.get(&address).cloned());
+        let hint = || {
+            let facts = self.servers.get(id).and_then(|entry| entry.facts.as_ref());
+            facts
+                .and_then(|facts| facts.value.cluster_hint.clone())
+                .filter(|hint| !hint.is_empty())
+        };
+        let plain = configured
+            .or_else(hint)
+            .or_else(|| address(root).map(|address| address.to_string()))
+            .unwrap_or_else(|| root.to_string());
+        let taken = |name: &str| {
+            self.clusters
+                .values()
+                .any(|cluster| cluster.row.name == name)
+        };
+        if !taken(&plain) {
+            return plain;
+        }
+        (2_u32..)
+            .map(|n| format!("{plain}-{n}"))
+            .find(|name| !taken(name))
+            .unwrap_or(plain)
+    }
+
+    fn place(&mut self, id: &ServerId, cluster: &ClusterId) {
+        if let Some(entry) = self.servers.get_mut(id) {
+            entry.cluster = Some(cluster.clone());
+            entry.hearsay = false;
+            self.dirty.insert(id.clone());
+        }
+        if let Some(entry) = self.clusters.get(cluster) {
+            entry.wake.notify_one();
+        }
+    }
+
+    /// A configured source belongs to the cluster of its replica even if it never answered.
+    fn place_sources(&mut self, sources: &[ServerId], cluster: &ClusterId) {
+        for source in sources {
+            if self
+                .servers
+                .get(source)
+                .is_some_and(|entry| entry.cluster.is_none())
+            {
+                self.place(source, cluster);
+            }
+        }
+    }
+
+    fn drop_if_empty(&mut self, cluster: &ClusterId) {
+        if !self
+            .servers
+            .values()
+            .any(|entry| entry.cluster.as_ref() == Some(cluster))
+            && let Some(entry) = self.clusters.remove(cluster)
+        {
+            entry.wake.notify_one();
+        }
+    }
+}
+
+/// What `replica` has and `primary` lacks; the empty set if nothing is known to be errant.
+fn errant_of(replica: &GtidSet, primary: &GtidSet) -> Option<GtidSet> {
+    match GtidSet::errant(replica, primary) {
+        Some(errant) if errant.count > 0 => Some(replica.subtract(primary)),
+        Some(_) | None => Some(replica.empty_like()),
+    }
+}

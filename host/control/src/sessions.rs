@@ -1,0 +1,228 @@
+//! Standing sessions that hold a cluster's advisory lock on its servers. Every change goes through one of them, never through
+//! a pool: the lock dies with the session, so whoever has the lock knows that nothing of an old holder still runs there.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use baton_core::ids::{ClusterId, ServerId};
+use baton_core::model::ProbeFailure;
+use baton_ports::{LockState, Servers, Session, StatementError, WatchAnswer};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::time::{sleep, timeout};
+
+use crate::registry::Registry;
+
+/// How often a standing session is used, so that it does not end by its own `wait_timeout` of some ten seconds.
+const PING: Duration = Duration::from_secs(3);
+
+type Slot = Arc<AsyncMutex<Option<Session>>>;
+
+/// Sessions of one cluster.
+pub(crate) struct Sessions {
+    registry: Arc<Registry>,
+    servers: Arc<dyn Servers>,
+    lock_name: String,
+    slots: Mutex<BTreeMap<ServerId, Slot>>,
+}
+
+/// Why there is no session with the lock.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoSession {
+    #[error("no session to {server} ({})", failure.word())]
+    Unreachable {
+        server: ServerId,
+        failure: ProbeFailure,
+    },
+    #[error(
+        "the lock of the cluster on {server} is held by connection {connection}: another node acts"
+    )]
+    Locked { server: ServerId, connection: u64 },
+    #[error("{server} is not known any more")]
+    Forgotten { server: ServerId },
+}
+
+impl Sessions {
+    pub(crate) fn new(
+        registry: Arc<Registry>,
+        servers: Arc<dyn Servers>,
+        cluster: &ClusterId,
+    ) -> Self {
+        let lock_name = format!("baton:{cluster}");
+        Self {
+            registry,
+            servers,
+            lock_name,
+            slots: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    fn slot(&self, server: &ServerId) -> Slot {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(server.clone()).or_default())
+    }
+
+    /// Ends all sessions, which frees the locks.
+    pub(crate) fn close(&self) {
+        self.slots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    async fn open(&self, server: &ServerId, limit: Duration) -> Result<Session, NoSession> {
+        let forgotten = || NoSession::Forgotten {
+            server: server.clone(),
+        };
+        let unreachable = |failure| NoSession::Unreachable {
+            server: server.clone(),
+            failure,
+        };
+        let address = self.registry.address(server).ok_or_else(forgotten)?;
+        let mut session = self
+            .servers
+            .act(&address, &self.lock_name, limit)
+            .await
+            .map_err(unreachable)?;
+        match session.take_lock(limit).await.map_err(unreachable)? {
+            LockState::Held => Ok(session),
+            LockState::HeldBy { connection } => Err(NoSession::Locked {
+                server: server.clone(),
+                connection,
+            }),
+            LockState::Free => Err(unreachable(ProbeFailure::Other(
+                "the lock was not granted".to_owned(),
+            ))),
+        }
+    }
+
+    /// Keeps a standing session to `server` for ever. To be dropped when this node does not lead or the server is gone.
+    pub(crate) async fn stand(&self, server: ServerId) {
+        let settings = &self.registry.settings;
+        loop {
+            let slot = self.slot(&server);
+            // Somebody else uses the session: it needs no ping.
+            if let Ok(mut guard) = slot.try_lock()
+                && let Some(session) = guard.as_mut()
+                && !matches!(
+                    session.verify_lock(settings.read_limit).await,
+                    Ok(LockState::Held)
+                )
+            {
+                *guard = None;
+            }
+            let missing = slot.try_lock().is_ok_and(|guard| guard.is_none());
+            if missing && let Ok(session) = self.open(&server, settings.connect_limit).await {
+                let mut guard = slot.lock().await;
+                if guard.is_none() {
+                    *guard = Some(session);
+                }
+            }
+            sleep(PING).await;
+        }
+    }
+
+    /// Reads a server through its standing session, or a new one.
+    pub(crate) async fn read(
+        &self,
+        server: &ServerId,
+        limit: Duration,
+    ) -> Result<WatchAnswer, ProbeFailure> {
+        let slot = self.slot(server);
+        if let Ok(mut guard) = slot.try_lock()
+            && let Some(session) = guard.as_mut()
+        {
+            let answer = session.read(limit).await;
+            if answer.is_err() {
+                *guard = None;
+            }
+            return answer;
+        }
+        // Without a session at hand a plain reading session will do; reading needs no lock.
+        let address = self.registry.address(server);
+        let address = address.ok_or_else(|| ProbeFailure::Other("forgotten".to_owned()))?;
+        let mut watch = self.servers.watch(&address, limit).await?;
+        watch.read(Duration::ZERO, limit).await
+    }
+
+    /// Lends the session of `server` for exclusive use, opening one if there is none.
+    pub(crate) async fn lend(&self, server: &ServerId, limit: Duration) -> Result<Lent, WorkError> {
+        let slot = self.slot(server);
+        let lending = async {
+            let mut guard = slot.lock_owned().await;
+            let session = match guard.take() {
+                Some(session) => session,
+                None => self.open(server, limit).await?,
+            };
+            Ok(Lent { guard, session })
+        };
+        let timed_out = || WorkError::NotOpened {
+            server: server.clone(),
+            limit,
+        };
+        timeout(limit, lending)
+            .await
+            .unwrap_or_else(|_| Err(timed_out()))
+    }
+}
+
+/// A session in exclusive use. Dropping it ends the session (its state may be unknown); [`Lent::keep`] gives it back.
+pub(crate) struct Lent {
+    guard: OwnedMutexGuard<Option<Session>>,
+    pub(crate) session: Session,
+}
+
+impl Lent {
+    /// Gives the session back for further use.
+    pub(crate) fn keep(mut self) {
+        *self.guard = Some(self.session);
+    }
+}
+
+/// Why work on a session did not come to its end.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum WorkError {
+    #[error(transparent)]
+    NoSession(#[from] NoSession),
+    #[error("the session was lost ({})", .0.word())]
+    Lost(ProbeFailure),
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    #[error("the lock of the cluster is not held any more ({0:?})")]
+    LockLost(LockState),
+    #[error("{server} gave no answer within {limit:?}")]
+    TimedOut { server: ServerId, limit: Duration },
+    #[error("no session to {server} within {limit:?}")]
+    NotOpened { server: ServerId, limit: Duration },
+}
+
+impl WorkError {
+    /// True if nobody can say whether the change took effect.
+    pub(crate) fn outcome_unknown(&self) -> bool {
+        match self {
+            Self::Lost(_)
+            | Self::TimedOut { .. }
+            | Self::Statement(StatementError::OutcomeUnknown { .. }) => true,
+            Self::NoSession(_)
+            | Self::NotOpened { .. }
+            | Self::LockLost(_)
+            | Self::Statement(
+                StatementError::Refused { .. }
+                | StatementError::GuardFailed { .. }
+                | StatementError::NotReached { .. },
+            ) => false,
+        }
+    }
+
+    /// True if the session can be used further after this error.
+    pub(crate) fn leaves_session_usable(&self) -> bool {
+        matches!(
+            self,
+            Self::Statement(
+                StatementError::Refused { .. }
+                    | StatementError::GuardFailed { .. }
+                    | StatementError::NotReached { .. }
+            )
+        )
+    }
+}
