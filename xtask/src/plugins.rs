@@ -18,11 +18,15 @@ const PREBUILT: &str = "plugins/prebuilt";
 ///
 /// Without arguments all policies of `plugins/` are built into `plugins/prebuilt/`. Otherwise each argument is the folder of a crate;
 /// one outside the repository gets its component beside its `Cargo.toml`.
-pub fn run(crates: &[PathBuf]) -> Result<()> {
+pub(crate) fn run(crates: &[PathBuf]) -> Result<()> {
     let root = repository()?;
     let toolchain = toolchain::find()?;
     println!("toolchain: {toolchain}");
-    let folders = if crates.is_empty() { own_policies(&root)? } else { crates.to_vec() };
+    let folders = if crates.is_empty() {
+        own_policies(&root)?
+    } else {
+        crates.to_vec()
+    };
     for folder in folders {
         let policy = Policy::open(&root, &folder)?;
         let file = policy.build(&toolchain)?;
@@ -34,7 +38,10 @@ pub fn run(crates: &[PathBuf]) -> Result<()> {
 
 fn repository() -> Result<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    Ok(here.parent().context("xtask lies in the repository's root")?.to_owned())
+    Ok(here
+        .parent()
+        .context("xtask lies in the repository's root")?
+        .to_owned())
 }
 
 /// The crates under `plugins/` that make a component, by name.
@@ -48,7 +55,10 @@ fn own_policies(root: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     found.sort();
-    ensure!(!found.is_empty(), "plugins/ holds no crate with crate-type cdylib");
+    ensure!(
+        !found.is_empty(),
+        "plugins/ holds no crate with crate-type cdylib"
+    );
     Ok(found)
 }
 
@@ -70,16 +80,30 @@ impl Policy {
         let name = manifest
             .lines()
             .find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
-            .with_context(|| format!("{}/Cargo.toml has no line `name = \"...\"`", folder.display()))?
+            .with_context(|| {
+                format!(
+                    "{}/Cargo.toml has no line `name = \"...\"`",
+                    folder.display()
+                )
+            })?
             .to_owned();
         let own = folder.parent() == Some(root.join("plugins").as_path());
-        Ok(Self { root: root.to_owned(), folder, name, own })
+        Ok(Self {
+            root: root.to_owned(),
+            folder,
+            name,
+            own,
+        })
     }
 
     fn build(&self, toolchain: &Toolchain) -> Result<PathBuf> {
         let module = self.compile(toolchain)?;
-        let core = std::fs::read(&module)
-            .with_context(|| format!("the build left no {}; is crate-type cdylib?", module.display()))?;
+        let core = std::fs::read(&module).with_context(|| {
+            format!(
+                "the build left no {}; is crate-type cdylib?",
+                module.display()
+            )
+        })?;
         let mut bytes = component::from_module(&core)?;
         let out = if self.own {
             component::append_sources(&mut bytes, &sources::digest(&self.root, &self.name)?);
@@ -101,9 +125,20 @@ impl Policy {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo
             .current_dir(&self.folder)
-            .args(["build", "--quiet", "--release", "--target", toolchain::TARGET, "--package", &self.name])
+            .args([
+                "build",
+                "--quiet",
+                "--release",
+                "--target",
+                toolchain::TARGET,
+                "--package",
+                &self.name,
+            ])
             .env("CARGO_TARGET_DIR", &target_dir)
-            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", self.remaps(toolchain)?)
+            .env(
+                "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
+                self.remaps(toolchain)?,
+            )
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS");
         toolchain.apply(&mut cargo);
@@ -112,23 +147,40 @@ impl Policy {
             bail!("building {} failed", self.name);
         }
         let module = format!("{}.wasm", self.name.replace('-', "_"));
-        Ok(target_dir.join(toolchain::TARGET).join("release").join(module))
+        Ok(target_dir
+            .join(toolchain::TARGET)
+            .join("release")
+            .join(module))
     }
 
     /// Panic messages carry source paths. Without this a component would depend on, and tell, where it was built.
     fn remaps(&self, toolchain: &Toolchain) -> Result<String> {
         let cargo_home = match std::env::var("CARGO_HOME") {
             Ok(home) => home,
-            Err(_) => format!("{}/.cargo", std::env::var("HOME").context("HOME is not set")?),
+            Err(_) => format!(
+                "{}/.cargo",
+                std::env::var("HOME").context("HOME is not set")?
+            ),
         };
-        let sources = if self.own { self.root.join("plugins") } else { self.folder.clone() };
-        let mut pairs = vec![
-            (cargo_home, "/cargo"),
-            (self.root.join("plugins/sdk").display().to_string(), "/sdk"),
+        let sources = if self.own {
+            self.root.join("plugins")
+        } else {
+            self.folder.clone()
+        };
+        // Later pairs win. The folder of a registry is named after its host.
+        let registries = Path::new(&cargo_home).join("registry/src");
+        let mut pairs = vec![(cargo_home, "/cargo")];
+        for registry in std::fs::read_dir(registries).into_iter().flatten() {
+            pairs.push((registry?.path().display().to_string(), "/crates"));
+        }
+        pairs.extend([
             (sources.display().to_string(), "/src"),
-        ];
+            (self.root.join("plugins/sdk").display().to_string(), "/sdk"),
+        ]);
         pairs.extend(toolchain.std_sources().map(|folder| (folder, "/rust-src")));
-        let flags = pairs.iter().map(|(from, to)| format!("--remap-path-prefix={from}={to}"));
+        let flags = pairs
+            .iter()
+            .map(|(from, to)| format!("--remap-path-prefix={from}={to}"));
         Ok(flags.collect::<Vec<_>>().join(" "))
     }
 }

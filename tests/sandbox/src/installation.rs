@@ -1,6 +1,6 @@
 //! Finding the servers' programs.
 
-use std::env;
+use std::env::{self, consts::ARCH};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -8,6 +8,13 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::spawner::bound_command;
 use crate::{Flavor, places};
+
+/// The C library's program loader, by the name Debian gives it.
+const LOADER: &str = if cfg!(target_arch = "aarch64") {
+    "ld-linux-aarch64.so.1"
+} else {
+    "ld-linux-x86-64.so.2"
+};
 
 /// An installed server: its program, what it must always be given, and its version.
 #[derive(Clone, Debug)]
@@ -52,10 +59,12 @@ impl Installation {
     }
 
     fn find_mysql() -> Result<Self> {
-        let root = places::cache()?.join("mysql-9.7");
+        let root = places::cache()?.join("mysql");
         if env::var_os("BATON_MYSQLD").is_none() && root.join("usr/sbin/mysqld").exists() {
-            let loader = root.join("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2");
-            return Self::checked(Flavor::MySql, loader, unpacked_mysql_arguments(&root));
+            let libraries = root.join("usr/lib").join(format!("{ARCH}-linux-gnu"));
+            let loader = libraries.join(LOADER);
+            let fixed = unpacked_mysql_arguments(&root, &libraries);
+            return Self::checked(Flavor::MySql, loader, fixed);
         }
         let program = find_program("BATON_MYSQLD", "mysqld")?;
         let fixed = vec!["--no-defaults".into(), "--secure-file-priv=".into()];
@@ -93,11 +102,11 @@ impl Installation {
 
 /// Debian sid's binaries need sid's C library beside them, so its loader starts them, and
 /// every path that was compiled in has to be given.
-fn unpacked_mysql_arguments(root: &Path) -> Vec<String> {
+fn unpacked_mysql_arguments(root: &Path, libraries: &Path) -> Vec<String> {
     let root = root.display();
     vec![
         "--library-path".into(),
-        format!("{root}/usr/lib/x86_64-linux-gnu"),
+        libraries.display().to_string(),
         format!("{root}/usr/sbin/mysqld"),
         "--no-defaults".into(),
         format!("--basedir={root}/usr"),

@@ -21,11 +21,15 @@ pub(super) fn from_module(core: &[u8]) -> Result<Vec<u8>> {
 /// A policy has no clock, files or network, so it needs no WASI. Said here, because the encoder's own words name an import only.
 fn refuse_wasi(core: &[u8]) -> Result<()> {
     for payload in Parser::new(0).parse_all(core) {
-        let Payload::ImportSection(imports) = payload? else { continue };
+        let Payload::ImportSection(imports) = payload? else {
+            continue;
+        };
         for import in imports.into_imports() {
             let module = import?.module.to_owned();
             if module.starts_with("wasi") {
-                bail!("the module imports {module}: build it for wasm32-unknown-unknown, not for a WASI target");
+                bail!(
+                    "the module imports {module}: build it for wasm32-unknown-unknown, not for a WASI target"
+                );
             }
         }
     }
@@ -34,7 +38,10 @@ fn refuse_wasi(core: &[u8]) -> Result<()> {
 
 /// Appends the digest of the sources as the component's last section.
 pub(super) fn append_sources(component: &mut Vec<u8>, digest: &str) {
-    let section = CustomSection { name: SOURCES_SECTION.into(), data: digest.as_bytes().into() };
+    let section = CustomSection {
+        name: SOURCES_SECTION.into(),
+        data: digest.as_bytes().into(),
+    };
     component.push(section.id());
     section.encode(component);
 }

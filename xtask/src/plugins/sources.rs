@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 /// SHA-256, in hexadecimal, over path, length and content of every source of the policy `name`: its crate, the SDK, the contract, and
 /// the workspace's manifest and lock file. Line ends are normalised, so a checkout's settings do not matter.
-pub fn digest(root: &Path, name: &str) -> io::Result<String> {
+pub(crate) fn digest(root: &Path, name: &str) -> io::Result<String> {
     let plugins = root.join("plugins");
     let mut files = vec![plugins.join("Cargo.toml"), plugins.join("Cargo.lock")];
     for folder in [root.join("wit"), plugins.join("sdk"), plugins.join(name)] {
@@ -16,7 +16,11 @@ pub fn digest(root: &Path, name: &str) -> io::Result<String> {
     }
     let mut named = Vec::with_capacity(files.len());
     for file in files {
-        let path = file.strip_prefix(root).unwrap_or(&file).to_string_lossy().replace('\\', "/");
+        let path = file
+            .strip_prefix(root)
+            .unwrap_or(&file)
+            .to_string_lossy()
+            .replace('\\', "/");
         named.push((path, file));
     }
     named.sort();
@@ -26,7 +30,7 @@ pub fn digest(root: &Path, name: &str) -> io::Result<String> {
         hasher.update(format!("{path}\0{}\0", content.len()));
         hasher.update(content);
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:x}", hasher.finalize()))
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

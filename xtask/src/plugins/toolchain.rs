@@ -34,9 +34,13 @@ pub(super) fn find() -> Result<Toolchain> {
         return Ok(Toolchain::Sources(sources));
     }
     let version = rustc(&["-vV"])?;
-    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default();
+    let host = version
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .unwrap_or_default();
     let linker = sysroot.join("lib/rustlib").join(host).join("bin/rust-lld");
-    let debian = Path::new(DEBIAN_RUSTC).is_file() && Path::new(DEBIAN_SOURCES).join("library").is_dir();
+    let debian =
+        Path::new(DEBIAN_RUSTC).is_file() && Path::new(DEBIAN_SOURCES).join("library").is_dir();
     if debian && linker.is_file() {
         return Ok(Toolchain::Debian { linker });
     }
@@ -47,7 +51,10 @@ pub(super) fn find() -> Result<Toolchain> {
 }
 
 fn rustc(args: &[&str]) -> Result<String> {
-    let output = Command::new("rustc").args(args).output().context("cannot start rustc")?;
+    let output = Command::new("rustc")
+        .args(args)
+        .output()
+        .context("cannot start rustc")?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
@@ -85,8 +92,12 @@ impl fmt::Display for Toolchain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Installed => write!(f, "rustup's {TARGET} target"),
-            Self::Sources(_) => f.write_str("rustup's rust-src, standard library built from source"),
-            Self::Debian { .. } => f.write_str("Debian's rustc-web with the rustup toolchain's rust-lld"),
+            Self::Sources(_) => {
+                f.write_str("rustup's rust-src, standard library built from source")
+            }
+            Self::Debian { .. } => {
+                f.write_str("Debian's rustc-web with the rustup toolchain's rust-lld")
+            }
         }
     }
 }
