@@ -1,1 +1,22 @@
-//! See ARCHITECTURE.md.
+//! Managed MySQL and MariaDB servers: the only place with SQL for them.
+//!
+//! [`MysqlServers`] implements [`baton_ports::Servers`]. What a server understands is found out by asking it for it, never by comparing
+//! versions. Answers become facts in pure functions; each kind of failure becomes its own fact, by number and kind.
+
+mod act;
+mod commands;
+mod commit_probe;
+mod connect;
+mod dialect;
+mod facts;
+mod failure;
+mod reading;
+mod rows;
+mod servers;
+mod session;
+mod settings;
+mod text;
+mod watch;
+
+pub use servers::MysqlServers;
+pub use settings::{Account, CommitProbeSettings, Queries, Secret, Settings, Tls};

@@ -1,0 +1,84 @@
+//! Changes: which statements make them, for each wording.
+
+mod fence;
+mod point;
+mod replication;
+mod semi_sync;
+mod wait;
+
+use std::time::Duration;
+
+use baton_core::ids::Address;
+use baton_core::model::{ProbeFailure, TimeoutPhase};
+use baton_ports::{Guard, ServerCommand, StatementError};
+use tokio::time::{Instant, timeout_at};
+
+use crate::failure::{statement_error, unknown};
+use crate::reading::Reader;
+use crate::rows::Table;
+use crate::servers::Access;
+use crate::session::Session;
+
+/// The statement that sets the deadline of guarded steps, by the server's clock.
+pub(crate) fn arm(guard: Guard) -> String {
+    format!("SET @until = SYSDATE(6) + INTERVAL {} MICROSECOND", guard.within.as_micros())
+}
+
+/// One call of [`baton_ports::ActSession::perform`].
+pub(crate) struct Performer<'a> {
+    pub(crate) access: &'a Access,
+    pub(crate) address: &'a Address,
+    pub(crate) session: &'a mut Session,
+    pub(crate) reader: &'a Reader,
+    /// The lock's name as an SQL literal.
+    pub(crate) lock: &'a str,
+    pub(crate) word: &'static str,
+    pub(crate) deadline: Instant,
+}
+
+impl Performer<'_> {
+    pub(crate) async fn perform(&mut self, command: &ServerCommand) -> Result<(), StatementError> {
+        match command {
+            ServerCommand::Fence { kill_writers } => self.fence(*kill_writers).await,
+            ServerCommand::OpenWrites(_) => self.open_writes().await,
+            ServerCommand::StopReceivers { channel } => self.stop_receivers(channel.as_deref()).await,
+            ServerCommand::StartReceivers { channel } => self.start_receivers(channel.as_deref()).await,
+            ServerCommand::ReconnectReceiver { channel } => self.reconnect_receiver(channel).await,
+            ServerCommand::StopReplication { channel } => self.stop_replication(channel.as_deref()).await,
+            ServerCommand::StartReplication { channel } => self.start_replication(channel.as_deref()).await,
+            ServerCommand::StartAppliers => self.start_appliers().await,
+            ServerCommand::WaitApplied { set, limit } => self.wait_applied(set, *limit).await,
+            ServerCommand::ForgetReplication { channel } => self.forget_replication(channel.as_deref()).await,
+            ServerCommand::PointAt { channel, source, start, configured_account } => {
+                let at = point::PointAt { channel, source, start: *start, account: *configured_account };
+                self.point_at(at).await
+            }
+            ServerCommand::SetSemiSync { source, replica } => self.set_semi_sync(*source, *replica).await,
+        }
+    }
+
+    /// Sends statements; all must succeed.
+    async fn run(&mut self, sql: &str) -> Result<Vec<Table>, StatementError> {
+        self.run_allowing(sql, &[]).await
+    }
+
+    /// Sends statements; an error with one of the numbers means that nothing was left to do.
+    async fn run_allowing(&mut self, sql: &str, harmless: &[u16]) -> Result<Vec<Table>, StatementError> {
+        let silent = ProbeFailure::Timeout(TimeoutPhase::Statement);
+        let sent = timeout_at(self.deadline, self.session.send(sql, || {}));
+        let outcome = sent.await.map_err(|_| unknown(self.word, silent))?;
+        match outcome.error {
+            None => Ok(outcome.tables),
+            Some(mysql_async::Error::Server(error)) if harmless.contains(&error.code) => Ok(outcome.tables),
+            Some(error) => Err(statement_error(&error, self.word)),
+        }
+    }
+
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    fn refused(&self, number: u16, message: &str) -> StatementError {
+        StatementError::Refused { command: self.word, number, message: message.to_owned() }
+    }
+}

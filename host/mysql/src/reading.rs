@@ -1,0 +1,238 @@
+//! One reading: which statements, in which order, and what their answers are.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use baton_core::model::{ProbeFailure, ServerFacts};
+use baton_core::time::Timestamp;
+use baton_ports::{Clock, WatchAnswer};
+
+use crate::dialect::{Dialect, STATUS};
+use crate::facts::{Answers, Beside, Garbled, facts};
+use crate::failure::{Stage, probe_failure};
+use crate::rows::Table;
+use crate::session::{Outcome, Session, within};
+
+/// What changes slowly (attached replicas; counters where semi-sync is off) is read at most this often by a watch.
+/// The list of threads costs the server time in proportion to its connections.
+const SLOW_EVERY: Duration = Duration::from_millis(4500);
+
+/// How much of a requested pause is relied on. Server and node measure it by different clocks.
+const PAUSE_TRUST_PERCENT: u32 = 99;
+
+/// What to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Everything.
+    Full,
+    /// What can wait only if it is due.
+    Due,
+}
+
+/// The statements of a reading and which table each one's answer is.
+struct Batch {
+    sql: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Sleep,
+    Variables,
+    Channels,
+    Heartbeats,
+    Status,
+    Binlog,
+    Registered,
+    DumpThreads,
+    Lag,
+}
+
+/// Reads one server again and again, keeping what changes slowly.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    dialect: Dialect,
+    answers: Answers,
+    slow_at: Option<Timestamp>,
+    lag_query: Option<String>,
+}
+
+impl Reader {
+    pub(crate) fn new(dialect: Dialect, lag_query: Option<String>) -> Self {
+        let answers = Answers { fixed: dialect.fixed.clone(), ..Answers::default() };
+        Self { dialect, answers, slow_at: None, lag_query }
+    }
+
+    pub(crate) fn dialect(&self) -> &Dialect {
+        &self.dialect
+    }
+
+    /// The last answers.
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
+    /// True if a plugin was loaded that this reader does not know how to read.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.dialect.is_outdated_by(&self.answers.status)
+    }
+
+    /// Pauses, then reads, in one round trip.
+    pub(crate) async fn read(
+        &mut self,
+        session: &mut Session,
+        clock: &dyn Clock,
+        ask: Ask,
+    ) -> Result<Evaluated, ProbeFailure> {
+        let sent = clock.now();
+        let slow = ask.depth == Depth::Full || self.slow_at.is_none_or(|at| sent.since(at) >= SLOW_EVERY);
+        let batch = self.batch(ask.pause, slow);
+        let woke = AtomicU64::new(0);
+        let noted = || woke.store(clock.now().micros(), Ordering::Relaxed);
+        let outcome = within(ask.pause + ask.limit, session.send(&batch.sql, noted)).await?;
+        let ended = clock.now();
+        self.take(&batch, outcome)?;
+        if slow {
+            self.slow_at = Some(sent);
+        }
+        let woke = Timestamp::from_micros(woke.into_inner());
+        let began = if ask.pause.is_zero() { sent } else { began(sent, ask.pause, woke) };
+        Ok(Evaluated { began, round_trip: ended.since(sent.plus(ask.pause)) })
+    }
+
+    /// The facts in the last answers.
+    pub(crate) fn facts(&self, beside: Beside) -> Result<ServerFacts, Garbled> {
+        facts(&self.answers, beside)
+    }
+
+    fn batch(&self, pause: Duration, slow: bool) -> Batch {
+        let mut batch = Batch { sql: String::new(), parts: Vec::new() };
+        if !pause.is_zero() {
+            batch.add(Part::Sleep, &format!("SELECT SLEEP({}.{:06})", pause.as_secs(), pause.subsec_micros()));
+        }
+        batch.add(Part::Variables, &self.dialect.variables);
+        batch.add(Part::Channels, self.dialect.wording.show());
+        if let Some(sql) = self.dialect.heartbeats.filter(|_| slow || !self.answers.channels.rows.is_empty()) {
+            batch.add(Part::Heartbeats, sql);
+        }
+        if slow || self.semi_sync_on() {
+            batch.add(Part::Status, STATUS);
+        }
+        if slow {
+            let rest = [
+                (Part::Binlog, self.dialect.binlog),
+                (Part::Registered, self.dialect.registered),
+                (Part::DumpThreads, self.dialect.dump_threads),
+            ];
+            for (part, sql) in rest {
+                if let Some(sql) = sql {
+                    batch.add(part, sql);
+                }
+            }
+        }
+        // Last: if it is wrong, everything else has been read.
+        if let Some(sql) = &self.lag_query {
+            batch.add(Part::Lag, sql);
+        }
+        batch
+    }
+
+    fn semi_sync_on(&self) -> bool {
+        let switches = [
+            "rpl_semi_sync_source_enabled",
+            "rpl_semi_sync_master_enabled",
+            "rpl_semi_sync_replica_enabled",
+            "rpl_semi_sync_slave_enabled",
+        ];
+        let Some(record) = self.answers.variables.first() else { return true };
+        switches.iter().any(|switch| record.flag(&[switch]) == Some(true))
+    }
+
+    fn take(&mut self, batch: &Batch, outcome: Outcome) -> Result<(), ProbeFailure> {
+        let needed = batch.parts.iter().filter(|part| **part != Part::Lag).count();
+        if let Some(error) = outcome.error {
+            let failure = probe_failure(&error, Stage::Established);
+            let only_lag = matches!(failure, ProbeFailure::Statement { .. }) && outcome.tables.len() >= needed;
+            if !only_lag {
+                return Err(failure);
+            }
+            self.answers.lag = Table::default();
+        } else if outcome.tables.len() < needed {
+            return Err(ProbeFailure::NotMysql);
+        }
+        for (part, table) in batch.parts.iter().zip(outcome.tables) {
+            match part {
+                Part::Sleep => {}
+                Part::Variables => self.answers.variables = table,
+                Part::Channels => self.answers.channels = table,
+                Part::Heartbeats => self.answers.heartbeats = table,
+                Part::Status => self.answers.status = Table::from_pairs(&table),
+                Part::Binlog => self.answers.binlog = table,
+                Part::Registered => self.answers.registered = table,
+                Part::DumpThreads => self.answers.dump_threads = table,
+                Part::Lag => self.answers.lag = table,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Batch {
+    fn add(&mut self, part: Part, sql: &str) {
+        if !self.sql.is_empty() {
+            self.sql.push(';');
+        }
+        self.sql.push_str(sql.trim().trim_end_matches(';'));
+        self.parts.push(part);
+    }
+}
+
+/// Parameters of one reading.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask {
+    /// Time for the server to sleep first.
+    pub(crate) pause: Duration,
+    /// From the end of the pause to the last byte.
+    pub(crate) limit: Duration,
+    /// How much.
+    pub(crate) depth: Depth,
+}
+
+/// When a reading was evaluated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Evaluated {
+    began: Timestamp,
+    round_trip: Duration,
+}
+
+impl Evaluated {
+    pub(crate) fn answer(self, facts: ServerFacts) -> WatchAnswer {
+        WatchAnswer { began: self.began, round_trip: self.round_trip, facts }
+    }
+}
+
+/// The latest instant at which the server had certainly not begun to evaluate what follows its pause.
+///
+/// The server cannot have begun before the statement was sent. It slept afterwards, by its own clock; a percent is taken off
+/// for the difference of the clocks. When the end of the sleep is known to have come sooner than that (a step of its clock, or
+/// somebody interrupted it), only the first is certain. The arrival of the sleep's own row is *not* such an instant: it may
+/// have been delayed while the rest was evaluated.
+fn began(sent: Timestamp, pause: Duration, woke: Timestamp) -> Timestamp {
+    let trusted = pause * PAUSE_TRUST_PERCENT / 100;
+    if woke.since(sent) >= trusted { sent.plus(trusted) } else { sent }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_is_never_dated_later_than_it_was_evaluated() {
+        let sent = Timestamp::from_millis(5_000);
+        let pause = Duration::from_secs(1);
+        assert_eq!(began(sent, pause, Timestamp::from_millis(6_001)), Timestamp::from_millis(5_990));
+        assert_eq!(began(sent, pause, Timestamp::from_millis(9_000)), Timestamp::from_millis(5_990));
+        assert_eq!(began(sent, pause, Timestamp::from_millis(5_400)), sent, "an interrupted sleep counts for nothing");
+        assert_eq!(began(sent, pause, Timestamp::from_millis(0)), sent);
+    }
+}

@@ -1,0 +1,109 @@
+//! The entrance: opens sessions.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use baton_core::ids::Address;
+use baton_core::model::ProbeFailure;
+use baton_ports::{Clock, Servers, Watch};
+use tokio::time::Instant;
+
+use crate::act::MysqlActSession;
+use crate::connect::{self, Acquaintance};
+use crate::dialect::Dialect;
+use crate::reading::Reader;
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::watch::MysqlWatch;
+
+/// Managed servers, reached over the network.
+pub struct MysqlServers {
+    access: Access,
+}
+
+/// What every session needs to open others of its kind.
+#[derive(Clone)]
+pub(crate) struct Access {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Addresses that have spoken the protocol since the process started. Grows with the fleet, no further.
+    known: Arc<Mutex<BTreeSet<Address>>>,
+}
+
+impl MysqlServers {
+    /// Nothing is opened yet.
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
+        let access = Access { settings: Arc::new(settings), clock, known: Arc::default() };
+        Self { access }
+    }
+}
+
+impl fmt::Debug for MysqlServers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MysqlServers").field("settings", &self.access.settings).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Access {
+    /// Opens a session, nothing set up.
+    pub(crate) async fn open(&self, address: &Address, limit: Duration) -> Result<Session, ProbeFailure> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(address);
+        let acquaintance = if known { Acquaintance::Known } else { Acquaintance::Stranger };
+        let result = connect::open(&self.settings, address, acquaintance, limit).await;
+        let spoke = match &result {
+            Ok(_) => true,
+            Err(failure) => failure.error_number().is_some(),
+        };
+        if spoke && !known {
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(address.clone());
+        }
+        result
+    }
+
+    /// Opens a session and finds out what the server understands.
+    pub(crate) async fn introduce(
+        &self,
+        address: &Address,
+        limit: Duration,
+    ) -> Result<(Session, Reader), ProbeFailure> {
+        let deadline = Instant::now() + limit;
+        let mut session = self.open(address, limit).await?;
+        let dialect = Dialect::discover(&mut session, deadline).await?;
+        Ok((session, Reader::new(dialect, self.settings.queries.lag.clone())))
+    }
+}
+
+#[async_trait]
+impl Servers for MysqlServers {
+    async fn watch(&self, address: &Address, limit: Duration) -> Result<Box<dyn Watch>, ProbeFailure> {
+        let (session, reader) = self.access.introduce(address, limit).await?;
+        Ok(Box::new(MysqlWatch::new(self.access.clone(), address.clone(), session, reader)))
+    }
+
+    async fn act(
+        &self,
+        address: &Address,
+        lock: &str,
+        limit: Duration,
+    ) -> Result<baton_ports::Session, ProbeFailure> {
+        let deadline = Instant::now() + limit;
+        let (session, reader) = self.access.introduce(address, limit).await?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let session =
+            MysqlActSession::open(self.access.clone(), address.clone(), lock, (session, reader), left).await?;
+        Ok(Box::new(session))
+    }
+
+    async fn resolve(&self, host: &str) -> Vec<String> {
+        connect::literals(host, self.access.settings.connect_timeout).await
+    }
+}

@@ -1,0 +1,116 @@
+//! The standing session that reads.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use baton_core::ids::Address;
+use baton_core::model::{CommitProbe, Place, ProbeFailure};
+use baton_core::time::Timestamp;
+use baton_ports::{Watch, WatchAnswer};
+use tokio::time::Instant;
+
+use crate::commit_probe::CommitProber;
+use crate::dialect::Dialect;
+use crate::facts::Beside;
+use crate::reading::{Ask, Depth, Reader};
+use crate::servers::Access;
+use crate::session::Session;
+use crate::settings::Queries;
+
+/// How often the operator's queries are asked.
+const HINTS_EVERY: Duration = Duration::from_secs(60);
+
+/// Implements [`Watch`].
+pub(crate) struct MysqlWatch {
+    access: Access,
+    session: Session,
+    reader: Reader,
+    hints: Hints,
+    prober: Option<CommitProber>,
+}
+
+/// Answers of the operator's queries.
+#[derive(Debug, Default)]
+pub(crate) struct Hints {
+    asked_at: Option<Timestamp>,
+    place: Option<Place>,
+    cluster: Option<String>,
+}
+
+impl MysqlWatch {
+    pub(crate) fn new(access: Access, address: Address, session: Session, reader: Reader) -> Self {
+        let prober = access
+            .settings
+            .commit_probe
+            .clone()
+            .map(|settings| CommitProber::new(access.clone(), address, settings));
+        Self { access, session, reader, hints: Hints::default(), prober }
+    }
+}
+
+#[async_trait]
+impl Watch for MysqlWatch {
+    async fn read(&mut self, pause: Duration, limit: Duration) -> Result<WatchAnswer, ProbeFailure> {
+        let deadline = Instant::now() + pause + limit;
+        let ask = Ask { pause, limit, depth: Depth::Due };
+        let evaluated = self.reader.read(&mut self.session, self.access.clock.as_ref(), ask).await?;
+        if self.reader.is_outdated() {
+            let dialect = Dialect::discover(&mut self.session, deadline).await?;
+            self.reader = Reader::new(dialect, self.access.settings.queries.lag.clone());
+            let ask = Ask { pause: Duration::ZERO, limit: left(deadline), depth: Depth::Full };
+            self.reader.read(&mut self.session, self.access.clock.as_ref(), ask).await?;
+        }
+        let now = self.access.clock.now();
+        self.hints.refresh(&mut self.session, &self.access.settings.queries, now, left(deadline)).await?;
+        let commit = self.prober.as_mut().map_or(CommitProbe::NotTried, CommitProber::state);
+        let facts = self.reader.facts(self.hints.beside(commit)).map_err(|_| ProbeFailure::NotMysql)?;
+        if let Some(prober) = &mut self.prober {
+            prober.consider(&facts);
+        }
+        Ok(evaluated.answer(facts))
+    }
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+impl Hints {
+    /// Asks the queries if it is time.
+    pub(crate) async fn refresh(
+        &mut self,
+        session: &mut Session,
+        queries: &Queries,
+        now: Timestamp,
+        limit: Duration,
+    ) -> Result<(), ProbeFailure> {
+        if self.asked_at.is_some_and(|at| now.since(at) < HINTS_EVERY) {
+            return Ok(());
+        }
+        let deadline = Instant::now() + limit;
+        let cluster = ask(session, queries.cluster_name.as_deref(), deadline).await?;
+        let data_center = ask(session, queries.data_center.as_deref(), deadline).await?;
+        let region = ask(session, queries.region.as_deref(), deadline).await?;
+        let environment = ask(session, queries.environment.as_deref(), deadline).await?;
+        let place = Place {
+            data_center: data_center.unwrap_or_default(),
+            region: region.unwrap_or_default(),
+            environment: environment.unwrap_or_default(),
+        };
+        *self = Self { asked_at: Some(now), place: (place != Place::default()).then_some(place), cluster };
+        Ok(())
+    }
+
+    /// What goes beside a reading.
+    pub(crate) fn beside(&self, commit: CommitProbe) -> Beside {
+        Beside { commit, place: self.place.clone(), cluster_hint: self.cluster.clone() }
+    }
+}
+
+/// One text, if the query is configured, right, and has an answer.
+async fn ask(session: &mut Session, query: Option<&str>, deadline: Instant) -> Result<Option<String>, ProbeFailure> {
+    let Some(query) = query else { return Ok(None) };
+    let table = session.attempt(query, left(deadline)).await?;
+    let text = table.as_ref().and_then(|table| table.first()?.first()).map(str::trim).unwrap_or_default();
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
