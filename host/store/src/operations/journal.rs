@@ -1,0 +1,77 @@
+//! The journal of recoveries.
+
+use baton_core::ids::{LeaseEpoch, RecoveryId};
+use baton_ports::{JournalEntry, JournalStage, StepRow};
+
+use crate::failure::{Failure, Refusal};
+use crate::limits::{SERVER_MAX, WORD_MAX, require_short};
+use crate::operations::sequence::{self, Sequence};
+use crate::operations::{lease, recovery};
+use crate::session::Session;
+use crate::value::{Row, values};
+
+const INSERT: &str = "INSERT INTO baton_step
+  (number, recovery_id, step, phase, stage, server_id, detail, at_ms, since_trigger_us)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(crate) const STEPS: &str =
+    "SELECT number, recovery_id, step, phase, stage, server_id, detail, at_ms, since_trigger_us
+  FROM baton_step WHERE recovery_id = ? ORDER BY number";
+
+/// Appends lines.
+pub(crate) async fn append(
+    session: &mut dyn Session,
+    lease: &str,
+    id: &RecoveryId,
+    epoch: LeaseEpoch,
+    entries: &[JournalEntry],
+) -> Result<(), Refusal> {
+    lease::guard(session, lease, epoch).await?;
+    recovery::require_epoch(session, id, |stored| stored == epoch, epoch).await?;
+    let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+    let first = sequence::take(session, Sequence::Step, count).await?;
+    for (number, entry) in (first..).zip(entries) {
+        let JournalEntry {
+            step,
+            phase,
+            stage,
+            server,
+            text,
+            at,
+            since_trigger_us,
+        } = entry;
+        require_short("the phase", phase, WORD_MAX)?;
+        if let Some(server) = server {
+            require_short("the server's identity", server.as_str(), SERVER_MAX)?;
+        }
+        let values = values![
+            number,
+            id,
+            *step,
+            phase.as_str(),
+            stage.word(),
+            server.as_ref(),
+            text.as_str(),
+            *at,
+            *since_trigger_us,
+        ];
+        session.execute(INSERT, values).await?;
+    }
+    Ok(())
+}
+
+/// A line out of its row.
+pub(crate) fn read(mut row: Row) -> Result<StepRow, Failure> {
+    Ok(StepRow {
+        number: row.integer("baton_step.number")?,
+        recovery: RecoveryId::new(row.text("baton_step.recovery_id")?),
+        entry: JournalEntry {
+            step: row.number("baton_step.step")?,
+            phase: row.text("baton_step.phase")?,
+            stage: row.word("baton_step.stage", JournalStage::from_word)?,
+            server: row.server_or_null("baton_step.server_id")?,
+            text: row.text("baton_step.detail")?,
+            at: row.time("baton_step.at_ms")?,
+            since_trigger_us: row.number("baton_step.since_trigger_us")?,
+        },
+    })
+}

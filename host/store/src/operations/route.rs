@@ -1,0 +1,62 @@
+//! Routes: where clients are sent.
+
+use baton_core::ids::LeaseEpoch;
+use baton_ports::Route;
+
+use crate::failure::{Failure, Refusal};
+use crate::limits::{ROUTE_MAX, require_short};
+use crate::operations::lease;
+use crate::session::Session;
+use crate::value::{Row, values};
+
+pub(crate) const ROUTES: &str =
+    "SELECT route_key, target, epoch FROM baton_route ORDER BY route_key";
+const EPOCH: &str = "SELECT epoch FROM baton_route WHERE route_key = ?";
+const REPLACE: &str = "UPDATE baton_route SET target = ?, epoch = ? WHERE route_key = ?";
+const INSERT: &str = "INSERT INTO baton_route (target, epoch, route_key) VALUES (?, ?, ?)";
+
+/// A route out of its row.
+pub(crate) fn read(mut row: Row) -> Result<Route, Failure> {
+    Ok(Route {
+        key: row.text("baton_route.route_key")?,
+        value: row.text("baton_route.target")?,
+        epoch: row.epoch("baton_route.epoch")?,
+    })
+}
+
+/// Writes routes; those with a newer epoch stay. The epoch stored is `epoch`, under which the lease is held.
+pub(crate) async fn put(
+    session: &mut dyn Session,
+    lease: &str,
+    epoch: LeaseEpoch,
+    routes: &[Route],
+) -> Result<(), Refusal> {
+    lease::guard(session, lease, epoch).await?;
+    for Route {
+        key,
+        value,
+        epoch: _,
+    } in routes
+    {
+        require_short("the route's key", key, ROUTE_MAX)?;
+        let values = values![value.as_str(), epoch, key.as_str()];
+        let stored = session
+            .fetch(EPOCH, values![key.as_str()])
+            .await?
+            .into_iter()
+            .next();
+        match stored
+            .map(|mut row| row.epoch("baton_route.epoch"))
+            .transpose()?
+        {
+            None => {
+                session.execute(INSERT, values).await?;
+            }
+            Some(stored) if stored <= epoch => {
+                session.execute(REPLACE, values).await?;
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! The schema: embedded migrations, applied in order, never changed once released.
+
+use crate::failure::{Failure, Malformed};
+use crate::session::Backend;
+use crate::value::values;
+
+/// The schema version this program writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One step from a schema to the next.
+struct Migration {
+    version: u32,
+    sql: &'static str,
+}
+
+/// All steps, in order; `SCHEMA_VERSION` is the last one's.
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    sql: include_str!("0001_state.sql"),
+}];
+
+const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS baton_schema (
+  version BIGINT NOT NULL, program VARCHAR(64) NOT NULL, PRIMARY KEY (version)) {options}";
+const FIND_VERSION: &str = "SELECT MAX(version) FROM baton_schema";
+const RECORD_VERSION: &str = "INSERT INTO baton_schema (version, program) VALUES (?, ?)";
+
+/// Why the schema could not be brought up to date.
+#[derive(Debug)]
+pub(crate) enum SchemaError {
+    /// Written by a newer program.
+    Newer {
+        /// Its version.
+        found: u32,
+    },
+    /// The database refused.
+    Failed(Failure),
+}
+
+impl From<Failure> for SchemaError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Brings the schema up to date. `options` is what the engine wants behind each table. Gives the version found.
+pub(crate) async fn migrate(backend: &dyn Backend, options: &str) -> Result<u32, SchemaError> {
+    migrate_to(backend, options, SCHEMA_VERSION).await
+}
+
+/// One transaction per version, so that an engine that cannot roll back table definitions knows where it stopped.
+async fn migrate_to(backend: &dyn Backend, options: &str, wanted: u32) -> Result<u32, SchemaError> {
+    let mut transaction = backend.begin().await?;
+    transaction
+        .execute_text(&with_options(CREATE_VERSIONS, options))
+        .await?;
+    let found = stored_version(&mut *transaction).await?;
+    transaction.commit().await?;
+    if found > SCHEMA_VERSION {
+        return Err(SchemaError::Newer { found });
+    }
+    for migration in MIGRATIONS
+        .iter()
+        .filter(|m| m.version > found && m.version <= wanted)
+    {
+        let mut transaction = backend.begin().await?;
+        // Another process may have done it since.
+        if stored_version(&mut *transaction).await? >= migration.version {
+            transaction.rollback().await;
+            continue;
+        }
+        for statement in statements(migration.sql) {
+            transaction
+                .execute_text(&with_options(&statement, options))
+                .await?;
+        }
+        let program = concat!("baton ", env!("CARGO_PKG_VERSION"));
+        transaction
+            .execute(RECORD_VERSION, values![migration.version, program])
+            .await?;
+        transaction.commit().await?;
+    }
+    Ok(found)
+}
+
+async fn stored_version(session: &mut dyn crate::session::Transaction) -> Result<u32, Failure> {
+    let rows = session.fetch(FIND_VERSION, Vec::new()).await?;
+    let Some(mut row) = rows.into_iter().next() else {
+        return Ok(0);
+    };
+    let Some(version) = row.integer_or_null("baton_schema.version")? else {
+        return Ok(0);
+    };
+    u32::try_from(version).map_err(|_| {
+        let found = version.to_string();
+        Malformed {
+            column: "baton_schema.version",
+            found,
+            expected: "a schema version",
+        }
+        .into()
+    })
+}
+
+fn with_options(sql: &str, options: &str) -> String {
+    sql.replace("{options}", options)
+}
+
+/// The statements of a migration: separated by a semicolon at the end of a line, comments left out.
+fn statements(sql: &str) -> Vec<String> {
+    let lines: Vec<&str> = sql
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("--"))
+        .collect();
+    let text = format!("{}\n", lines.join("\n"));
+    text.split(";\n")
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_consecutive_and_end_at_the_programs() {
+        let versions: Vec<u32> = MIGRATIONS
+            .iter()
+            .map(|migration| migration.version)
+            .collect();
+        let expected: Vec<u32> = (1..=SCHEMA_VERSION).collect();
+        assert_eq!(versions, expected);
+    }
+
+    #[test]
+    fn every_table_has_a_primary_key_and_takes_the_engines_options() {
+        for migration in MIGRATIONS {
+            for statement in statements(migration.sql) {
+                assert!(!statement.contains(';'), "not split: {statement}");
+                if statement.starts_with("CREATE TABLE") {
+                    assert!(
+                        statement.contains("PRIMARY KEY ("),
+                        "no primary key: {statement}"
+                    );
+                    assert!(
+                        statement.ends_with("{options}"),
+                        "no engine options: {statement}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! The port, implemented for any engine: each call is one transaction, or one query.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
+use baton_core::model::{Downtime, PromotionRule};
+use baton_core::time::WallTime;
+use baton_ports::{
+    AuditRecord, Claim, ClusterRow, JournalEntry, LeaseState, RecoveryRow, Route, ServerRow,
+    StepRow, Store, StoreError,
+};
+
+use crate::failure::{Failure, Refusal};
+use crate::operations::recovery::Acknowledgement;
+use crate::operations::{
+    audit, health, journal, lease, recovery, recovery_row, route, topology, wishes,
+};
+use crate::session::{Backend, Transaction};
+use crate::value::{Row, Value, values};
+
+/// How much of the audit log is kept; what exceeds either limit goes, oldest first, whenever a line is added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditLimits {
+    /// Most lines. Default 100,000, about 20 MB. Too small loses evidence, too large costs disk.
+    pub rows_max: u64,
+    /// Greatest age, against the newest line. Default 365 days; [`Duration::MAX`] for no limit.
+    pub age_max: Duration,
+}
+
+impl Default for AuditLimits {
+    fn default() -> Self {
+        Self {
+            rows_max: 100_000,
+            age_max: Duration::from_hours(365 * 24),
+        }
+    }
+}
+
+/// The state store on the engine `B`.
+#[derive(Debug)]
+pub struct SqlStore<B> {
+    pub(crate) backend: B,
+    pub(crate) audit: AuditLimits,
+}
+
+/// The state store in a SQLite file or in memory.
+pub type SqliteStore = SqlStore<crate::sqlite::Sqlite>;
+
+impl<B: Backend> SqlStore<B> {
+    async fn begin(&self, operation: &'static str) -> Result<Box<dyn Transaction>, StoreError> {
+        self.backend
+            .begin()
+            .await
+            .map_err(|failure| failure.during(operation))
+    }
+
+    /// All rows of a query.
+    async fn all<T>(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        values: Vec<Value>,
+        read: fn(Row) -> Result<T, Failure>,
+    ) -> Result<Vec<T>, StoreError> {
+        let rows = self.backend.fetch(sql, values).await;
+        let read = rows.and_then(|rows| rows.into_iter().map(read).collect());
+        read.map_err(|failure| failure.during(operation))
+    }
+
+    /// The only row of a query, if there is one.
+    async fn one<T>(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        values: Vec<Value>,
+        read: fn(Row) -> Result<T, Failure>,
+    ) -> Result<Option<T>, StoreError> {
+        Ok(self.all(operation, sql, values, read).await?.pop())
+    }
+}
+
+/// Commits what succeeded, rolls back what did not.
+async fn finish<T>(
+    operation: &'static str,
+    transaction: Box<dyn Transaction>,
+    result: Result<T, Refusal>,
+) -> Result<T, StoreError> {
+    match result {
+        Ok(value) => {
+            transaction
+                .commit()
+                .await
+                .map_err(|failure| failure.during(operation))?;
+            Ok(value)
+        }
+        Err(refusal) => {
+            transaction.rollback().await;
+            Err(refusal.during(operation))
+        }
+    }
+}
+
+/// One transaction around one operation; gives what the port's call gives.
+macro_rules! write {
+    ($store:expr, $operation:literal, |$session:ident| $work:expr) => {{
+        let mut transaction = $store.begin($operation).await?;
+        let $session = &mut *transaction;
+        let result = $work.await;
+        finish($operation, transaction, result).await
+    }};
+}
+
+#[async_trait]
+impl<B: Backend> Store for SqlStore<B> {
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
+        self.one("reading a lease", lease::FIND, values![name], lease::read)
+            .await
+    }
+
+    async fn claim_lease(
+        &self,
+        name: &str,
+        node: &NodeName,
+        ttl: Duration,
+        expected: Option<(LeaseEpoch, u64)>,
+    ) -> Result<Claim, StoreError> {
+        let bid = lease::Bid {
+            name,
+            node,
+            ttl,
+            expected,
+        };
+        write!(self, "claiming a lease", |session| lease::claim(
+            session, &bid
+        ))
+    }
+
+    async fn renew_lease(
+        &self,
+        name: &str,
+        node: &NodeName,
+        epoch: LeaseEpoch,
+    ) -> Result<Claim, StoreError> {
+        write!(self, "renewing a lease", |session| lease::renew(
+            session, name, node, epoch
+        ))
+    }
+
+    async fn release_lease(
+        &self,
+        name: &str,
+        node: &NodeName,
+        epoch: LeaseEpoch,
+    ) -> Result<(), StoreError> {
+        write!(self, "releasing a lease", |session| lease::release(
+            session, name, node, epoch
+        ))
+    }
+
+    async fn servers(&self) -> Result<Vec<ServerRow>, StoreError> {
+        self.all(
+            "reading the servers",
+            topology::SERVERS,
+            Vec::new(),
+            topology::read_server,
+        )
+        .await
+    }
+
+    async fn put_servers(&self, rows: &[ServerRow]) -> Result<(), StoreError> {
+        write!(self, "recording servers", |session| topology::put_servers(
+            session, rows
+        ))
+    }
+
+    async fn forget_server(&self, id: &ServerId) -> Result<bool, StoreError> {
+        write!(self, "forgetting a server", |session| {
+            topology::forget_server(session, id)
+        })
+    }
+
+    async fn set_promotion(
+        &self,
+        id: &ServerId,
+        rule: PromotionRule,
+        expires: Option<WallTime>,
+    ) -> Result<(), StoreError> {
+        write!(self, "setting a promotion rule", |session| {
+            topology::set_promotion(session, id, rule, expires)
+        })
+    }
+
+    async fn set_quarantine(&self, id: &ServerId, errant: Option<&str>) -> Result<(), StoreError> {
+        write!(self, "setting a quarantine", |session| {
+            topology::set_quarantine(session, id, errant)
+        })
+    }
+
+    async fn clusters(&self) -> Result<Vec<ClusterRow>, StoreError> {
+        self.all(
+            "reading the clusters",
+            topology::CLUSTERS,
+            Vec::new(),
+            topology::read_cluster,
+        )
+        .await
+    }
+
+    async fn put_cluster(&self, id: &ClusterId, name: &str) -> Result<(), StoreError> {
+        write!(
+            self,
+            "recording a cluster",
+            |session| topology::put_cluster(session, id, name)
+        )
+    }
+
+    async fn forget_cluster(&self, id: &ClusterId) -> Result<(), StoreError> {
+        write!(self, "forgetting a cluster", |session| {
+            topology::forget_cluster(session, id)
+        })
+    }
+
+    async fn set_primary(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        cluster: &ClusterId,
+        primary: &ServerId,
+    ) -> Result<(), StoreError> {
+        write!(self, "recording the intended primary", |session| {
+            topology::set_primary(session, lease, epoch, cluster, primary)
+        })
+    }
+
+    async fn downtimes(&self, now: WallTime) -> Result<Vec<(ServerId, Downtime)>, StoreError> {
+        self.all(
+            "reading the downtimes",
+            wishes::DOWNTIMES,
+            values![now],
+            wishes::read_downtime,
+        )
+        .await
+    }
+
+    async fn set_downtime(
+        &self,
+        id: &ServerId,
+        downtime: Option<&Downtime>,
+    ) -> Result<(), StoreError> {
+        write!(self, "setting a downtime", |session| wishes::set_downtime(
+            session, id, downtime
+        ))
+    }
+
+    async fn recoveries_enabled(&self) -> Result<bool, StoreError> {
+        let rows = self.backend.fetch(wishes::SWITCH, Vec::new()).await;
+        rows.and_then(wishes::read_switch)
+            .map_err(|failure| failure.during("reading whether recoveries are enabled"))
+    }
+
+    async fn set_recoveries_enabled(&self, enabled: bool) -> Result<(), StoreError> {
+        write!(self, "setting whether recoveries are enabled", |session| {
+            wishes::set_switch(session, enabled)
+        })
+    }
+
+    async fn begin_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<i64, StoreError> {
+        write!(self, "beginning a recovery", |session| recovery::begin(
+            session, lease, row
+        ))
+    }
+
+    async fn update_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<(), StoreError> {
+        write!(self, "updating a recovery", |session| recovery::update(
+            session, lease, row
+        ))
+    }
+
+    async fn adopt_recovery(
+        &self,
+        lease: &str,
+        id: &RecoveryId,
+        node: &NodeName,
+        epoch: LeaseEpoch,
+    ) -> Result<(), StoreError> {
+        write!(self, "adopting a recovery", |session| recovery::adopt(
+            session, lease, id, node, epoch
+        ))
+    }
+
+    async fn journal(
+        &self,
+        lease: &str,
+        recovery: &RecoveryId,
+        epoch: LeaseEpoch,
+        entries: &[JournalEntry],
+    ) -> Result<(), StoreError> {
+        write!(self, "journaling steps", |session| journal::append(
+            session, lease, recovery, epoch, entries
+        ))
+    }
+
+    async fn running_recoveries(&self) -> Result<Vec<RecoveryRow>, StoreError> {
+        self.all(
+            "reading running recoveries",
+            recovery::RUNNING,
+            Vec::new(),
+            recovery_row::read,
+        )
+        .await
+    }
+
+    async fn recoveries(
+        &self,
+        cluster: Option<&ClusterId>,
+        skip: u32,
+        limit: u32,
+    ) -> Result<Vec<RecoveryRow>, StoreError> {
+        let (sql, values) = match cluster {
+            Some(cluster) => (recovery::OF_CLUSTER, values![cluster, limit, skip]),
+            None => (recovery::ALL, values![limit, skip]),
+        };
+        self.all("reading recoveries", sql, values, recovery_row::read)
+            .await
+    }
+
+    async fn recovery(&self, id: &RecoveryId) -> Result<Option<RecoveryRow>, StoreError> {
+        self.one(
+            "reading a recovery",
+            recovery::ONE,
+            values![id],
+            recovery_row::read,
+        )
+        .await
+    }
+
+    async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRow>, StoreError> {
+        self.all(
+            "reading a journal",
+            journal::STEPS,
+            values![id],
+            journal::read,
+        )
+        .await
+    }
+
+    async fn acknowledge(
+        &self,
+        id: Option<&RecoveryId>,
+        cluster: Option<&ClusterId>,
+        by: &str,
+        at: WallTime,
+        comment: &str,
+    ) -> Result<u64, StoreError> {
+        let acknowledgement = Acknowledgement {
+            id,
+            cluster,
+            by,
+            at,
+            comment,
+        };
+        write!(self, "acknowledging recoveries", |session| {
+            recovery::acknowledge(session, &acknowledgement)
+        })
+    }
+
+    async fn put_routes(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        routes: &[Route],
+    ) -> Result<(), StoreError> {
+        write!(self, "writing routes", |session| route::put(
+            session, lease, epoch, routes
+        ))
+    }
+
+    async fn routes(&self) -> Result<Vec<Route>, StoreError> {
+        self.all("reading routes", route::ROUTES, Vec::new(), route::read)
+            .await
+    }
+
+    async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
+        let limits = self.audit;
+        write!(self, "writing the audit log", |session| audit::append(
+            session, record, limits
+        ))
+    }
+
+    async fn audits(&self, skip: u32, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
+        self.all(
+            "reading the audit log",
+            audit::NEWEST,
+            values![limit, skip],
+            audit::read,
+        )
+        .await
+    }
+
+    async fn ping(&self, node: &NodeName) -> Result<(), StoreError> {
+        write!(self, "checking the store", |session| health::beat(
+            session, node
+        ))
+    }
+}
