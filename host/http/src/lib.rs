@@ -1,1 +1,17 @@
-//! See ARCHITECTURE.md.
+//! The HTTP edge of Baton, and the only package that knows axum: the predecessor's `/api`, the designed `/api/v1`,
+//! probes for load balancers, metrics and a small web page. It asks the control loop through [`baton_control::Control`]
+//! and decides nothing itself.
+
+mod access;
+mod compat;
+mod health;
+mod metrics;
+mod moments;
+mod page;
+mod server;
+mod settings;
+mod v1;
+mod work;
+
+pub use server::{router, serve};
+pub use settings::{HttpSettings, UrlPrefix, UrlPrefixError};

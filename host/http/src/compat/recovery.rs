@@ -1,0 +1,181 @@
+//! Recoveries in the predecessor's shape.
+
+use baton_core::analysis::Code;
+use baton_core::ids::ServerId;
+use baton_core::model::{RecoveryKind, RecoveryOutcome};
+use baton_ports::{RecoveryRow, StepRow};
+
+use super::analysis::NO_PROBLEM;
+use super::fleet::Fleet;
+use super::lens::{Lens, key, key_text};
+use super::shape::{ClusterInfo, Key, ReplicationAnalysis, TopologyRecovery, TopologyRecoveryStep};
+use crate::moments::spaced;
+
+/// Which of the two forms the predecessor has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// The answer to the call that did it.
+    Live,
+    /// Read back from the records.
+    Recorded,
+}
+
+/// A recovery.
+pub(super) fn recovery(fleet: &Fleet, row: RecoveryRow, told: Told) -> TopologyRecovery {
+    let entry = entry(fleet, &row);
+    let lost: Vec<Key> = row.lost.iter().map(|id| key_of(fleet, &row, id)).collect();
+    let successor = row.successor_address.as_ref().map(key);
+    // Destructured in full, so that a new field of a recovery is thought about here.
+    let RecoveryRow {
+        id,
+        number,
+        cluster: _,
+        cluster_name: _,
+        kind,
+        finding: _,
+        failed: _,
+        failed_address: _,
+        successor: _,
+        successor_address: _,
+        outcome,
+        automatic: _,
+        node,
+        epoch: _,
+        started,
+        ended,
+        lost: _,
+        errors,
+        decision: _,
+        acknowledged,
+        committed: _,
+    } = row;
+    let (by, at, comment) = match acknowledged.clone() {
+        Some((by, at, comment)) => (by, spaced(at), comment),
+        None => Default::default(),
+    };
+    let participants = successor
+        .iter()
+        .cloned()
+        .chain([entry.analyzed_instance_key.clone()]);
+    TopologyRecovery {
+        id: number,
+        uid: id.as_str().to_owned(),
+        participating_instance_keys: participants.collect(),
+        analysis_entry: entry,
+        successor_key: match told {
+            Told::Live => successor.clone(),
+            Told::Recorded => Some(successor.clone().unwrap_or_default()),
+        },
+        successor_alias: successor.as_ref().map(key_text).unwrap_or_default(),
+        successor_binlog_coordinates: None,
+        is_active: outcome == RecoveryOutcome::Running,
+        is_successful: outcome == RecoveryOutcome::Succeeded,
+        lost_replicas: lost,
+        // The predecessor splits a text at newlines, so that "no error" is one empty text.
+        all_errors: Some(if errors.is_empty() {
+            vec![String::new()]
+        } else {
+            errors
+        }),
+        recovery_start_timestamp: spaced(started),
+        recovery_end_timestamp: ended.map(spaced).unwrap_or_default(),
+        processing_node_hostname: node.as_str().to_owned(),
+        processing_node_token: String::new(),
+        acknowledged: acknowledged.is_some(),
+        acknowledged_at: at,
+        acknowledged_by: by,
+        acknowledged_comment: comment,
+        last_detection_id: 0,
+        related_recovery_id: 0,
+        r#type: kind_name(kind),
+        recovery_type: match kind {
+            RecoveryKind::Failover | RecoveryKind::Switchover | RecoveryKind::CoPrimaryFailover => {
+                "MasterRecoveryGTID"
+            }
+            RecoveryKind::IntermediateFailover | RecoveryKind::Rejoin => "NotMasterRecovery",
+        },
+    }
+}
+
+/// One line of the journal.
+pub(super) fn step(row: StepRow) -> TopologyRecoveryStep {
+    let StepRow {
+        number,
+        recovery,
+        entry,
+    } = row;
+    TopologyRecoveryStep {
+        id: number,
+        recovery_uid: recovery.as_str().to_owned(),
+        audit_at: spaced(entry.at),
+        message: format!("{} {}: {}", entry.phase, entry.stage.word(), entry.text),
+    }
+}
+
+/// The part of the analysis that is kept with a recovery.
+fn entry(fleet: &Fleet, row: &RecoveryRow) -> ReplicationAnalysis {
+    let view = fleet.find_cluster(row.cluster.as_str());
+    let lens = view.as_deref().map(Lens::of);
+    let is_primary_change = match row.kind {
+        RecoveryKind::Failover | RecoveryKind::Switchover | RecoveryKind::CoPrimaryFailover => true,
+        RecoveryKind::IntermediateFailover | RecoveryKind::Rejoin => false,
+    };
+    // The predecessor's name of a cluster is that of its primary, and then the failed server was it.
+    let present = lens
+        .as_ref()
+        .map_or_else(|| row.cluster_name.clone(), |lens| lens.name.clone());
+    let cluster_name = if is_primary_change {
+        row.failed_address.to_string()
+    } else {
+        present
+    };
+    let automatic = lens
+        .as_ref()
+        .is_some_and(|lens| lens.view.snapshot.control.automatic);
+    let code = Code::from_word(&row.finding);
+    let word = code
+        .map(Code::orchestrator)
+        .filter(|word| *word != NO_PROBLEM);
+    let warning = || code.and_then(|code| code.structure_warnings().first().copied());
+    ReplicationAnalysis {
+        analyzed_instance_key: key(&row.failed_address),
+        cluster_details: ClusterInfo {
+            cluster_name: cluster_name.clone(),
+            cluster_alias: row.cluster_name.clone(),
+            cluster_domain: cluster_name,
+            is_primary_automatic: automatic,
+            is_intermediate_automatic: automatic,
+            ..ClusterInfo::default()
+        },
+        // What the predecessor writes for a planned takeover.
+        analysis: word.or_else(warning).unwrap_or(if is_primary_change {
+            "DeadMaster"
+        } else {
+            NO_PROBLEM
+        }),
+        ..ReplicationAnalysis::default()
+    }
+}
+
+fn key_of(fleet: &Fleet, row: &RecoveryRow, id: &ServerId) -> Key {
+    let view = fleet.find_cluster(row.cluster.as_str());
+    let server = view
+        .as_deref()
+        .and_then(|view| view.snapshot.servers.get(id));
+    server.map_or_else(
+        || Key {
+            hostname: id.as_str().to_owned(),
+            port: 0,
+        },
+        |server| key(&server.address),
+    )
+}
+
+fn kind_name(kind: RecoveryKind) -> &'static str {
+    match kind {
+        RecoveryKind::Failover | RecoveryKind::Switchover => "MasterRecovery",
+        RecoveryKind::CoPrimaryFailover => "CoMasterRecovery",
+        RecoveryKind::IntermediateFailover => "IntermediateMasterRecovery",
+        RecoveryKind::Rejoin => "",
+    }
+}

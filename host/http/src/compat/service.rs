@@ -1,0 +1,171 @@
+//! Health of the service.
+
+use std::collections::BTreeMap;
+
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
+use baton_control::NodeStatus;
+
+use super::Context;
+use super::answer::{Answer, Failure, bare, done, json};
+use super::shape::{HealthStatus, KeyValue, NodeHealth, Nothing, RecoveryFilters};
+use crate::moments::{now, rfc3339, spaced};
+
+/// Answers a path of this group.
+pub(super) fn answer(context: &Context, path: &[&str]) -> Option<Result<Answer, Failure>> {
+    let answer = match path {
+        ["lb-check" | "_ping"] => bare("OK"),
+        ["leader-check" | "routed-leader-check"] => leader_check(context, "404"),
+        ["leader-check" | "routed-leader-check", status] => leader_check(context, status),
+        ["health" | "status"] => health(context),
+        ["headers"] => headers(context),
+        ["check-global-recoveries"] => check_global_recoveries(context),
+        ["automated-recovery-filters"] => filters(context),
+        _ => return None,
+    };
+    Some(answer)
+}
+
+fn leader_check(context: &Context, status: &str) -> Result<Answer, Failure> {
+    if context.app.control.node().lease.is_some() {
+        return bare("OK");
+    }
+    let asked = status
+        .parse::<u16>()
+        .ok()
+        .filter(|code| (200..600).contains(code));
+    let status = asked
+        .and_then(|code| StatusCode::from_u16(code).ok())
+        .unwrap_or(StatusCode::NOT_FOUND);
+    Ok(Answer::Status(status, json("Not leader")?))
+}
+
+fn health(context: &Context) -> Result<Answer, Failure> {
+    let node = context.app.control.node();
+    let problem = node.store_problem.clone();
+    let status = health_status(&node);
+    match problem {
+        None => done("Application node is healthy", &status),
+        Some(problem) => Err(Failure::Said {
+            message: format!("Application node is unhealthy {problem}"),
+            details: Some(json(&status)?),
+        }),
+    }
+}
+
+fn health_status(node: &NodeStatus) -> HealthStatus {
+    let own = NodeHealth {
+        hostname: node.name.as_str().to_owned(),
+        token: node.token.clone(),
+        app_version: node.version.clone(),
+        first_seen_active: spaced(node.started),
+        last_seen_active: spaced(now()),
+        extra_info: String::new(),
+        command: "serve".to_owned(),
+        backend: node.store.clone(),
+        last_reported: rfc3339(now()),
+    };
+    let is_active = node.lease.is_some();
+    let other = node
+        .leader
+        .as_ref()
+        .map(|name| name.as_str().to_owned())
+        .unwrap_or_default();
+    let active = if is_active {
+        own.clone()
+    } else {
+        NodeHealth {
+            hostname: other,
+            last_reported: rfc3339(now()),
+            ..NodeHealth::default()
+        }
+    };
+    HealthStatus {
+        healthy: node.store_problem.is_none(),
+        hostname: node.name.as_str().to_owned(),
+        token: node.token.clone(),
+        is_active_node: is_active,
+        active_node: active,
+        error: node.store_problem.as_ref().map(|_| Nothing {}),
+        available_nodes: Some(vec![own]),
+        raft_leader: String::new(),
+        is_raft_leader: false,
+        raft_leader_uri: String::new(),
+        raft_advertise: String::new(),
+        raft_healthy_members: None,
+    }
+}
+
+/// The request's headers, by the names browsers and the predecessor write. Secrets are not echoed.
+fn headers(context: &Context) -> Result<Answer, Failure> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in &context.asked.headers {
+        let is_secret = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name);
+        let text = if is_secret {
+            "<redacted>".into()
+        } else {
+            String::from_utf8_lossy(value.as_bytes())
+        };
+        all.entry(canonical(name.as_str()))
+            .or_default()
+            .push(text.into_owned());
+    }
+    bare(&all)
+}
+
+fn canonical(name: &str) -> String {
+    let capital = |part: &str| {
+        let mut letters = part.chars();
+        let first = letters.next().map(|c| c.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect::<String>()
+    };
+    name.split('-').map(capital).collect::<Vec<_>>().join("-")
+}
+
+fn check_global_recoveries(context: &Context) -> Result<Answer, Failure> {
+    // Unreadable means off.
+    let is_on = context.app.control.node().recoveries_enabled == Some(true);
+    let word = if is_on { "enabled" } else { "disabled" };
+    done(format!("Global recoveries are {word}"), word)
+}
+
+fn filters(context: &Context) -> Result<Answer, Failure> {
+    let lenses = context.fleet.lenses();
+    let automatic = lenses
+        .iter()
+        .filter(|lens| lens.view.snapshot.control.automatic);
+    let names: Vec<String> = automatic
+        .map(|lens| format!("alias={}", lens.alias()))
+        .collect();
+    let filters = RecoveryFilters {
+        primaries: names.clone(),
+        intermediates: names,
+        recovery_ignore_hostname_filters: Vec::new(),
+    };
+    done("Automated recovery configuration details", &filters)
+}
+
+/// Routes of all clusters, or of one.
+pub(super) async fn routes(context: &Context, hint: Option<&str>) -> Result<Answer, Failure> {
+    let cluster = hint
+        .map(|hint| context.fleet.require_cluster(hint))
+        .transpose()?;
+    let name = cluster.map(|view| view.snapshot.cluster.name.clone());
+    let routes = context.app.control.routes().await?;
+    let is_wanted = |key: &str| match &name {
+        None => true,
+        Some(name) => {
+            let rest = key.split('/').skip_while(|part| part != name);
+            rest.count() > 0
+        }
+    };
+    let pairs: Vec<KeyValue> = routes
+        .into_iter()
+        .filter(|route| is_wanted(&route.key))
+        .map(|route| KeyValue {
+            key: route.key,
+            value: route.value,
+        })
+        .collect();
+    done(format!("Submitted {} masters", pairs.len()), &pairs)
+}

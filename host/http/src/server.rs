@@ -1,0 +1,98 @@
+//! Putting the parts together, and serving them.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
+use axum::middleware::map_response;
+use axum::response::Response;
+use axum::routing::{any, get};
+use baton_control::Control;
+use tokio::net::TcpListener;
+
+use crate::settings::HttpSettings;
+use crate::{compat, health, metrics, page, v1};
+
+/// Largest request body; ours are a few names.
+const BODY_MAX: usize = 64 * 1024;
+/// How long open requests may take after the signal to stop; watchers never end by themselves.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What every handler reaches.
+pub(crate) struct App {
+    pub(crate) control: Arc<dyn Control>,
+    pub(crate) settings: HttpSettings,
+}
+
+/// All routes over a control loop.
+pub fn router(control: Arc<dyn Control>, settings: HttpSettings) -> Router {
+    let prefix = settings.url_prefix.as_str().to_owned();
+    let app = Arc::new(App { control, settings });
+    let routes = Router::new()
+        .route("/", get(page::index))
+        .route("/assets/{name}", get(page::asset))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
+        .route("/api", any(compat::not_found_page))
+        .route("/api/", any(compat::not_found_page))
+        .route("/api/{*path}", any(compat::answer))
+        .nest("/api/v1", v1::routes(&app))
+        .fallback(compat::not_found_page)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(map_response(harden))
+        .with_state(Arc::clone(&app));
+    if prefix.is_empty() {
+        return routes;
+    }
+    let with_slash = format!("{prefix}/");
+    Router::new()
+        .nest(&prefix, routes)
+        .route(&with_slash, get(page::index).with_state(app))
+        .fallback(compat::not_found_page)
+}
+
+/// Serves until `shutdown` is ready, then lets open requests end for a few seconds.
+///
+/// # Errors
+/// If the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let signal = async move {
+        shutdown.await;
+        if stop.send(()).is_err() {
+            tracing::debug!("the HTTP server ended before it was told to");
+        }
+    };
+    let late = async move {
+        if stopped.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        result = axum::serve(listener, router).with_graceful_shutdown(signal).into_future() => result,
+        () = late => Ok(()),
+    }
+}
+
+/// Headers for every answer: browsers must neither guess types, nor frame the page, nor keep old pictures.
+async fn harden(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,419 @@
+//! The JSON documents that `/api/v1` answers with.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// A stable word.
+type Word = &'static str;
+
+/// A part of a list.
+#[derive(Debug, Serialize)]
+pub(super) struct Page<T> {
+    pub(super) items: Vec<T>,
+    /// How many to skip for the next part; null if this is the last.
+    pub(super) next_skip: Option<u32>,
+}
+
+/// A server, by identity and (if known) present address.
+#[derive(Debug, Serialize)]
+pub(super) struct ServerRef {
+    pub(super) id: String,
+    pub(super) address: Option<String>,
+}
+
+/// This node.
+#[derive(Debug, Serialize)]
+pub(super) struct NodeDocument {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) token: String,
+    pub(super) started_at: String,
+    pub(super) is_leader: bool,
+    pub(super) lease_epoch: Option<u64>,
+    pub(super) leader: Option<String>,
+    pub(super) store: String,
+    pub(super) store_problem: Option<String>,
+    pub(super) policy: String,
+    pub(super) recoveries_enabled: Option<bool>,
+    pub(super) warm: bool,
+    pub(super) counters: BTreeMap<&'static str, f64>,
+}
+
+/// A cluster in a few lines.
+#[derive(Debug, Serialize)]
+pub(super) struct ClusterSummary {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) status: Word,
+    pub(super) primary: Option<ServerRef>,
+    pub(super) servers: usize,
+    pub(super) servers_answering: usize,
+    pub(super) findings: usize,
+    pub(super) automatic: bool,
+    pub(super) recovering: Option<ActiveDocument>,
+    pub(super) as_of: String,
+}
+
+/// A cluster in full.
+#[derive(Debug, Serialize)]
+pub(super) struct ClusterDocument {
+    #[serde(flatten)]
+    pub(super) summary: ClusterSummary,
+    pub(super) primary_view: PrimaryDocument,
+    pub(super) primary_epoch: u64,
+    pub(super) recoveries_enabled: Word,
+    pub(super) servers: Vec<ServerDocument>,
+    pub(super) findings: Vec<FindingDocument>,
+    pub(super) past_recoveries: Vec<PastDocument>,
+}
+
+/// A recovery under way.
+#[derive(Debug, Serialize)]
+pub(super) struct ActiveDocument {
+    pub(super) id: String,
+    pub(super) kind: Word,
+    pub(super) failed: ServerRef,
+}
+
+/// An earlier recovery, as far as the loop remembers it.
+#[derive(Debug, Serialize)]
+pub(super) struct PastDocument {
+    pub(super) id: String,
+    pub(super) kind: Word,
+    pub(super) outcome: Word,
+    pub(super) automatic: bool,
+    pub(super) started_at: String,
+    pub(super) ended_at: Option<String>,
+    pub(super) failed: ServerRef,
+    pub(super) successor: Option<ServerRef>,
+    pub(super) acknowledged: bool,
+}
+
+/// Which server the cluster writes to.
+#[derive(Debug, Serialize)]
+pub(super) struct PrimaryDocument {
+    pub(super) state: Word,
+    pub(super) server: Option<ServerRef>,
+    pub(super) recorded: Option<ServerRef>,
+    pub(super) candidates: Vec<ServerRef>,
+}
+
+/// A server.
+#[derive(Debug, Serialize)]
+pub(super) struct ServerDocument {
+    pub(super) id: String,
+    pub(super) address: String,
+    pub(super) cluster: String,
+    pub(super) role: Word,
+    pub(super) probe: ProbeDocument,
+    pub(super) read_age_ms: Option<u64>,
+    pub(super) facts: Option<FactsDocument>,
+    pub(super) channels: Vec<ChannelDocument>,
+    pub(super) replicas: Vec<ServerRef>,
+    pub(super) progress_age_ms: Option<u64>,
+    pub(super) errant: Option<String>,
+    pub(super) promotion: Word,
+    pub(super) place: PlaceDocument,
+    pub(super) downtime: Option<DowntimeDocument>,
+    pub(super) maintenance: bool,
+    pub(super) quarantined: bool,
+}
+
+/// What probing it shows.
+#[derive(Debug, Serialize)]
+pub(super) struct ProbeDocument {
+    pub(super) state: Word,
+    pub(super) failure: Option<Word>,
+    pub(super) error_number: Option<u16>,
+    pub(super) answered_at: Option<String>,
+    pub(super) answered_age_ms: Option<u64>,
+    pub(super) attempted_age_ms: Option<u64>,
+    pub(super) failing_for_ms: Option<u64>,
+    pub(super) failures: u32,
+    pub(super) successes: u32,
+    pub(super) round_trip_us: Option<u64>,
+}
+
+/// What it says about itself.
+#[derive(Debug, Serialize)]
+pub(super) struct FactsDocument {
+    pub(super) uid: String,
+    pub(super) server_id: u32,
+    pub(super) flavor: Word,
+    pub(super) version: String,
+    pub(super) version_text: String,
+    pub(super) version_comment: String,
+    pub(super) hostname: String,
+    pub(super) port: u16,
+    pub(super) report_host: Option<String>,
+    pub(super) report_port: Option<u16>,
+    pub(super) read_only: bool,
+    pub(super) super_read_only: Option<bool>,
+    pub(super) log_bin: bool,
+    pub(super) log_updates: bool,
+    pub(super) log_format: Word,
+    pub(super) row_image: String,
+    pub(super) gtid_mode: String,
+    pub(super) gtid_executed: String,
+    pub(super) gtid_purged: Option<String>,
+    pub(super) binlog: Option<PositionDocument>,
+    pub(super) semi_sync: Option<SemiSyncDocument>,
+    pub(super) vitals: VitalsDocument,
+    pub(super) cluster_hint: Option<String>,
+}
+
+/// A place in a log.
+#[derive(Debug, Serialize)]
+pub(super) struct PositionDocument {
+    pub(super) file: String,
+    pub(super) position: u64,
+}
+
+/// Semi-synchronous replication.
+#[derive(Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
+pub(super) struct SemiSyncDocument {
+    pub(super) source_enabled: bool,
+    pub(super) source_active: bool,
+    pub(super) wait_for: u32,
+    pub(super) clients: u32,
+    pub(super) waiting_sessions: u32,
+    pub(super) timeout_ms: Option<u64>,
+    pub(super) replica_enabled: bool,
+    pub(super) replica_active: bool,
+}
+
+/// Signs of useful work.
+#[derive(Debug, Serialize)]
+pub(super) struct VitalsDocument {
+    pub(super) uptime_seconds: Option<u64>,
+    pub(super) connections: Option<u32>,
+    pub(super) connections_max: Option<u32>,
+    pub(super) threads_running: Option<u32>,
+    pub(super) commit: CommitDocument,
+}
+
+/// The last commit probe.
+#[derive(Debug, Serialize)]
+pub(super) struct CommitDocument {
+    pub(super) state: Word,
+    pub(super) took_ms: Option<u64>,
+    pub(super) error_number: Option<u16>,
+}
+
+/// A replication channel.
+#[derive(Debug, Serialize)]
+pub(super) struct ChannelDocument {
+    pub(super) name: String,
+    pub(super) source_address: Option<String>,
+    pub(super) source: Option<ServerRef>,
+    pub(super) source_uid: Option<String>,
+    pub(super) source_server_id: Option<u32>,
+    pub(super) receiver: Word,
+    pub(super) applier: Word,
+    pub(super) receiver_error: Option<ErrorDocument>,
+    pub(super) applier_error: Option<ErrorDocument>,
+    pub(super) received: String,
+    pub(super) auto_position: bool,
+    pub(super) lag_ms: Option<u64>,
+    pub(super) delay_ms: u64,
+    pub(super) filtered: bool,
+    pub(super) read_position: PositionDocument,
+    pub(super) applied_position: PositionDocument,
+    pub(super) relay_position: PositionDocument,
+    pub(super) heard_age_ms: Option<u64>,
+    pub(super) heartbeat_period_ms: Option<u64>,
+    pub(super) tls: bool,
+}
+
+/// A replication error.
+#[derive(Debug, Serialize)]
+pub(super) struct ErrorDocument {
+    pub(super) number: u32,
+    pub(super) message: String,
+}
+
+/// Where a server stands.
+#[derive(Debug, Serialize)]
+pub(super) struct PlaceDocument {
+    pub(super) data_center: String,
+    pub(super) region: String,
+    pub(super) environment: String,
+}
+
+/// Operators said "ignore".
+#[derive(Debug, Serialize)]
+pub(super) struct DowntimeDocument {
+    pub(super) owner: String,
+    pub(super) reason: String,
+    pub(super) begins_at: String,
+    pub(super) ends_at: String,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Serialize)]
+pub(super) struct FindingDocument {
+    pub(super) code: Word,
+    pub(super) cluster: String,
+    pub(super) cluster_name: String,
+    pub(super) server: ServerRef,
+    pub(super) severity: Word,
+    pub(super) suggestion: Word,
+    pub(super) recovery: Option<Word>,
+    pub(super) evidence: Vec<ReasonDocument>,
+}
+
+/// A reason or a piece of evidence.
+#[derive(Debug, Serialize)]
+pub(super) struct ReasonDocument {
+    pub(super) code: String,
+    pub(super) text: String,
+    pub(super) about: Vec<ServerRef>,
+}
+
+/// What Baton would do now, and why.
+#[derive(Debug, Serialize)]
+pub(super) struct ExplanationDocument {
+    pub(super) cluster: String,
+    pub(super) name: String,
+    pub(super) primary_view: PrimaryDocument,
+    pub(super) findings: Vec<FindingDocument>,
+    pub(super) intention: IntentionDocument,
+    pub(super) reasons: Vec<ReasonDocument>,
+    pub(super) obstacles: Vec<ReasonDocument>,
+    pub(super) candidates: Vec<CandidateDocument>,
+    pub(super) expected_loss: LossDocument,
+    pub(super) policy: String,
+}
+
+/// What it would do.
+#[derive(Debug, Serialize)]
+pub(super) struct IntentionDocument {
+    pub(super) action: Word,
+    pub(super) kind: Option<Word>,
+    pub(super) failed: Option<ServerRef>,
+}
+
+/// A server as a successor.
+#[derive(Debug, Serialize)]
+pub(super) struct CandidateDocument {
+    pub(super) server: ServerRef,
+    pub(super) rank: Option<u32>,
+    pub(super) score: Option<i32>,
+    pub(super) missing: Option<u64>,
+    pub(super) unapplied: Option<u64>,
+    pub(super) reasons: Vec<ReasonDocument>,
+    pub(super) excluded: bool,
+}
+
+/// What a failover now would lose.
+#[derive(Debug, Serialize)]
+pub(super) struct LossDocument {
+    pub(super) kind: Word,
+    pub(super) transactions: Option<u64>,
+    pub(super) reason: Option<String>,
+}
+
+/// A recovery as recorded.
+#[derive(Debug, Serialize)]
+pub(super) struct RecoveryDocument {
+    pub(super) id: String,
+    pub(super) number: i64,
+    pub(super) cluster: String,
+    pub(super) cluster_name: String,
+    pub(super) kind: Word,
+    pub(super) finding: Option<String>,
+    pub(super) failed: ServerRef,
+    pub(super) successor: Option<ServerRef>,
+    pub(super) outcome: Word,
+    pub(super) automatic: bool,
+    pub(super) node: String,
+    pub(super) epoch: u64,
+    pub(super) started_at: String,
+    pub(super) ended_at: Option<String>,
+    pub(super) duration_ms: Option<u64>,
+    pub(super) lost: Vec<ServerRef>,
+    pub(super) errors: Vec<String>,
+    pub(super) committed: bool,
+    pub(super) acknowledged: Option<AcknowledgedDocument>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) decision: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) steps: Option<Vec<StepDocument>>,
+}
+
+/// Who acknowledged it.
+#[derive(Debug, Serialize)]
+pub(super) struct AcknowledgedDocument {
+    pub(super) by: String,
+    pub(super) at: String,
+    pub(super) comment: String,
+}
+
+/// One line of its journal.
+#[derive(Debug, Serialize)]
+pub(super) struct StepDocument {
+    pub(super) number: i64,
+    pub(super) step: u32,
+    pub(super) phase: String,
+    pub(super) stage: Word,
+    pub(super) server: Option<String>,
+    pub(super) text: String,
+    pub(super) at: String,
+    pub(super) since_trigger_us: u64,
+}
+
+/// Where clients of a cluster are sent.
+#[derive(Debug, Serialize)]
+pub(super) struct RouteDocument {
+    pub(super) key: String,
+    pub(super) value: String,
+    pub(super) epoch: u64,
+}
+
+/// One line of the audit log.
+#[derive(Debug, Serialize)]
+pub(super) struct AuditDocument {
+    pub(super) at: String,
+    pub(super) kind: String,
+    pub(super) server: Option<String>,
+    pub(super) cluster: Option<String>,
+    pub(super) by: String,
+    pub(super) text: String,
+}
+
+/// An address that never answered.
+#[derive(Debug, Serialize)]
+pub(super) struct StrayDocument {
+    pub(super) address: String,
+    pub(super) failure: String,
+}
+
+/// A server with its downtime.
+#[derive(Debug, Serialize)]
+pub(super) struct DowntimedDocument {
+    pub(super) server: ServerRef,
+    pub(super) cluster: String,
+    pub(super) cluster_name: String,
+    pub(super) downtime: DowntimeDocument,
+}
+
+/// The policy in force.
+#[derive(Debug, Serialize)]
+pub(super) struct PolicyDocument {
+    pub(super) purpose: Word,
+    pub(super) policy: String,
+}
+
+/// The global switch; null if it cannot be read, which means off.
+#[derive(Debug, Serialize)]
+pub(super) struct SwitchDocument {
+    pub(super) enabled: Option<bool>,
+}
+
+/// How many.
+#[derive(Debug, Serialize)]
+pub(super) struct CountDocument {
+    pub(super) count: u64,
+}
