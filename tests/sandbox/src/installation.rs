@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::spawner::bound_command;
-use crate::{Flavor, places};
+use crate::{Flavor, Host, places};
 
 /// The C library's program loader, by the name Debian gives it.
 const LOADER: &str = if cfg!(target_arch = "aarch64") {
@@ -49,8 +49,8 @@ impl Installation {
     }
 
     /// A command that starts it and dies with us, options to be added.
-    pub(crate) fn command(&self, namespace: Option<&str>) -> Command {
-        let mut command = bound_command(namespace, &self.program.to_string_lossy());
+    pub(crate) fn command(&self, host: Option<&Host>) -> Command {
+        let mut command = bound_command(host, self.program.as_os_str());
         command.args(&self.fixed);
         if rustix::process::geteuid().is_root() {
             command.arg("--user=root");
@@ -77,7 +77,13 @@ impl Installation {
             .arg("--version")
             .output()
             .with_context(|| format!("run {}", program.display()))?;
-        let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let told = String::from_utf8_lossy(&output.stdout);
+        // "/path/to/mysqld  Ver 9.7.4-2 for ..."
+        let version = told
+            .split_once(" Ver ")
+            .map_or(&*told, |(_, rest)| rest)
+            .trim()
+            .to_owned();
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(
             output.status.success(),
@@ -98,6 +104,25 @@ impl Installation {
             version,
         })
     }
+}
+
+/// The `baton` program under test: `BATON_BIN`, else the one that cargo built beside the
+/// running test, demo or benchmark.
+pub fn find_baton() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("BATON_BIN") {
+        return Ok(path.into());
+    }
+    let running = env::current_exe().context("find the running program")?;
+    // Tests lie one folder deeper than programs.
+    let built = running
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("baton"));
+    let Some(built) = built.into_iter().find(|path| path.is_file()) else {
+        bail!("no baton beside {}", running.display());
+    };
+    Ok(built)
 }
 
 /// Debian sid's binaries need sid's C library beside them, so its loader starts them, and

@@ -32,6 +32,7 @@ mod accounts;
 mod flavor;
 mod installation;
 mod need;
+mod network;
 mod options;
 mod places;
 mod ports;
@@ -48,8 +49,9 @@ mod writer;
 
 pub use accounts::Account;
 pub use flavor::Flavor;
-pub use installation::Installation;
+pub use installation::{Installation, find_baton};
 pub use need::{Need, Skipped, require};
+pub use network::{Forward, Host, Network};
 pub use options::{Access, ServerOptions};
 pub use ports::free_port;
 pub use process::Process;

@@ -6,13 +6,15 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 
-use crate::{Flavor, Installation};
+use crate::{Flavor, Installation, find_baton};
 
 /// Something a test cannot run without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// An installed server.
     Server(Flavor),
+    /// The `baton` program, see [`find_baton`].
+    Baton,
     /// The right and the tools to make network namespaces.
     Namespaces,
 }
@@ -87,6 +89,10 @@ fn find_missing(needs: &[Need]) -> Option<Skipped> {
         Need::Server(flavor) => Installation::find(*flavor).err().map(|error| Skipped {
             what: format!("{flavor} server: {error:#}"),
             remedy: "cargo xtask setup".into(),
+        }),
+        Need::Baton => find_baton().err().map(|error| Skipped {
+            what: format!("the program under test: {error:#}"),
+            remedy: "cargo build -p baton-server, or cargo xtask test".into(),
         }),
         Need::Namespaces => find_namespace_obstacle(),
     })

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::{Flavor, SemiSync};
+use crate::{Flavor, Host, SemiSync};
 
 /// Whether a server takes writes from ordinary accounts when it starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +27,9 @@ pub struct ServerOptions {
     /// By default on for MySQL, where receivers' heartbeats show nowhere else (with small
     /// tables: 305 MB resident instead of 533), and off for MariaDB, whose status has them.
     pub performance_schema: Option<bool>,
+    /// The host it runs on, with port 3306; by default this machine, on a free port of its
+    /// loopback interface.
+    pub host: Option<Host>,
     /// What it says its address is; by default the real one.
     pub report_host: Option<String>,
     /// Options added after all others, and so stronger.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process;
+use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::process::Process;
 use crate::spawner::bound_command;
-use crate::{Flavor, Server, ServerOptions, Topology, TopologySpec, places};
+use crate::{Flavor, Host, Server, ServerOptions, Topology, TopologySpec, places};
 
 /// The file whose lock says that a sandbox's owner lives.
 const OWNER: &str = "owner.lock";
@@ -89,11 +89,19 @@ impl Sandbox {
         Topology::start(self, flavor, spec)
     }
 
-    /// Starts any other program; its output goes to a log in the sandbox's directory.
-    pub fn run(&self, name: &str, program: &Path, arguments: &[&str]) -> Result<Process> {
-        let mut command = bound_command(None, &program.to_string_lossy());
-        command.args(arguments).current_dir(&self.folder);
-        Process::start(name, command, &self.folder.join(format!("{name}.log")))
+    /// Starts any other program, on a host if given; its output goes to a log in the sandbox's
+    /// directory, where it also runs unless the command says otherwise.
+    pub fn run(&self, name: &str, command: &Command, host: Option<&Host>) -> Result<Process> {
+        let mut bound = bound_command(host, command.get_program());
+        bound.args(command.get_args());
+        bound.current_dir(command.get_current_dir().unwrap_or(&self.folder));
+        for (variable, value) in command.get_envs() {
+            match value {
+                Some(value) => bound.env(variable, value),
+                None => bound.env_remove(variable),
+            };
+        }
+        Process::start(name, bound, &self.folder.join(format!("{name}.log")))
     }
 
     pub(crate) fn next_server_id(&self) -> u32 {

@@ -1,7 +1,7 @@
 //! One real server.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -12,8 +12,10 @@ use mysql_async::Opts;
 
 use crate::options::{Home, ServerOptions};
 use crate::process::Process;
-use crate::{Account, Flavor, Installation, Rows, Sandbox, seed, sql};
+use crate::{Account, Flavor, Host, Installation, Rows, Sandbox, seed, sql};
 
+/// Hosts of a network have all ports to themselves.
+const PORT_ON_HOST: u16 = 3306;
 /// Longest start seen is 4 s; a machine with other work to do gets ten times that.
 const START_LIMIT: Duration = Duration::from_secs(40);
 /// A clean end flushes everything; on a memory file system that takes a second.
@@ -55,7 +57,10 @@ impl Server {
         options
             .server_id
             .get_or_insert_with(|| sandbox.next_server_id());
-        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), crate::free_port()?);
+        let address = match &options.host {
+            Some(host) => SocketAddr::from((host.address(), PORT_ON_HOST)),
+            None => SocketAddr::from((Ipv4Addr::LOCALHOST, crate::free_port()?)),
+        };
         let inner = Inner {
             name: name.to_owned(),
             address,
@@ -79,6 +84,11 @@ impl Server {
     /// Its family.
     pub fn flavor(&self) -> Flavor {
         self.inner.installation.flavor()
+    }
+
+    /// The host it runs on, if that is not this machine.
+    pub fn host(&self) -> Option<&Host> {
+        self.inner.options.host.as_ref()
     }
 
     /// Where it listens, and only there.
@@ -124,26 +134,30 @@ impl Server {
         Ok(kilobytes * 1024)
     }
 
-    /// How an account reaches it over TCP, as a URL for clients.
+    /// How an account reaches it over TCP, as a URL for clients, from where that can be reached.
     pub fn url(&self, account: Account) -> String {
         let name = account.name();
         format!("mysql://{name}:{name}@{}/", self.address())
     }
 
-    /// Connection options of an account over TCP.
+    /// Connection options of an account over TCP, from where that can be reached.
     pub fn opts(&self, account: Account) -> Opts {
         sql::account_opts(self.address(), account)
     }
 
     /// Runs statements as root over the socket; the first one's rows, as text.
     pub fn query(&self, statements: &str) -> Result<Rows> {
-        let opts = sql::root_opts(&self.socket());
+        let opts = sql::socket_opts(&self.socket(), None);
         sql::query(opts, statements, STATEMENT_LIMIT).with_context(|| format!("on {self}"))
     }
 
-    /// Runs statements as an account over TCP; the first one's rows, as text.
+    /// Runs statements as an account, over TCP unless the server is on a host of a network;
+    /// the first one's rows, as text.
     pub fn query_as(&self, account: Account, statements: &str) -> Result<Rows> {
-        let opts = self.opts(account);
+        let opts = match self.host() {
+            Some(_) => sql::socket_opts(&self.socket(), Some(account)),
+            None => self.opts(account),
+        };
         sql::query(opts, statements, STATEMENT_LIMIT)
             .with_context(|| format!("on {self} as {}", account.name()))
     }
@@ -224,7 +238,7 @@ impl Server {
             address: inner.address,
             server_id: self.server_id(),
         };
-        let mut command = inner.installation.command(None);
+        let mut command = inner.installation.command(inner.options.host.as_ref());
         command
             .args(inner.options.arguments(self.flavor(), &home))
             .args(extra);
@@ -237,7 +251,7 @@ impl Server {
     /// Waits for the first answer; a server that ends instead is reported with its log.
     fn require_answer(&self, process: &Process) -> Result<()> {
         let begun = Instant::now();
-        let opts = sql::root_opts(&self.socket());
+        let opts = sql::socket_opts(&self.socket(), None);
         while sql::query(opts.clone(), "SELECT 1", STATEMENT_LIMIT).is_err() {
             if let Some(status) = process.exit_status()? {
                 bail!(

@@ -1,10 +1,13 @@
 //! Children that do not outlive us.
 
+use std::ffi::OsStr;
 use std::io;
 use std::process::{Child, Command};
 use std::sync::LazyLock;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
+
+use crate::Host;
 
 struct Request {
     command: Command,
@@ -25,12 +28,13 @@ static SPAWNER: LazyLock<Sender<Request>> = LazyLock::new(|| {
     sender
 });
 
-/// A command that runs `program`, in a network namespace if given, and is killed when this
-/// process dies. It keeps one process id throughout: each wrapper replaces itself.
-pub(crate) fn bound_command(namespace: Option<&str>, program: &str) -> Command {
+/// A command that runs `program`, on a host if given, and is killed when this process dies.
+/// It keeps one process id throughout: each wrapper replaces itself.
+pub(crate) fn bound_command(host: Option<&Host>, program: &OsStr) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]);
-    if let Some(name) = namespace {
+    if let Some(host) = host {
+        let name = host.namespace_name();
         command
             .arg("nsenter")
             .arg(format!("--net=/run/netns/{name}"))

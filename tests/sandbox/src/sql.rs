@@ -48,11 +48,14 @@ impl Row {
     }
 }
 
-/// `root` over the server's own socket, which no network fault cuts.
-pub(crate) fn root_opts(socket: &Path) -> Opts {
+/// An account, or else `root`, over the server's own socket, which no network fault cuts.
+pub(crate) fn socket_opts(socket: &Path, account: Option<Account>) -> Opts {
     let socket = socket.to_string_lossy().into_owned();
+    let user = account.map_or("root", Account::name);
+    let password = account.map(Account::name);
     OptsBuilder::default()
-        .user(Some("root"))
+        .user(Some(user))
+        .pass(password)
         .socket(Some(socket))
         .into()
 }

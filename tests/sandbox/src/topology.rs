@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use crate::wait::wait_until;
-use crate::{Access, Channel, Flavor, Sandbox, SemiSync, Server, ServerOptions};
+use crate::{Access, Channel, Flavor, Network, Sandbox, SemiSync, Server, ServerOptions};
 
 /// For the first rows to arrive everywhere; far above what it takes.
 const SETTLE_LIMIT: Duration = Duration::from_secs(30);
@@ -19,6 +19,8 @@ pub struct TopologySpec {
     pub members: Vec<MemberSpec>,
     /// Semi-synchronous replication on all.
     pub semi_sync: Option<SemiSync>,
+    /// Gives each server a host of this network, named after it.
+    pub network: Option<Network>,
     /// How often sources send heartbeats; by default the servers' own choice.
     pub heartbeat: Option<Duration>,
 }
@@ -87,6 +89,12 @@ impl TopologySpec {
     /// The same with semi-synchronous replication.
     pub fn with_semi_sync(mut self, semi_sync: SemiSync) -> Self {
         self.semi_sync = Some(semi_sync);
+        self
+    }
+
+    /// The same with each server on a host of its own.
+    pub fn with_network(mut self, network: &Network) -> Self {
+        self.network = Some(network.clone());
         self
     }
 
@@ -256,19 +264,23 @@ const TABLE_COUNT: &str = "SELECT COUNT(*) FROM information_schema.tables \
 
 /// All at once: most of a start is waiting.
 fn start_servers(sandbox: &Sandbox, flavor: Flavor, spec: &TopologySpec) -> Result<Vec<Server>> {
+    let mut all_options = Vec::new();
+    for member in &spec.members {
+        let mut options = member.options.clone();
+        options.semi_sync = options.semi_sync.or_else(|| spec.semi_sync.clone());
+        // Taken here, so that ids follow the order of the specification.
+        options
+            .server_id
+            .get_or_insert_with(|| sandbox.next_server_id());
+        if let Some(network) = &spec.network {
+            options.host = Some(network.host(&member.name)?);
+        }
+        all_options.push((member.name.as_str(), options));
+    }
     thread::scope(|scope| {
-        let starts: Vec<_> = spec
-            .members
-            .iter()
-            .map(|member| {
-                let mut options = member.options.clone();
-                options.semi_sync = options.semi_sync.or_else(|| spec.semi_sync.clone());
-                // Taken here, so that ids follow the order of the specification.
-                options
-                    .server_id
-                    .get_or_insert_with(|| sandbox.next_server_id());
-                scope.spawn(move || sandbox.server(flavor, &member.name, options))
-            })
+        let starts: Vec<_> = all_options
+            .into_iter()
+            .map(|(name, options)| scope.spawn(move || sandbox.server(flavor, name, options)))
             .collect();
         starts
             .into_iter()

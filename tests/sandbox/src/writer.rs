@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use mysql_async::Opts;
 use tokio::sync::Notify;
 
 use crate::wait::wait_until;
-use crate::{Account, Server};
+use crate::{Account, Host, Server};
 
 pub use report::{Acknowledged, Gap, WriterReport};
 
@@ -29,6 +29,8 @@ pub struct WriterOptions {
     pub retry: Duration,
     /// Silence of the server in use after which the others are tried as well.
     pub patience: Duration,
+    /// The host it runs on, if the servers are on hosts of a network.
+    pub host: Option<Host>,
 }
 
 impl Default for WriterOptions {
@@ -38,6 +40,7 @@ impl Default for WriterOptions {
             pace: tick,
             retry: tick,
             patience: Duration::from_millis(50),
+            host: None,
         }
     }
 }
@@ -50,7 +53,7 @@ impl Default for WriterOptions {
 #[derive(Debug)]
 pub struct Writer {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Result<()>>>,
 }
 
 #[derive(Debug)]
@@ -78,6 +81,11 @@ impl Writer {
 
     /// Starts writing with options.
     pub fn start_with(servers: &[Server], options: WriterOptions) -> Result<Self> {
+        // The machine's own network has no route to hosts, and packets must not leave it.
+        ensure!(
+            options.host.is_some() || servers.iter().all(|server| server.host().is_none()),
+            "a writer to servers on hosts runs on a host itself"
+        );
         let names = servers
             .iter()
             .map(|server| server.name().to_owned())
@@ -105,7 +113,13 @@ impl Writer {
         let lanes = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("writer".into())
-            .spawn(move || runtime.block_on(lane::run_all(&lanes, opts)))
+            .spawn(move || {
+                if let Some(host) = &lanes.options.host {
+                    host.enter()?;
+                }
+                runtime.block_on(lane::run_all(&lanes, opts));
+                Ok(())
+            })
             .context("start the writer's thread")?;
         Ok(Self {
             shared,
@@ -163,7 +177,7 @@ impl Writer {
         self.shared.stopped.store(true, Ordering::Relaxed);
         self.shared.turn.notify_waiters();
         match self.thread.take() {
-            Some(thread) => thread.join().map_err(|_| anyhow!("the writer panicked")),
+            Some(thread) => thread.join().map_err(|_| anyhow!("the writer panicked"))?,
             None => Ok(()),
         }
     }
