@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::process::{Child, Command};
+use std::process::{self, Child, Command};
 use std::sync::LazyLock;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -28,11 +28,16 @@ static SPAWNER: LazyLock<Sender<Request>> = LazyLock::new(|| {
     sender
 });
 
+/// Goes on only if the owner, whose process id is `$0`, still lives once its death would be
+/// noticed: before that, it would be noticed by nobody.
+const UNLESS_ORPHAN: &str = r#"[ "$PPID" = "$0" ] && exec "$@""#;
+
 /// A command that runs `program`, on a host if given, and is killed when this process dies.
 /// It keeps one process id throughout: each wrapper replaces itself.
 pub(crate) fn bound_command(host: Option<&Host>, program: &OsStr) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]);
+    command.args(["--pdeathsig", "KILL", "--", "sh", "-c", UNLESS_ORPHAN]);
+    command.arg(process::id().to_string());
     if let Some(host) = host {
         let name = host.namespace_name();
         command
