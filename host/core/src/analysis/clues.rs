@@ -74,6 +74,10 @@ pub const CLUES: &[(&str, &str)] = &[
         "read-only",
         "the primary is read-only and nobody else is writable",
     ),
+    (
+        "another-writer",
+        "a server takes writes already and was detached: it may have been promoted",
+    ),
     ("also-writable", "another server takes writes"),
     ("co-primary-writable", "both co-primaries take writes"),
     (
@@ -94,7 +98,7 @@ pub const CLUES: &[(&str, &str)] = &[
     ),
     (
         "has-followers",
-        "replicas still follow a server outside the topology",
+        "as many replicas follow a server outside the topology as the primary",
     ),
     ("quarantined", "the server is set aside already"),
     ("writable", "a replica takes writes of its own"),

@@ -82,7 +82,8 @@ fn apply<'r>(
     for rule in rules.chain([&LAST_RULE]) {
         rule(&scene, &mut draft);
     }
-    let (mut findings, probes) = draft.into_parts();
+    let (mut findings, mut probes) = draft.into_parts();
+    probes.retain(|probe| operators::allows(&scene, probe));
     operators::respect(&scene, &mut findings);
     findings.sort_by(|one, two| {
         let key = |finding: &Finding| (Reverse(finding.severity), finding.code);

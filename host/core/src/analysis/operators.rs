@@ -1,6 +1,6 @@
 //! What operators said: a server in downtime or maintenance is reported on, and nothing is done about it.
 
-use super::report::{Code, Finding};
+use super::report::{Code, Finding, ProbeRequest};
 use super::scene::{Scene, evidence, listed};
 use crate::ids::ServerId;
 use crate::model::Server;
@@ -35,6 +35,24 @@ pub(super) fn respect(scene: &Scene<'_>, findings: &mut [Finding]) {
         if !reasons.is_empty() {
             finding.suggestion = Suggestion::Hold;
             finding.evidence.extend(reasons);
+        }
+    }
+}
+
+/// Reading is always allowed; a receiver is left alone where operators work.
+pub(super) fn allows(scene: &Scene<'_>, probe: &ProbeRequest) -> bool {
+    let ignored = |id: &ServerId| {
+        scene
+            .server(id)
+            .is_none_or(|server| server.maintenance || is_down(scene, server))
+    };
+    match probe {
+        ProbeRequest::ReadNow { .. } => true,
+        ProbeRequest::ReconnectReceiver { server, source, .. } => {
+            !ignored(source)
+                && scene
+                    .server(server)
+                    .is_some_and(|server| !server.maintenance)
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::report::PrimaryView;
 use super::scene::current;
 use crate::ids::ServerId;
-use crate::model::{Edge, Reach, Server, Snapshot, ThreadState, Topology};
+use crate::model::{Edge, Reach, Server, ServerFacts, Snapshot, ThreadState, Topology};
 
 /// The server the cluster writes to, as far as it can be told.
 ///
@@ -61,11 +61,7 @@ fn leads_alone(
 }
 
 /// Whether a member that answers receives from `source` now.
-pub(super) fn has_live_follower(
-    snapshot: &Snapshot,
-    topology: &Topology,
-    source: &ServerId,
-) -> bool {
+fn has_live_follower(snapshot: &Snapshot, topology: &Topology, source: &ServerId) -> bool {
     followers(topology, source).any(|edge| {
         edge.channel.receiver == ThreadState::Running
             && snapshot
@@ -110,12 +106,12 @@ fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
 }
 
 fn is_writable(server: &Server) -> bool {
-    server.last_facts().is_some_and(|facts| facts.is_writable())
+    server.last_facts().is_some_and(ServerFacts::is_writable)
 }
 
 /// Answers now and takes writes.
 fn writes(server: &Server) -> bool {
-    current(server).is_some_and(|facts| facts.is_writable())
+    current(server).is_some_and(ServerFacts::is_writable)
 }
 
 fn reads_from(topology: &Topology, replica: &ServerId, source: &ServerId) -> bool {

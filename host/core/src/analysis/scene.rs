@@ -146,10 +146,22 @@ impl Draft {
         answer: (Suggestion, RecoveryKind),
         evidence: Vec<Evidence>,
     ) {
+        self.propose_as(Severity::Critical, code, server, answer, evidence);
+    }
+
+    /// As [`propose`](Self::propose), with another severity.
+    pub(super) fn propose_as(
+        &mut self,
+        severity: Severity,
+        code: Code,
+        server: &ServerId,
+        answer: (Suggestion, RecoveryKind),
+        evidence: Vec<Evidence>,
+    ) {
         self.findings.push(Finding {
             code,
             server: server.clone(),
-            severity: Severity::Critical,
+            severity,
             suggestion: answer.0,
             recovery: Some(answer.1),
             evidence,

@@ -187,7 +187,7 @@ fn had_time_to_notice(scene: &Scene<'_>, source: &Server, attached: &[&ServerId]
     !closes || attached.iter().all(|id| read(id) >= noticed_by)
 }
 
-/// The one whose loss would matter least: nobody works on it, and it lacks most.
+/// The one whose loss would matter least: not the primary itself, nobody works on it, and it lacks most.
 fn least_advanced<'s>(scene: &Scene<'_>, ids: &[&'s ServerId]) -> Option<&'s ServerId> {
     let possessed = |id: &ServerId| scene.current(id).map(crate::model::ServerFacts::possessed);
     let all: Vec<GtidSet> = ids.iter().filter_map(|id| possessed(id)).collect();
@@ -197,7 +197,7 @@ fn least_advanced<'s>(scene: &Scene<'_>, ids: &[&'s ServerId]) -> Option<&'s Ser
         let reserved = scene
             .server(id)
             .is_none_or(|s| s.maintenance || s.downtime.is_some());
-        (reserved, Reverse(lacks))
+        (scene.is_primary(id), reserved, Reverse(lacks))
     };
     ids.iter().min_by_key(key).copied()
 }

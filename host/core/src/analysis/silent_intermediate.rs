@@ -3,7 +3,7 @@
 use super::report::{Code, Severity};
 use super::scene::{Draft, Scene};
 use super::silence::{Loss, Verdict, judge};
-use super::silent_primary::{is_passive_co_primary, relocation};
+use super::silent_primary::{is_passive_co_primary, relocation, wait_for_evidence};
 use crate::model::{Reach, RecoveryKind, Server};
 use crate::policy::Suggestion;
 
@@ -29,7 +29,8 @@ pub(super) fn silent_intermediates(scene: &Scene<'_>, draft: &mut Draft) {
             Loss::Alive { all_lag: false } => {
                 draft.note(Code::IntermediateUnreachable, id, Severity::Warning, found);
             }
-            Loss::Incomplete | Loss::NoWitness { refused: false, .. } => {
+            Loss::Incomplete => wait_for_evidence(draft, id, found),
+            Loss::NoWitness { refused: false, .. } => {
                 draft.note(Code::ServerSilent, id, Severity::Warning, found);
             }
             Loss::AllSilent => {

@@ -1,8 +1,9 @@
 //! A primary, or a co-primary, that does not answer.
 
-use super::report::{Code, Severity};
+use super::report::{Code, Evidence, Severity};
 use super::scene::{Draft, Scene, evidence};
 use super::silence::{Loss, Verdict, judge};
+use super::writers::unless_rivals;
 use crate::ids::ServerId;
 use crate::model::{Reach, RecoveryKind, Server};
 use crate::policy::Suggestion;
@@ -13,64 +14,60 @@ pub(super) fn primary(scene: &Scene<'_>, draft: &mut Draft) {
     let Some(primary) = scene.primary().filter(silent) else {
         return;
     };
-    let Verdict {
-        loss,
-        evidence: found,
-        ..
-    } = judge(scene, primary, draft);
+    let verdict = judge(scene, primary, draft);
+    let (loss, mut found) = (verdict.loss, verdict.evidence);
     let partner = scene.topology.co_primary_of(&primary.id);
     let id = &primary.id;
     let answer = match partner.filter(|partner| scene.answers(partner)) {
         Some(_) => RecoveryKind::CoPrimaryFailover,
         None => RecoveryKind::Failover,
     };
-    let is_pair = partner.is_some();
-    let act = (Suggestion::Act, answer);
-    match loss {
+    let code = match loss {
         Loss::Alive { all_lag } => {
-            let code = unreachable_code(is_pair, all_lag);
-            draft.note(code, id, Severity::Warning, found);
+            let code = unreachable_code(partner, all_lag);
+            return draft.note(code, id, Severity::Warning, found);
+        }
+        Loss::AllSilent => {
+            let code = Code::PrimaryAndReplicasDead;
+            return draft.note(code, id, Severity::Critical, found);
+        }
+        Loss::NoReplicas => {
+            let code = Code::PrimaryDeadWithoutReplicas;
+            return draft.note(code, id, Severity::Critical, found);
         }
         Loss::Incomplete => {
-            draft.propose(Code::PrimarySilent, id, (Suggestion::Wait, answer), found);
+            let wait = (Suggestion::Wait, answer);
+            return draft.propose(Code::PrimarySilent, id, wait, found);
         }
-        Loss::Hung => draft.propose(Code::PrimaryHung, id, act, found),
+        Loss::NoWitness { refused: false, .. } => {
+            let hold = (Suggestion::Hold, answer);
+            return draft.propose(Code::PrimarySilent, id, hold, found);
+        }
+        Loss::Hung => Code::PrimaryHung,
         Loss::Dead { some_silent }
         | Loss::NoWitness {
             refused: true,
             some_silent,
-        } => {
-            draft.propose(dead_code(is_pair, some_silent), id, act, found);
-        }
-        Loss::NoWitness { refused: false, .. } => {
-            draft.propose(Code::PrimarySilent, id, (Suggestion::Hold, answer), found);
-        }
-        Loss::AllSilent => draft.note(Code::PrimaryAndReplicasDead, id, Severity::Critical, found),
-        Loss::NoReplicas => {
-            draft.note(
-                Code::PrimaryDeadWithoutReplicas,
-                id,
-                Severity::Critical,
-                found,
-            );
-        }
+        } => dead_code(partner, some_silent),
+    };
+    let suggestion = unless_rivals(scene, id, &mut found);
+    draft.propose(code, id, (suggestion, answer), found);
+}
+
+fn unreachable_code(partner: Option<&ServerId>, all_lag: bool) -> Code {
+    match (partner, all_lag) {
+        (Some(_), _) => Code::CoPrimaryUnreachable,
+        (None, true) => Code::PrimaryUnreachableReplicasLagging,
+        (None, false) => Code::PrimaryUnreachable,
     }
 }
 
-fn unreachable_code(is_pair: bool, all_lag: bool) -> Code {
-    match (is_pair, all_lag) {
-        (true, _) => Code::CoPrimaryUnreachable,
-        (false, true) => Code::PrimaryUnreachableReplicasLagging,
-        (false, false) => Code::PrimaryUnreachable,
-    }
-}
-
-fn dead_code(is_pair: bool, some_silent: bool) -> Code {
-    match (is_pair, some_silent) {
-        (true, true) => Code::CoPrimaryAndSomeReplicasDead,
-        (true, false) => Code::CoPrimaryDead,
-        (false, true) => Code::PrimaryAndSomeReplicasDead,
-        (false, false) => Code::PrimaryDead,
+fn dead_code(partner: Option<&ServerId>, some_silent: bool) -> Code {
+    match (partner, some_silent) {
+        (Some(_), true) => Code::CoPrimaryAndSomeReplicasDead,
+        (Some(_), false) => Code::CoPrimaryDead,
+        (None, true) => Code::PrimaryAndSomeReplicasDead,
+        (None, false) => Code::PrimaryDead,
     }
 }
 
@@ -98,7 +95,8 @@ pub(super) fn passive_co_primaries(scene: &Scene<'_>, draft: &mut Draft) {
             Loss::Alive { .. } => {
                 draft.note(Code::CoPrimaryUnreachable, id, Severity::Warning, found);
             }
-            Loss::Incomplete | Loss::NoWitness { .. } | Loss::NoReplicas => {
+            Loss::Incomplete => wait_for_evidence(draft, id, found),
+            Loss::NoWitness { .. } | Loss::NoReplicas => {
                 draft.note(Code::ServerSilent, id, Severity::Warning, found);
             }
             Loss::AllSilent => {
@@ -111,7 +109,7 @@ pub(super) fn passive_co_primaries(scene: &Scene<'_>, draft: &mut Draft) {
             }
             Loss::Hung | Loss::Dead { .. } => {
                 let some_silent = loss == Loss::Dead { some_silent: true };
-                let code = dead_code(true, some_silent);
+                let code = dead_code(partner, some_silent);
                 if orphans {
                     let suggestion = relocation(scene, &mut found);
                     let answer = (suggestion, RecoveryKind::IntermediateFailover);
@@ -122,6 +120,12 @@ pub(super) fn passive_co_primaries(scene: &Scene<'_>, draft: &mut Draft) {
             }
         }
     }
+}
+
+/// Nothing is known yet about a silent source that is not the primary.
+pub(super) fn wait_for_evidence(draft: &mut Draft, id: &ServerId, found: Vec<Evidence>) {
+    let answer = (Suggestion::Wait, RecoveryKind::IntermediateFailover);
+    draft.propose_as(Severity::Warning, Code::ServerSilent, id, answer, found);
 }
 
 /// One of a pair that replicate from each other, and not the primary.
@@ -135,7 +139,7 @@ pub(super) fn is_passive_co_primary(scene: &Scene<'_>, id: &ServerId) -> bool {
 
 /// Replicas can be given a source only below a primary that is known and answers. If it does not, its own failover comes
 /// first.
-pub(super) fn relocation(scene: &Scene<'_>, list: &mut Vec<super::report::Evidence>) -> Suggestion {
+pub(super) fn relocation(scene: &Scene<'_>, list: &mut Vec<Evidence>) -> Suggestion {
     match scene.primary() {
         None => {
             let text = "No primary is known below which its replicas could go.".to_owned();

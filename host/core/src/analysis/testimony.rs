@@ -17,7 +17,7 @@ pub(super) enum Testimony {
     Alive(Sign),
     /// The receiver is connected, and nothing came since.
     Attached,
-    /// Baton made it reconnect, and it has not had the time to.
+    /// Baton made it reconnect, and it has not had the time to, or was not read since.
     Settling,
     /// Not read since the loss.
     Unread,
@@ -140,22 +140,22 @@ fn testimony(
             let reconnected = replica
                 .reconnected_on(&channel.name)
                 .filter(|at| *at > lost_at);
-            let needed = reconnected.unwrap_or(lost_at);
-            match replica.facts.as_ref().filter(|facts| facts.at > needed) {
-                None => Testimony::Unread,
-                Some(facts) => {
-                    let heard = replica.heard_on(&channel.name).filter(|at| *at > lost_at);
-                    receiver(
-                        scene,
-                        channel,
-                        &Instants {
-                            read: facts.at,
-                            reconnected,
-                            heard,
-                        },
-                    )
-                }
+            let Some(facts) = &replica.facts else {
+                return Testimony::Unread;
+            };
+            if reconnected.is_some_and(|reconnected| facts.at <= reconnected) {
+                return Testimony::Settling;
             }
+            if facts.at <= lost_at {
+                return Testimony::Unread;
+            }
+            let heard = replica.heard_on(&channel.name).filter(|at| *at > lost_at);
+            let at = Instants {
+                read: facts.at,
+                reconnected,
+                heard,
+            };
+            receiver(scene, channel, &at)
         }
     }
 }
@@ -169,13 +169,13 @@ struct Instants {
 
 fn receiver(scene: &Scene<'_>, channel: &Channel, at: &Instants) -> Testimony {
     let settings = scene.settings;
-    let is_young = |at: &Timestamp| scene.now().since(*at) <= settings.receiver_silence;
-    let accepted = at.reconnected.filter(is_young).is_some();
+    let is_young = |at: Timestamp| scene.now().since(at) <= settings.receiver_silence;
+    let accepted = at.reconnected.is_some_and(is_young);
     let tested = at.reconnected.is_some();
     let error = channel.receiver_error.as_ref().map(|error| error.number);
     match (channel.receiver, error.map(ConnectError::of)) {
         (ThreadState::Running, _) if accepted => Testimony::Alive(Sign::Accepted),
-        (ThreadState::Running, _) if at.heard.filter(is_young).is_some() => {
+        (ThreadState::Running, _) if at.heard.is_some_and(is_young) => {
             Testimony::Alive(Sign::Heard)
         }
         (ThreadState::Running, _) => Testimony::Attached,
@@ -184,18 +184,14 @@ fn receiver(scene: &Scene<'_>, channel: &Channel, at: &Instants) -> Testimony {
         (ThreadState::Connecting, Some(ConnectError::Denied)) if accepted => {
             Testimony::Alive(Sign::Denied)
         }
-        (ThreadState::Connecting | ThreadState::Stopped, Some(ConnectError::Denied)) => {
-            Testimony::Mute
-        }
         (ThreadState::Connecting, None) if is_settling(at, settings.reconnect_patience) => {
             Testimony::Settling
         }
-        (ThreadState::Connecting, _) | (ThreadState::Stopped, Some(ConnectError::Network)) => {
-            Testimony::Lost { tested }
-        }
-        (ThreadState::Stopped, None | Some(ConnectError::Other)) | (ThreadState::Unknown, _) => {
-            Testimony::Mute
-        }
+        (ThreadState::Connecting, None | Some(ConnectError::Network | ConnectError::Other))
+        | (ThreadState::Stopped, Some(ConnectError::Network)) => Testimony::Lost { tested },
+        (ThreadState::Connecting, Some(ConnectError::Denied))
+        | (ThreadState::Stopped, None | Some(ConnectError::Denied | ConnectError::Other))
+        | (ThreadState::Unknown, _) => Testimony::Mute,
     }
 }
 

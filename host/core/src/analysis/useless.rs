@@ -2,6 +2,7 @@
 
 use super::report::{Code, Evidence, Severity};
 use super::scene::{Draft, Scene, evidence, listed, spoken};
+use super::writers::unless_rivals;
 use crate::ids::ServerId;
 use crate::model::{CommitProbe, ProbeFailure, Reach, RecoveryKind, SemiSync, Server, ServerFacts};
 use crate::policy::Suggestion;
@@ -58,24 +59,23 @@ pub(super) fn useless_primary(scene: &Scene<'_>, draft: &mut Draft) {
         return;
     };
     let mut found = Vec::new();
+    let recent = match primary.probe.reach() {
+        Reach::Partial if primary.probe.failure == Some(ProbeFailure::TooManyConnections) => {
+            let text = format!("{} has no connection left for us.", primary.id);
+            found.push(evidence("connections-exhausted", text, [&primary.id]));
+            read_lately(scene, primary)
+        }
+        // What it refuses is said by the rule about servers that refuse us.
+        Reach::Partial | Reach::NotProbed | Reach::Silent => return,
+        Reach::Answering => primary.last_facts(),
+    };
     let mut suggestion = Suggestion::Hold;
-    match primary.probe.reach() {
-        Reach::NotProbed | Reach::Silent => return,
-        Reach::Partial => {
-            if primary.probe.failure == Some(ProbeFailure::TooManyConnections) {
-                let text = format!("{} has no connection left for us.", primary.id);
-                found.push(evidence("connections-exhausted", text, [&primary.id]));
-            }
-        }
-        Reach::Answering => {
-            let Some(facts) = primary.last_facts() else {
-                return;
-            };
-            found.extend(full_house(primary, facts));
-            let (commits, verdict) = commits(scene, primary, facts);
-            found.extend(commits);
-            suggestion = verdict;
-        }
+    if let Some(facts) = recent {
+        let exhausted = full_house(primary, facts).filter(|_| found.is_empty());
+        found.extend(exhausted);
+        let (commits, verdict) = commits(scene, primary, facts);
+        found.extend(commits);
+        suggestion = verdict;
     }
     if found.is_empty() {
         return;
@@ -85,6 +85,13 @@ pub(super) fn useless_primary(scene: &Scene<'_>, draft: &mut Draft) {
     }
     let answer = (suggestion, RecoveryKind::Failover);
     draft.propose(Code::PrimaryUseless, &primary.id, answer, found);
+}
+
+/// What it said just before its last connection was taken: usually why.
+fn read_lately<'a>(scene: &Scene<'a>, primary: &'a Server) -> Option<&'a ServerFacts> {
+    let read = primary.facts.as_ref()?;
+    let is_young = scene.now().since(read.at) <= scene.settings.receiver_silence;
+    is_young.then_some(&read.value)
 }
 
 fn full_house(primary: &Server, facts: &ServerFacts) -> Option<Evidence> {
@@ -165,7 +172,7 @@ fn successors(scene: &Scene<'_>, primary: &ServerId, list: &mut Vec<Evidence>) -
         listed(healthy.iter().copied())
     );
     list.push(evidence("healthy-replica", text, healthy));
-    Suggestion::Act
+    unless_rivals(scene, primary, list)
 }
 
 fn waits_for_acknowledgements(semi: &SemiSync) -> bool {

@@ -1,17 +1,16 @@
 //! Who takes writes, and who should.
 
-use super::primary::has_live_follower;
 use super::report::{Code, Evidence, PrimaryView, Severity};
 use super::scene::{Draft, Scene, current, evidence, listed};
 use crate::ids::ServerId;
-use crate::model::{RecoveryKind, Server};
+use crate::model::{Edge, RecoveryKind, Server, ServerFacts, ThreadState};
 use crate::policy::Suggestion;
 
 /// Servers that answer and take writes.
 fn writers<'a>(scene: &Scene<'a>) -> impl Iterator<Item = &'a Server> + use<'a> {
     scene
         .servers()
-        .filter(|server| current(server).is_some_and(|facts| facts.is_writable()))
+        .filter(|server| current(server).is_some_and(ServerFacts::is_writable))
 }
 
 /// The primary is read-only and nobody else takes writes.
@@ -132,35 +131,89 @@ pub(super) fn old_primary_returned(scene: &Scene<'_>, draft: &mut Draft) {
             continue;
         }
         let mut found = vec![outside(server, facts.is_writable())];
-        let mut held = |code, text: String| found.push(evidence(code, text, [&server.id]));
-        let mut suggestion = Suggestion::Act;
-        if primary_facts.read_only {
-            held(
-                "primary-read-only",
-                format!("The primary {} is read-only.", primary.id),
-            );
-            suggestion = Suggestion::Hold;
-        }
-        if has_live_follower(scene.snapshot, &scene.topology, &server.id) {
-            held(
-                "has-followers",
-                format!("Replicas still follow {}.", server.id),
-            );
-            suggestion = Suggestion::Hold;
-        }
-        if server.quarantined && facts.read_only {
-            held(
-                "quarantined",
-                format!("{} is set aside already.", server.id),
-            );
-            suggestion = Suggestion::Hold;
-        }
+        let objections = [
+            primary_facts.read_only.then(|| {
+                let text = format!("The primary {} is read-only.", primary.id);
+                evidence("primary-read-only", text, [&primary.id])
+            }),
+            followed_as_much(scene, &server.id, &primary.id),
+            (server.quarantined && facts.read_only).then(|| {
+                let text = format!("{} is set aside already.", server.id);
+                evidence("quarantined", text, [&server.id])
+            }),
+        ];
+        found.extend(objections.into_iter().flatten());
+        let suggestion = if found.len() == 1 {
+            Suggestion::Act
+        } else {
+            Suggestion::Hold
+        };
+        let severity = if facts.is_writable() {
+            Severity::Critical
+        } else {
+            Severity::Warning
+        };
         let answer = (suggestion, RecoveryKind::Rejoin);
-        draft.propose(Code::OldPrimaryReturned, &server.id, answer, found);
-        if let Some(finding) = draft.findings.last_mut().filter(|_| facts.read_only) {
-            finding.severity = Severity::Warning;
-        }
+        draft.propose_as(
+            severity,
+            Code::OldPrimaryReturned,
+            &server.id,
+            answer,
+            found,
+        );
     }
+}
+
+/// If as many servers follow `server` as the primary, it may be the record that is wrong.
+fn followed_as_much(scene: &Scene<'_>, server: &ServerId, primary: &ServerId) -> Option<Evidence> {
+    let followers = |source| -> Vec<&ServerId> {
+        scene
+            .edges_below(source)
+            .filter(|edge| match edge.channel.receiver {
+                ThreadState::Running | ThreadState::Connecting => scene.answers(&edge.replica),
+                ThreadState::Stopped | ThreadState::Unknown => false,
+            })
+            .map(|edge| &edge.replica)
+            .collect()
+    };
+    let (of_it, of_primary) = (followers(server), followers(primary));
+    let in_doubt = !of_it.is_empty() && of_it.len() >= of_primary.len();
+    in_doubt.then(|| {
+        let text = format!(
+            "{} servers follow {server}, {} follow {primary}.",
+            of_it.len(),
+            of_primary.len()
+        );
+        evidence("has-followers", text, of_it)
+    })
+}
+
+/// `Act`, unless a server already takes writes as if it had been promoted: a second one must not be.
+pub(super) fn unless_rivals(
+    scene: &Scene<'_>,
+    primary: &ServerId,
+    list: &mut Vec<Evidence>,
+) -> Suggestion {
+    let was_detached = |server: &&Server| {
+        let channels = || scene.topology.channels_of(&server.id).iter();
+        let stopped = |edge: &Edge| {
+            edge.channel.receiver == ThreadState::Stopped && edge.channel.receiver_error.is_none()
+        };
+        server.id != *primary && (!scene.has_member_source(&server.id) || channels().all(stopped))
+    };
+    let rivals: Vec<&ServerId> = writers(scene)
+        .filter(was_detached)
+        .map(|server| &server.id)
+        .collect();
+    if rivals.is_empty() {
+        return Suggestion::Act;
+    }
+    let text = format!(
+        "{}: takes writes and replicates from nobody.",
+        listed(rivals.iter().copied())
+    );
+    list.push(evidence("another-writer", text, rivals));
+    Suggestion::Hold
 }
 
 fn outside(server: &Server, writable: bool) -> Evidence {

@@ -75,6 +75,10 @@ pub struct AttachedReplica {
 
 /// State of semi-synchronous replication on one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a variable of the server, and the servers allow all combinations"
+)]
 pub struct SemiSync {
     /// Enabled as a source.
     pub source_enabled: bool,

@@ -87,8 +87,8 @@ fn server(number: u32, sketch: &ServerSketch) -> Option<Server> {
         downtime: sketch.downtime.then(|| Downtime {
             owner: "operator".to_owned(),
             reason: "sketched".to_owned(),
-            begins: wall_ago(Duration::from_secs(60)),
-            ends: WALL.plus(Duration::from_secs(3600)),
+            begins: wall_ago(Duration::from_mins(1)),
+            ends: WALL.plus(Duration::from_hours(1)),
         }),
         maintenance: sketch.maintenance,
         quarantined: sketch.quarantined,
@@ -163,7 +163,7 @@ fn facts(number: u32, sketch: &ServerSketch) -> ServerFacts {
             .collect(),
         semi_sync: sketch.semi_sync.clone(),
         vitals: Vitals {
-            uptime: Some(Duration::from_secs(86_400)),
+            uptime: Some(Duration::from_hours(24)),
             connections,
             connections_max,
             threads_running: None,

@@ -38,7 +38,7 @@ impl Default for ClusterSketch {
             clusters: 1,
             elsewhere: BTreeMap::new(),
             poll: Duration::from_secs(1),
-            watching: Duration::from_secs(3600),
+            watching: Duration::from_hours(1),
         }
     }
 }

@@ -10,6 +10,10 @@ use crate::model::{
 
 /// What a server's line says.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word that a line has or has not"
+)]
 pub(super) struct ServerSketch {
     pub(super) name: String,
     pub(super) primary: bool,
@@ -339,7 +343,7 @@ fn semi_sync(value: &str) -> Result<SemiSync, String> {
         source_active: true,
         wait_for: 1,
         clients: 1,
-        timeout: Some(Duration::from_secs(3600)),
+        timeout: Some(Duration::from_hours(1)),
         ..SemiSync::default()
     };
     match value {
