@@ -1,1 +1,16 @@
+//! Tests that need the crate's inside: hostile components and the built-in policies through the real runtime.
 
+mod builtin_policies;
+mod cautious;
+mod contract;
+mod default_assess;
+mod default_rank;
+mod determinism;
+mod fixture;
+mod hostile;
+mod memory;
+mod misbehaviour;
+mod refusal;
+mod reload;
+mod settings;
+mod sketch;

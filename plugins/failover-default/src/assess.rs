@@ -303,7 +303,7 @@ fn silence(
 struct Witnesses {
     connected: Vec<u32>,
     lost: Vec<u32>,
-    /// Replica with the youngest heartbeat or event, and its age.
+    /// Connected replica with the youngest heartbeat or event, and its age.
     youngest_sign: Option<(u32, u32)>,
 }
 
@@ -326,19 +326,22 @@ impl Witnesses {
             .filter(answers)
         {
             match channel.receiver {
-                ThreadState::Running => witnesses.connected.push(channel.replica),
+                ThreadState::Running => witnesses.still_connected(channel),
                 ThreadState::Connecting | ThreadState::Stopped => {
                     witnesses.lost.push(channel.replica);
                 }
                 ThreadState::Unknown => {}
             }
-            let sign = channel.received_age.map(|age| (channel.replica, age));
-            witnesses.youngest_sign = [witnesses.youngest_sign, sign]
-                .into_iter()
-                .flatten()
-                .min_by_key(|(_, age)| *age);
         }
         witnesses
+    }
+
+    fn still_connected(&mut self, channel: &Channel) {
+        self.connected.push(channel.replica);
+        // What a replica received before it lost the connection is no sign of life.
+        let sign = channel.received_age.map(|age| (channel.replica, age));
+        let both = [self.youngest_sign, sign].into_iter().flatten();
+        self.youngest_sign = both.min_by_key(|(_, age)| *age);
     }
 }
 

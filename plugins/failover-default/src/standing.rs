@@ -1,14 +1,15 @@
 //! Where one candidate stands: vetoed, or with a key that sorts it.
 
 use baton_policy_sdk::{
-    Candidate, ClusterFacts, PromotionRule, RankQuestion, Reach, Reason, Server, reason_about,
+    Candidate, Channel, ClusterFacts, PromotionRule, RankQuestion, Reach, Reason, Server,
+    reason_about,
 };
 
 use crate::compatibility::{Followers, height};
 use crate::settings::{DefaultSettings, Stance};
 
 /// Criteria in order of weight. Smaller is better in each; the first that differs decides.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a criterion of its own and all combinations are meaningful"
@@ -29,6 +30,25 @@ pub(crate) struct Key {
     pub(crate) log: u8,
     /// Servers that could not follow it.
     pub(crate) followers_short: u32,
+}
+
+impl Key {
+    /// The criteria as one number that sorts as they do. Never 0, which is left for what must come first of all.
+    pub(crate) fn packed(&self) -> u128 {
+        let digits = [
+            (u32::from(self.unfit), 1),
+            (u32::from(self.promotion), 2),
+            (u32::from(self.other_region), 1),
+            (u32::from(self.other_data_center), 1),
+            (u32::from(self.incompatible), 1),
+            (u32::from(self.errant), 2),
+            (self.missing, 32),
+            (u32::from(self.log), 3),
+            (self.followers_short, 32),
+        ];
+        let append = |packed: u128, (digit, bits): (u32, u32)| packed << bits | u128::from(digit);
+        digits.into_iter().fold(1, append)
+    }
 }
 
 /// Candidate with its place in the order, or the reason why it has none.
@@ -110,8 +130,9 @@ impl<'a> Field<'a> {
                 "It does not answer.".into(),
             ));
         }
-        self.refuse_partial_copies(candidate)?;
-        self.refuse_lag(candidate)?;
+        let channels = self.question.cluster.channels_of(candidate.server);
+        refuse_partial_copies(candidate, channels)?;
+        self.refuse_lag(candidate, channels)?;
         let (other_region, other_data_center) = self.distance(candidate)?;
         Ok(Key {
             unfit: server.maintenance
@@ -128,25 +149,10 @@ impl<'a> Field<'a> {
         })
     }
 
-    fn refuse_partial_copies(&self, candidate: &Candidate) -> Result<(), Reason> {
-        if self
-            .question
-            .cluster
-            .channels_of(candidate.server)
-            .iter()
-            .any(|c| c.filtered)
-        {
-            let text = "Replication filters are in force: it is not a full copy.".into();
-            return Err(veto(candidate, "filtered", text));
-        }
-        Ok(())
-    }
-
-    fn refuse_lag(&self, candidate: &Candidate) -> Result<(), Reason> {
+    fn refuse_lag(&self, candidate: &Candidate, channels: &[Channel]) -> Result<(), Reason> {
         let Some(most) = self.settings.lag_max_ms else {
             return Ok(());
         };
-        let channels = self.question.cluster.channels_of(candidate.server);
         let delay = channels
             .iter()
             .map(|channel| channel.delay)
@@ -244,6 +250,14 @@ impl<'a> Field<'a> {
             }
         }
     }
+}
+
+fn refuse_partial_copies(candidate: &Candidate, channels: &[Channel]) -> Result<(), Reason> {
+    if channels.iter().any(|channel| channel.filtered) {
+        let text = "Replication filters are in force: it is not a full copy.".into();
+        return Err(veto(candidate, "filtered", text));
+    }
+    Ok(())
 }
 
 fn veto(candidate: &Candidate, code: &str, text: String) -> Reason {
