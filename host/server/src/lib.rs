@@ -1,6 +1,9 @@
 //! The `baton` program: configuration, command line, wiring.
 
+pub mod app;
+pub mod cli;
 pub mod config;
 mod secret;
+pub mod telemetry;
 
 pub use secret::Secret;

@@ -1,2 +1,7 @@
-//! Baton.
-fn main() {}
+//! The `baton` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    baton_server::cli::run()
+}

@@ -34,13 +34,18 @@ pub struct Surroundings<'a> {
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
     /// True for a directory that exists.
     pub is_dir: &'a dyn Fn(&Path) -> bool,
+    /// Loads a failover policy with its settings; what is wrong with them, if anything.
+    pub policy: &'a PolicyJudge<'a>,
 }
+
+/// Loads a failover policy with its settings; what is wrong with them, if anything.
+pub type PolicyJudge<'a> = dyn Fn(&PluginSource, &serde_json::Value) -> Result<(), Vec<String>> + 'a;
 
 /// Reads and checks a configuration file, with the environment and the files it refers to. Changes nothing.
 ///
 /// # Errors
 /// Lists every problem, not the first.
-pub fn load(path: &Path) -> Result<Settings, ConfigError> {
+pub fn load(path: &Path, policy: &PolicyJudge<'_>) -> Result<Settings, ConfigError> {
     let text = std::fs::read(path)
         .and_then(|bytes| {
             String::from_utf8(bytes)
@@ -54,6 +59,7 @@ pub fn load(path: &Path) -> Result<Settings, ConfigError> {
         env: &|name| std::env::var(name).ok(),
         read: &|path| std::fs::read(path),
         is_dir: &|path| path.is_dir(),
+        policy,
     };
     parse(&text, &around)
 }

@@ -1,0 +1,200 @@
+//! Wiring: reads top to bottom as the list of what runs.
+
+mod convert;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use baton_control::{Control, Node, Ports};
+use baton_core::time::{Timestamp, WallTime};
+use baton_mysql::MysqlServers;
+use baton_ports::{Clock, Store};
+use baton_store::{SqliteOptions, SqliteStore};
+use baton_wasm::{PolicyChoice, WasmPolicies};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::{BackendSettings, PluginSource, Settings};
+use crate::telemetry;
+
+/// One line about a configuration that is in order.
+pub fn summary(settings: &Settings) -> String {
+    let automatic = match settings.recovery.automatic.as_slice() {
+        [] => "no cluster is recovered without a person".to_owned(),
+        names => format!("recovered without a person: {}", names.join(", ")),
+    };
+    format!(
+        "node {} listens on {}, {} seeds, policy {}; {automatic}",
+        settings.node.name,
+        settings.http.listen,
+        settings.topology.seeds.len(),
+        convert::plugin(&settings.policy.failover)
+    )
+}
+
+/// Starts the policy host with the policy that the configuration names.
+///
+/// # Errors
+/// Each thing that is wrong with the policy or its settings.
+pub fn load_policies(
+    plugin: &PluginSource,
+    settings: &serde_json::Value,
+) -> Result<WasmPolicies, Vec<String>> {
+    let choice = PolicyChoice { plugin: convert::plugin(plugin), settings: settings.clone() };
+    WasmPolicies::start(&choice).map_err(|error| vec![chain(&error)])
+}
+
+/// Runs a node until it is told to stop (SIGTERM, SIGINT).
+///
+/// # Errors
+/// If the node cannot start, or a part of it failed.
+pub fn run(settings: Settings, policies: WasmPolicies) -> anyhow::Result<()> {
+    telemetry::init(&settings.log).context("setting up the log")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    runtime.block_on(serve(settings, Arc::new(policies)))
+}
+
+async fn serve(settings: Settings, policies: Arc<WasmPolicies>) -> anyhow::Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    // Bound before the store is opened: a second node on the same port ends here and touches nothing.
+    let listener = TcpListener::bind(settings.http.listen)
+        .await
+        .with_context(|| format!("listening on {} (http.listen)", settings.http.listen))?;
+    let store = open_store(&settings.backend).await?;
+    let servers = MysqlServers::new(convert::mysql(&settings), Arc::clone(&clock));
+    let ports = Ports {
+        servers: Arc::new(servers),
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        policies: Arc::clone(&policies) as Arc<dyn baton_ports::Policies>,
+        clock,
+    };
+    let node = Node::prepare(ports, convert::control(&settings)).await;
+    let node = node.context("reading the state store")?;
+    let handle: Arc<dyn Control> = node.handle();
+    let router = baton_http::router(handle, convert::http(&settings)?);
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(reload_on_hangup(policies, settings.clone()));
+    tracing::info!(
+        node = %settings.node.name, listen = %settings.http.listen, version = env!("CARGO_PKG_VERSION"), "serving"
+    );
+    let http = tokio::spawn(baton_http::serve(listener, router, until_set(stopped.clone())));
+    let node = tokio::spawn(node.run(stopped));
+    tokio::select! {
+        () = stop_signal() => tracing::info!("told to stop"),
+        () = until_ended(&node) => {}
+    }
+    stop.send_replace(true);
+    let node = node.await;
+    http.await.context("the HTTP task failed")?.context("serving HTTP")?;
+    store.close().await;
+    node.context("the node's task failed")
+}
+
+async fn until_ended(task: &tokio::task::JoinHandle<()>) {
+    while !task.is_finished() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn until_set(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is as good as being told.
+    drop(stopped.wait_for(|stop| *stop).await);
+}
+
+async fn stop_signal() {
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminate => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// SIGHUP loads the policy's file anew, with the settings this process was started with; a policy that is refused leaves the
+/// old one in force.
+async fn reload_on_hangup(policies: Arc<WasmPolicies>, settings: Settings) {
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else { return };
+    while hangups.recv().await.is_some() {
+        let policies = Arc::clone(&policies);
+        let choice = choice(&settings);
+        let reloaded = tokio::task::spawn_blocking(move || policies.reload(&choice).map(drop)).await;
+        match reloaded {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(error = chain(&error), "policy not reloaded, the old one stays in force");
+            }
+            Err(error) => tracing::error!(%error, "policy not reloaded, the old one stays in force"),
+        }
+    }
+}
+
+async fn open_store(backend: &BackendSettings) -> anyhow::Result<Arc<SqliteStore>> {
+    let path = match backend {
+        BackendSettings::Sqlite { path } => path.clone(),
+        BackendSettings::Memory => ":memory:".into(),
+    };
+    let opened = SqliteStore::open(&path, &SqliteOptions::default()).await;
+    let opened = opened.with_context(|| format!("opening the state store {}", path.display()))?;
+    if opened.created {
+        tracing::info!(path = %path.display(), "state store created");
+    }
+    Ok(Arc::new(opened.store))
+}
+
+fn choice(settings: &Settings) -> PolicyChoice {
+    PolicyChoice {
+        plugin: convert::plugin(&settings.policy.failover),
+        settings: settings.policy.settings.clone(),
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// The clock of the machine.
+#[derive(Debug)]
+struct SystemClock {
+    started: Instant,
+}
+
+impl SystemClock {
+    fn new() -> Self {
+        Self { started: Instant::now() }
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        // Not zero: an instant before anything happened would look like "never".
+        Timestamp::from_micros(micros.saturating_add(1))
+    }
+
+    fn wall(&self) -> WallTime {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        WallTime::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}

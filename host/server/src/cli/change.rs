@@ -1,0 +1,97 @@
+//! `baton failover`, `switchover`, `rejoin`: long operations, shown while they go on.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use super::arguments::{Failover, Switchover};
+use super::client::{Client, segment};
+use super::failure::Failure;
+use super::screen::Screen;
+use super::{json, progress, recoveries};
+
+/// How long an answer may take where the request sets no limit; the node has limits of its own.
+const PATIENCE: Duration = Duration::from_secs(900);
+
+/// What the network and the undoing may take beyond a deadline.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// Replaces a primary, dead or alive.
+pub(crate) fn failover(client: &Client, screen: Screen, request: &Failover) -> Result<(), Failure> {
+    let cluster = client.read(&format!("/api/v1/clusters/{}", segment(&request.cluster)))?;
+    if !request.yes {
+        confirm(&cluster)?;
+    }
+    let path = format!("/api/v1/clusters/{}/failover", segment(&request.cluster));
+    let body = body(request.to.as_deref(), None);
+    conclude(screen, &progress::change(client, screen, &path, &body, PATIENCE)?)
+}
+
+/// Replaces a living primary.
+pub(crate) fn switchover(client: &Client, screen: Screen, request: &Switchover) -> Result<(), Failure> {
+    let path = format!("/api/v1/clusters/{}/switchover", segment(&request.cluster));
+    let body = body(request.to.as_deref(), request.deadline);
+    let limit = request.deadline.map_or(PATIENCE, |deadline| deadline.saturating_add(MARGIN));
+    conclude(screen, &progress::change(client, screen, &path, &body, limit)?)
+}
+
+/// Attaches a server to its cluster's primary.
+pub(crate) fn rejoin(client: &Client, screen: Screen, server: &str) -> Result<(), Failure> {
+    let path = format!("/api/v1/servers/{}/rejoin", segment(server));
+    conclude(screen, &progress::change(client, screen, &path, &json!({}), PATIENCE)?)
+}
+
+fn body(to: Option<&str>, deadline: Option<Duration>) -> Value {
+    let mut body = serde_json::Map::new();
+    if let Some(to) = to {
+        body.insert("to".to_owned(), to.into());
+    }
+    if let Some(deadline) = deadline {
+        body.insert("deadline".to_owned(), humantime::format_duration(deadline).to_string().into());
+    }
+    Value::Object(body)
+}
+
+/// Shows how it ended; anything but success is a failure of the command.
+fn conclude(screen: Screen, recovery: &Value) -> Result<(), Failure> {
+    if screen.json {
+        screen.show_json(recovery);
+    } else {
+        screen.show(&recoveries::headline(recovery, SystemTime::now()));
+    }
+    match json::text(recovery, "outcome").as_deref() {
+        Some("succeeded") | None => Ok(()),
+        Some(outcome) => {
+            let errors: Vec<&str> = json::list(recovery, "errors").iter().filter_map(Value::as_str).collect();
+            let id = json::text(recovery, "id").unwrap_or_default();
+            let mut text = format!("it {outcome}");
+            for error in errors {
+                text.push_str(&format!("\n  {error}"));
+            }
+            text.push_str(&format!("\n  all steps: baton recoveries --steps {id}"));
+            Err(Failure::Refused(text))
+        }
+    }
+}
+
+/// Asks a person; without one, `--yes` is needed.
+fn confirm(cluster: &Value) -> Result<(), Failure> {
+    let stdin = std::io::stdin();
+    let name = json::text(cluster, "name").unwrap_or_default();
+    let primary = json::text(cluster, "primary.address").unwrap_or_else(|| "which is not known".to_owned());
+    if !stdin.is_terminal() {
+        return Err(Failure::Usage(format!(
+            "this replaces the primary of {name} ({primary}) even if it is alive; add --yes to go on without being asked"
+        )));
+    }
+    let mut out = anstream::stderr();
+    let question = format!("Replace the primary of {name} ({primary}), even if it is alive? [y/N] ");
+    let asked = write!(out, "{question}").and_then(|()| out.flush());
+    let mut answer = String::new();
+    let read = asked.and_then(|()| stdin.lock().read_line(&mut answer));
+    match (read, answer.trim().to_ascii_lowercase().as_str()) {
+        (Ok(_), "y" | "yes") => Ok(()),
+        _ => Err(Failure::Refused("nothing was done".to_owned())),
+    }
+}

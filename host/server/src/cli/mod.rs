@@ -1,0 +1,128 @@
+//! The `baton` commands. Those that are not `serve` or `config` speak HTTP to any node.
+
+mod arguments;
+mod change;
+mod client;
+mod clusters;
+mod explain;
+mod failure;
+mod json;
+mod operate;
+mod paint;
+mod progress;
+mod recoveries;
+mod screen;
+mod status;
+mod tree;
+mod view;
+mod words;
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::process::ExitCode;
+
+use baton_wasm::WasmPolicies;
+use clap::Parser as _;
+
+use self::arguments::{Arguments, Command, ConfigCommand, Shared};
+use self::client::Client;
+use self::failure::Failure;
+use self::paint::{BAD, GOOD, WARN, paint};
+use self::screen::Screen;
+use crate::{app, config};
+
+/// Runs the program with the process's arguments.
+///
+/// Exit status: 0 done; 1 refused or failed; 2 wrong command line or configuration; 3 no node answers.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let shown = error.print();
+            drop(shown);
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let screen = Screen::new(arguments.shared.json);
+    match dispatch(arguments, screen) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            screen::eprint(&format!("{} {}", paint(BAD, "error:"), failure.text()));
+            failure.exit_code()
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
+    let client = || client(&arguments.shared);
+    match arguments.command {
+        Command::Serve { config } => serve(&config),
+        Command::Config(ConfigCommand::Check { file }) => check(&file, screen),
+        Command::Clusters => clusters::show(&client()?, screen),
+        Command::Topology { cluster } => clusters::show_trees(&client()?, screen, cluster.as_deref()),
+        Command::Explain { cluster } => explain::show(&client()?, screen, &cluster),
+        Command::Failover(request) => change::failover(&client()?, screen, &request),
+        Command::Switchover(request) => change::switchover(&client()?, screen, &request),
+        Command::Recoveries { steps: Some(id), .. } => recoveries::show_one(&client()?, screen, &id),
+        Command::Recoveries { cluster, steps: None, limit } => {
+            recoveries::show(&client()?, screen, cluster.as_deref(), limit)
+        }
+        Command::Ack(request) => operate::acknowledge(&client()?, screen, &request),
+        Command::Downtime(request) => operate::downtime(&client()?, screen, &request),
+        Command::Discover { server } => operate::discover(&client()?, screen, &server),
+        Command::Forget { server } => operate::forget(&client()?, screen, &server),
+        Command::Rejoin { server } => change::rejoin(&client()?, screen, &server),
+        Command::Promotion { server, rule, time } => operate::promotion(&client()?, screen, &server, rule, time),
+        Command::RecoveriesEnabled { switch } => operate::recoveries_enabled(&client()?, screen, switch),
+        Command::Status => status::show(&client()?, screen),
+    }
+}
+
+fn client(shared: &Shared) -> Result<Client, Failure> {
+    let user = shared.user.as_deref().map(|name| (name, shared.password.as_deref().unwrap_or_default()));
+    Client::new(&shared.api, user)
+}
+
+fn serve(file: &Path) -> Result<(), Failure> {
+    let (settings, policies) = load(file)?;
+    for warning in &settings.warnings {
+        screen::eprint(&format!("{} {warning}", paint(WARN, "warning:")));
+    }
+    app::run(settings, policies).map_err(|error| Failure::Refused(format!("{error:#}")))
+}
+
+fn check(file: &Path, screen: Screen) -> Result<(), Failure> {
+    let (settings, _) = load(file)?;
+    for warning in &settings.warnings {
+        screen.show(&format!("{} {warning}", paint(WARN, "warning:")));
+    }
+    screen.show(&format!("{} {}", paint(GOOD, "ok:"), app::summary(&settings)));
+    Ok(())
+}
+
+/// Reads the configuration and loads the policy it names, so that a policy that does not load is one of the problems.
+fn load(file: &Path) -> Result<(config::Settings, WasmPolicies), Failure> {
+    let loaded = RefCell::new(None);
+    let judge = |plugin: &config::PluginSource, settings: &serde_json::Value| {
+        let policies = app::load_policies(plugin, settings)?;
+        *loaded.borrow_mut() = Some(policies);
+        Ok(())
+    };
+    let settings = config::load(file, &judge).map_err(|error| Failure::Usage(chain(&error)))?;
+    match loaded.into_inner() {
+        Some(policies) => Ok((settings, policies)),
+        None => Err(Failure::Usage("no failover policy was loaded".to_owned())),
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

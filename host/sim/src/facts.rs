@@ -1,0 +1,105 @@
+//! A simulated server's answer to a reading.
+
+use std::time::Duration;
+
+use baton_core::model::{
+    AttachedReplica, Channel, CommitProbe, Flavor, LogFormat, SemiSync, ServerFacts, ThreadState, Version,
+    Vitals,
+};
+
+use crate::server::{SimServer, gtid_set, uuid};
+use crate::world::State;
+
+/// Everything the server would say.
+pub(crate) fn facts(state: &State, server: &SimServer) -> ServerFacts {
+    ServerFacts {
+        uid: uuid(server.number),
+        server_id: server.number,
+        flavor: Flavor::Mysql,
+        version: Version { major: 9, minor: 7, patch: 0 },
+        version_text: "9.7.0-sim".to_owned(),
+        version_comment: "simulated".to_owned(),
+        hostname: server.address.host.clone(),
+        port: server.address.port,
+        report_host: None,
+        report_port: None,
+        read_only: server.read_only,
+        super_read_only: Some(server.read_only),
+        log_bin: true,
+        log_updates: true,
+        log_format: LogFormat::Row,
+        row_image: "FULL".to_owned(),
+        gtid_mode: "ON".to_owned(),
+        executed: gtid_set(&server.executed),
+        purged: None,
+        binlog: None,
+        channels: channel(server).into_iter().collect(),
+        replicas: replicas(state, server),
+        semi_sync: Some(SemiSync {
+            source_enabled: server.semi_sync,
+            source_active: server.semi_sync,
+            wait_for: 1,
+            clients: u32::try_from(replicas(state, server).len()).unwrap_or(u32::MAX),
+            waiting_sessions: 0,
+            timeout: None,
+            replica_enabled: true,
+            replica_active: true,
+        }),
+        vitals: Vitals {
+            uptime: None,
+            connections: None,
+            connections_max: None,
+            threads_running: None,
+            commit: CommitProbe::NotTried,
+        },
+        place: None,
+        cluster_hint: None,
+    }
+}
+
+fn channel(server: &SimServer) -> Option<Channel> {
+    let channel = server.channel.as_ref()?;
+    let received = gtid_set(&server.executed).union(&gtid_set(&server.relay));
+    Some(Channel {
+        name: String::new(),
+        source: Some(channel.source.clone()),
+        source_uid: None,
+        source_server_id: None,
+        user: "repl".to_owned(),
+        receiver: match (channel.receiver_on, channel.connected) {
+            (true, true) => ThreadState::Running,
+            (true, false) => ThreadState::Connecting,
+            (false, _) => ThreadState::Stopped,
+        },
+        applier: if channel.applier_on { ThreadState::Running } else { ThreadState::Stopped },
+        receiver_error: None,
+        applier_error: None,
+        received,
+        auto_position: true,
+        lag: Some(Duration::ZERO),
+        delay: Duration::ZERO,
+        filtered: false,
+        read_position: (String::new(), 0),
+        applied_position: (String::new(), 0),
+        relay_position: (String::new(), 0),
+        heartbeats: Some(channel.heartbeats),
+        heartbeat_period: Some(Duration::from_millis(500)),
+        tls: false,
+    })
+}
+
+fn replicas(state: &State, server: &SimServer) -> Vec<AttachedReplica> {
+    state
+        .servers
+        .values()
+        .filter(|other| {
+            other.channel.as_ref().is_some_and(|c| c.connected && c.source == server.address)
+        })
+        .map(|other| AttachedReplica {
+            host: other.address.host.clone(),
+            port: Some(other.address.port),
+            server_id: Some(other.number),
+            uid: Some(uuid(other.number)),
+        })
+        .collect()
+}

@@ -1,0 +1,120 @@
+//! What must never happen, checked while it runs and at the end. One function per invariant.
+
+use std::fmt;
+
+use baton_core::ids::Address;
+
+use crate::network::BATON;
+use crate::server::{Process, Txn};
+use crate::world::State;
+
+/// A broken invariant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// A change was executed for a session that did not hold the cluster's lock.
+    ActedWithoutLock {
+        /// Server.
+        address: Address,
+        /// Change.
+        command: &'static str,
+    },
+    /// A server was opened for writes while another one that Baton reaches took writes.
+    TwoWritable {
+        /// The one that was opened.
+        opened: Address,
+        /// The other.
+        other: Address,
+    },
+    /// A server was opened for writes although a server within Baton's reach has received more.
+    PromotedBehind {
+        /// The one that was opened.
+        opened: Address,
+        /// The one with more.
+        ahead: Address,
+    },
+    /// An acknowledged transaction is not on the final primary.
+    LostAcknowledged {
+        /// The transaction.
+        txn: Txn,
+    },
+    /// Faults stopped long ago, and the cluster is not whole.
+    NotHealed {
+        /// What is missing.
+        what: String,
+    },
+    /// A recovery stayed open.
+    OpenRecovery {
+        /// Which.
+        what: String,
+    },
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+/// Invariants 1 and 7, at the moment a server is opened for writes.
+pub(crate) fn note_promotion(state: &mut State, opened: &Address) {
+    let mut found = Vec::new();
+    let Some(own) = state.servers.get(opened) else { return };
+    for other in state.servers.values().filter(|other| other.address != *opened) {
+        let reached = state.network.passes(BATON, &other.address.to_string());
+        if reached && other.takes_writes() && own.read_only {
+            found.push(Violation::TwoWritable { opened: opened.clone(), other: other.address.clone() });
+        }
+        let stopped = other.channel.as_ref().is_some_and(|channel| !channel.receiver_on);
+        let more = other.log.iter().chain(&other.relay).any(|txn| !own.possesses(*txn));
+        if reached && other.process == Process::Up && stopped && more {
+            found.push(Violation::PromotedBehind { opened: opened.clone(), ahead: other.address.clone() });
+        }
+    }
+    state.violations.extend(found);
+}
+
+/// Invariant 9, at the end: nothing that a client was promised is missing on the primary.
+pub(crate) fn check_acknowledged(state: &State) -> Vec<Violation> {
+    let Some(primary) = state.servers.values().find(|server| server.takes_writes()) else {
+        return Vec::new();
+    };
+    let lost = state.acknowledged.iter().filter(|txn| !primary.possesses(**txn));
+    lost.map(|txn| Violation::LostAcknowledged { txn: *txn }).take(3).collect()
+}
+
+/// Liveness: one writable server, and every living server replicates from it or was set aside with errant transactions.
+pub(crate) fn check_healed(state: &State) -> Vec<Violation> {
+    let not_healed = |what: String| vec![Violation::NotHealed { what }];
+    let writable: Vec<&Address> =
+        state.servers.values().filter(|s| s.takes_writes()).map(|s| &s.address).collect();
+    let [primary] = writable.as_slice() else {
+        let names: Vec<String> = writable.iter().map(ToString::to_string).collect();
+        return not_healed(format!("writable servers: [{}]", names.join(", ")));
+    };
+    let Some(primary) = state.servers.get(*primary) else { return Vec::new() };
+    let whole = |server: &crate::server::SimServer| {
+        let errant = server.log.iter().any(|txn| !primary.possesses(*txn));
+        // Below the primary, directly or through an intermediate source.
+        let mut at = server;
+        for _ in 0..state.servers.len() {
+            match &at.channel {
+                Some(c) if c.connected && c.receiver_on && c.applier_on => {
+                    match state.servers.get(&c.source) {
+                        Some(source) if source.address == primary.address => return true,
+                        Some(source) => at = source,
+                        None => return errant,
+                    }
+                }
+                Some(_) | None => return errant,
+            }
+        }
+        errant
+    };
+    state
+        .servers
+        .values()
+        .filter(|server| server.process == Process::Up && server.address != primary.address)
+        .filter(|server| !whole(server))
+        .flat_map(|server| not_healed(format!("{} does not replicate", server.address)))
+        .collect()
+}

@@ -1,0 +1,181 @@
+//! One simulated server: what it has executed, what it has received, who may write, who holds its lock.
+
+use std::collections::BTreeSet;
+
+use baton_core::gtid::{GtidSet, Interval, MysqlGtidSet, Uuid};
+use baton_core::ids::Address;
+
+/// One transaction: who committed it first, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Txn {
+    /// Server that committed it first.
+    pub origin: u32,
+    /// Number, from 1.
+    pub number: u64,
+}
+
+/// The `server_uuid` of server `number`.
+pub(crate) fn uuid(number: u32) -> String {
+    format!("{number:08x}-0000-0000-0000-000000000000")
+}
+
+/// Transactions as a GTID set.
+pub(crate) fn gtid_set<'a>(txns: impl IntoIterator<Item = &'a Txn>) -> GtidSet {
+    let mut set = MysqlGtidSet::new();
+    // Neighbours are joined before they are inserted, which keeps readings of long histories cheap.
+    let mut run: Option<(u32, u64, u64)> = None;
+    for txn in txns {
+        match &mut run {
+            Some((origin, _, last)) if *origin == txn.origin && *last + 1 == txn.number => *last += 1,
+            _ => {
+                if let Some(run) = run.replace((txn.origin, txn.number, txn.number)) {
+                    insert(&mut set, run);
+                }
+            }
+        }
+    }
+    if let Some(run) = run {
+        insert(&mut set, run);
+    }
+    GtidSet::Mysql(set)
+}
+
+fn insert(set: &mut MysqlGtidSet, (origin, first, last): (u32, u64, u64)) {
+    if let (Ok(uuid), Some(interval)) = (uuid(origin).parse::<Uuid>(), Interval::from_first_to_last(first, last)) {
+        set.insert(uuid, None, interval);
+    }
+}
+
+/// State of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Process {
+    /// Works.
+    Up,
+    /// Killed: sockets closed, port refused.
+    Dead,
+    /// Stopped in its tracks: sockets stay open, nothing answers.
+    Frozen,
+}
+
+/// A replica's channel.
+#[derive(Clone, Debug)]
+pub struct SimChannel {
+    /// Where it points.
+    pub source: Address,
+    /// The receiver was started.
+    pub receiver_on: bool,
+    /// The receiver has a connection, as far as it knows.
+    pub connected: bool,
+    /// The applier was started.
+    pub applier_on: bool,
+    /// Heartbeats received.
+    pub heartbeats: u64,
+    /// How much of the source's log was looked at over this connection.
+    pub cursor: usize,
+}
+
+/// A simulated server.
+#[derive(Clone, Debug)]
+pub struct SimServer {
+    /// Its number; also `server_id`.
+    pub number: u32,
+    /// Where it listens.
+    pub address: Address,
+    /// Process.
+    pub process: Process,
+    /// Grows with each start: sessions of earlier processes are gone.
+    pub incarnation: u64,
+    /// `read_only` and `super_read_only` at once.
+    pub read_only: bool,
+    /// `read_only` after a start, as its configuration file says.
+    pub starts_read_only: bool,
+    /// Binary log, in order.
+    pub log: Vec<Txn>,
+    /// Executed.
+    pub executed: BTreeSet<Txn>,
+    /// Received, not applied, in order.
+    pub relay: Vec<Txn>,
+    /// Next own transaction number.
+    pub next_number: u64,
+    /// Channel.
+    pub channel: Option<SimChannel>,
+    /// Commits wait for one acknowledgement.
+    pub semi_sync: bool,
+    /// Session that holds the cluster's lock.
+    pub lock: Option<u64>,
+    /// Applies at most this many transactions a millisecond.
+    pub apply_rate: usize,
+}
+
+impl SimServer {
+    /// A server that has executed nothing.
+    pub fn new(number: u32, address: Address) -> Self {
+        Self {
+            number,
+            address,
+            process: Process::Up,
+            incarnation: 1,
+            read_only: true,
+            starts_read_only: true,
+            log: Vec::new(),
+            executed: BTreeSet::new(),
+            relay: Vec::new(),
+            next_number: 1,
+            channel: None,
+            semi_sync: true,
+            lock: None,
+            apply_rate: 5,
+        }
+    }
+
+    /// Executed or received.
+    pub fn possesses(&self, txn: Txn) -> bool {
+        self.executed.contains(&txn) || self.relay.contains(&txn)
+    }
+
+    /// Executes one transaction and logs it.
+    pub fn execute(&mut self, txn: Txn) {
+        if self.executed.insert(txn) {
+            self.log.push(txn);
+        }
+    }
+
+    /// Commits a new transaction of a client.
+    pub fn commit(&mut self) -> Txn {
+        let txn = Txn { origin: self.number, number: self.next_number };
+        self.next_number += 1;
+        self.execute(txn);
+        txn
+    }
+
+    /// Applies up to `most` received transactions.
+    pub fn apply(&mut self, most: usize) {
+        let count = most.min(self.relay.len());
+        let batch: Vec<Txn> = self.relay.drain(..count).collect();
+        for txn in batch {
+            self.execute(txn);
+        }
+    }
+
+    /// The process ends: sessions, lock and connections go, data stays.
+    pub fn die(&mut self) {
+        self.process = Process::Dead;
+        self.lock = None;
+        if let Some(channel) = &mut self.channel {
+            channel.connected = false;
+        }
+    }
+
+    /// The process starts again, with what its configuration file says.
+    pub fn start(&mut self) {
+        self.process = Process::Up;
+        self.incarnation += 1;
+        self.read_only = self.starts_read_only;
+        self.lock = None;
+    }
+
+    /// True if a client could commit here.
+    pub fn takes_writes(&self) -> bool {
+        self.process == Process::Up && !self.read_only
+    }
+}
