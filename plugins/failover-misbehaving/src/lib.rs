@@ -131,7 +131,7 @@ impl FailoverMisbehaving {
                 log(Level::Info, "flood");
             },
             How::Decline => Err("told to decline".to_owned()),
-            How::HugeAnswer => Err("x".repeat(32 << 20)),
+            How::HugeAnswer => Err("x".repeat(12 << 20)),
             How::Obey
             | How::UnknownServer
             | How::DeadServer

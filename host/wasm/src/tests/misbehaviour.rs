@@ -1,7 +1,5 @@
 //! A policy that passes its self-check and misbehaves afterwards, through the port: the way it happens in production.
 
-use std::time::Duration;
-
 use baton_core::policy::Verdict;
 use baton_ports::Policies;
 
@@ -17,7 +15,7 @@ fn assessments_fall_back_to_the_default() {
         ("trap", Some("trap")),
         ("spin", Some("fuel")),
         ("allocate", Some("memory")),
-        ("flood-log", Some("deadline")),
+        ("flood-log", Some("fuel")),
         ("decline", Some("declined")),
         ("unknown-server", Some("nonsense")),
         ("empty-ask", Some("nonsense")),
