@@ -28,8 +28,8 @@ pub const CLUES: &[(&str, &str)] = &[
         "one connected replica is to reconnect, to unmask a hung source",
     ),
     (
-        "reconnect-replicas",
-        "receivers that cannot connect are to try again",
+        "reconnect-to-living",
+        "a receiver that cannot connect to a source that answers us is to try again",
     ),
     ("not-read-since", "a replica was not read since the loss"),
     (

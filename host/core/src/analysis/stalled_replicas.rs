@@ -1,12 +1,13 @@
 //! A source answers, and nobody replicates from it.
 
-use super::report::{Code, Severity};
+use super::report::{Code, Evidence, ProbeRequest, Severity};
 use super::scene::{Draft, Scene, evidence, listed};
 use super::silent_primary::relocation;
 use super::testimony::ConnectError;
 use crate::ids::ServerId;
 use crate::model::{Channel, Edge, Reach, RecoveryKind, Server, ThreadState};
 use crate::policy::Suggestion;
+use crate::time::Timestamp;
 
 pub(super) fn sources_without_replication(scene: &Scene<'_>, draft: &mut Draft) {
     for source in scene.servers().filter(|server| scene.answers(&server.id)) {
@@ -41,71 +42,73 @@ fn say(draft: &mut Draft, code: Code, source: &Server, tally: &Tally<'_>) {
 }
 
 /// The source answers us and its replicas cannot connect to it. They may only have to wait for their next attempt, so
-/// they try again before anything is done about it.
+/// one of them tries again before anything is done about it.
 fn cannot_connect(scene: &Scene<'_>, draft: &mut Draft, source: &Server, tally: &Tally<'_>) {
     let mut found = tally.evidence();
-    let untested: Vec<&Edge> = tally
-        .failing
-        .iter()
-        .copied()
-        .filter(|edge| !has_tried(scene, edge))
-        .collect();
-    let suggestion = if untested.is_empty() {
+    let attempts = || {
+        tally
+            .failing
+            .iter()
+            .map(|edge| (attempt(scene, edge), *edge))
+    };
+    let suggestion = if attempts().any(|(attempt, _)| attempt == Attempt::Failed) {
         relocation(scene, &mut found)
     } else {
-        let text = "They are to try again now, not at their next attempt.".to_owned();
-        found.push(evidence(
-            "reconnect-replicas",
-            text,
-            untested.iter().map(|e| &e.replica),
-        ));
-        for edge in untested {
-            request(scene, draft, edge, &source.id);
+        if let Some((attempt, edge)) = attempts().min_by_key(|(attempt, _)| *attempt) {
+            let text = format!(
+                "{} is to try again now, not at its next attempt.",
+                edge.replica
+            );
+            found.push(evidence("reconnect-to-living", text, [&edge.replica]));
+            ask(draft, attempt, edge, &source.id);
         }
         Suggestion::Wait
     };
     let answer = (suggestion, RecoveryKind::IntermediateFailover);
-    draft.propose(
-        Code::IntermediateReplicasCannotConnect,
-        &source.id,
-        answer,
-        found,
-    );
+    let code = Code::IntermediateReplicasCannotConnect;
+    draft.propose(code, &source.id, answer, found);
 }
 
-fn request(scene: &Scene<'_>, draft: &mut Draft, edge: &Edge, source: &ServerId) {
-    let reconnected = scene
-        .server(&edge.replica)
-        .and_then(|r| r.reconnected_on(&edge.channel.name));
-    let is_young = |at| scene.now().since(at) <= scene.settings.receiver_silence;
-    if reconnected.is_some_and(is_young) {
-        // Under way; read it again.
-        draft.reads.insert(edge.replica.clone());
+/// How far a reconnection has come that Baton asked for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Attempt {
+    /// It had the time to connect and did not.
+    Failed,
+    /// To be read again.
+    UnderWay,
+    /// None lately.
+    None,
+}
+
+fn attempt(scene: &Scene<'_>, edge: &Edge) -> Attempt {
+    let replica = scene.server(&edge.replica);
+    let reconnected = replica.and_then(|replica| replica.reconnected_on(&edge.channel.name));
+    let is_young = |at: &Timestamp| scene.now().since(*at) <= scene.settings.receiver_silence;
+    let Some(reconnected) = reconnected.filter(is_young) else {
+        return Attempt::None;
+    };
+    let settled = reconnected.plus(scene.settings.reconnect_patience);
+    let read = replica.and_then(|replica| replica.facts.as_ref());
+    if read.is_some_and(|facts| facts.at >= settled) {
+        Attempt::Failed
     } else {
-        draft
-            .reconnects
-            .insert(super::report::ProbeRequest::ReconnectReceiver {
+        Attempt::UnderWay
+    }
+}
+
+fn ask(draft: &mut Draft, attempt: Attempt, edge: &Edge, source: &ServerId) {
+    match attempt {
+        Attempt::Failed | Attempt::UnderWay => {
+            draft.reads.insert(edge.replica.clone());
+        }
+        Attempt::None => {
+            draft.reconnects.insert(ProbeRequest::ReconnectReceiver {
                 server: edge.replica.clone(),
                 channel: edge.channel.name.clone(),
                 source: source.clone(),
             });
+        }
     }
-}
-
-/// Baton made it reconnect lately, and it had the time to.
-fn has_tried(scene: &Scene<'_>, edge: &Edge) -> bool {
-    let Some(replica) = scene.server(&edge.replica) else {
-        return false;
-    };
-    let Some(reconnected) = replica.reconnected_on(&edge.channel.name) else {
-        return false;
-    };
-    let settled = reconnected.plus(scene.settings.reconnect_patience);
-    scene.now().since(reconnected) <= scene.settings.receiver_silence
-        && replica
-            .facts
-            .as_ref()
-            .is_some_and(|facts| facts.at >= settled)
 }
 
 /// Replicas of a source of which none replicates.
@@ -141,7 +144,7 @@ impl<'s> Tally<'s> {
         self.dead.len() + self.failing.len() + self.stopped.len()
     }
 
-    fn evidence(&self) -> Vec<super::report::Evidence> {
+    fn evidence(&self) -> Vec<Evidence> {
         let mut found = Vec::new();
         let mut say = |code, text: &str, who: Vec<&ServerId>| {
             if !who.is_empty() {
