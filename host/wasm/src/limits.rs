@@ -32,7 +32,7 @@ impl Limits {
 
     /// For policies with an interpreter inside. QuickJS needs 4 million units for 10 servers and 383 million for 1,000.
     pub const HEAVY: Self = Self {
-        deadline: Duration::from_millis(1000),
+        deadline: Duration::from_secs(1),
         fuel: 500_000_000,
         fuel_per_server: 1_000_000,
         memory: 256 << 20,

@@ -157,10 +157,7 @@ pub(crate) fn prepare(
         pre,
         limits: Limits::for_component(bytes.len()),
         origin: origin.to_owned(),
-        digest: Sha256::digest(bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
+        digest: format!("{:x}", Sha256::digest(bytes)),
     };
     Ok(Policy::new(Arc::clone(engine), linked))
 }

@@ -114,7 +114,7 @@ impl Policy {
 
     /// Whether a call may take so long that it must not run on a thread of the asynchronous runtime.
     pub(crate) fn is_heavy(&self) -> bool {
-        self.limits.deadline > Limits::LIGHT.deadline
+        self.limits.memory > Limits::LIGHT.memory
     }
 
     pub(crate) fn call_metadata(&self) -> Called<Identity> {

@@ -35,12 +35,37 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// One line for each thing that is wrong: every setting the policy refuses, or the one reason there is.
+    pub fn problems(&self) -> Vec<String> {
+        if let Self::Load {
+            source: LoadError::Settings { policy, problems },
+            ..
+        } = self
+        {
+            return problems
+                .iter()
+                .map(|problem| format!("{policy}: {problem}"))
+                .collect();
+        }
+        let mut line = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            line = format!("{line}: {error}");
+            cause = error.source();
+        }
+        vec![line]
+    }
+}
+
 /// The configured policy with the built-in default behind it.
 pub struct WasmPolicies {
     engine: Arc<PolicyEngine>,
     /// The default with its default settings: what answers when the configured policy does not.
     fallback: Policy,
     current: RwLock<Arc<Policy>>,
+    /// Set by the operator; otherwise the policy's size decides.
+    deadline: Option<Duration>,
 }
 
 impl WasmPolicies {
@@ -67,6 +92,7 @@ impl WasmPolicies {
             engine,
             fallback,
             current: RwLock::new(Arc::new(current)),
+            deadline: None,
         }
     }
 
@@ -86,12 +112,29 @@ impl WasmPolicies {
         Ok(loaded)
     }
 
+    /// Sets the deadline of one answer for the policy in force and all that follow. The built-in default keeps its own: nothing stands
+    /// behind it.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        let current = self.hurried(Policy::clone(&self.current()));
+        self.current = RwLock::new(Arc::new(current));
+        self
+    }
+
+    fn hurried(&self, mut policy: Policy) -> Policy {
+        if let Some(deadline) = self.deadline.filter(|_| policy.origin() != DEFAULT_POLICY) {
+            policy.limits.deadline = deadline;
+        }
+        policy
+    }
+
     /// Loads a policy, with all checks, without putting it in force.
     ///
     /// # Errors
     /// Says why the policy is refused.
     pub fn check(&self, choice: &PolicyChoice) -> Result<Policy, LoadError> {
-        load_or_share(&self.engine, &self.fallback, choice)
+        load_or_share(&self.engine, &self.fallback, choice).map(|policy| self.hurried(policy))
     }
 
     /// The policy in force.

@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let reply = runtime.block_on(policies.assess(&assess));
                 assert!(reply.fallback.is_none(), "{:?}", reply.fallback);
             });
-            print(&format!("assess, {name}"), servers, times, fuel);
+            print(&format!("assess, {name}"), servers, &times, fuel);
             let rank = fleet::rank_question(servers, detail);
             let fuel =
                 record::replay(&policies.current(), &record::rank_question_json(&rank)?)?.fuel;
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let reply = runtime.block_on(policies.rank(&rank));
                 assert!(reply.fallback.is_none(), "{:?}", reply.fallback);
             });
-            print(&format!("rank, {name}"), servers, times, fuel);
+            print(&format!("rank, {name}"), servers, &times, fuel);
         }
     }
     Ok(())
@@ -75,7 +75,7 @@ fn measure(runs: usize, mut call: impl FnMut()) -> Vec<Duration> {
     times
 }
 
-fn print(question: &str, servers: u32, times: Vec<Duration>, fuel: u64) {
+fn print(question: &str, servers: u32, times: &[Duration], fuel: u64) {
     let at = |part: usize| {
         times
             .get((times.len() * part / 1000).min(times.len() - 1))

@@ -55,7 +55,7 @@ fn it_listens_to_the_host() {
 fn it_can_be_told_not_to_ask() {
     let policy = with_settings(
         &cautious_policy(),
-        json!({ "ask": false, "confirm-ms": 10 }),
+        &json!({ "ask": false, "confirm-ms": 10 }),
     )
     .expect("settings");
     assert_eq!(verdict_of(policy, KILLED), "act: confirmed");

@@ -9,7 +9,7 @@ fn verdict(sketch: &str) -> String {
     verdict_of(default_policy(), sketch)
 }
 
-fn verdict_with(settings: serde_json::Value, sketch: &str) -> String {
+fn verdict_with(settings: &serde_json::Value, sketch: &str) -> String {
     verdict_of(
         with_settings(&default_policy(), settings).expect("settings"),
         sketch,
@@ -30,12 +30,12 @@ fn a_killed_process_with_agreeing_replicas_needs_one_probe() {
 #[test]
 fn confirmations_can_be_asked_for() {
     assert_eq!(
-        verdict_with(json!({ "confirmations": 3 }), KILLED),
+        verdict_with(&json!({ "confirmations": 3 }), KILLED),
         "wait 50: too-few-confirmations"
     );
     let more = KILLED.replace("failures=1", "failures=3");
     assert_eq!(
-        verdict_with(json!({ "confirmations": 3 }), &more),
+        verdict_with(&json!({ "confirmations": 3 }), &more),
         "act: confirmed replicas-agree"
     );
 }
@@ -81,7 +81,7 @@ fn silence_must_last() {
     assert_eq!(verdict(&hung(900, 1)), "wait 50: too-few-confirmations");
     assert_eq!(verdict(&hung(900, 2)), "act: confirmed silent-long-enough");
     assert_eq!(
-        verdict_with(json!({ "silence-ms": 5000 }), &hung(900, 2)),
+        verdict_with(&json!({ "silence-ms": 5000 }), &hung(900, 2)),
         "wait 4100: not-silent-long-enough replica-still-receives"
     );
 }
@@ -144,7 +144,7 @@ fn cooldown_holds_until_it_is_over_or_acknowledged() {
     let short = json!({ "cooldown-ms": 1000 });
     let sketch = format!("{KILLED} recovery failover age=60000 auto");
     assert_eq!(
-        verdict_with(short, &sketch),
+        verdict_with(&short, &sketch),
         "act: confirmed replicas-agree"
     );
 }
@@ -161,7 +161,7 @@ fn many_clusters_at_once_hold_all_of_them() {
     assert_eq!(with(3, 100), "act: confirmed replicas-agree");
     let sketch = format!("{KILLED} finding primary-dead elsewhere=3 clusters=100");
     assert_eq!(
-        verdict_with(json!({ "mass-failure-percent": 4 }), &sketch),
+        verdict_with(&json!({ "mass-failure-percent": 4 }), &sketch),
         "hold: mass-failure"
     );
 }

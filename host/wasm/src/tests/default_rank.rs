@@ -12,7 +12,7 @@ fn ranking(replicas: &str) -> String {
     )
 }
 
-fn ranking_with(settings: serde_json::Value, replicas: &str) -> String {
+fn ranking_with(settings: &serde_json::Value, replicas: &str) -> String {
     let policy = with_settings(&default_policy(), settings).expect("settings");
     ranking_of(policy, &format!("p1 silent dc=a region=eu\n{replicas}"))
 }
@@ -50,12 +50,12 @@ fn near_servers_come_before_advanced_ones() {
     assert_eq!(ranking(replicas), avoided);
     let forbid = json!({ "cross-region": "forbid" });
     assert_eq!(
-        ranking_with(forbid, replicas),
+        ranking_with(&forbid, replicas),
         "r3 > r2(other-data-center), not r1(other-region), not r4(other-region)"
     );
     let allow = json!({ "cross-region": "allow", "cross-data-center": "allow" });
     assert_eq!(
-        ranking_with(allow, replicas),
+        ranking_with(&allow, replicas),
         "r1 > r2(equal) > r4(equal) > r3(less-advanced)"
     );
 }
@@ -64,7 +64,7 @@ fn near_servers_come_before_advanced_ones() {
 fn unknown_places_are_not_elsewhere() {
     let forbid = json!({ "cross-region": "forbid", "cross-data-center": "forbid" });
     assert_eq!(
-        ranking_with(forbid, "r1 <- p1\n r2 <- p1 dc=b region=eu"),
+        ranking_with(&forbid, "r1 <- p1\n r2 <- p1 dc=b region=eu"),
         "r1, not r2(other-data-center)"
     );
 }
@@ -74,7 +74,7 @@ fn lag_beyond_the_limit_is_refused() {
     let replicas = "r1 <- p1 lag=60001\n r2 <- p1 lag=60000\n r3 <- p1 delay=3600000";
     assert_eq!(ranking(replicas), "r2, not r1(lagging), not r3(delayed)");
     let off = json!({ "lag-max-ms": null });
-    assert_eq!(ranking_with(off, replicas), "r1 > r2(equal) > r3(equal)");
+    assert_eq!(ranking_with(&off, replicas), "r1 > r2(equal) > r3(equal)");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_version_most_cannot_follow_is_refused() {
     );
     let avoid = json!({ "newer-version": "avoid" });
     assert_eq!(
-        ranking_with(avoid, replicas),
+        ranking_with(&avoid, replicas),
         "r2 > r3(equal) > r1(incompatible)"
     );
     // If most are newer already, the newer one is fine.
@@ -119,7 +119,7 @@ fn a_log_format_most_cannot_apply_is_refused() {
     );
     let allow = json!({ "stricter-log-format": "allow" });
     assert_eq!(
-        ranking_with(allow, replicas),
+        ranking_with(&allow, replicas),
         "r1 > r2(equal) > r3(equal) > r4(equal)"
     );
     let tie = "r1 <- p1 format=row\n r2 <- p1 format=statement";
@@ -135,7 +135,7 @@ fn errant_transactions_count_against_a_server() {
     );
     let forbid = json!({ "errant-transactions": "forbid" });
     assert_eq!(
-        ranking_with(forbid, replicas),
+        ranking_with(&forbid, replicas),
         "r3 > r2(errant-transactions-unknown), not r1(errant-transactions)"
     );
 }

@@ -41,7 +41,7 @@ pub(super) fn misbehaving(how: &str) -> Policy {
     static POLICY: OnceLock<Policy> = OnceLock::new();
     let file = root().join("plugins/prebuilt/failover-misbehaving.wasm");
     let policy = POLICY.get_or_init(|| unhurried(loaded(&file.to_string_lossy())));
-    with_settings(policy, serde_json::json!({ "how": how })).expect("settings")
+    with_settings(policy, &serde_json::json!({ "how": how })).expect("settings")
 }
 
 fn loaded(plugin: &str) -> Policy {
@@ -56,9 +56,9 @@ fn unhurried(mut policy: Policy) -> Policy {
 
 pub(super) fn with_settings(
     policy: &Policy,
-    settings: serde_json::Value,
+    settings: &serde_json::Value,
 ) -> Result<Policy, LoadError> {
-    configured(policy.clone(), &settings)
+    configured(policy.clone(), settings)
 }
 
 /// The policy behind the port, with the built-in default behind it, as in production.

@@ -1,10 +1,12 @@
 //! A policy that passes its self-check and misbehaves afterwards, through the port: the way it happens in production.
 
+use std::time::Duration;
+
 use baton_core::policy::Verdict;
 use baton_ports::Policies;
 
 use super::fixture::{behind_the_port, block_on, default_policy, misbehaving};
-use crate::self_check;
+use crate::{DEFAULT_POLICY, PolicyChoice, self_check};
 
 #[test]
 fn assessments_fall_back_to_the_default() {
@@ -105,4 +107,33 @@ fn without_any_policy_nothing_is_done() {
         .map(|ranked| ranked.server)
         .collect();
     assert_eq!(order, [1, 2]);
+}
+
+#[test]
+fn an_operator_sets_the_deadline() {
+    let mut spinning = misbehaving("spin");
+    spinning.limits.fuel = u64::MAX;
+    let policies = behind_the_port(spinning).with_deadline(Duration::from_millis(15));
+    let mut question = self_check::assess_question();
+    question.context.decision = "real".into();
+    let reply = block_on(policies.assess(&question));
+    let failure = reply.fallback.expect("endless");
+    assert_eq!(
+        (failure.kind.as_str(), failure.text.as_str()),
+        ("deadline", "the policy gave no answer within 15ms")
+    );
+    policies
+        .reload(&PolicyChoice::of("builtin:failover-cautious"))
+        .expect("fine");
+    assert_eq!(
+        policies.current().limits.deadline,
+        Duration::from_millis(15)
+    );
+    policies
+        .reload(&PolicyChoice::of(DEFAULT_POLICY))
+        .expect("fine");
+    assert_ne!(
+        policies.current().limits.deadline,
+        Duration::from_millis(15)
+    );
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::fixture::{cautious_policy, default_policy, with_settings};
 use crate::load::LoadError;
 
-fn problems(settings: serde_json::Value) -> Vec<String> {
+fn problems(settings: &serde_json::Value) -> Vec<String> {
     match with_settings(&default_policy(), settings) {
         Err(LoadError::Settings { problems, policy }) => {
             assert_eq!(policy, "failover-default");
@@ -21,7 +21,7 @@ fn every_problem_is_listed() {
         "silence-ms": -1, "cross-region": "never", "confirmations": "two", "mass-failure-percent": 101,
         "silence_ms": 5, "a/b": 1
     });
-    let found = problems(wrong);
+    let found = problems(&wrong);
     let all = found.join("\n");
     assert_eq!(found.len(), 6, "{all}");
     assert!(
@@ -50,14 +50,14 @@ fn every_problem_is_listed() {
 #[test]
 fn settings_must_be_an_object() {
     for wrong in [json!([1]), json!("text"), json!(null)] {
-        assert_eq!(problems(wrong), ["the settings must be a JSON object"]);
+        assert_eq!(problems(&wrong), ["the settings must be a JSON object"]);
     }
 }
 
 #[test]
 fn null_switches_a_limit_off() {
     let settings = json!({ "lag-max-ms": null, "confirmations": null });
-    assert!(with_settings(&default_policy(), settings).is_ok());
+    assert!(with_settings(&default_policy(), &settings).is_ok());
 }
 
 #[test]
@@ -77,11 +77,33 @@ fn the_schema_knows_every_setting_and_its_default() {
             );
             defaults.insert(name.clone(), property["default"].clone());
         }
-        let accepted = with_settings(&policy, serde_json::Value::Object(defaults));
+        let accepted = with_settings(&policy, &serde_json::Value::Object(defaults));
         assert!(
             accepted.is_ok(),
             "{} refuses its own defaults: {accepted:?}",
             identity.name
         );
     }
+}
+
+#[test]
+fn a_start_lists_each_problem_on_its_own() {
+    let settings = json!({ "silence-ms": -1, "nope": 1 });
+    let choice = crate::PolicyChoice {
+        settings,
+        ..crate::PolicyChoice::of(crate::DEFAULT_POLICY)
+    };
+    let error = crate::WasmPolicies::start(&choice).err().expect("refused");
+    let problems = error.problems();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(
+        problems[0].starts_with("failover-default: /silence-ms: must be"),
+        "{problems:?}"
+    );
+    let missing = crate::WasmPolicies::start(&crate::PolicyChoice::of("/nowhere/p.wasm"));
+    let problems = missing.err().expect("refused").problems();
+    assert!(
+        problems[0].contains("cannot read the policy /nowhere/p.wasm: No such file"),
+        "{problems:?}"
+    );
 }

@@ -67,12 +67,16 @@ pub(super) fn ranking_of(policy: Policy, sketch: &str) -> String {
             0 => name(ranked.server),
             _ => format!("{}({})", name(ranked.server), codes(&ranked.reasons)),
         });
-    let mut text = order.collect::<Vec<_>>().join(" > ");
+    let mut parts = vec![order.collect::<Vec<_>>().join(" > ")];
+    parts.retain(|part| !part.is_empty());
     for veto in &reply.answer.vetoes {
-        let start = if text.is_empty() { "" } else { ", " };
-        text += &format!("{start}not {}({})", name(veto.server), codes(&veto.reasons));
+        parts.push(format!(
+            "not {}({})",
+            name(veto.server),
+            codes(&veto.reasons)
+        ));
     }
-    text
+    parts.join(", ")
 }
 
 /// Codes of the reasons given for the first of the order.
