@@ -13,6 +13,7 @@ pub(crate) enum Sequence {
     Recovery,
     Step,
     Audit,
+    Opening,
 }
 
 impl Sequence {
@@ -21,6 +22,7 @@ impl Sequence {
             Self::Recovery => "recovery",
             Self::Step => "step",
             Self::Audit => "audit",
+            Self::Opening => "opening",
         }
     }
 }

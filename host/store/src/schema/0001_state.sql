@@ -8,7 +8,7 @@ CREATE TABLE baton_sequence (
   PRIMARY KEY (name)
 ) {options};
 
-INSERT INTO baton_sequence (name, value) VALUES ('recovery', 0), ('step', 0), ('audit', 0);
+INSERT INTO baton_sequence (name, value) VALUES ('recovery', 0), ('step', 0), ('audit', 0), ('opening', 0);
 
 CREATE TABLE baton_switch (
   name VARCHAR(32) NOT NULL,

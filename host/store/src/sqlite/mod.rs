@@ -10,6 +10,8 @@ mod file;
 mod open;
 mod open_error;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use sqlx::SqlitePool;
 
@@ -41,6 +43,9 @@ pub struct SqliteOptions {
     pub create: bool,
     /// When a commit counts as done.
     pub durability: Durability,
+    /// How long a write waits for another process that is writing, before it is to be tried again. Default 2 s: too small
+    /// refuses writes during another process's merge of its log, too large delays the news that something is stuck.
+    pub busy_timeout: Duration,
     /// Connections that read. Default 3; at least 1. In memory there is one connection for everything.
     pub readers: u32,
     /// Largest size of the file in bytes, without its log; a write beyond it fails as on a full disk. Default: none.
@@ -54,6 +59,7 @@ impl Default for SqliteOptions {
         Self {
             create: true,
             durability: Durability::default(),
+            busy_timeout: Duration::from_secs(2),
             readers: 3,
             size_max: None,
             audit: AuditLimits::default(),

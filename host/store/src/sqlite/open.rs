@@ -11,15 +11,13 @@ use super::errors::{BUSY, CANTOPEN, CORRUPT, FULL, LOCKED, NOTADB, READONLY, pri
 use super::file::{APPLICATION_ID, Found, Place, inspect};
 use super::{Durability, OpenError, Sqlite, SqliteOptions};
 use crate::failure::Failure;
+use crate::operations::sequence::{self, Sequence};
 use crate::schema::{SCHEMA_VERSION, SchemaError, migrate};
 use crate::session::Backend as _;
 use crate::store::{SqlStore, SqliteStore};
 
 /// What SQLite wants behind each table: rows in the order of the primary key, without a second, hidden key.
 const TABLE_OPTIONS: &str = "WITHOUT ROWID";
-
-/// How long to wait for another process that is writing. Its transactions take milliseconds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Size to which the log is cut when it begins anew.
 const LOG_BYTES_MAX: u32 = 4 << 20;
@@ -156,7 +154,7 @@ impl Opening<'_> {
         SqliteConnectOptions::new()
             .filename(&self.path)
             .create_if_missing(create && self.options.create)
-            .busy_timeout(BUSY_TIMEOUT)
+            .busy_timeout(self.options.busy_timeout)
             .foreign_keys(true)
             .pragma("synchronous", synchronous)
             .pragma("journal_size_limit", LOG_BYTES_MAX.to_string())
@@ -257,14 +255,10 @@ impl Opening<'_> {
         Ok(found)
     }
 
+    /// Counts the openings. A number that really changes: SQLite writes nothing where nothing does.
     async fn prove_writing(&self, backend: &Sqlite) -> Result<(), Failure> {
         let mut transaction = backend.begin().await?;
-        transaction
-            .execute(
-                "UPDATE baton_sequence SET value = value WHERE name = 'audit'",
-                Vec::new(),
-            )
-            .await?;
+        sequence::take(&mut *transaction, Sequence::Opening, 1).await?;
         transaction.commit().await
     }
 

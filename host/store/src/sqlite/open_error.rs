@@ -9,7 +9,9 @@ use crate::failure::Cause;
 #[non_exhaustive]
 pub enum OpenError {
     /// No file, and none may be made.
-    #[error("state database {path:?} does not exist: check the path, or allow it to be created")]
+    #[error(
+        "state database {path:?} does not exist or is empty: check the path, or allow it to be created"
+    )]
     Missing {
         /// Path.
         path: PathBuf,
