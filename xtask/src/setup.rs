@@ -18,9 +18,9 @@ use crate::run::{answers, cargo, run};
 /// How much is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// The real servers.
+    /// MariaDB and MySQL: enough for the demo and benchmarks.
     Servers,
-    /// Those and the test runner.
+    /// All that tests use.
     Everything,
 }
 
@@ -39,8 +39,8 @@ pub(crate) fn install(extent: Extent) -> Result<Vec<Missing>> {
     let mut missing = Vec::new();
     missing.extend(debian::install_packages()?);
     missing.extend(mysql::fetch(&cache)?);
-    missing.extend(ndb::unpack(&cache)?);
     if extent == Extent::Everything {
+        missing.extend(ndb::unpack(&cache)?);
         install_nextest()?;
     }
     Ok(missing)

@@ -62,7 +62,8 @@ fn initialise(installation: &Installation, sql: &str, draft: &Path) -> Result<()
         Flavor::MariaDb => {
             let mut command = Command::new("mariadb-install-db");
             command.args(["--no-defaults", "--auth-root-authentication-method=normal"]);
-            command.args(["--skip-test-db", "--innodb-log-file-size=8M"]);
+            // Forced, since it insists on resolving this machine's name, which nothing needs.
+            command.args(["--skip-test-db", "--force", "--innodb-log-file-size=8M"]);
             command.arg(format!("--extra-file={}", script.display()));
             if rustix::process::geteuid().is_root() {
                 command.arg("--user=root");

@@ -80,7 +80,8 @@ fn find_site() -> Result<Option<String>> {
 }
 
 /// An apt of its own: other sources, and no installed packages, so that it downloads every
-/// library that the server needs.
+/// library that the server needs. The system's settings, such as a proxy, hold for it too: apt
+/// reads them before it turns to another directory.
 struct Apt {
     folder: PathBuf,
 }
@@ -91,7 +92,6 @@ impl Apt {
             folder: folder.to_path_buf(),
         };
         for part in [
-            "etc/apt/apt.conf.d",
             "etc/apt/preferences.d",
             "etc/apt/sources.list.d",
             "var/lib/apt/lists/partial",
@@ -116,8 +116,6 @@ impl Apt {
         command
             .arg("-o")
             .arg(format!("Dir::State::status={folder}/var/lib/dpkg/status"));
-        // The system's settings, a proxy for instance, are this machine's.
-        command.arg("-o").arg("Dir::Etc::parts=/etc/apt/apt.conf.d");
         command
             .args(["-o", "Acquire::Languages=none"])
             .args(arguments);
