@@ -67,11 +67,6 @@ impl Reader {
         &self.dialect
     }
 
-    /// The last answers.
-    pub(crate) fn answers(&self) -> &Answers {
-        &self.answers
-    }
-
     /// True if a plugin was loaded that this reader does not know how to read.
     pub(crate) fn is_outdated(&self) -> bool {
         self.dialect.is_outdated_by(&self.answers.status)

@@ -33,11 +33,6 @@ impl Session {
         Self { conn }
     }
 
-    /// The server's number of this connection.
-    pub(crate) fn id(&self) -> u32 {
-        self.conn.id()
-    }
-
     /// Sends one or more statements and reads all answers. `first_row` is called when the first row arrives.
     pub(crate) async fn send(&mut self, sql: &str, first_row: impl FnOnce() + Send) -> Outcome {
         let mut tables = Vec::new();
@@ -96,7 +91,8 @@ async fn read_all(
         tables.push(Table { columns, rows });
         ended?;
         if result.is_empty() {
-            return Ok(());
+            // The error of a statement that is not the first one is kept back until it is asked for.
+            return result.drop_result().await;
         }
     }
 }

@@ -47,7 +47,8 @@ pub enum Tls {
     Required {
         /// Certificates that sign the servers' ones; without, nothing is verified.
         ca: Option<PathBuf>,
-        /// The certificate must also name the host.
+        /// The certificate must also name the host as its address has it. Off, a certificate that names another host is let
+        /// through only by a protocol library that can tell that fault from others; the present one refuses it all the same.
         verify_host: bool,
     },
 }
@@ -70,7 +71,7 @@ pub struct Queries {
 /// A tiny write that must really commit, tried on servers that should take writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitProbeSettings {
-    /// The statement, with autocommit.
+    /// The statement, with autocommit. It must change a row each time: what changes nothing commits nothing.
     pub statement: String,
     /// Time between two.
     pub interval: Duration,

@@ -128,7 +128,7 @@ async fn commits_are_probed(flavor: Flavor) {
     wait_for("commit", |probe| matches!(probe, CommitProbe::Committed { .. })).await;
     p1.exec("ALTER TABLE app.beat DROP COLUMN n").unwrap();
     wait_for("refusal", |probe| matches!(probe, CommitProbe::Refused { number: 1136 })).await;
-    p1.exec("ALTER TABLE app.beat ADD COLUMN n INT").unwrap();
+    p1.exec("ALTER TABLE app.beat ADD COLUMN n INT NOT NULL DEFAULT 0").unwrap();
     wait_for("commit again", |probe| matches!(probe, CommitProbe::Committed { .. })).await;
     stall_commits(p1.flavor(), |sql| p1.exec(sql).unwrap());
     topology["r1"].exec(if flavor == Flavor::MySql { "STOP REPLICA" } else { "STOP SLAVE" }).unwrap();
