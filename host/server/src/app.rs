@@ -42,8 +42,11 @@ pub fn load_policies(
     plugin: &PluginSource,
     settings: &serde_json::Value,
 ) -> Result<WasmPolicies, Vec<String>> {
-    let choice = PolicyChoice { plugin: convert::plugin(plugin), settings: settings.clone() };
-    WasmPolicies::start(&choice).map_err(|error| vec![chain(&error)])
+    let choice = PolicyChoice {
+        plugin: convert::plugin(plugin),
+        settings: settings.clone(),
+    };
+    WasmPolicies::start(&choice).map_err(|error| error.problems())
 }
 
 /// Runs a node until it is told to stop (SIGTERM, SIGINT).
@@ -82,7 +85,11 @@ async fn serve(settings: Settings, policies: Arc<WasmPolicies>) -> anyhow::Resul
     tracing::info!(
         node = %settings.node.name, listen = %settings.http.listen, version = env!("CARGO_PKG_VERSION"), "serving"
     );
-    let http = tokio::spawn(baton_http::serve(listener, router, until_set(stopped.clone())));
+    let http = tokio::spawn(baton_http::serve(
+        listener,
+        router,
+        until_set(stopped.clone()),
+    ));
     let node = tokio::spawn(node.run(stopped));
     tokio::select! {
         () = stop_signal() => tracing::info!("told to stop"),
@@ -90,7 +97,9 @@ async fn serve(settings: Settings, policies: Arc<WasmPolicies>) -> anyhow::Resul
     }
     stop.send_replace(true);
     let node = node.await;
-    http.await.context("the HTTP task failed")?.context("serving HTTP")?;
+    http.await
+        .context("the HTTP task failed")?
+        .context("serving HTTP")?;
     store.close().await;
     node.context("the node's task failed")
 }
@@ -124,17 +133,25 @@ async fn stop_signal() {
 /// SIGHUP loads the policy's file anew, with the settings this process was started with; a policy that is refused leaves the
 /// old one in force.
 async fn reload_on_hangup(policies: Arc<WasmPolicies>, settings: Settings) {
-    let Ok(mut hangups) = signal(SignalKind::hangup()) else { return };
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+        return;
+    };
     while hangups.recv().await.is_some() {
         let policies = Arc::clone(&policies);
         let choice = choice(&settings);
-        let reloaded = tokio::task::spawn_blocking(move || policies.reload(&choice).map(drop)).await;
+        let reloaded =
+            tokio::task::spawn_blocking(move || policies.reload(&choice).map(drop)).await;
         match reloaded {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::error!(error = chain(&error), "policy not reloaded, the old one stays in force");
+                tracing::error!(
+                    error = chain(&error),
+                    "policy not reloaded, the old one stays in force"
+                );
             }
-            Err(error) => tracing::error!(%error, "policy not reloaded, the old one stays in force"),
+            Err(error) => {
+                tracing::error!(%error, "policy not reloaded, the old one stays in force")
+            }
         }
     }
 }
@@ -182,7 +199,9 @@ struct SystemClock {
 
 impl SystemClock {
     fn new() -> Self {
-        Self { started: Instant::now() }
+        Self {
+            started: Instant::now(),
+        }
     }
 }
 
@@ -194,7 +213,9 @@ impl Clock for SystemClock {
     }
 
     fn wall(&self) -> WallTime {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         WallTime::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 }

@@ -47,7 +47,9 @@ pub fn init(settings: &LogSettings) -> Result<(), TelemetryError> {
 }
 
 fn filter(settings: &LogSettings, variable: Option<String>) -> Result<EnvFilter, TelemetryError> {
-    let text = variable.filter(|text| !text.is_empty()).unwrap_or_else(|| settings.filter.clone());
+    let text = variable
+        .filter(|text| !text.is_empty())
+        .unwrap_or_else(|| settings.filter.clone());
     EnvFilter::try_new(&text).map_err(|source| TelemetryError::Filter { text, source })
 }
 
@@ -57,13 +59,21 @@ mod tests {
 
     #[test]
     fn the_variable_goes_before_the_file() {
-        let settings = LogSettings { format: LogFormat::Text, filter: "warn".into() };
+        let settings = LogSettings {
+            format: LogFormat::Text,
+            filter: "warn".into(),
+        };
         let text = |variable: Option<&str>| {
-            filter(&settings, variable.map(Into::into)).map(|filter| filter.to_string()).map_err(|e| e.to_string())
+            filter(&settings, variable.map(Into::into))
+                .map(|filter| filter.to_string())
+                .map_err(|e| e.to_string())
         };
         assert_eq!(text(None), Ok("warn".into()));
         assert_eq!(text(Some("")), Ok("warn".into()));
-        assert_eq!(text(Some("baton_mysql=debug")), Ok("baton_mysql=debug".into()));
+        assert_eq!(
+            text(Some("baton_mysql=debug")),
+            Ok("baton_mysql=debug".into())
+        );
         assert!(text(Some("a=b=c")).is_err());
     }
 }

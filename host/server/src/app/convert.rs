@@ -19,7 +19,10 @@ pub(super) fn plugin(source: &PluginSource) -> String {
 
 pub(super) fn http(settings: &Settings) -> anyhow::Result<baton_http::HttpSettings> {
     let http = &settings.http;
-    let users = http.users.iter().map(|user| (user.name.clone(), user.password.reveal().to_owned()));
+    let users = http
+        .users
+        .iter()
+        .map(|user| (user.name.clone(), user.password.reveal().to_owned()));
     Ok(baton_http::HttpSettings {
         read_only: http.read_only,
         users: users.collect(),
@@ -47,11 +50,14 @@ pub(super) fn mysql(settings: &Settings) -> MysqlSettings {
             environment: topology.queries.environment.clone(),
             lag: topology.queries.lag.clone(),
         },
-        commit_probe: topology.commit_probe.as_ref().map(|probe| CommitProbeSettings {
-            statement: probe.statement.clone(),
-            interval: probe.interval,
-            limit: probe.limit,
-        }),
+        commit_probe: topology
+            .commit_probe
+            .as_ref()
+            .map(|probe| CommitProbeSettings {
+                statement: probe.statement.clone(),
+                interval: probe.interval,
+                limit: probe.limit,
+            }),
         ..MysqlSettings::new("", "")
     }
 }
@@ -60,9 +66,14 @@ fn tls(tls: &config::Tls) -> Tls {
     match tls.mode {
         TlsMode::Off => Tls::Off,
         TlsMode::Preferred => Tls::Preferred,
-        TlsMode::Required => Tls::Required { ca: None, verify_host: false },
-        TlsMode::VerifyCa => Tls::Required { ca: tls.ca.clone(), verify_host: false },
-        TlsMode::VerifyIdentity => Tls::Required { ca: tls.ca.clone(), verify_host: true },
+        TlsMode::Required => Tls::Required {
+            ca: None,
+            verify_host: false,
+        },
+        TlsMode::VerifyIdentity => Tls::Required {
+            ca: tls.ca.clone(),
+            verify_host: true,
+        },
     }
 }
 
@@ -94,9 +105,17 @@ pub(super) fn control(settings: &Settings) -> ControlSettings {
     control.cluster_names = settings
         .clusters
         .iter()
-        .flat_map(|hint| hint.members.iter().map(|member| (member.clone(), hint.name.clone())))
+        .flat_map(|hint| {
+            hint.members
+                .iter()
+                .map(|member| (member.clone(), hint.name.clone()))
+        })
         .collect();
-    control.hints = settings.servers.iter().map(|hint| (hint.address.clone(), server_hint(hint))).collect();
+    control.hints = settings
+        .servers
+        .iter()
+        .map(|hint| (hint.address.clone(), server_hint(hint)))
+        .collect();
     control.analysis = analysis(&settings.analysis);
     control.plan = PlanSettings {
         step_limit: recovery.step_limit,
@@ -108,9 +127,17 @@ pub(super) fn control(settings: &Settings) -> ControlSettings {
 }
 
 fn server_hint(hint: &config::ServerHint) -> ServerHint {
-    let config::ServerHint { address: _, promotion, place, tags: _ } = hint;
+    let config::ServerHint {
+        address: _,
+        promotion,
+        place,
+        tags: _,
+    } = hint;
     let known = *place != Place::default();
-    ServerHint { promotion: Some(*promotion), place: known.then(|| place.clone()) }
+    ServerHint {
+        promotion: Some(*promotion),
+        place: known.then(|| place.clone()),
+    }
 }
 
 fn analysis(limits: &config::AnalysisLimits) -> AnalysisSettings {

@@ -9,7 +9,13 @@ use super::client::DEFAULT_API;
 
 /// Keeps MySQL and MariaDB replication topologies available.
 #[derive(Debug, Parser)]
-#[command(name = "baton", version, about, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "baton",
+    version,
+    about,
+    propagate_version = true,
+    max_term_width = 100
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) shared: Shared,
@@ -27,7 +33,13 @@ pub(crate) struct Shared {
     #[arg(long, global = true, env = "BATON_USER", value_name = "NAME")]
     pub(crate) user: Option<String>,
     /// Password of --user.
-    #[arg(long, global = true, env = "BATON_PASSWORD", hide = true, hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "BATON_PASSWORD",
+        hide = true,
+        hide_env_values = true
+    )]
     pub(crate) password: Option<String>,
     /// Print the API's JSON instead of text for people.
     #[arg(long, global = true)]
@@ -165,7 +177,11 @@ pub(crate) struct Ack {
     #[command(flatten)]
     pub(crate) which: Which,
     /// Why it is done with.
-    #[arg(long, value_name = "TEXT", default_value = "acknowledged with baton ack")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "acknowledged with baton ack"
+    )]
     pub(crate) comment: String,
 }
 

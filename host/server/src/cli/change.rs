@@ -25,21 +25,36 @@ pub(crate) fn failover(client: &Client, screen: Screen, request: &Failover) -> R
     }
     let path = format!("/api/v1/clusters/{}/failover", segment(&request.cluster));
     let body = body(request.to.as_deref(), None);
-    conclude(screen, &progress::change(client, screen, &path, &body, PATIENCE)?)
+    conclude(
+        screen,
+        &progress::change(client, screen, &path, &body, PATIENCE)?,
+    )
 }
 
 /// Replaces a living primary.
-pub(crate) fn switchover(client: &Client, screen: Screen, request: &Switchover) -> Result<(), Failure> {
+pub(crate) fn switchover(
+    client: &Client,
+    screen: Screen,
+    request: &Switchover,
+) -> Result<(), Failure> {
     let path = format!("/api/v1/clusters/{}/switchover", segment(&request.cluster));
     let body = body(request.to.as_deref(), request.deadline);
-    let limit = request.deadline.map_or(PATIENCE, |deadline| deadline.saturating_add(MARGIN));
-    conclude(screen, &progress::change(client, screen, &path, &body, limit)?)
+    let limit = request
+        .deadline
+        .map_or(PATIENCE, |deadline| deadline.saturating_add(MARGIN));
+    conclude(
+        screen,
+        &progress::change(client, screen, &path, &body, limit)?,
+    )
 }
 
 /// Attaches a server to its cluster's primary.
 pub(crate) fn rejoin(client: &Client, screen: Screen, server: &str) -> Result<(), Failure> {
     let path = format!("/api/v1/servers/{}/rejoin", segment(server));
-    conclude(screen, &progress::change(client, screen, &path, &json!({}), PATIENCE)?)
+    conclude(
+        screen,
+        &progress::change(client, screen, &path, &json!({}), PATIENCE)?,
+    )
 }
 
 fn body(to: Option<&str>, deadline: Option<Duration>) -> Value {
@@ -48,7 +63,10 @@ fn body(to: Option<&str>, deadline: Option<Duration>) -> Value {
         body.insert("to".to_owned(), to.into());
     }
     if let Some(deadline) = deadline {
-        body.insert("deadline".to_owned(), humantime::format_duration(deadline).to_string().into());
+        body.insert(
+            "deadline".to_owned(),
+            humantime::format_duration(deadline).to_string().into(),
+        );
     }
     Value::Object(body)
 }
@@ -63,7 +81,10 @@ fn conclude(screen: Screen, recovery: &Value) -> Result<(), Failure> {
     match json::text(recovery, "outcome").as_deref() {
         Some("succeeded") | None => Ok(()),
         Some(outcome) => {
-            let errors: Vec<&str> = json::list(recovery, "errors").iter().filter_map(Value::as_str).collect();
+            let errors: Vec<&str> = json::list(recovery, "errors")
+                .iter()
+                .filter_map(Value::as_str)
+                .collect();
             let id = json::text(recovery, "id").unwrap_or_default();
             let mut text = format!("it {outcome}");
             for error in errors {
@@ -79,14 +100,16 @@ fn conclude(screen: Screen, recovery: &Value) -> Result<(), Failure> {
 fn confirm(cluster: &Value) -> Result<(), Failure> {
     let stdin = std::io::stdin();
     let name = json::text(cluster, "name").unwrap_or_default();
-    let primary = json::text(cluster, "primary.address").unwrap_or_else(|| "which is not known".to_owned());
+    let primary =
+        json::text(cluster, "primary.address").unwrap_or_else(|| "which is not known".to_owned());
     if !stdin.is_terminal() {
         return Err(Failure::Usage(format!(
             "this replaces the primary of {name} ({primary}) even if it is alive; add --yes to go on without being asked"
         )));
     }
     let mut out = anstream::stderr();
-    let question = format!("Replace the primary of {name} ({primary}), even if it is alive? [y/N] ");
+    let question =
+        format!("Replace the primary of {name} ({primary}), even if it is alive? [y/N] ");
     let asked = write!(out, "{question}").and_then(|()| out.flush());
     let mut answer = String::new();
     let read = asked.and_then(|()| stdin.lock().read_line(&mut answer));

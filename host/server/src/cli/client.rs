@@ -50,7 +50,9 @@ impl Client {
             nodes.push(base_url(text)?);
         }
         if nodes.is_empty() {
-            return Err(Failure::Usage("no node is given; use --api URL or set BATON_API".to_owned()));
+            return Err(Failure::Usage(
+                "no node is given; use --api URL or set BATON_API".to_owned(),
+            ));
         }
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -59,9 +61,14 @@ impl Client {
             // Proxies of the environment are for the outside; nodes are inside.
             .proxy(None)
             .build();
-        let authorization =
-            user.map(|(name, password)| format!("Basic {}", STANDARD.encode(format!("{name}:{password}"))));
-        Ok(Self { nodes, authorization, agent: Agent::new_with_config(config) })
+        let authorization = user.map(|(name, password)| {
+            format!("Basic {}", STANDARD.encode(format!("{name}:{password}")))
+        });
+        Ok(Self {
+            nodes,
+            authorization,
+            agent: Agent::new_with_config(config),
+        })
     }
 
     /// Reads `path` (`/api/v1/…`) from the first node that answers.
@@ -79,7 +86,13 @@ impl Client {
     }
 
     /// Asks for a change, of the node that leads.
-    pub(crate) fn change(&self, verb: Verb, path: &str, body: &Value, limit: Duration) -> Result<Value, Failure> {
+    pub(crate) fn change(
+        &self,
+        verb: Verb,
+        path: &str,
+        body: &Value,
+        limit: Duration,
+    ) -> Result<Value, Failure> {
         let (mut silent, mut followers) = (Vec::new(), Vec::new());
         for node in &self.nodes {
             match self.send(verb.word(), node, path, Some(body), limit) {
@@ -99,10 +112,20 @@ impl Client {
         }
         followers.append(&mut silent);
         let advice = "name the leader with --api, or all nodes, separated by commas";
-        Err(Failure::Refused(format!("no node that was asked leads; {advice}\n  {}", followers.join("\n  "))))
+        Err(Failure::Refused(format!(
+            "no node that was asked leads; {advice}\n  {}",
+            followers.join("\n  ")
+        )))
     }
 
-    fn send(&self, verb: &str, node: &str, path: &str, body: Option<&Value>, limit: Duration) -> Reply {
+    fn send(
+        &self,
+        verb: &str,
+        node: &str,
+        path: &str,
+        body: Option<&Value>,
+        limit: Duration,
+    ) -> Reply {
         let body = body.filter(|body| !body.is_null());
         let text = body.map(Value::to_string).unwrap_or_default();
         let mut request = Request::builder().method(verb).uri(format!("{node}{path}"));
@@ -114,9 +137,15 @@ impl Client {
         }
         let request = match request.header("accept", "application/json").body(text) {
             Ok(request) => request,
-            Err(error) => return Reply::Refused(Failure::Usage(format!("{node}{path} is no URL ({error})"))),
+            Err(error) => {
+                return Reply::Refused(Failure::Usage(format!("{node}{path} is no URL ({error})")));
+            }
         };
-        let request = self.agent.configure_request(request).timeout_global(Some(limit)).build();
+        let request = self
+            .agent
+            .configure_request(request)
+            .timeout_global(Some(limit))
+            .build();
         match self.agent.run(request) {
             Ok(response) => read_answer(node, response),
             Err(error) if is_unsent(&error) => Reply::NotSent(why(&error)),
@@ -147,13 +176,17 @@ fn read_answer(node: &str, response: Response<ureq::Body>) -> Reply {
         Ok(text) => text,
         Err(error) => return Reply::Lost(why(&error)),
     };
-    let parsed = if text.trim().is_empty() { Ok(Value::Null) } else { serde_json::from_str::<Value>(&text) };
+    let parsed = if text.trim().is_empty() {
+        Ok(Value::Null)
+    } else {
+        serde_json::from_str::<Value>(&text)
+    };
     match parsed {
         Ok(value) if status.is_success() => Reply::Done(value),
         Ok(problem) if json::is_problem(&problem) => refusal(status, &problem),
-        _ if status == StatusCode::UNAUTHORIZED => {
-            Reply::Refused(Failure::Refused("user and password are needed (--user, BATON_PASSWORD), or wrong".to_owned()))
-        }
+        _ if status == StatusCode::UNAUTHORIZED => Reply::Refused(Failure::Refused(
+            "user and password are needed (--user, BATON_PASSWORD), or wrong".to_owned(),
+        )),
         _ => {
             let head: String = text.chars().take(120).collect();
             Reply::Refused(Failure::Refused(format!(
@@ -169,24 +202,36 @@ fn refusal(status: StatusCode, problem: &Value) -> Reply {
         return Reply::NotLeader(text);
     }
     if status == StatusCode::UNAUTHORIZED {
-        return Reply::Refused(Failure::Refused(format!("{text} (use --user and BATON_PASSWORD)")));
+        return Reply::Refused(Failure::Refused(format!(
+            "{text} (use --user and BATON_PASSWORD)"
+        )));
     }
     Reply::Refused(Failure::Refused(text))
 }
 
 fn unreachable(silent: &[String]) -> Failure {
     let advice = "is Baton running there? Name its nodes with --api URL or in BATON_API";
-    Failure::Unreachable(format!("no node answers; {advice}\n  {}", silent.join("\n  ")))
+    Failure::Unreachable(format!(
+        "no node answers; {advice}\n  {}",
+        silent.join("\n  ")
+    ))
 }
 
 /// True if the request cannot have reached a node.
 fn is_unsent(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::BadUri(_) => true,
-        ureq::Error::Timeout(phase) => matches!(phase, ureq::Timeout::Connect | ureq::Timeout::Resolve),
+        ureq::Error::Timeout(phase) => {
+            matches!(phase, ureq::Timeout::Connect | ureq::Timeout::Resolve)
+        }
         ureq::Error::Io(error) => {
-            use std::io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable};
-            matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable | AddrNotAvailable)
+            use std::io::ErrorKind::{
+                AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable,
+            };
+            matches!(
+                error.kind(),
+                ConnectionRefused | HostUnreachable | NetworkUnreachable | AddrNotAvailable
+            )
         }
         _ => false,
     }
@@ -207,17 +252,30 @@ pub(crate) fn segment(text: &str) -> String {
 }
 
 /// What may not stand in a segment as it is. Names, identities and `host:port` stay readable.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b':');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b':');
 
 fn base_url(text: &str) -> Result<String, Failure> {
-    let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let url = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
     let is_http = url.starts_with("http://") || url.starts_with("https://");
     if !is_http || url.contains('@') || url.contains('?') {
         return Err(Failure::Usage(format!(
             "{text:?} is no address of a node (expected for example {DEFAULT_API}; user and password go into --user and BATON_PASSWORD)"
         )));
     }
-    Ok(url.trim_end_matches('/').trim_end_matches("/api/v1").trim_end_matches("/api").to_owned())
+    Ok(url
+        .trim_end_matches('/')
+        .trim_end_matches("/api/v1")
+        .trim_end_matches("/api")
+        .to_owned())
 }
 
 #[cfg(test)]
@@ -227,9 +285,19 @@ mod tests {
     #[test]
     fn nodes_in_all_forms() {
         let nodes = |list: &str| Client::new(list, None).map(|client| client.nodes);
-        assert_eq!(nodes("a:1, https://b/ c:3/baton/api"), Ok(vec!["http://a:1".into(), "https://b".into(), "http://c:3/baton".into()]));
+        assert_eq!(
+            nodes("a:1, https://b/ c:3/baton/api"),
+            Ok(vec![
+                "http://a:1".into(),
+                "https://b".into(),
+                "http://c:3/baton".into()
+            ])
+        );
         for bad in ["", " , ", "ftp://x", "http://u:p@x"] {
-            assert!(matches!(nodes(bad), Err(Failure::Usage(_))), "{bad:?} was accepted");
+            assert!(
+                matches!(nodes(bad), Err(Failure::Usage(_))),
+                "{bad:?} was accepted"
+            );
         }
     }
 }

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::client::{Client, segment};
 use super::failure::Failure;
+use super::json;
 use super::paint::{BAD, Cell, DIM, GOOD, NAME, NOTE, PLAIN, WARN, paint, table};
 use super::screen::Screen;
 use super::tree;
 use super::view::ClusterView;
-use super::json;
 
 /// Lists clusters.
 pub(crate) fn show(client: &Client, screen: Screen) -> Result<(), Failure> {
@@ -27,7 +27,9 @@ fn listing(clusters: &[Value], width: Option<usize>) -> String {
     if clusters.is_empty() {
         return "no clusters yet; begin with `baton discover HOST:PORT`".to_owned();
     }
-    let head = ["CLUSTER", "STATUS", "PRIMARY", "SERVERS", "FINDINGS", "RECOVERY"];
+    let head = [
+        "CLUSTER", "STATUS", "PRIMARY", "SERVERS", "FINDINGS", "RECOVERY",
+    ];
     let mut rows = vec![head.map(|text| Cell::new(DIM, text)).to_vec()];
     rows.extend(clusters.iter().map(row));
     table(&rows, width).join("\n")
@@ -43,31 +45,55 @@ fn row(cluster: &Value) -> Vec<Cell> {
         "recovering" => NOTE,
         _ => PLAIN,
     };
-    let (all, answering) = (json::number(cluster, "servers"), json::number(cluster, "servers_answering"));
+    let (all, answering) = (
+        json::number(cluster, "servers"),
+        json::number(cluster, "servers_answering"),
+    );
     let servers = match (all, answering) {
-        (Some(all), Some(answering)) if all != answering => Cell::new(WARN, format!("{answering} of {all}")),
+        (Some(all), Some(answering)) if all != answering => {
+            Cell::new(WARN, format!("{answering} of {all}"))
+        }
         (all, _) => Cell::plain(all.map(|all| all.to_string()).unwrap_or_default()),
     };
-    let primary = match json::text(cluster, "primary.address").or_else(|| json::text(cluster, "primary.id")) {
+    let primary = match json::text(cluster, "primary.address")
+        .or_else(|| json::text(cluster, "primary.id"))
+    {
         Some(address) => Cell::plain(address),
         None => Cell::new(BAD, "unknown"),
     };
-    let recovery = match (json::text(cluster, "recovering.kind"), json::flag(cluster, "automatic")) {
+    let recovery = match (
+        json::text(cluster, "recovering.kind"),
+        json::flag(cluster, "automatic"),
+    ) {
         (Some(kind), _) => Cell::new(NOTE, format!("{kind} under way")),
         (None, Some(true)) => Cell::plain("by itself"),
         (None, _) => Cell::new(DIM, "on request"),
     };
     let findings = Cell::plain(text("findings"));
-    vec![Cell::new(NAME, text("name")), Cell::new(style, status), primary, servers, findings, recovery]
+    vec![
+        Cell::new(NAME, text("name")),
+        Cell::new(style, status),
+        primary,
+        servers,
+        findings,
+        recovery,
+    ]
 }
 
 /// Shows one cluster or all as trees.
-pub(crate) fn show_trees(client: &Client, screen: Screen, cluster: Option<&str>) -> Result<(), Failure> {
+pub(crate) fn show_trees(
+    client: &Client,
+    screen: Screen,
+    cluster: Option<&str>,
+) -> Result<(), Failure> {
     let ids = match cluster {
         Some(hint) => vec![hint.to_owned()],
         None => {
             let answer = client.read("/api/v1/clusters")?;
-            json::items(&answer).iter().filter_map(|cluster| json::text(cluster, "id")).collect()
+            json::items(&answer)
+                .iter()
+                .filter_map(|cluster| json::text(cluster, "id"))
+                .collect()
         }
     };
     let mut documents = Vec::new();
@@ -103,7 +129,10 @@ fn strays(client: &Client) -> Result<Option<String>, Failure> {
         .iter()
         .map(|stray| {
             let text = |path: &str| json::text(stray, path).unwrap_or_default();
-            vec![Cell::new(BAD, format!("○ {}", text("address"))), Cell::plain(text("failure"))]
+            vec![
+                Cell::new(BAD, format!("○ {}", text("address"))),
+                Cell::plain(text("failure")),
+            ]
         })
         .collect();
     if rows.is_empty() {

@@ -11,7 +11,10 @@ use super::view::{FindingView, Severity};
 
 /// Explains a cluster.
 pub(crate) fn show(client: &Client, screen: Screen, cluster: &str) -> Result<(), Failure> {
-    let answer = client.read(&format!("/api/v1/clusters/{}/explanation", segment(cluster)))?;
+    let answer = client.read(&format!(
+        "/api/v1/clusters/{}/explanation",
+        segment(cluster)
+    ))?;
     if screen.json {
         screen.show_json(&answer);
     } else {
@@ -22,11 +25,21 @@ pub(crate) fn show(client: &Client, screen: Screen, cluster: &str) -> Result<(),
 
 /// An explanation as text.
 pub(super) fn render(document: &Value, width: Option<usize>) -> String {
-    let mut page = Page { out: String::new(), width };
+    let mut page = Page {
+        out: String::new(),
+        width,
+    };
     let name = json::text(document, "name").unwrap_or_default();
     page.line(&paint(NAME, &name), "");
     page.text(PLAIN, "  ", &intention(document));
-    page.text(DIM, "  ", &format!("asked: {}", json::text(document, "policy").unwrap_or_default()));
+    page.text(
+        DIM,
+        "  ",
+        &format!(
+            "asked: {}",
+            json::text(document, "policy").unwrap_or_default()
+        ),
+    );
     findings(&mut page, document);
     reasons(&mut page, "Why", document, "reasons");
     reasons(&mut page, "What stops it", document, "obstacles");
@@ -55,7 +68,9 @@ impl Page {
 
     /// A text that may take several lines.
     fn text(&mut self, style: anstyle::Style, indent: &str, text: &str) {
-        let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(indent.len()));
+        let room = self
+            .width
+            .map_or(usize::MAX, |width| width.saturating_sub(indent.len()));
         for line in wrap(text, room) {
             self.line(&paint(style, &line), indent);
         }
@@ -64,7 +79,9 @@ impl Page {
 
 fn server(value: &Value, path: &str) -> String {
     let at = |name: &str| json::text(value, &format!("{path}.{name}"));
-    at("address").or_else(|| at("id")).unwrap_or_else(|| "?".to_owned())
+    at("address")
+        .or_else(|| at("id"))
+        .unwrap_or_else(|| "?".to_owned())
 }
 
 fn intention(document: &Value) -> String {
@@ -76,7 +93,9 @@ fn intention(document: &Value) -> String {
         Some("act") => format!("It begins a {kind} now: {failed}."),
         Some("wait") => format!("It waits; it may come to a {kind}: {failed}."),
         Some("hold") => format!("It does nothing about {failed}, for the reasons below."),
-        other => other.unwrap_or("It does not say what it would do.").to_owned(),
+        other => other
+            .unwrap_or("It does not say what it would do.")
+            .to_owned(),
     }
 }
 
@@ -93,8 +112,14 @@ fn findings(page: &mut Page, document: &Value) {
             Severity::Warning => WARN,
             Severity::Notice => NOTE,
         };
-        let recovery = json::text(value, "recovery").map(|kind| format!(" → {kind}")).unwrap_or_default();
-        let title = format!("{} {}{recovery}", paint(style, &finding.code), server(value, "server"));
+        let recovery = json::text(value, "recovery")
+            .map(|kind| format!(" → {kind}"))
+            .unwrap_or_default();
+        let title = format!(
+            "{} {}{recovery}",
+            paint(style, &finding.code),
+            server(value, "server")
+        );
         page.line(&title, "  ");
         for text in &finding.evidence {
             page.text(PLAIN, "    ", text);
@@ -140,11 +165,21 @@ fn candidate_row(candidate: &Value) -> Vec<Cell> {
     let behind = match (count("missing"), count("unapplied")) {
         (Some(0), Some(0)) => "complete".to_owned(),
         (missing, unapplied) => {
-            let part = |count: Option<u64>, word: &str| count.filter(|count| *count > 0).map(|n| format!("{n} {word}"));
-            [part(missing, "missing"), part(unapplied, "unapplied")].into_iter().flatten().collect::<Vec<_>>().join(", ")
+            let part = |count: Option<u64>, word: &str| {
+                count
+                    .filter(|count| *count > 0)
+                    .map(|n| format!("{n} {word}"))
+            };
+            [part(missing, "missing"), part(unapplied, "unapplied")]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(", ")
         }
     };
-    let texts = json::list(candidate, "reasons").iter().filter_map(|reason| json::text(reason, "text"));
+    let texts = json::list(candidate, "reasons")
+        .iter()
+        .filter_map(|reason| json::text(reason, "text"));
     vec![
         Cell::new(style, place),
         Cell::new(style, server(candidate, "server")),
@@ -159,10 +194,18 @@ fn loss(document: &Value) -> String {
         Some("nothing-acknowledged") => "nothing that was acknowledged".to_owned(),
         Some("at-most") => {
             let number = json::number(document, "expected_loss.transactions").unwrap_or_default();
-            format!("at most {number} {}", if number == 1 { "transaction" } else { "transactions" })
+            format!(
+                "at most {number} {}",
+                if number == 1 {
+                    "transaction"
+                } else {
+                    "transactions"
+                }
+            )
         }
         _ => {
-            let reason = json::text(document, "expected_loss.reason").unwrap_or_else(|| "no reason is given".to_owned());
+            let reason = json::text(document, "expected_loss.reason")
+                .unwrap_or_else(|| "no reason is given".to_owned());
             format!("not known: {reason}")
         }
     }

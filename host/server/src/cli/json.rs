@@ -5,7 +5,9 @@ use serde_json::Value;
 
 /// The value at a dotted path.
 pub(crate) fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.').try_fold(value, |value, name| value.get(name)).filter(|value| !value.is_null())
+    path.split('.')
+        .try_fold(value, |value, name| value.get(name))
+        .filter(|value| !value.is_null())
 }
 
 /// A text, or a number as text.
@@ -34,12 +36,16 @@ pub(crate) fn number(value: &Value, path: &str) -> Option<u64> {
 
 /// Elements of a list; none if there is no list.
 pub(crate) fn list<'a>(value: &'a Value, path: &str) -> &'a [Value] {
-    at(value, path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    at(value, path)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 /// Elements of an answer that is a list, bare or under `items`.
 pub(crate) fn items(value: &Value) -> &[Value] {
-    value.as_array().map_or_else(|| list(value, "items"), Vec::as_slice)
+    value
+        .as_array()
+        .map_or_else(|| list(value, "items"), Vec::as_slice)
 }
 
 /// True for a problem document (RFC 9457).
@@ -54,9 +60,14 @@ pub(crate) fn is_not_leader(problem: &Value) -> bool {
 
 /// A problem for people: what, and each reason on its own line.
 pub(crate) fn problem_text(problem: &Value) -> String {
-    let mut out = text(problem, "detail").or_else(|| text(problem, "title")).unwrap_or_else(|| "refused".to_owned());
+    let mut out = text(problem, "detail")
+        .or_else(|| text(problem, "title"))
+        .unwrap_or_else(|| "refused".to_owned());
     for reason in list(problem, "reasons") {
-        let line = reason.as_str().map(str::to_owned).or_else(|| text(reason, "text"));
+        let line = reason
+            .as_str()
+            .map(str::to_owned)
+            .or_else(|| text(reason, "text"));
         if let Some(line) = line.filter(|line| *line != out) {
             out.push_str("\n  ");
             out.push_str(&line);

@@ -59,27 +59,40 @@ fn dispatch(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
         Command::Serve { config } => serve(&config),
         Command::Config(ConfigCommand::Check { file }) => check(&file, screen),
         Command::Clusters => clusters::show(&client()?, screen),
-        Command::Topology { cluster } => clusters::show_trees(&client()?, screen, cluster.as_deref()),
+        Command::Topology { cluster } => {
+            clusters::show_trees(&client()?, screen, cluster.as_deref())
+        }
         Command::Explain { cluster } => explain::show(&client()?, screen, &cluster),
         Command::Failover(request) => change::failover(&client()?, screen, &request),
         Command::Switchover(request) => change::switchover(&client()?, screen, &request),
-        Command::Recoveries { steps: Some(id), .. } => recoveries::show_one(&client()?, screen, &id),
-        Command::Recoveries { cluster, steps: None, limit } => {
-            recoveries::show(&client()?, screen, cluster.as_deref(), limit)
-        }
+        Command::Recoveries {
+            steps: Some(id), ..
+        } => recoveries::show_one(&client()?, screen, &id),
+        Command::Recoveries {
+            cluster,
+            steps: None,
+            limit,
+        } => recoveries::show(&client()?, screen, cluster.as_deref(), limit),
         Command::Ack(request) => operate::acknowledge(&client()?, screen, &request),
         Command::Downtime(request) => operate::downtime(&client()?, screen, &request),
         Command::Discover { server } => operate::discover(&client()?, screen, &server),
         Command::Forget { server } => operate::forget(&client()?, screen, &server),
         Command::Rejoin { server } => change::rejoin(&client()?, screen, &server),
-        Command::Promotion { server, rule, time } => operate::promotion(&client()?, screen, &server, rule, time),
-        Command::RecoveriesEnabled { switch } => operate::recoveries_enabled(&client()?, screen, switch),
+        Command::Promotion { server, rule, time } => {
+            operate::promotion(&client()?, screen, &server, rule, time)
+        }
+        Command::RecoveriesEnabled { switch } => {
+            operate::recoveries_enabled(&client()?, screen, switch)
+        }
         Command::Status => status::show(&client()?, screen),
     }
 }
 
 fn client(shared: &Shared) -> Result<Client, Failure> {
-    let user = shared.user.as_deref().map(|name| (name, shared.password.as_deref().unwrap_or_default()));
+    let user = shared
+        .user
+        .as_deref()
+        .map(|name| (name, shared.password.as_deref().unwrap_or_default()));
     Client::new(&shared.api, user)
 }
 
@@ -96,7 +109,11 @@ fn check(file: &Path, screen: Screen) -> Result<(), Failure> {
     for warning in &settings.warnings {
         screen.show(&format!("{} {warning}", paint(WARN, "warning:")));
     }
-    screen.show(&format!("{} {}", paint(GOOD, "ok:"), app::summary(&settings)));
+    screen.show(&format!(
+        "{} {}",
+        paint(GOOD, "ok:"),
+        app::summary(&settings)
+    ));
     Ok(())
 }
 
@@ -110,7 +127,13 @@ fn load(file: &Path) -> Result<(config::Settings, WasmPolicies), Failure> {
     };
     let settings = config::load(file, &judge).map_err(|error| Failure::Usage(chain(&error)))?;
     match loaded.into_inner() {
-        Some(policies) => Ok((settings, policies)),
+        Some(policies) => {
+            let policies = match settings.policy.deadline {
+                Some(deadline) => policies.with_deadline(deadline),
+                None => policies,
+            };
+            Ok((settings, policies))
+        }
         None => Err(Failure::Usage("no failover policy was loaded".to_owned())),
     }
 }

@@ -20,7 +20,12 @@ pub(crate) fn acknowledge(client: &Client, screen: Screen, request: &Ack) -> Res
         (None, Some(cluster)) => format!("/api/v1/clusters/{}/acknowledge", segment(cluster)),
         (None, None) => "/api/v1/recoveries/acknowledge".to_owned(),
     };
-    let answer = client.change(Verb::Post, &path, &json!({ "comment": request.comment }), LIMIT)?;
+    let answer = client.change(
+        Verb::Post,
+        &path,
+        &json!({ "comment": request.comment }),
+        LIMIT,
+    )?;
     let text = match json::number(&answer, "count") {
         Some(0) => "nothing was to be acknowledged".to_owned(),
         Some(1) => "1 recovery acknowledged".to_owned(),
@@ -39,7 +44,8 @@ pub(crate) fn downtime(client: &Client, screen: Screen, request: &Downtime) -> R
         (answer, format!("the downtime of {} ended", request.server))
     } else {
         let time = humantime::format_duration(request.time).to_string();
-        let body = json!({ "reason": request.reason.as_deref().unwrap_or_default(), "duration": time });
+        let body =
+            json!({ "reason": request.reason.as_deref().unwrap_or_default(), "duration": time });
         let answer = client.change(Verb::Post, &path, &body, LIMIT)?;
         (answer, format!("{} is ignored for {time}", request.server))
     };
@@ -49,7 +55,12 @@ pub(crate) fn downtime(client: &Client, screen: Screen, request: &Downtime) -> R
 
 /// Begins to watch a server and its cluster.
 pub(crate) fn discover(client: &Client, screen: Screen, server: &str) -> Result<(), Failure> {
-    let answer = client.change(Verb::Post, "/api/v1/discover", &json!({ "address": server }), LIMIT)?;
+    let answer = client.change(
+        Verb::Post,
+        "/api/v1/discover",
+        &json!({ "address": server }),
+        LIMIT,
+    )?;
     let text = match json::text(&answer, "id") {
         Some(id) => format!("{id} is watched; see `baton topology`"),
         None => format!("{server} is watched; see `baton topology`"),
@@ -82,18 +93,29 @@ pub(crate) fn promotion(
     }
     let answer = client.change(Verb::Post, &path, &body, LIMIT)?;
     let time = time.map(|time| format!(" for {time}")).unwrap_or_default();
-    conclude(screen, &answer, &format!("promotion of {server}: {}{time}", rule.word()));
+    conclude(
+        screen,
+        &answer,
+        &format!("promotion of {server}: {}{time}", rule.word()),
+    );
     Ok(())
 }
 
 /// Reads or sets the switch of all recoveries.
-pub(crate) fn recoveries_enabled(client: &Client, screen: Screen, switch: SwitchWord) -> Result<(), Failure> {
+pub(crate) fn recoveries_enabled(
+    client: &Client,
+    screen: Screen,
+    switch: SwitchWord,
+) -> Result<(), Failure> {
     const PATH: &str = "/api/v1/recoveries-enabled";
     let answer = match switch {
         SwitchWord::Show => client.read(PATH)?,
-        SwitchWord::On | SwitchWord::Off => {
-            client.change(Verb::Post, PATH, &json!({ "enabled": switch == SwitchWord::On }), LIMIT)?
-        }
+        SwitchWord::On | SwitchWord::Off => client.change(
+            Verb::Post,
+            PATH,
+            &json!({ "enabled": switch == SwitchWord::On }),
+            LIMIT,
+        )?,
     };
     let text = match json::flag(&answer, "enabled") {
         Some(true) => "recoveries are enabled",

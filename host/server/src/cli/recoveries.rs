@@ -12,13 +12,24 @@ use super::screen::Screen;
 use super::{json, words};
 
 /// Lists recoveries.
-pub(crate) fn show(client: &Client, screen: Screen, cluster: Option<&str>, limit: u32) -> Result<(), Failure> {
-    let filter = cluster.map(|cluster| format!("&cluster={}", segment(cluster))).unwrap_or_default();
+pub(crate) fn show(
+    client: &Client,
+    screen: Screen,
+    cluster: Option<&str>,
+    limit: u32,
+) -> Result<(), Failure> {
+    let filter = cluster
+        .map(|cluster| format!("&cluster={}", segment(cluster)))
+        .unwrap_or_default();
     let answer = client.read(&format!("/api/v1/recoveries?limit={limit}{filter}"))?;
     if screen.json {
         screen.show_json(&answer);
     } else {
-        screen.show(&listing(json::items(&answer), SystemTime::now(), screen.width));
+        screen.show(&listing(
+            json::items(&answer),
+            SystemTime::now(),
+            screen.width,
+        ));
     }
     Ok(())
 }
@@ -39,11 +50,14 @@ pub(super) fn listing(recoveries: &[Value], now: SystemTime, width: Option<usize
     if recoveries.is_empty() {
         return "no recoveries".to_owned();
     }
-    let head = ["ID", "CLUSTER", "KIND", "OUTCOME", "FROM", "TO", "TOOK", "WHEN", ""];
+    let head = [
+        "ID", "CLUSTER", "KIND", "OUTCOME", "FROM", "TO", "TOOK", "WHEN", "",
+    ];
     let mut rows = vec![head.map(|text| Cell::new(DIM, text)).to_vec()];
     for recovery in recoveries {
         let text = |path: &str| json::text(recovery, path).unwrap_or_default();
-        let took = json::number(recovery, "duration_ms").map(|took| words::short(Duration::from_millis(took)));
+        let took = json::number(recovery, "duration_ms")
+            .map(|took| words::short(Duration::from_millis(took)));
         let acknowledged = json::at(recovery, "acknowledged").is_some();
         let note = match (json::flag(recovery, "automatic"), acknowledged) {
             (Some(true), false) => "by itself, not acknowledged",
@@ -68,12 +82,21 @@ pub(super) fn listing(recoveries: &[Value], now: SystemTime, width: Option<usize
 /// One recovery as text.
 pub(super) fn render(recovery: &Value, now: SystemTime, width: Option<usize>) -> String {
     let mut out = headline(recovery, now);
-    for error in json::list(recovery, "errors").iter().filter_map(Value::as_str) {
+    for error in json::list(recovery, "errors")
+        .iter()
+        .filter_map(Value::as_str)
+    {
         out.push_str(&format!("\n  {}", paint(BAD, error)));
     }
-    let lost: Vec<String> = json::list(recovery, "lost").iter().filter_map(|lost| json::text(lost, "id")).collect();
+    let lost: Vec<String> = json::list(recovery, "lost")
+        .iter()
+        .filter_map(|lost| json::text(lost, "id"))
+        .collect();
     if !lost.is_empty() {
-        out.push_str(&format!("\n  {}", paint(WARN, &format!("left behind: {}", lost.join(", ")))));
+        out.push_str(&format!(
+            "\n  {}",
+            paint(WARN, &format!("left behind: {}", lost.join(", ")))
+        ));
     }
     let steps = json::list(recovery, "steps");
     out.push_str("\n\n");
@@ -84,8 +107,10 @@ pub(super) fn render(recovery: &Value, now: SystemTime, width: Option<usize>) ->
     }
     let phases = phases(steps);
     if !phases.is_empty() {
-        let texts: Vec<String> =
-            phases.iter().map(|(phase, micros)| format!("{phase} {}", words::millis(*micros))).collect();
+        let texts: Vec<String> = phases
+            .iter()
+            .map(|(phase, micros)| format!("{phase} {}", words::millis(*micros)))
+            .collect();
         out.push_str(&format!("\n{}\n", paint(NOTE, &texts.join(" · "))));
     }
     out
@@ -146,7 +171,10 @@ pub(super) fn step_row(step: &Value) -> Vec<Cell> {
 fn phases(steps: &[Value]) -> Vec<(String, u64)> {
     let mut phases: Vec<(String, u64, u64)> = Vec::new();
     for step in steps {
-        let (Some(phase), Some(at)) = (json::text(step, "phase"), json::number(step, "since_trigger_us")) else {
+        let (Some(phase), Some(at)) = (
+            json::text(step, "phase"),
+            json::number(step, "since_trigger_us"),
+        ) else {
             continue;
         };
         match phases.iter_mut().find(|(known, _, _)| *known == phase) {
@@ -154,7 +182,10 @@ fn phases(steps: &[Value]) -> Vec<(String, u64)> {
             None => phases.push((phase, at, at)),
         }
     }
-    phases.into_iter().map(|(phase, first, last)| (phase, last.saturating_sub(first))).collect()
+    phases
+        .into_iter()
+        .map(|(phase, first, last)| (phase, last.saturating_sub(first)))
+        .collect()
 }
 
 fn server(value: &Value, path: &str) -> Option<String> {

@@ -14,7 +14,8 @@ pub(crate) struct Screen {
 impl Screen {
     /// The process's own.
     pub(crate) fn new(json: bool) -> Self {
-        let width = terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+        let width = terminal_size::terminal_size_of(std::io::stdout())
+            .map(|(width, _)| usize::from(width.0));
         Self { width, json }
     }
 

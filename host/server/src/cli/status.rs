@@ -47,9 +47,16 @@ fn render(node: &Value, now: SystemTime, width: Option<usize>) -> String {
         ("policy", Cell::plain(text("policy"))),
         ("store", store),
         ("picture", warm),
-        ("started", Cell::new(PLAIN, words::ago(&text("started_at"), now))),
+        (
+            "started",
+            Cell::new(PLAIN, words::ago(&text("started_at"), now)),
+        ),
     ];
     let rows = rows.map(|(name, value)| vec![Cell::new(DIM, format!("  {name}")), value]);
-    let head = format!("{} {}", paint(NAME, &text("name")), paint(DIM, &text("version")));
+    let head = format!(
+        "{} {}",
+        paint(NAME, &text("name")),
+        paint(DIM, &text("version"))
+    );
     format!("{head}\n{}", table(&rows, width).join("\n"))
 }

@@ -20,16 +20,37 @@ pub(crate) fn render(cluster: &ClusterView, width: Option<usize>) -> String {
     for (line, text) in lines.iter().zip(table(&rows, width)) {
         out.push('\n');
         out.push_str(&text);
-        for finding in cluster.findings.iter().filter(|finding| finding.server == line.server.id) {
-            push_problem(&mut out, &line.below, finding.severity, &finding_text(finding), width);
+        for finding in cluster
+            .findings
+            .iter()
+            .filter(|finding| finding.server == line.server.id)
+        {
+            push_problem(
+                &mut out,
+                &line.below,
+                finding.severity,
+                &finding_text(finding),
+                width,
+            );
         }
         for text in troubles(line.server) {
             push_problem(&mut out, &line.below, Severity::Warning, &text, width);
         }
     }
-    let known = |finding: &&FindingView| cluster.servers.iter().any(|server| server.id == finding.server);
+    let known = |finding: &&FindingView| {
+        cluster
+            .servers
+            .iter()
+            .any(|server| server.id == finding.server)
+    };
     for finding in cluster.findings.iter().filter(|finding| !known(finding)) {
-        push_problem(&mut out, "", finding.severity, &finding_text(finding), width);
+        push_problem(
+            &mut out,
+            "",
+            finding.severity,
+            &finding_text(finding),
+            width,
+        );
     }
     out.push('\n');
     out
@@ -45,9 +66,16 @@ fn header(cluster: &ClusterView) -> String {
         Some(false) => facts.push("recovers on request".to_owned()),
         None => {}
     }
-    let mut out = format!("{}  {}", paint(NAME, &cluster.name), paint(DIM, &facts.join(" · ")));
+    let mut out = format!(
+        "{}  {}",
+        paint(NAME, &cluster.name),
+        paint(DIM, &facts.join(" · "))
+    );
     if let Some(recovery) = &cluster.recovery {
-        out.push_str(&format!("  {}", paint(NOTE, &format!("{recovery} under way"))));
+        out.push_str(&format!(
+            "  {}",
+            paint(NOTE, &format!("{recovery} under way"))
+        ));
     }
     out
 }
@@ -65,7 +93,11 @@ struct Line<'a> {
 
 /// Servers in the order of the tree: every one exactly once, whatever loops there are.
 fn layout(cluster: &ClusterView) -> Vec<Line<'_>> {
-    let by_id: BTreeMap<&str, &ServerView> = cluster.servers.iter().map(|server| (server.id.as_str(), server)).collect();
+    let by_id: BTreeMap<&str, &ServerView> = cluster
+        .servers
+        .iter()
+        .map(|server| (server.id.as_str(), server))
+        .collect();
     let mut children: BTreeMap<&str, Vec<&ServerView>> = BTreeMap::new();
     for server in &cluster.servers {
         if let Some(parent) = parent(server, &by_id) {
@@ -79,9 +111,17 @@ fn layout(cluster: &ClusterView) -> Vec<Line<'_>> {
     let mut roots: Vec<&ServerView> = cluster.servers.iter().collect();
     // The primary first, then those without a source; what is left after that are loops.
     roots.sort_by_key(|server| {
-        (primary != Some(server.id.as_str()), parent(server, &by_id).is_some(), server.address.as_str())
+        (
+            primary != Some(server.id.as_str()),
+            parent(server, &by_id).is_some(),
+            server.address.as_str(),
+        )
     });
-    let mut walk = Walk { children, seen: BTreeSet::new(), lines: Vec::new() };
+    let mut walk = Walk {
+        children,
+        seen: BTreeSet::new(),
+        lines: Vec::new(),
+    };
     for root in &roots {
         if primary == Some(root.id.as_str()) || parent(root, &by_id).is_none() {
             walk.visit(root, None, "", "");
@@ -93,8 +133,15 @@ fn layout(cluster: &ClusterView) -> Vec<Line<'_>> {
     walk.lines
 }
 
-fn parent<'a>(server: &'a ServerView, by_id: &BTreeMap<&'a str, &'a ServerView>) -> Option<&'a str> {
-    server.channels.iter().filter_map(|channel| channel.source.as_deref()).find(|source| by_id.contains_key(source))
+fn parent<'a>(
+    server: &'a ServerView,
+    by_id: &BTreeMap<&'a str, &'a ServerView>,
+) -> Option<&'a str> {
+    server
+        .channels
+        .iter()
+        .filter_map(|channel| channel.source.as_deref())
+        .find(|source| by_id.contains_key(source))
 }
 
 struct Walk<'a> {
@@ -104,20 +151,52 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn visit(&mut self, server: &'a ServerView, above: Option<&'a ServerView>, branch: &str, stem: &str) {
+    fn visit(
+        &mut self,
+        server: &'a ServerView,
+        above: Option<&'a ServerView>,
+        branch: &str,
+        stem: &str,
+    ) {
         if !self.seen.insert(server.id.as_str()) {
             return;
         }
-        let all = self.children.get(server.id.as_str()).cloned().unwrap_or_default();
-        let children: Vec<_> = all.into_iter().filter(|child| !self.seen.contains(child.id.as_str())).collect();
+        let all = self
+            .children
+            .get(server.id.as_str())
+            .cloned()
+            .unwrap_or_default();
+        let children: Vec<_> = all
+            .into_iter()
+            .filter(|child| !self.seen.contains(child.id.as_str()))
+            .collect();
         let below = format!("{stem}{}", if children.is_empty() { "  " } else { "│ " });
-        let reads_back = |above: &ServerView| above.channels.iter().any(|c| c.source.as_ref() == Some(&server.id));
+        let reads_back = |above: &ServerView| {
+            above
+                .channels
+                .iter()
+                .any(|c| c.source.as_ref() == Some(&server.id))
+        };
         let mutual = above.is_some_and(reads_back);
-        self.lines.push(Line { server, branch: branch.to_owned(), below, mutual });
+        self.lines.push(Line {
+            server,
+            branch: branch.to_owned(),
+            below,
+            mutual,
+        });
         let last = children.len().saturating_sub(1);
         for (index, child) in children.into_iter().enumerate() {
-            let (turn, stem_more) = if index == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-            self.visit(child, Some(server), &format!("{stem}{turn}"), &format!("{stem}{stem_more}"));
+            let (turn, stem_more) = if index == last {
+                ("└─ ", "   ")
+            } else {
+                ("├─ ", "│  ")
+            };
+            self.visit(
+                child,
+                Some(server),
+                &format!("{stem}{turn}"),
+                &format!("{stem}{stem_more}"),
+            );
         }
     }
 }
@@ -128,10 +207,17 @@ fn row(cluster: &ClusterView, line: &Line<'_>) -> Vec<Cell> {
     let (mark, style) = mark(server);
     let arrow = if line.mutual { "⇄ " } else { "" };
     let address = format!("{}{arrow}{mark} {}", line.branch, server.address);
-    let address_style = if is_primary && server.reach == Reach::Answering { NAME } else { style };
+    let address_style = if is_primary && server.reach == Reach::Answering {
+        NAME
+    } else {
+        style
+    };
     vec![
         Cell::new(address_style, address),
-        Cell::new(if is_primary { NAME } else { PLAIN }, role(server, is_primary, line.mutual)),
+        Cell::new(
+            if is_primary { NAME } else { PLAIN },
+            role(server, is_primary, line.mutual),
+        ),
         access(server, is_primary || line.mutual),
         lag(server),
         Cell::new(NOTE, server.marks.join(", ")),
@@ -182,13 +268,19 @@ fn troubles(server: &ServerView) -> Vec<String> {
         texts.push(format!("does not answer: {failure}"));
     }
     for channel in &server.channels {
-        let name = if channel.name.is_empty() { String::new() } else { format!("channel {}: ", channel.name) };
+        let name = if channel.name.is_empty() {
+            String::new()
+        } else {
+            format!("channel {}: ", channel.name)
+        };
         let source = channel.address.as_deref().unwrap_or("an unknown source");
         match channel.receiver {
             Thread::Running => {}
             Thread::Connecting => texts.push(format!("{name}connecting to {source}")),
             Thread::Stopped => texts.push(format!("{name}receiver stopped, from {source}")),
-            Thread::Unknown => texts.push(format!("{name}state of the receiver not known, from {source}")),
+            Thread::Unknown => texts.push(format!(
+                "{name}state of the receiver not known, from {source}"
+            )),
         }
         if channel.applier == Thread::Stopped {
             texts.push(format!("{name}applier stopped"));
@@ -208,7 +300,13 @@ fn finding_text(finding: &FindingView) -> String {
     }
 }
 
-fn push_problem(out: &mut String, below: &str, severity: Severity, text: &str, width: Option<usize>) {
+fn push_problem(
+    out: &mut String,
+    below: &str,
+    severity: Severity,
+    text: &str,
+    width: Option<usize>,
+) {
     let (sign, style) = match severity {
         Severity::Critical => ("✖", BAD),
         Severity::Warning => ("▲", WARN),
@@ -216,10 +314,17 @@ fn push_problem(out: &mut String, below: &str, severity: Severity, text: &str, w
     };
     let indent = below.chars().count() + 2;
     let room = width.map_or(usize::MAX, |width| width.saturating_sub(indent));
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     for (index, line) in wrap(&text, room).iter().enumerate() {
         let lead = if index == 0 { sign } else { " " };
         let line = cut(line, room);
-        out.push_str(&format!("\n{below}{} {}", paint(style, lead), paint(style, &line)));
+        out.push_str(&format!(
+            "\n{below}{} {}",
+            paint(style, lead),
+            paint(style, &line)
+        ));
     }
 }

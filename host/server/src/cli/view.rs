@@ -131,15 +131,24 @@ impl ClusterView {
             primary: json::text(value, "primary.id"),
             automatic: json::flag(value, "automatic"),
             recovery: json::text(value, "recovering.kind"),
-            servers: json::list(value, "servers").iter().map(|server| ServerView::read(server, now)).collect(),
-            findings: json::list(value, "findings").iter().map(FindingView::read).collect(),
+            servers: json::list(value, "servers")
+                .iter()
+                .map(|server| ServerView::read(server, now))
+                .collect(),
+            findings: json::list(value, "findings")
+                .iter()
+                .map(FindingView::read)
+                .collect(),
         }
     }
 }
 
 impl ServerView {
     fn read(value: &Value, now: SystemTime) -> Self {
-        let channels: Vec<ChannelView> = json::list(value, "channels").iter().map(ChannelView::read).collect();
+        let channels: Vec<ChannelView> = json::list(value, "channels")
+            .iter()
+            .map(ChannelView::read)
+            .collect();
         Self {
             id: json::text(value, "id").unwrap_or_default(),
             address: json::text(value, "address").unwrap_or_default(),
@@ -147,7 +156,9 @@ impl ServerView {
             reach: Reach::of(json::text(value, "probe.state").as_deref()),
             failure: failure(value),
             version: version(value),
-            gtid: json::text(value, "facts.gtid_executed").map(|set| words::gtid(&set)).unwrap_or_default(),
+            gtid: json::text(value, "facts.gtid_executed")
+                .map(|set| words::gtid(&set))
+                .unwrap_or_default(),
             writable: json::flag(value, "facts.read_only").map(|read_only| !read_only),
             lag: lag(value),
             errant: json::word(value, "errant"),
@@ -163,7 +174,10 @@ fn failure(server: &Value) -> Option<String> {
         text.push_str(&format!(", error {number}"));
     }
     if let Some(millis) = json::number(server, "probe.failing_for_ms") {
-        text.push_str(&format!(", for {}", words::short(Duration::from_millis(millis))));
+        text.push_str(&format!(
+            ", for {}",
+            words::short(Duration::from_millis(millis))
+        ));
     }
     Some(text)
 }
@@ -175,12 +189,16 @@ fn version(server: &Value) -> String {
         Some("percona") => "Percona ",
         _ => "",
     };
-    json::text(server, "facts.version").map(|version| format!("{flavor}{version}")).unwrap_or_default()
+    json::text(server, "facts.version")
+        .map(|version| format!("{flavor}{version}"))
+        .unwrap_or_default()
 }
 
 /// The greatest lag of its channels.
 fn lag(server: &Value) -> Option<Duration> {
-    let lags = json::list(server, "channels").iter().filter_map(|channel| json::number(channel, "lag_ms"));
+    let lags = json::list(server, "channels")
+        .iter()
+        .filter_map(|channel| json::number(channel, "lag_ms"));
     lags.max().map(Duration::from_millis)
 }
 
@@ -202,22 +220,32 @@ fn marks(server: &Value, now: SystemTime) -> Vec<String> {
     }
     if is("facts.semi_sync.source_enabled") || is("facts.semi_sync.replica_enabled") {
         let active = is("facts.semi_sync.source_active") || is("facts.semi_sync.replica_active");
-        marks.push(if active { "semi-sync" } else { "semi-sync idle" }.to_owned());
+        marks.push(
+            if active {
+                "semi-sync"
+            } else {
+                "semi-sync idle"
+            }
+            .to_owned(),
+        );
     }
     marks
 }
 
 impl ChannelView {
     fn read(value: &Value) -> Self {
-        let error = ["receiver_error", "applier_error"].into_iter().find_map(|side| {
-            let number = json::number(value, &format!("{side}.number"))?;
-            let message = json::text(value, &format!("{side}.message")).unwrap_or_default();
-            Some(format!("error {number}: {message}"))
-        });
+        let error = ["receiver_error", "applier_error"]
+            .into_iter()
+            .find_map(|side| {
+                let number = json::number(value, &format!("{side}.number"))?;
+                let message = json::text(value, &format!("{side}.message")).unwrap_or_default();
+                Some(format!("error {number}: {message}"))
+            });
         Self {
             name: json::text(value, "name").unwrap_or_default(),
             source: json::text(value, "source.id"),
-            address: json::text(value, "source.address").or_else(|| json::text(value, "source_address")),
+            address: json::text(value, "source.address")
+                .or_else(|| json::text(value, "source_address")),
             receiver: Thread::of(json::text(value, "receiver").as_deref()),
             applier: Thread::of(json::text(value, "applier").as_deref()),
             error,
@@ -231,7 +259,10 @@ impl FindingView {
             code: json::text(value, "code").unwrap_or_default(),
             server: json::text(value, "server.id").unwrap_or_default(),
             severity: Severity::of(json::text(value, "severity").as_deref()),
-            evidence: json::list(value, "evidence").iter().filter_map(|item| json::text(item, "text")).collect(),
+            evidence: json::list(value, "evidence")
+                .iter()
+                .filter_map(|item| json::text(item, "text"))
+                .collect(),
         }
     }
 }

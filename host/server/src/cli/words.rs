@@ -80,7 +80,10 @@ mod tests {
     #[test]
     fn gtid_sets_are_shortened() {
         assert_eq!(gtid("0-1-100,1-2-3"), "0-1-100, 1-2-3");
-        assert_eq!(gtid("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:7"), "3e11…562:1-5:7");
+        assert_eq!(
+            gtid("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:7"),
+            "3e11…562:1-5:7"
+        );
     }
 
     #[test]
@@ -89,6 +92,9 @@ mod tests {
         assert_eq!(ago("2026-11-24T05:40:10.000Z", now), "1m ago");
         assert_eq!(ago("2026-11-24T06:41:10Z", now), "in 1h");
         assert_eq!(ago("yesterday", now), "yesterday");
-        assert_eq!(between("2026-11-24T05:40:10.000Z", "2026-11-24T05:40:10.250Z"), Some(Duration::from_millis(250)));
+        assert_eq!(
+            between("2026-11-24T05:40:10.000Z", "2026-11-24T05:40:10.250Z"),
+            Some(Duration::from_millis(250))
+        );
     }
 }

@@ -92,10 +92,10 @@ pub(crate) static SECTIONS: &[Section] = &[
         form: Form::Optional,
         about: "TLS to the managed servers.",
         keys: &[
-            Key::new("mode", word(&["off", "preferred", "required", "verify-ca", "verify-identity"]), Is("\"off\""),
-                "`off`: plain; `preferred`: encrypted where the server can; `required`: encrypted, the certificate is not checked; `verify-ca`: signed by a known authority; `verify-identity`: and for the name that is connected to."),
+            Key::new("mode", word(&["off", "preferred", "required", "verify-identity"]), Is("\"off\""),
+                "`off`: plain; `preferred`: encrypted where the server can; `required`: encrypted, the certificate is not checked; `verify-identity`: signed by an authority of `ca`, for the host name that is connected to."),
             Key::new("ca", Kind::Text(Rule::Path), Nothing,
-                "File with the authorities' certificates (PEM). Needed for `verify-ca` and `verify-identity`."),
+                "File with the authorities' certificates (PEM). Needed for `verify-identity`, and only there."),
         ],
     },
     Section {
@@ -201,8 +201,8 @@ pub(crate) static SECTIONS: &[Section] = &[
         keys: &[
             Key::new("plugin", Kind::Text(Rule::Any), Is("\"builtin:failover-default\""),
                 "`builtin:NAME`, or the path of a WebAssembly component."),
-            Key::new("deadline", duration(1, 10_000), Is("\"250ms\""),
-                "How long one answer may take. After that the built-in default answers in its place, and the event is recorded.")
+            Key::new("deadline", duration(10, 10_000), Derived("100ms; 1s for components above 1 MiB, which carry an interpreter"),
+                "How long one answer may take. After that the built-in default answers in its place, and the event is recorded. The built-in default itself is not bound by it: nothing stands behind it.")
                 .bounds("on a loaded machine a healthy policy is passed over", "a policy that hangs delays a failover by as much"),
             Key::new("settings", Kind::Free, Is("{}"),
                 "The policy's own settings; the policy validates them when it is loaded."),

@@ -39,7 +39,8 @@ pub struct Surroundings<'a> {
 }
 
 /// Loads a failover policy with its settings; what is wrong with them, if anything.
-pub type PolicyJudge<'a> = dyn Fn(&PluginSource, &serde_json::Value) -> Result<(), Vec<String>> + 'a;
+pub type PolicyJudge<'a> =
+    dyn Fn(&PluginSource, &serde_json::Value) -> Result<(), Vec<String>> + 'a;
 
 /// Reads and checks a configuration file, with the environment and the files it refers to. Changes nothing.
 ///

@@ -155,17 +155,15 @@ fn tls(document: &mut Document, data_dir: &Path, around: &Surroundings<'_>) -> T
     let (mode, verifies) = match document.text("topology.tls.mode").as_deref() {
         Some("preferred") => (TlsMode::Preferred, false),
         Some("required") => (TlsMode::Required, false),
-        Some("verify-ca") => (TlsMode::VerifyCa, true),
         Some("verify-identity") => (TlsMode::VerifyIdentity, true),
         _ => (TlsMode::Off, false),
     };
     let ca = document.text(CA).map(|path| data_dir.join(path));
     let objection = match &ca {
         _ if !document.is_sound("topology.tls.mode") || !document.is_sound(CA) => None,
-        Some(_) if !verifies => Some(
-            "is of no use unless topology.tls.mode is \"verify-ca\" or \"verify-identity\""
-                .to_owned(),
-        ),
+        Some(_) if !verifies => {
+            Some("is of no use unless topology.tls.mode is \"verify-identity\"".to_owned())
+        }
         None if verifies => Some("is missing: topology.tls.mode asks for verification".to_owned()),
         Some(path) => (around.read)(path)
             .err()
@@ -297,12 +295,20 @@ fn analysis(document: &Document) -> AnalysisLimits {
 }
 
 fn policy(document: &mut Document, data_dir: &Path, around: &Surroundings<'_>) -> PolicySettings {
+    let failover = plugin(document, "policy.failover.plugin", data_dir, around);
+    let settings = document.free("policy.failover.settings");
+    // A plugin whose file cannot be read was objected to already.
+    if document.is_sound("policy.failover.plugin")
+        && let Err(problems) = (around.policy)(&failover, &settings)
+    {
+        for why in problems {
+            document.object("policy.failover.plugin", why);
+        }
+    }
     PolicySettings {
-        failover: plugin(document, "policy.failover.plugin", data_dir, around),
-        deadline: document
-            .duration("policy.failover.deadline")
-            .unwrap_or(PROBE_LIMIT),
-        settings: document.free("policy.failover.settings"),
+        failover,
+        deadline: document.duration("policy.failover.deadline"),
+        settings,
         backend: plugin(document, "policy.backend.plugin", data_dir, around),
     }
 }

@@ -126,9 +126,7 @@ pub enum TlsMode {
     Preferred,
     /// Encrypted, certificate not checked.
     Required,
-    /// Certificate of a known authority.
-    VerifyCa,
-    /// And for the name connected to.
+    /// Certificate of a known authority for the name connected to.
     VerifyIdentity,
 }
 
@@ -234,8 +232,8 @@ pub struct AnalysisLimits {
 pub struct PolicySettings {
     /// The failover policy.
     pub failover: PluginSource,
-    /// Limit for one answer of it.
-    pub deadline: Duration,
+    /// Limit for one answer of it; `None` = by its size.
+    pub deadline: Option<Duration>,
     /// Its settings, a JSON object.
     pub settings: serde_json::Value,
     /// The backend selector.

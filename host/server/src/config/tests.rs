@@ -29,6 +29,10 @@ fn read(text: &str) -> Result<Settings, ConfigError> {
         },
         read: &file,
         is_dir: &|path| path == Path::new("."),
+        policy: &|plugin, _| match plugin {
+            PluginSource::Builtin(name) if name == "bad" => Err(vec!["one".into(), "two".into()]),
+            _ => Ok(()),
+        },
     };
     parse(text, &around)
 }
@@ -245,7 +249,7 @@ fn files_and_directories_must_exist() {
       line 4: node.data_dir = "/nowhere": is not a directory that exists
       line 5: policy.failover.plugin = "/nowhere/p.wasm": cannot be read (entity not found); the components inside the program are named builtin:NAME
     "#);
-    insta::assert_snapshot!(with("topology.tls = { mode = \"verify-ca\", ca = \"/nowhere\" }"), @r#"
+    insta::assert_snapshot!(with("topology.tls = { mode = \"verify-identity\", ca = \"/nowhere\" }"), @r#"
     1 problem in the configuration
       line 4: topology.tls.ca = "/nowhere": cannot be read (entity not found)
     "#);
@@ -255,7 +259,17 @@ fn files_and_directories_must_exist() {
     ");
     insta::assert_snapshot!(with("topology.tls.ca = \"/etc/baton/ca.pem\""), @r#"
     1 problem in the configuration
-      line 4: topology.tls.ca = "/etc/baton/ca.pem": is of no use unless topology.tls.mode is "verify-ca" or "verify-identity"
+      line 4: topology.tls.ca = "/etc/baton/ca.pem": is of no use unless topology.tls.mode is "verify-identity"
+    "#);
+}
+
+#[test]
+fn a_policy_that_does_not_load_is_a_problem_among_others() {
+    insta::assert_snapshot!(with("policy.failover.plugin = \"builtin:bad\"\nx = 1"), @r#"
+    3 problems in the configuration
+      line 4: policy.failover.plugin = "builtin:bad": one
+      line 4: policy.failover.plugin = "builtin:bad": two
+      line 5: x: unknown key (known here: node, http, topology, server, cluster, replication, recovery, analysis, policy, backend, log)
     "#);
 }
 
