@@ -79,23 +79,8 @@ fn steps(depth: Depth, skips: &Path) -> Vec<Step> {
                 "warnings",
             ],
         ),
-        // Tests of one package run the program of another, so all programs are built first,
-        // together with the tests: built apart, dependencies would get other features and be
-        // compiled twice.
-        step(
-            "build",
-            &["build", "--workspace", "--bins", "--tests", "--locked"],
-        ),
-        Step {
-            name: "tests",
-            command: test_command(depth, skips),
-        },
     ];
     if depth == Depth::Full {
-        steps.push(step(
-            "examples in documentation",
-            &["test", "--workspace", "--doc", "--locked"],
-        ));
         let mut documentation = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
         documentation.env("RUSTDOCFLAGS", "-D warnings");
         steps.push(Step {
@@ -103,6 +88,24 @@ fn steps(depth: Depth, skips: &Path) -> Vec<Step> {
             command: documentation,
         });
     }
+    // Tests of one package run the program of another, so all programs are built first,
+    // together with the tests: built apart, dependencies would get other features and be
+    // compiled twice.
+    steps.push(step(
+        "build",
+        &["build", "--workspace", "--bins", "--tests", "--locked"],
+    ));
+    if depth == Depth::Full {
+        steps.push(step(
+            "examples",
+            &["test", "--workspace", "--doc", "--locked", "--quiet"],
+        ));
+    }
+    // Last, so that their summary is what is read last.
+    steps.push(Step {
+        name: "tests",
+        command: test_command(depth, skips),
+    });
     steps
 }
 
