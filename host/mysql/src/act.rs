@@ -38,18 +38,34 @@ impl MysqlActSession {
         limit: Duration,
     ) -> Result<Self, ProbeFailure> {
         let idle = access.settings.lock_idle_timeout.as_secs().max(1);
-        session.tables(&format!("SET SESSION wait_timeout={idle}"), limit).await?;
-        Ok(Self { access, address, session, reader, lock: quote(lock), hints: Hints::default() })
+        session
+            .tables(&format!("SET SESSION wait_timeout={idle}"), limit)
+            .await?;
+        Ok(Self {
+            access,
+            address,
+            session,
+            reader,
+            lock: quote(lock),
+            hints: Hints::default(),
+        })
     }
 
     /// Asks for a number, the holder of the lock, and this session's own number.
-    async fn lock_state(&mut self, number: &str, limit: Duration) -> Result<(bool, LockState), ProbeFailure> {
+    async fn lock_state(
+        &mut self,
+        number: &str,
+        limit: Duration,
+    ) -> Result<(bool, LockState), ProbeFailure> {
         let sql = format!(
             "SELECT {number} AS answer, IS_USED_LOCK({lock}) AS holder, CONNECTION_ID() AS me",
             lock = self.lock
         );
         let tables = self.session.tables(&sql, limit).await?;
-        let record = tables.first().and_then(Table::first).ok_or(ProbeFailure::NotMysql)?;
+        let record = tables
+            .first()
+            .and_then(Table::first)
+            .ok_or(ProbeFailure::NotMysql)?;
         let me: u64 = record.number(&["me"]).ok_or(ProbeFailure::NotMysql)?;
         let state = match record.number::<u64>(&["holder"]) {
             Some(holder) if holder == me => LockState::Held,
@@ -65,23 +81,45 @@ impl ActSession for MysqlActSession {
     async fn read(&mut self, limit: Duration) -> Result<WatchAnswer, ProbeFailure> {
         let deadline = Instant::now() + limit;
         let clock = self.access.clock.clone();
-        let ask = Ask { pause: Duration::ZERO, limit, depth: Depth::Full };
-        let evaluated = self.reader.read(&mut self.session, clock.as_ref(), ask).await?;
+        let ask = Ask {
+            pause: Duration::ZERO,
+            limit,
+            depth: Depth::Full,
+        };
+        let evaluated = self
+            .reader
+            .read(&mut self.session, clock.as_ref(), ask)
+            .await?;
         if self.reader.is_outdated() {
             let dialect = Dialect::discover(&mut self.session, deadline).await?;
             self.reader = Reader::new(dialect, self.access.settings.queries.lag.clone());
-            self.reader.read(&mut self.session, clock.as_ref(), ask).await?;
+            self.reader
+                .read(&mut self.session, clock.as_ref(), ask)
+                .await?;
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        self.hints.refresh(&mut self.session, &self.access.settings.queries, clock.now(), left).await?;
+        self.hints
+            .refresh(
+                &mut self.session,
+                &self.access.settings.queries,
+                clock.now(),
+                left,
+            )
+            .await?;
         let beside = self.hints.beside(CommitProbe::NotTried);
-        let facts = self.reader.facts(beside).map_err(|_| ProbeFailure::NotMysql)?;
+        let facts = self
+            .reader
+            .facts(beside)
+            .map_err(|_| ProbeFailure::NotMysql)?;
         Ok(evaluated.answer(facts))
     }
 
     async fn take_lock(&mut self, limit: Duration) -> Result<LockState, ProbeFailure> {
         // Taken twice, the lock would count its holds; the session's end frees all of them anyway.
-        let take = format!("COALESCE(IS_USED_LOCK({0}) = CONNECTION_ID() OR NULL, GET_LOCK({0},0))", self.lock);
+        let take = format!(
+            "COALESCE(IS_USED_LOCK({0}) = CONNECTION_ID() OR NULL, GET_LOCK({0},0))",
+            self.lock
+        );
         let (_, state) = self.lock_state(&take, limit).await?;
         Ok(state)
     }
@@ -92,10 +130,17 @@ impl ActSession for MysqlActSession {
     }
 
     async fn arm(&mut self, guard: Guard, limit: Duration) -> Result<(), ProbeFailure> {
-        self.session.tables(&commands::arm(guard), limit).await.map(|_| ())
+        self.session
+            .tables(&commands::arm(guard), limit)
+            .await
+            .map(|_| ())
     }
 
-    async fn perform(&mut self, command: &ServerCommand, limit: Duration) -> Result<(), StatementError> {
+    async fn perform(
+        &mut self,
+        command: &ServerCommand,
+        limit: Duration,
+    ) -> Result<(), StatementError> {
         let mut performer = Performer {
             access: &self.access,
             address: &self.address,

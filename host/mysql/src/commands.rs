@@ -21,7 +21,10 @@ use crate::session::Session;
 
 /// The statement that sets the deadline of guarded steps, by the server's clock.
 pub(crate) fn arm(guard: Guard) -> String {
-    format!("SET @until = SYSDATE(6) + INTERVAL {} MICROSECOND", guard.within.as_micros())
+    format!(
+        "SET @until = SYSDATE(6) + INTERVAL {} MICROSECOND",
+        guard.within.as_micros()
+    )
 }
 
 /// One call of [`baton_ports::ActSession::perform`].
@@ -41,19 +44,41 @@ impl Performer<'_> {
         match command {
             ServerCommand::Fence { kill_writers } => self.fence(*kill_writers).await,
             ServerCommand::OpenWrites(_) => self.open_writes().await,
-            ServerCommand::StopReceivers { channel } => self.stop_receivers(channel.as_deref()).await,
-            ServerCommand::StartReceivers { channel } => self.start_receivers(channel.as_deref()).await,
+            ServerCommand::StopReceivers { channel } => {
+                self.stop_receivers(channel.as_deref()).await
+            }
+            ServerCommand::StartReceivers { channel } => {
+                self.start_receivers(channel.as_deref()).await
+            }
             ServerCommand::ReconnectReceiver { channel } => self.reconnect_receiver(channel).await,
-            ServerCommand::StopReplication { channel } => self.stop_replication(channel.as_deref()).await,
-            ServerCommand::StartReplication { channel } => self.start_replication(channel.as_deref()).await,
+            ServerCommand::StopReplication { channel } => {
+                self.stop_replication(channel.as_deref()).await
+            }
+            ServerCommand::StartReplication { channel } => {
+                self.start_replication(channel.as_deref()).await
+            }
             ServerCommand::StartAppliers => self.start_appliers().await,
             ServerCommand::WaitApplied { set, limit } => self.wait_applied(set, *limit).await,
-            ServerCommand::ForgetReplication { channel } => self.forget_replication(channel.as_deref()).await,
-            ServerCommand::PointAt { channel, source, start, configured_account } => {
-                let at = point::PointAt { channel, source, start: *start, account: *configured_account };
+            ServerCommand::ForgetReplication { channel } => {
+                self.forget_replication(channel.as_deref()).await
+            }
+            ServerCommand::PointAt {
+                channel,
+                source,
+                start,
+                configured_account,
+            } => {
+                let at = point::PointAt {
+                    channel,
+                    source,
+                    start: *start,
+                    account: *configured_account,
+                };
                 self.point_at(at).await
             }
-            ServerCommand::SetSemiSync { source, replica } => self.set_semi_sync(*source, *replica).await,
+            ServerCommand::SetSemiSync { source, replica } => {
+                self.set_semi_sync(*source, *replica).await
+            }
         }
     }
 
@@ -63,13 +88,19 @@ impl Performer<'_> {
     }
 
     /// Sends statements; an error with one of the numbers means that nothing was left to do.
-    async fn run_allowing(&mut self, sql: &str, harmless: &[u16]) -> Result<Vec<Table>, StatementError> {
+    async fn run_allowing(
+        &mut self,
+        sql: &str,
+        harmless: &[u16],
+    ) -> Result<Vec<Table>, StatementError> {
         let silent = ProbeFailure::Timeout(TimeoutPhase::Statement);
         let sent = timeout_at(self.deadline, self.session.send(sql, || {}));
         let outcome = sent.await.map_err(|_| unknown(self.word, silent))?;
         match outcome.error {
             None => Ok(outcome.tables),
-            Some(mysql_async::Error::Server(error)) if harmless.contains(&error.code) => Ok(outcome.tables),
+            Some(mysql_async::Error::Server(error)) if harmless.contains(&error.code) => {
+                Ok(outcome.tables)
+            }
             Some(error) => Err(statement_error(&error, self.word)),
         }
     }
@@ -79,6 +110,10 @@ impl Performer<'_> {
     }
 
     fn refused(&self, number: u16, message: &str) -> StatementError {
-        StatementError::Refused { command: self.word, number, message: message.to_owned() }
+        StatementError::Refused {
+            command: self.word,
+            number,
+            message: message.to_owned(),
+        }
     }
 }

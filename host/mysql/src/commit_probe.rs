@@ -32,15 +32,26 @@ struct Shared {
 
 impl fmt::Debug for CommitProber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CommitProber").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("CommitProber")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
 impl CommitProber {
     pub(crate) fn new(access: Access, address: Address, settings: CommitProbeSettings) -> Self {
-        let shared =
-            Arc::new(Shared { last: Mutex::new(CommitProbe::NotTried), session: tokio::sync::Mutex::new(None) });
-        Self { access, address, settings, begun: None, shared, attempts: JoinSet::new() }
+        let shared = Arc::new(Shared {
+            last: Mutex::new(CommitProbe::NotTried),
+            session: tokio::sync::Mutex::new(None),
+        });
+        Self {
+            access,
+            address,
+            settings,
+            begun: None,
+            shared,
+            attempts: JoinSet::new(),
+        }
     }
 
     /// The last outcome, or that one is overdue.
@@ -52,7 +63,11 @@ impl CommitProber {
                 return CommitProbe::Stalled { waited };
             }
         }
-        self.shared.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared
+            .last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Begins an attempt if it is time and the server is one that should take writes.
@@ -60,22 +75,34 @@ impl CommitProber {
         if facts.read_only || !facts.channels.is_empty() {
             // What was seen when it was a primary says nothing about it now.
             if self.attempts.is_empty() {
-                *self.shared.last.lock().unwrap_or_else(PoisonError::into_inner) = CommitProbe::NotTried;
+                *self
+                    .shared
+                    .last
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner) = CommitProbe::NotTried;
             }
             return;
         }
         let now = self.access.clock.now();
-        let due = self.begun.is_none_or(|at| now.since(at) >= self.settings.interval);
+        let due = self
+            .begun
+            .is_none_or(|at| now.since(at) >= self.settings.interval);
         if due && self.attempts.is_empty() {
             self.begun = Some(now);
             let (access, address) = (self.access.clone(), self.address.clone());
             let (shared, settings) = (Arc::clone(&self.shared), self.settings.clone());
-            self.attempts.spawn(async move { attempt(&access, &address, &settings, &shared).await });
+            self.attempts
+                .spawn(async move { attempt(&access, &address, &settings, &shared).await });
         }
     }
 }
 
-async fn attempt(access: &Access, address: &Address, settings: &CommitProbeSettings, shared: &Shared) {
+async fn attempt(
+    access: &Access,
+    address: &Address,
+    settings: &CommitProbeSettings,
+    shared: &Shared,
+) {
     let mut kept = shared.session.lock().await;
     let session = match kept.take() {
         Some(session) => Ok(session),
@@ -87,7 +114,9 @@ async fn attempt(access: &Access, address: &Address, settings: &CommitProbeSetti
     // No limit: a commit that stalls stays begun, and is seen as such, until it ends or the server does.
     let outcome = session.send(&settings.statement, || {}).await;
     let probe = match outcome.error {
-        None => CommitProbe::Committed { took: access.clock.now().since(begun) },
+        None => CommitProbe::Committed {
+            took: access.clock.now().since(begun),
+        },
         Some(Error::Server(error)) => CommitProbe::Refused { number: error.code },
         // The session is gone; the next attempt opens another.
         Some(Error::Driver(_) | Error::Io(_) | Error::Other(_) | Error::Url(_)) => return,

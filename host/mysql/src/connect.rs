@@ -45,16 +45,26 @@ pub(crate) async fn open(
     let deadline = Instant::now() + limit;
     let connect_limit = settings.connect_timeout.min(limit);
     let addresses = resolve(address, connect_limit).await?;
-    let attempt = Attempt { addresses, acquaintance, connect_limit, deadline, handshake: settings.handshake_timeout };
+    let attempt = Attempt {
+        addresses,
+        acquaintance,
+        connect_limit,
+        deadline,
+        handshake: settings.handshake_timeout,
+    };
     let plain = options(settings, address, &attempt.addresses);
     let Some(tls) = tls(&settings.tls) else {
-        return attempt.run(plain, Stage::Connecting).await.map_err(Refusal::into_failure);
+        return attempt
+            .run(plain, Stage::Connecting)
+            .await
+            .map_err(Refusal::into_failure);
     };
     let encrypted = plain.clone().ssl_opts(tls);
     match attempt.run(encrypted, Stage::ConnectingTls).await {
-        Err(Refusal::NoTls) if settings.tls == Tls::Preferred => {
-            attempt.run(plain, Stage::Connecting).await.map_err(Refusal::into_failure)
-        }
+        Err(Refusal::NoTls) if settings.tls == Tls::Preferred => attempt
+            .run(plain, Stage::Connecting)
+            .await
+            .map_err(Refusal::into_failure),
         result => result.map_err(Refusal::into_failure),
     }
 }
@@ -63,7 +73,11 @@ async fn resolve(address: &Address, limit: Duration) -> Result<Vec<SocketAddr>, 
     match timeout(limit, lookup_host((address.host.as_str(), address.port))).await {
         Ok(Ok(found)) => {
             let found: Vec<_> = found.collect();
-            if found.is_empty() { Err(ProbeFailure::Dns) } else { Ok(found) }
+            if found.is_empty() {
+                Err(ProbeFailure::Dns)
+            } else {
+                Ok(found)
+            }
         }
         Ok(Err(_)) | Err(_) => Err(ProbeFailure::Dns),
     }
@@ -73,7 +87,9 @@ fn options(settings: &Settings, address: &Address, addresses: &[SocketAddr]) -> 
     OptsBuilder::default()
         .ip_or_hostname(address.host.clone())
         .tcp_port(address.port)
-        .resolved_ips(Some(addresses.iter().map(SocketAddr::ip).collect::<Vec<_>>()))
+        .resolved_ips(Some(
+            addresses.iter().map(SocketAddr::ip).collect::<Vec<_>>(),
+        ))
         .user(Some(settings.account.user.clone()))
         .pass(Some(settings.account.password.reveal()))
         .prefer_socket(false)
@@ -88,9 +104,14 @@ fn tls(tls: &Tls) -> Option<SslOpts> {
     match tls {
         Tls::Off => None,
         Tls::Preferred | Tls::Required { ca: None, .. } => Some(
-            SslOpts::default().with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true),
+            SslOpts::default()
+                .with_danger_accept_invalid_certs(true)
+                .with_danger_skip_domain_validation(true),
         ),
-        Tls::Required { ca: Some(ca), verify_host } => Some(
+        Tls::Required {
+            ca: Some(ca),
+            verify_host,
+        } => Some(
             SslOpts::default()
                 .with_root_certs(vec![ca.clone().into()])
                 .with_disable_built_in_roots(true)
@@ -128,9 +149,11 @@ impl Attempt {
     /// Connects. The library hides when TCP is established, and a connection of our own before each attempt would count
     /// against us at the server (`max_connect_errors`). So only an attempt that takes too long is looked into.
     async fn run(&self, options: OptsBuilder, stage: Stage) -> Result<Session, Refusal> {
-        let mut connecting = std::pin::pin!(AssertUnwindSafe(Conn::new(Opts::from(options))).catch_unwind());
+        let mut connecting =
+            std::pin::pin!(AssertUnwindSafe(Conn::new(Opts::from(options))).catch_unwind());
         let started = Instant::now();
-        let tcp_deadline = (started + self.connect_limit).min(started + (self.deadline - started) / 2);
+        let tcp_deadline =
+            (started + self.connect_limit).min(started + (self.deadline - started) / 2);
         if let Ok(done) = timeout_at(tcp_deadline, &mut connecting).await {
             return finish(done, stage);
         }
@@ -193,7 +216,11 @@ pub(crate) async fn literals(host: &str, limit: Duration) -> Vec<String> {
         Ok(found) => found.map(Iterator::collect),
         Err(_) => Ok(Vec::new()),
     };
-    let mut texts: Vec<_> = found.unwrap_or_default().iter().map(|address| address.ip().to_string()).collect();
+    let mut texts: Vec<_> = found
+        .unwrap_or_default()
+        .iter()
+        .map(|address| address.ip().to_string())
+        .collect();
     texts.sort();
     texts.dedup();
     texts

@@ -57,8 +57,12 @@ const CHANGING: [&str; 24] = [
 ];
 
 /// Among [`CHANGING`], those that only tell what a session can set.
-const SESSION_ONLY: [&str; 4] =
-    ["max_execution_time", "max_statement_time", "lock_wait_timeout", "innodb_lock_wait_timeout"];
+const SESSION_ONLY: [&str; 4] = [
+    "max_execution_time",
+    "max_statement_time",
+    "lock_wait_timeout",
+    "innodb_lock_wait_timeout",
+];
 
 /// Counters. MariaDB's `SHOW MASTER STATUS` waits for commits that wait for an acknowledgement, its counters do not.
 pub(crate) const STATUS: &str = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Uptime','Threads_connected','Threads_running',\
@@ -126,19 +130,31 @@ pub(crate) struct Dialect {
 
 impl Dialect {
     /// Asks an open session, and sets it up so that nobody's server-wide settings get in the way.
-    pub(crate) async fn discover(session: &mut Session, deadline: Instant) -> Result<Self, ProbeFailure> {
+    pub(crate) async fn discover(
+        session: &mut Session,
+        deadline: Instant,
+    ) -> Result<Self, ProbeFailure> {
         let left = || deadline.saturating_duration_since(Instant::now());
         let listed = session.tables(&list_variables(), left()).await?;
         let row = Table::from_pairs(listed.first().ok_or(ProbeFailure::NotMysql)?);
         let fixed = pick(&row, |name| FIXED.contains(&name));
-        let names: Vec<_> = row.columns.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let names: Vec<_> = row
+            .columns
+            .iter()
+            .map(|name| name.to_ascii_lowercase())
+            .collect();
         session.tables(&set_up(&names), left()).await?;
         let (wording, channel_columns) = channels(session, deadline).await?;
         let status = session.attempt(STATUS, left()).await?.unwrap_or_default();
         let counted = Table::from_pairs(&status).has_column("Binlog_snapshot_file");
         let binlog = match fixed.first().and_then(|record| record.flag(&["log_bin"])) {
             Some(true) if !counted => {
-                first_known(session, &["SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"], left()).await?
+                first_known(
+                    session,
+                    &["SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"],
+                    left(),
+                )
+                .await?
             }
             Some(_) | None => None,
         };
@@ -147,14 +163,25 @@ impl Dialect {
         } else {
             first_known(session, &[HEARTBEATS], left()).await?
         };
-        let registered = first_known(session, &["SHOW REPLICAS", "SHOW SLAVE HOSTS"], left()).await?;
-        let instrumented = fixed.first().and_then(|record| record.flag(&["performance_schema"])) == Some(true);
-        let threads = if instrumented { &DUMP_THREADS[..] } else { &DUMP_THREADS[1..] };
+        let registered =
+            first_known(session, &["SHOW REPLICAS", "SHOW SLAVE HOSTS"], left()).await?;
+        let instrumented = fixed
+            .first()
+            .and_then(|record| record.flag(&["performance_schema"]))
+            == Some(true);
+        let threads = if instrumented {
+            &DUMP_THREADS[..]
+        } else {
+            &DUMP_THREADS[1..]
+        };
         let dump_threads = first_known(session, threads, left()).await?;
         Ok(Self {
             flavor: flavor(&fixed),
             variables: select_variables(&names),
-            channel_columns: Table { columns: channel_columns.columns, rows: Vec::new() },
+            channel_columns: Table {
+                columns: channel_columns.columns,
+                rows: Vec::new(),
+            },
             fixed,
             wording,
             heartbeats,
@@ -176,8 +203,16 @@ impl Dialect {
         let source = shows("Rpl_semi_sync_source_status") || shows("Rpl_semi_sync_master_status");
         let replica = shows("Rpl_semi_sync_replica_status") || shows("Rpl_semi_sync_slave_status");
         let known = |new: &str, old: &str| self.has(new) || self.has(old);
-        source && !known("rpl_semi_sync_source_enabled", "rpl_semi_sync_master_enabled")
-            || replica && !known("rpl_semi_sync_replica_enabled", "rpl_semi_sync_slave_enabled")
+        source
+            && !known(
+                "rpl_semi_sync_source_enabled",
+                "rpl_semi_sync_master_enabled",
+            )
+            || replica
+                && !known(
+                    "rpl_semi_sync_replica_enabled",
+                    "rpl_semi_sync_slave_enabled",
+                )
     }
 }
 
@@ -187,11 +222,20 @@ const DUMP_THREADS: [&str; 2] = [
     "SELECT HOST FROM information_schema.processlist WHERE COMMAND IN ('Binlog Dump','Binlog Dump GTID')",
 ];
 
-async fn channels(session: &mut Session, deadline: Instant) -> Result<(Wording, Table), ProbeFailure> {
+async fn channels(
+    session: &mut Session,
+    deadline: Instant,
+) -> Result<(Wording, Table), ProbeFailure> {
     let mut refused = ProbeFailure::NotMysql;
     // MariaDB knows the second, too, but shows only the default connection then.
     for wording in [Wording::Connections, Wording::Replica, Wording::Slave] {
-        match session.tables(wording.show(), deadline.saturating_duration_since(Instant::now())).await {
+        match session
+            .tables(
+                wording.show(),
+                deadline.saturating_duration_since(Instant::now()),
+            )
+            .await
+        {
             Ok(tables) => return Ok((wording, tables.into_iter().next().unwrap_or_default())),
             Err(failure @ ProbeFailure::Statement { number }) => {
                 // "Not allowed" says more than the "unknown statement" of the other wordings.
@@ -219,15 +263,26 @@ async fn first_known(
 }
 
 fn list_variables() -> String {
-    let names = FIXED.iter().chain(&CHANGING).map(|name| format!("'{name}'")).collect::<Vec<_>>().join(",");
+    let names = FIXED
+        .iter()
+        .chain(&CHANGING)
+        .map(|name| format!("'{name}'"))
+        .collect::<Vec<_>>()
+        .join(",");
     format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})")
 }
 
 fn pick(row: &Table, wanted: impl Fn(&str) -> bool) -> Table {
-    let mut picked = Table { columns: Vec::new(), rows: vec![Vec::new()] };
+    let mut picked = Table {
+        columns: Vec::new(),
+        rows: vec![Vec::new()],
+    };
     let cells = row.rows.first().into_iter().flatten();
     for (name, cell) in row.columns.iter().zip(cells) {
-        if let (true, Some(values)) = (wanted(name.to_ascii_lowercase().as_str()), picked.rows.first_mut()) {
+        if let (true, Some(values)) = (
+            wanted(name.to_ascii_lowercase().as_str()),
+            picked.rows.first_mut(),
+        ) {
             picked.columns.push(name.clone());
             values.push(cell.clone());
         }
@@ -239,7 +294,10 @@ fn pick(row: &Table, wanted: impl Fn(&str) -> bool) -> Table {
 fn select_variables(names: &[String]) -> String {
     let mut sql = String::from("SELECT ");
     let wanted = CHANGING.iter().filter(|name| !SESSION_ONLY.contains(name));
-    for (at, name) in wanted.filter(|name| names.iter().any(|known| known == *name)).enumerate() {
+    for (at, name) in wanted
+        .filter(|name| names.iter().any(|known| known == *name))
+        .enumerate()
+    {
         let comma = if at == 0 { "" } else { "," };
         // Writing to a String does not fail.
         let _ok = write!(sql, "{comma}@@global.{name} AS {name}");
@@ -248,7 +306,8 @@ fn select_variables(names: &[String]) -> String {
 }
 
 fn set_up(names: &[String]) -> String {
-    let mut sql = String::from("SET SESSION sql_mode='', time_zone='+00:00', autocommit=1, wait_timeout=300");
+    let mut sql =
+        String::from("SET SESSION sql_mode='', time_zone='+00:00', autocommit=1, wait_timeout=300");
     for limit in ["max_execution_time", "max_statement_time"] {
         if names.iter().any(|known| known == limit) {
             let _ok = write!(sql, ", {limit}=0");

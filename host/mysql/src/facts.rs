@@ -8,7 +8,9 @@ mod semi_sync;
 pub(crate) use identity::{flavor, version};
 
 use baton_core::gtid::GtidSet;
-use baton_core::model::{BinlogPosition, CommitProbe, Flavor, LogFormat, Place, ServerFacts, Vitals};
+use baton_core::model::{
+    BinlogPosition, CommitProbe, Flavor, LogFormat, Place, ServerFacts, Vitals,
+};
 use std::time::Duration;
 
 use crate::rows::{Record, Table};
@@ -63,7 +65,10 @@ pub(crate) struct Garbled {
 /// An unreadable GTID set is never taken for an empty one.
 pub(crate) fn facts(answers: &Answers, beside: Beside) -> Result<ServerFacts, Garbled> {
     let (Some(fixed), Some(now)) = (answers.fixed.first(), answers.variables.first()) else {
-        return Err(Garbled { what: "the variables", text: String::new() });
+        return Err(Garbled {
+            what: "the variables",
+            text: String::new(),
+        });
     };
     let status = answers.status.first();
     let flavor = flavor(&answers.fixed);
@@ -86,7 +91,9 @@ pub(crate) fn facts(answers: &Answers, beside: Beside) -> Result<ServerFacts, Ga
         read_only: now.flag(&["read_only"]) != Some(false),
         super_read_only: now.flag(&["super_read_only"]),
         log_bin,
-        log_updates: fixed.flag(&["log_replica_updates", "log_slave_updates"]).unwrap_or(false),
+        log_updates: fixed
+            .flag(&["log_replica_updates", "log_slave_updates"])
+            .unwrap_or(false),
         log_format: log_format(&now),
         row_image: now.owned(&["binlog_row_image"]),
         gtid_mode: gtid_mode(&now, flavor),
@@ -118,23 +125,31 @@ pub(crate) fn executed(now: &Record<'_>, flavor: Flavor) -> Result<GtidSet, Garb
             }
             Ok(all)
         }
-        Flavor::Mysql | Flavor::Percona | Flavor::Other => {
-            mysql_set(now.text(&["gtid_executed"]).unwrap_or_default(), "gtid_executed")
-        }
+        Flavor::Mysql | Flavor::Percona | Flavor::Other => mysql_set(
+            now.text(&["gtid_executed"]).unwrap_or_default(),
+            "gtid_executed",
+        ),
     }
 }
 
 fn history(state: &str, position: &str) -> Result<GtidSet, Garbled> {
-    GtidSet::parse_mariadb_history(state, position)
-        .map_err(|_| Garbled { what: "gtid_binlog_state", text: format!("{state} {position}") })
+    GtidSet::parse_mariadb_history(state, position).map_err(|_| Garbled {
+        what: "gtid_binlog_state",
+        text: format!("{state} {position}"),
+    })
 }
 
 pub(crate) fn mysql_set(text: &str, what: &'static str) -> Result<GtidSet, Garbled> {
-    GtidSet::parse_mysql(text).map_err(|_| Garbled { what, text: text.to_owned() })
+    GtidSet::parse_mysql(text).map_err(|_| Garbled {
+        what,
+        text: text.to_owned(),
+    })
 }
 
 fn purged(now: &Record<'_>) -> Result<Option<GtidSet>, Garbled> {
-    now.text(&["gtid_purged"]).map(|text| mysql_set(text, "gtid_purged")).transpose()
+    now.text(&["gtid_purged"])
+        .map(|text| mysql_set(text, "gtid_purged"))
+        .transpose()
 }
 
 fn gtid_mode(now: &Record<'_>, flavor: Flavor) -> String {
@@ -155,7 +170,10 @@ fn log_format(now: &Record<'_>) -> LogFormat {
 
 fn binlog(answers: &Answers, status: Option<Record<'_>>) -> Option<BinlogPosition> {
     let of = |record: Record<'_>, file: &str, position: &str| {
-        Some(BinlogPosition { file: record.filled(&[file])?.to_owned(), position: record.number(&[position])? })
+        Some(BinlogPosition {
+            file: record.filled(&[file])?.to_owned(),
+            position: record.number(&[position])?,
+        })
     };
     answers
         .binlog

@@ -111,7 +111,9 @@ fn from_server(error: &ServerError) -> ProbeFailure {
         | number::MARIADB_ACCOUNT_LOCKED => ProbeFailure::Authentication { number: error.code },
         number::TLS_REQUIRED => ProbeFailure::Tls,
         number::SHUTDOWN => ProbeFailure::ShuttingDown,
-        number::CONNECTION_KILLED | number::SESSION_KILLED | number::SESSION_IDLE => ProbeFailure::Reset,
+        number::CONNECTION_KILLED | number::SESSION_KILLED | number::SESSION_IDLE => {
+            ProbeFailure::Reset
+        }
         number => ProbeFailure::Statement { number },
     }
 }
@@ -135,7 +137,9 @@ fn from_io(error: &std::io::Error, stage: Stage) -> ProbeFailure {
         }),
         // rustls reports every disagreement as invalid data, the packet parser every garbled packet.
         ErrorKind::InvalidData if stage == Stage::ConnectingTls => ProbeFailure::Tls,
-        ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::Other => ProbeFailure::NotMysql,
+        ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::Other => {
+            ProbeFailure::NotMysql
+        }
         _ => ProbeFailure::Other(error.to_string()),
     }
 }
@@ -146,9 +150,9 @@ fn from_driver(error: &DriverError) -> ProbeFailure {
         DriverError::NoClientSslFlagFromServer => ProbeFailure::Tls,
         DriverError::UnknownAuthPlugin { .. }
         | DriverError::MysqlOldPasswordDisabled
-        | DriverError::CleartextPluginDisabled => {
-            ProbeFailure::Authentication { number: number::CLIENT_PLUGIN }
-        }
+        | DriverError::CleartextPluginDisabled => ProbeFailure::Authentication {
+            number: number::CLIENT_PLUGIN,
+        },
         DriverError::CantParseServerVersion { .. }
         | DriverError::PacketOutOfOrder
         | DriverError::UnexpectedPacket { .. }
@@ -163,19 +167,26 @@ fn from_driver(error: &DriverError) -> ProbeFailure {
 /// What became of a statement.
 pub(crate) fn statement_error(error: &Error, command: &'static str) -> StatementError {
     match error {
-        Error::Server(server) if server.code == number::GUARD => StatementError::GuardFailed { command },
+        Error::Server(server) if server.code == number::GUARD => {
+            StatementError::GuardFailed { command }
+        }
         // The session was ended before the statement began, or while it ran: nobody knows.
         Error::Server(server)
             if matches!(
                 server.code,
-                number::CONNECTION_KILLED | number::SESSION_KILLED | number::SESSION_IDLE | number::SHUTDOWN
+                number::CONNECTION_KILLED
+                    | number::SESSION_KILLED
+                    | number::SESSION_IDLE
+                    | number::SHUTDOWN
             ) =>
         {
             unknown(command, from_server(server))
         }
-        Error::Server(server) => {
-            StatementError::Refused { command, number: server.code, message: server.message.clone() }
-        }
+        Error::Server(server) => StatementError::Refused {
+            command,
+            number: server.code,
+            message: server.message.clone(),
+        },
         Error::Driver(_) | Error::Io(_) | Error::Other(_) | Error::Url(_) => {
             unknown(command, probe_failure(error, Stage::Established))
         }
@@ -184,7 +195,10 @@ pub(crate) fn statement_error(error: &Error, command: &'static str) -> Statement
 
 /// The outcome of `command` is not known.
 pub(crate) fn unknown(command: &'static str, failure: ProbeFailure) -> StatementError {
-    StatementError::OutcomeUnknown { command, failure: FailureWord(failure) }
+    StatementError::OutcomeUnknown {
+        command,
+        failure: FailureWord(failure),
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 use super::*;
 
 fn server(code: u16) -> Error {
-    Error::Server(ServerError { code, message: String::new(), state: "HY000".into() })
+    Error::Server(ServerError {
+        code,
+        message: String::new(),
+        state: "HY000".into(),
+    })
 }
 
 fn io(kind: ErrorKind) -> Error {
@@ -28,7 +32,11 @@ fn each_number_is_its_own_fact() {
         (1227, ProbeFailure::Statement { number: 1227 }),
     ];
     for (number, fact) in facts {
-        assert_eq!(probe_failure(&server(number), Stage::Connecting), fact, "error {number}");
+        assert_eq!(
+            probe_failure(&server(number), Stage::Connecting),
+            fact,
+            "error {number}"
+        );
     }
 }
 
@@ -39,13 +47,23 @@ fn the_network_is_told_from_the_server() {
         (ErrorKind::ConnectionReset, ProbeFailure::Reset),
         (ErrorKind::UnexpectedEof, ProbeFailure::Reset),
         (ErrorKind::HostUnreachable, ProbeFailure::NoRoute),
-        (ErrorKind::TimedOut, ProbeFailure::Timeout(TimeoutPhase::Connect)),
+        (
+            ErrorKind::TimedOut,
+            ProbeFailure::Timeout(TimeoutPhase::Connect),
+        ),
         (ErrorKind::InvalidData, ProbeFailure::NotMysql),
     ];
     for (kind, fact) in facts {
-        assert_eq!(probe_failure(&io(kind), Stage::Connecting), fact, "{kind:?}");
+        assert_eq!(
+            probe_failure(&io(kind), Stage::Connecting),
+            fact,
+            "{kind:?}"
+        );
     }
-    assert_eq!(probe_failure(&io(ErrorKind::InvalidData), Stage::ConnectingTls), ProbeFailure::Tls);
+    assert_eq!(
+        probe_failure(&io(ErrorKind::InvalidData), Stage::ConnectingTls),
+        ProbeFailure::Tls
+    );
     assert_eq!(
         probe_failure(&io(ErrorKind::TimedOut), Stage::Established),
         ProbeFailure::Timeout(TimeoutPhase::Statement)
@@ -54,10 +72,24 @@ fn the_network_is_told_from_the_server() {
 
 #[test]
 fn a_lost_session_leaves_the_outcome_unknown() {
-    for error in [server(1927), server(3169), server(1053), io(ErrorKind::ConnectionReset)] {
+    for error in [
+        server(1927),
+        server(3169),
+        server(1053),
+        io(ErrorKind::ConnectionReset),
+    ] {
         let outcome = statement_error(&error, "fence");
-        assert!(matches!(outcome, StatementError::OutcomeUnknown { .. }), "{error}: {outcome:?}");
+        assert!(
+            matches!(outcome, StatementError::OutcomeUnknown { .. }),
+            "{error}: {outcome:?}"
+        );
     }
-    assert!(matches!(statement_error(&server(1227), "fence"), StatementError::Refused { number: 1227, .. }));
-    assert!(matches!(statement_error(&server(1242), "fence"), StatementError::GuardFailed { .. }));
+    assert!(matches!(
+        statement_error(&server(1227), "fence"),
+        StatementError::Refused { number: 1227, .. }
+    ));
+    assert!(matches!(
+        statement_error(&server(1242), "fence"),
+        StatementError::GuardFailed { .. }
+    ));
 }

@@ -59,8 +59,16 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn new(dialect: Dialect, lag_query: Option<String>) -> Self {
-        let answers = Answers { fixed: dialect.fixed.clone(), ..Answers::default() };
-        Self { dialect, answers, slow_at: None, lag_query }
+        let answers = Answers {
+            fixed: dialect.fixed.clone(),
+            ..Answers::default()
+        };
+        Self {
+            dialect,
+            answers,
+            slow_at: None,
+            lag_query,
+        }
     }
 
     pub(crate) fn dialect(&self) -> &Dialect {
@@ -80,7 +88,8 @@ impl Reader {
         ask: Ask,
     ) -> Result<Evaluated, ProbeFailure> {
         let sent = clock.now();
-        let slow = ask.depth == Depth::Full || self.slow_at.is_none_or(|at| sent.since(at) >= SLOW_EVERY);
+        let slow =
+            ask.depth == Depth::Full || self.slow_at.is_none_or(|at| sent.since(at) >= SLOW_EVERY);
         let batch = self.batch(ask.pause, slow);
         let woke = AtomicU64::new(0);
         let noted = || woke.store(clock.now().micros(), Ordering::Relaxed);
@@ -91,8 +100,15 @@ impl Reader {
             self.slow_at = Some(sent);
         }
         let woke = Timestamp::from_micros(woke.into_inner());
-        let began = if ask.pause.is_zero() { sent } else { began(sent, ask.pause, woke) };
-        Ok(Evaluated { began, round_trip: ended.since(sent.plus(ask.pause)) })
+        let began = if ask.pause.is_zero() {
+            sent
+        } else {
+            began(sent, ask.pause, woke)
+        };
+        Ok(Evaluated {
+            began,
+            round_trip: ended.since(sent.plus(ask.pause)),
+        })
     }
 
     /// The facts in the last answers.
@@ -101,13 +117,27 @@ impl Reader {
     }
 
     fn batch(&self, pause: Duration, slow: bool) -> Batch {
-        let mut batch = Batch { sql: String::new(), parts: Vec::new() };
+        let mut batch = Batch {
+            sql: String::new(),
+            parts: Vec::new(),
+        };
         if !pause.is_zero() {
-            batch.add(Part::Sleep, &format!("SELECT SLEEP({}.{:06})", pause.as_secs(), pause.subsec_micros()));
+            batch.add(
+                Part::Sleep,
+                &format!(
+                    "SELECT SLEEP({}.{:06})",
+                    pause.as_secs(),
+                    pause.subsec_micros()
+                ),
+            );
         }
         batch.add(Part::Variables, &self.dialect.variables);
         batch.add(Part::Channels, self.dialect.wording.show());
-        if let Some(sql) = self.dialect.heartbeats.filter(|_| slow || !self.answers.channels.rows.is_empty()) {
+        if let Some(sql) = self
+            .dialect
+            .heartbeats
+            .filter(|_| slow || !self.answers.channels.rows.is_empty())
+        {
             batch.add(Part::Heartbeats, sql);
         }
         if slow || self.semi_sync_on() {
@@ -139,15 +169,24 @@ impl Reader {
             "rpl_semi_sync_replica_enabled",
             "rpl_semi_sync_slave_enabled",
         ];
-        let Some(record) = self.answers.variables.first() else { return true };
-        switches.iter().any(|switch| record.flag(&[switch]) == Some(true))
+        let Some(record) = self.answers.variables.first() else {
+            return true;
+        };
+        switches
+            .iter()
+            .any(|switch| record.flag(&[switch]) == Some(true))
     }
 
     fn take(&mut self, batch: &Batch, outcome: Outcome) -> Result<(), ProbeFailure> {
-        let needed = batch.parts.iter().filter(|part| **part != Part::Lag).count();
+        let needed = batch
+            .parts
+            .iter()
+            .filter(|part| **part != Part::Lag)
+            .count();
         if let Some(error) = outcome.error {
             let failure = probe_failure(&error, Stage::Established);
-            let only_lag = matches!(failure, ProbeFailure::Statement { .. }) && outcome.tables.len() >= needed;
+            let only_lag =
+                matches!(failure, ProbeFailure::Statement { .. }) && outcome.tables.len() >= needed;
             if !only_lag {
                 return Err(failure);
             }
@@ -202,7 +241,11 @@ pub(crate) struct Evaluated {
 
 impl Evaluated {
     pub(crate) fn answer(self, facts: ServerFacts) -> WatchAnswer {
-        WatchAnswer { began: self.began, round_trip: self.round_trip, facts }
+        WatchAnswer {
+            began: self.began,
+            round_trip: self.round_trip,
+            facts,
+        }
     }
 }
 
@@ -214,7 +257,11 @@ impl Evaluated {
 /// have been delayed while the rest was evaluated.
 fn began(sent: Timestamp, pause: Duration, woke: Timestamp) -> Timestamp {
     let trusted = pause * PAUSE_TRUST_PERCENT / 100;
-    if woke.since(sent) >= trusted { sent.plus(trusted) } else { sent }
+    if woke.since(sent) >= trusted {
+        sent.plus(trusted)
+    } else {
+        sent
+    }
 }
 
 #[cfg(test)]
@@ -225,9 +272,19 @@ mod tests {
     fn a_reading_is_never_dated_later_than_it_was_evaluated() {
         let sent = Timestamp::from_millis(5_000);
         let pause = Duration::from_secs(1);
-        assert_eq!(began(sent, pause, Timestamp::from_millis(6_001)), Timestamp::from_millis(5_990));
-        assert_eq!(began(sent, pause, Timestamp::from_millis(9_000)), Timestamp::from_millis(5_990));
-        assert_eq!(began(sent, pause, Timestamp::from_millis(5_400)), sent, "an interrupted sleep counts for nothing");
+        assert_eq!(
+            began(sent, pause, Timestamp::from_millis(6_001)),
+            Timestamp::from_millis(5_990)
+        );
+        assert_eq!(
+            began(sent, pause, Timestamp::from_millis(9_000)),
+            Timestamp::from_millis(5_990)
+        );
+        assert_eq!(
+            began(sent, pause, Timestamp::from_millis(5_400)),
+            sent,
+            "an interrupted sleep counts for nothing"
+        );
         assert_eq!(began(sent, pause, Timestamp::from_millis(0)), sent);
     }
 }

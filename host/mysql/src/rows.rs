@@ -14,7 +14,10 @@ pub(crate) struct Table {
 impl Table {
     /// All rows.
     pub(crate) fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        self.rows.iter().map(|values| Record { columns: &self.columns, values })
+        self.rows.iter().map(|values| Record {
+            columns: &self.columns,
+            values,
+        })
     }
 
     /// The first row.
@@ -24,15 +27,22 @@ impl Table {
 
     /// Whether there is such a column, whatever the rows say.
     pub(crate) fn has_column(&self, name: &str) -> bool {
-        self.columns.iter().any(|column| column.eq_ignore_ascii_case(name))
+        self.columns
+            .iter()
+            .any(|column| column.eq_ignore_ascii_case(name))
     }
 
     /// Turns a table of names and values (`SHOW VARIABLES`, `SHOW STATUS`) into one row with the names as columns.
     pub(crate) fn from_pairs(pairs: &Table) -> Table {
-        let mut table = Table { columns: Vec::new(), rows: vec![Vec::new()] };
+        let mut table = Table {
+            columns: Vec::new(),
+            rows: vec![Vec::new()],
+        };
         for pair in &pairs.rows {
             let mut cells = pair.iter();
-            if let (Some(Some(name)), Some(value), Some(row)) = (cells.next(), cells.next(), table.rows.first_mut()) {
+            if let (Some(Some(name)), Some(value), Some(row)) =
+                (cells.next(), cells.next(), table.rows.first_mut())
+            {
                 table.columns.push(name.clone());
                 row.push(value.clone());
             }
@@ -52,14 +62,19 @@ impl<'a> Record<'a> {
     /// The text under the first of `names` that is a column; `None` if there is none or it is NULL.
     pub(crate) fn text(&self, names: &[&str]) -> Option<&'a str> {
         names.iter().find_map(|name| {
-            let at = self.columns.iter().position(|column| column.eq_ignore_ascii_case(name))?;
+            let at = self
+                .columns
+                .iter()
+                .position(|column| column.eq_ignore_ascii_case(name))?;
             self.values.get(at)?.as_deref()
         })
     }
 
     /// The text, if it is not empty.
     pub(crate) fn filled(&self, names: &[&str]) -> Option<&'a str> {
-        self.text(names).map(str::trim).filter(|text| !text.is_empty())
+        self.text(names)
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
     }
 
     /// The text, or nothing.
@@ -75,9 +90,15 @@ impl<'a> Record<'a> {
     /// The switch; `None` if the text is not one.
     pub(crate) fn flag(&self, names: &[&str]) -> Option<bool> {
         let text = self.text(names)?;
-        if ["1", "on", "yes", "true"].iter().any(|word| text.eq_ignore_ascii_case(word)) {
+        if ["1", "on", "yes", "true"]
+            .iter()
+            .any(|word| text.eq_ignore_ascii_case(word))
+        {
             Some(true)
-        } else if ["0", "off", "no", "false", ""].iter().any(|word| text.eq_ignore_ascii_case(word)) {
+        } else if ["0", "off", "no", "false", ""]
+            .iter()
+            .any(|word| text.eq_ignore_ascii_case(word))
+        {
             Some(false)
         } else {
             None
@@ -104,13 +125,19 @@ pub(crate) mod recorded {
                 table.rows.push(Vec::new());
                 continue;
             }
-            let Some((name, value)) = line.split_once(':') else { continue };
+            let Some((name, value)) = line.split_once(':') else {
+                continue;
+            };
             let (name, value) = (name.trim(), value.strip_prefix(' ').unwrap_or(value));
             if table.rows.len() == 1 {
                 table.columns.push(name.to_owned());
             }
             let cell = (value != "NULL").then(|| value.to_owned());
-            table.rows.last_mut().expect("a row begins with stars").push(cell);
+            table
+                .rows
+                .last_mut()
+                .expect("a row begins with stars")
+                .push(cell);
         }
         table
     }

@@ -36,35 +36,58 @@ pub(crate) struct Access {
 impl MysqlServers {
     /// Nothing is opened yet.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
-        let access = Access { settings: Arc::new(settings), clock, known: Arc::default() };
+        let access = Access {
+            settings: Arc::new(settings),
+            clock,
+            known: Arc::default(),
+        };
         Self { access }
     }
 }
 
 impl fmt::Debug for MysqlServers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MysqlServers").field("settings", &self.access.settings).finish_non_exhaustive()
+        f.debug_struct("MysqlServers")
+            .field("settings", &self.access.settings)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Access").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Access")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 
 impl Access {
     /// Opens a session, nothing set up.
-    pub(crate) async fn open(&self, address: &Address, limit: Duration) -> Result<Session, ProbeFailure> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(address);
-        let acquaintance = if known { Acquaintance::Known } else { Acquaintance::Stranger };
+    pub(crate) async fn open(
+        &self,
+        address: &Address,
+        limit: Duration,
+    ) -> Result<Session, ProbeFailure> {
+        let known = self
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(address);
+        let acquaintance = if known {
+            Acquaintance::Known
+        } else {
+            Acquaintance::Stranger
+        };
         let result = connect::open(&self.settings, address, acquaintance, limit).await;
         let spoke = match &result {
             Ok(_) => true,
             Err(failure) => failure.error_number().is_some(),
         };
         if spoke && !known {
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(address.clone());
+            self.known
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(address.clone());
         }
         result
     }
@@ -78,15 +101,27 @@ impl Access {
         let deadline = Instant::now() + limit;
         let mut session = self.open(address, limit).await?;
         let dialect = Dialect::discover(&mut session, deadline).await?;
-        Ok((session, Reader::new(dialect, self.settings.queries.lag.clone())))
+        Ok((
+            session,
+            Reader::new(dialect, self.settings.queries.lag.clone()),
+        ))
     }
 }
 
 #[async_trait]
 impl Servers for MysqlServers {
-    async fn watch(&self, address: &Address, limit: Duration) -> Result<Box<dyn Watch>, ProbeFailure> {
+    async fn watch(
+        &self,
+        address: &Address,
+        limit: Duration,
+    ) -> Result<Box<dyn Watch>, ProbeFailure> {
         let (session, reader) = self.access.introduce(address, limit).await?;
-        Ok(Box::new(MysqlWatch::new(self.access.clone(), address.clone(), session, reader)))
+        Ok(Box::new(MysqlWatch::new(
+            self.access.clone(),
+            address.clone(),
+            session,
+            reader,
+        )))
     }
 
     async fn act(
@@ -98,8 +133,14 @@ impl Servers for MysqlServers {
         let deadline = Instant::now() + limit;
         let (session, reader) = self.access.introduce(address, limit).await?;
         let left = deadline.saturating_duration_since(Instant::now());
-        let session =
-            MysqlActSession::open(self.access.clone(), address.clone(), lock, (session, reader), left).await?;
+        let session = MysqlActSession::open(
+            self.access.clone(),
+            address.clone(),
+            lock,
+            (session, reader),
+            left,
+        )
+        .await?;
         Ok(Box::new(session))
     }
 

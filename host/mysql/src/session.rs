@@ -46,7 +46,11 @@ impl Session {
     }
 
     /// Sends statements; all must end well within `limit`.
-    pub(crate) async fn tables(&mut self, sql: &str, limit: Duration) -> Result<Vec<Table>, ProbeFailure> {
+    pub(crate) async fn tables(
+        &mut self,
+        sql: &str,
+        limit: Duration,
+    ) -> Result<Vec<Table>, ProbeFailure> {
         let outcome = within(limit, self.send(sql, || {})).await?;
         match outcome.error {
             None => Ok(outcome.tables),
@@ -55,9 +59,17 @@ impl Session {
     }
 
     /// Sends one statement that the server may not know or not allow: then `Ok(None)`.
-    pub(crate) async fn attempt(&mut self, sql: &str, limit: Duration) -> Result<Option<Table>, ProbeFailure> {
+    pub(crate) async fn attempt(
+        &mut self,
+        sql: &str,
+        limit: Duration,
+    ) -> Result<Option<Table>, ProbeFailure> {
         match self.tables(sql, limit).await {
-            Ok(mut tables) => Ok(if tables.is_empty() { None } else { Some(tables.swap_remove(0)) }),
+            Ok(mut tables) => Ok(if tables.is_empty() {
+                None
+            } else {
+                Some(tables.swap_remove(0))
+            }),
             Err(ProbeFailure::Statement { .. } | ProbeFailure::Authentication { .. }) => Ok(None),
             Err(failure) => Err(failure),
         }
@@ -65,8 +77,13 @@ impl Session {
 }
 
 /// Waits for an answer of an established session.
-pub(crate) async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, ProbeFailure> {
-    timeout(limit, work).await.map_err(|_| ProbeFailure::Timeout(TimeoutPhase::Statement))
+pub(crate) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, ProbeFailure> {
+    timeout(limit, work)
+        .await
+        .map_err(|_| ProbeFailure::Timeout(TimeoutPhase::Statement))
 }
 
 async fn read_all(
@@ -98,11 +115,18 @@ async fn read_all(
 }
 
 fn names(result: &mysql_async::QueryResult<'_, '_, TextProtocol>) -> Vec<String> {
-    result.columns_ref().iter().map(|column| column.name_str().into_owned()).collect()
+    result
+        .columns_ref()
+        .iter()
+        .map(|column| column.name_str().into_owned())
+        .collect()
 }
 
 fn cells(row: Row) -> Vec<Option<String>> {
-    row.unwrap_raw().into_iter().map(|cell| cell.and_then(text)).collect()
+    row.unwrap_raw()
+        .into_iter()
+        .map(|cell| cell.and_then(text))
+        .collect()
 }
 
 fn text(value: Value) -> Option<String> {

@@ -104,7 +104,10 @@ impl Settings {
     /// Settings with nothing optional.
     pub fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
         Self {
-            account: Account { user: user.into(), password: Secret::new(password) },
+            account: Account {
+                user: user.into(),
+                password: Secret::new(password),
+            },
             tls: Tls::Off,
             connect_timeout: Duration::from_secs(1),
             handshake_timeout: Duration::from_secs(2),
@@ -123,7 +126,10 @@ mod tests {
     #[test]
     fn passwords_are_not_printed() {
         let mut settings = Settings::new("baton", "s3cret");
-        settings.replication = Some(Account { user: "repl".into(), password: Secret::new("s3cret") });
+        settings.replication = Some(Account {
+            user: "repl".into(),
+            password: Secret::new("s3cret"),
+        });
         let text = format!("{settings:?}");
         assert!(!text.contains("s3cret"), "{text}");
         assert!(text.contains("<redacted>"), "{text}");

@@ -44,26 +44,62 @@ impl MysqlWatch {
             .commit_probe
             .clone()
             .map(|settings| CommitProber::new(access.clone(), address, settings));
-        Self { access, session, reader, hints: Hints::default(), prober }
+        Self {
+            access,
+            session,
+            reader,
+            hints: Hints::default(),
+            prober,
+        }
     }
 }
 
 #[async_trait]
 impl Watch for MysqlWatch {
-    async fn read(&mut self, pause: Duration, limit: Duration) -> Result<WatchAnswer, ProbeFailure> {
+    async fn read(
+        &mut self,
+        pause: Duration,
+        limit: Duration,
+    ) -> Result<WatchAnswer, ProbeFailure> {
         let deadline = Instant::now() + pause + limit;
-        let ask = Ask { pause, limit, depth: Depth::Due };
-        let evaluated = self.reader.read(&mut self.session, self.access.clock.as_ref(), ask).await?;
+        let ask = Ask {
+            pause,
+            limit,
+            depth: Depth::Due,
+        };
+        let evaluated = self
+            .reader
+            .read(&mut self.session, self.access.clock.as_ref(), ask)
+            .await?;
         if self.reader.is_outdated() {
             let dialect = Dialect::discover(&mut self.session, deadline).await?;
             self.reader = Reader::new(dialect, self.access.settings.queries.lag.clone());
-            let ask = Ask { pause: Duration::ZERO, limit: left(deadline), depth: Depth::Full };
-            self.reader.read(&mut self.session, self.access.clock.as_ref(), ask).await?;
+            let ask = Ask {
+                pause: Duration::ZERO,
+                limit: left(deadline),
+                depth: Depth::Full,
+            };
+            self.reader
+                .read(&mut self.session, self.access.clock.as_ref(), ask)
+                .await?;
         }
         let now = self.access.clock.now();
-        self.hints.refresh(&mut self.session, &self.access.settings.queries, now, left(deadline)).await?;
-        let commit = self.prober.as_mut().map_or(CommitProbe::NotTried, CommitProber::state);
-        let facts = self.reader.facts(self.hints.beside(commit)).map_err(|_| ProbeFailure::NotMysql)?;
+        self.hints
+            .refresh(
+                &mut self.session,
+                &self.access.settings.queries,
+                now,
+                left(deadline),
+            )
+            .await?;
+        let commit = self
+            .prober
+            .as_mut()
+            .map_or(CommitProbe::NotTried, CommitProber::state);
+        let facts = self
+            .reader
+            .facts(self.hints.beside(commit))
+            .map_err(|_| ProbeFailure::NotMysql)?;
         if let Some(prober) = &mut self.prober {
             prober.consider(&facts);
         }
@@ -97,20 +133,36 @@ impl Hints {
             region: region.unwrap_or_default(),
             environment: environment.unwrap_or_default(),
         };
-        *self = Self { asked_at: Some(now), place: (place != Place::default()).then_some(place), cluster };
+        *self = Self {
+            asked_at: Some(now),
+            place: (place != Place::default()).then_some(place),
+            cluster,
+        };
         Ok(())
     }
 
     /// What goes beside a reading.
     pub(crate) fn beside(&self, commit: CommitProbe) -> Beside {
-        Beside { commit, place: self.place.clone(), cluster_hint: self.cluster.clone() }
+        Beside {
+            commit,
+            place: self.place.clone(),
+            cluster_hint: self.cluster.clone(),
+        }
     }
 }
 
 /// One text, if the query is configured, right, and has an answer.
-async fn ask(session: &mut Session, query: Option<&str>, deadline: Instant) -> Result<Option<String>, ProbeFailure> {
+async fn ask(
+    session: &mut Session,
+    query: Option<&str>,
+    deadline: Instant,
+) -> Result<Option<String>, ProbeFailure> {
     let Some(query) = query else { return Ok(None) };
     let table = session.attempt(query, left(deadline)).await?;
-    let text = table.as_ref().and_then(|table| table.first()?.first()).map(str::trim).unwrap_or_default();
+    let text = table
+        .as_ref()
+        .and_then(|table| table.first()?.first())
+        .map(str::trim)
+        .unwrap_or_default();
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }

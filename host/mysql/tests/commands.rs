@@ -24,11 +24,18 @@ on_both!(
 );
 
 fn is_receiving(facts: &ServerFacts) -> bool {
-    facts.channels.iter().all(|channel| channel.receiver == ThreadState::Running)
+    facts
+        .channels
+        .iter()
+        .all(|channel| channel.receiver == ThreadState::Running)
 }
 
 fn is_replicating(facts: &ServerFacts) -> bool {
-    !facts.channels.is_empty() && facts.channels.iter().all(baton_core::model::Channel::is_replicating)
+    !facts.channels.is_empty()
+        && facts
+            .channels
+            .iter()
+            .all(baton_core::model::Channel::is_replicating)
 }
 
 fn all() -> Option<String> {
@@ -39,30 +46,67 @@ async fn a_replica_becomes_a_primary(flavor: Flavor) {
     let (_sandbox, topology) = pair(flavor);
     let r1 = &topology["r1"];
     let mut session = locked(r1).await;
-    perform(session.as_mut(), ServerCommand::StopReceivers { channel: all() }).await;
+    perform(
+        session.as_mut(),
+        ServerCommand::StopReceivers { channel: all() },
+    )
+    .await;
     let set = executed(&topology["p1"]);
-    perform(session.as_mut(), ServerCommand::WaitApplied { set, limit: LIMIT }).await;
-    perform(session.as_mut(), ServerCommand::ForgetReplication { channel: all() }).await;
+    perform(
+        session.as_mut(),
+        ServerCommand::WaitApplied { set, limit: LIMIT },
+    )
+    .await;
+    perform(
+        session.as_mut(),
+        ServerCommand::ForgetReplication { channel: all() },
+    )
+    .await;
     session.arm(LONG, LIMIT).await.unwrap();
     perform(session.as_mut(), ServerCommand::OpenWrites(LONG)).await;
     let facts = session.read(LIMIT).await.unwrap().facts;
-    assert!(facts.is_writable() && facts.channels.is_empty() && facts.super_read_only != Some(true));
-    r1.query_as(Account::App, "CREATE TABLE app.after (id INT PRIMARY KEY)").unwrap();
+    assert!(
+        facts.is_writable() && facts.channels.is_empty() && facts.super_read_only != Some(true)
+    );
+    r1.query_as(Account::App, "CREATE TABLE app.after (id INT PRIMARY KEY)")
+        .unwrap();
 }
 
 /// The whole way: the old primary wrote by itself, is fenced, and follows the new one.
 async fn a_primary_becomes_a_replica(flavor: Flavor) {
     let (_sandbox, topology) = pair(flavor);
     let (p1, r1) = (&topology["p1"], &topology["r1"]);
-    p1.exec("CREATE TABLE app.t (id INT PRIMARY KEY); INSERT INTO app.t VALUES (1)").unwrap();
+    p1.exec("CREATE TABLE app.t (id INT PRIMARY KEY); INSERT INTO app.t VALUES (1)")
+        .unwrap();
     let (mut old, mut new) = (locked(p1).await, locked(r1).await);
-    perform(old.as_mut(), ServerCommand::Fence { kill_writers: false }).await;
-    assert!(p1.query_as(Account::App, "INSERT INTO app.t VALUES (2)").is_err());
-    perform(new.as_mut(), ServerCommand::WaitApplied { set: executed(p1), limit: LIMIT }).await;
-    perform(new.as_mut(), ServerCommand::ForgetReplication { channel: all() }).await;
+    perform(
+        old.as_mut(),
+        ServerCommand::Fence {
+            kill_writers: false,
+        },
+    )
+    .await;
+    assert!(
+        p1.query_as(Account::App, "INSERT INTO app.t VALUES (2)")
+            .is_err()
+    );
+    perform(
+        new.as_mut(),
+        ServerCommand::WaitApplied {
+            set: executed(p1),
+            limit: LIMIT,
+        },
+    )
+    .await;
+    perform(
+        new.as_mut(),
+        ServerCommand::ForgetReplication { channel: all() },
+    )
+    .await;
     new.arm(LONG, LIMIT).await.unwrap();
     perform(new.as_mut(), ServerCommand::OpenWrites(LONG)).await;
-    r1.query_as(Account::App, "INSERT INTO app.t VALUES (3)").unwrap();
+    r1.query_as(Account::App, "INSERT INTO app.t VALUES (3)")
+        .unwrap();
 
     let point = ServerCommand::PointAt {
         channel: String::new(),
@@ -73,33 +117,81 @@ async fn a_primary_becomes_a_replica(flavor: Flavor) {
     for _ in 0..2 {
         perform(old.as_mut(), point.clone()).await;
         until(old.as_mut(), "the old primary replicates", is_replicating).await;
-        perform(old.as_mut(), ServerCommand::WaitApplied { set: executed(r1), limit: LIMIT }).await;
+        perform(
+            old.as_mut(),
+            ServerCommand::WaitApplied {
+                set: executed(r1),
+                limit: LIMIT,
+            },
+        )
+        .await;
     }
     assert_eq!(p1.scalar("SELECT COUNT(*) FROM app.t").unwrap(), "2");
     let facts = old.read(LIMIT).await.unwrap().facts;
     assert_eq!(facts.channels[0].source, Some(address(r1)));
     assert!(facts.channels[0].auto_position && facts.executed.contains(&executed(r1)));
-    r1.query_as(Account::App, "INSERT INTO app.t VALUES (4)").unwrap();
-    perform(old.as_mut(), ServerCommand::WaitApplied { set: executed(r1), limit: LIMIT }).await;
+    r1.query_as(Account::App, "INSERT INTO app.t VALUES (4)")
+        .unwrap();
+    perform(
+        old.as_mut(),
+        ServerCommand::WaitApplied {
+            set: executed(r1),
+            limit: LIMIT,
+        },
+    )
+    .await;
 }
 
 async fn threads_stop_and_start(flavor: Flavor) {
     let (_sandbox, topology) = pair(flavor);
     let mut session = locked(&topology["r1"]).await;
-    perform(session.as_mut(), ServerCommand::StopReceivers { channel: all() }).await;
+    perform(
+        session.as_mut(),
+        ServerCommand::StopReceivers { channel: all() },
+    )
+    .await;
     let channel = session.read(LIMIT).await.unwrap().facts.channels.remove(0);
-    assert_eq!((channel.receiver, channel.applier), (ThreadState::Stopped, ThreadState::Running));
-    perform(session.as_mut(), ServerCommand::StartReceivers { channel: Some(String::new()) }).await;
+    assert_eq!(
+        (channel.receiver, channel.applier),
+        (ThreadState::Stopped, ThreadState::Running)
+    );
+    perform(
+        session.as_mut(),
+        ServerCommand::StartReceivers {
+            channel: Some(String::new()),
+        },
+    )
+    .await;
     until(session.as_mut(), "it receives", is_receiving).await;
-    perform(session.as_mut(), ServerCommand::ReconnectReceiver { channel: String::new() }).await;
+    perform(
+        session.as_mut(),
+        ServerCommand::ReconnectReceiver {
+            channel: String::new(),
+        },
+    )
+    .await;
     until(session.as_mut(), "it receives again", is_receiving).await;
-    perform(session.as_mut(), ServerCommand::StopReplication { channel: all() }).await;
+    perform(
+        session.as_mut(),
+        ServerCommand::StopReplication { channel: all() },
+    )
+    .await;
     let channel = session.read(LIMIT).await.unwrap().facts.channels.remove(0);
-    assert_eq!((channel.receiver, channel.applier), (ThreadState::Stopped, ThreadState::Stopped));
+    assert_eq!(
+        (channel.receiver, channel.applier),
+        (ThreadState::Stopped, ThreadState::Stopped)
+    );
     perform(session.as_mut(), ServerCommand::StartAppliers).await;
     let channel = session.read(LIMIT).await.unwrap().facts.channels.remove(0);
-    assert_eq!((channel.receiver, channel.applier), (ThreadState::Stopped, ThreadState::Running));
-    perform(session.as_mut(), ServerCommand::StartReplication { channel: all() }).await;
+    assert_eq!(
+        (channel.receiver, channel.applier),
+        (ThreadState::Stopped, ThreadState::Running)
+    );
+    perform(
+        session.as_mut(),
+        ServerCommand::StartReplication { channel: all() },
+    )
+    .await;
     until(session.as_mut(), "it replicates", is_replicating).await;
 }
 
@@ -107,16 +199,45 @@ async fn other_channels_are_left_alone(flavor: Flavor) {
     let (_sandbox, topology) = sketch(flavor, "a\nb\nr1 <- a, b");
     let mut session = locked(&topology["r1"]).await;
     let only = |name: &str| Some(name.to_owned());
-    perform(session.as_mut(), ServerCommand::StopReceivers { channel: only("a") }).await;
+    perform(
+        session.as_mut(),
+        ServerCommand::StopReceivers { channel: only("a") },
+    )
+    .await;
     let channels = session.read(LIMIT).await.unwrap().facts.channels;
-    assert_eq!((channels[0].receiver, channels[1].receiver), (ThreadState::Stopped, ThreadState::Running));
-    perform(session.as_mut(), ServerCommand::StopReceivers { channel: all() }).await;
+    assert_eq!(
+        (channels[0].receiver, channels[1].receiver),
+        (ThreadState::Stopped, ThreadState::Running)
+    );
+    perform(
+        session.as_mut(),
+        ServerCommand::StopReceivers { channel: all() },
+    )
+    .await;
     let channels = session.read(LIMIT).await.unwrap().facts.channels;
-    assert!(channels.iter().all(|channel| channel.receiver == ThreadState::Stopped));
-    perform(session.as_mut(), ServerCommand::ForgetReplication { channel: only("a") }).await;
+    assert!(
+        channels
+            .iter()
+            .all(|channel| channel.receiver == ThreadState::Stopped)
+    );
+    perform(
+        session.as_mut(),
+        ServerCommand::ForgetReplication { channel: only("a") },
+    )
+    .await;
     let channels = session.read(LIMIT).await.unwrap().facts.channels;
-    assert_eq!(channels.iter().map(|channel| channel.name.as_str()).collect::<Vec<_>>(), ["b"]);
-    perform(session.as_mut(), ServerCommand::ForgetReplication { channel: all() }).await;
+    assert_eq!(
+        channels
+            .iter()
+            .map(|channel| channel.name.as_str())
+            .collect::<Vec<_>>(),
+        ["b"]
+    );
+    perform(
+        session.as_mut(),
+        ServerCommand::ForgetReplication { channel: all() },
+    )
+    .await;
     assert_eq!(session.read(LIMIT).await.unwrap().facts.channels, []);
 }
 
@@ -124,19 +245,43 @@ async fn waiting_is_bounded(flavor: Flavor) {
     let (_sandbox, topology) = pair(flavor);
     let (p1, r1) = (&topology["p1"], &topology["r1"]);
     let mut session = locked(r1).await;
-    perform(session.as_mut(), ServerCommand::StopReplication { channel: all() }).await;
+    perform(
+        session.as_mut(),
+        ServerCommand::StopReplication { channel: all() },
+    )
+    .await;
     p1.exec("CREATE TABLE app.t (id INT PRIMARY KEY)").unwrap();
     let set = executed(p1);
     let begun = Instant::now();
-    let wait = |limit| ServerCommand::WaitApplied { set: set.clone(), limit };
-    let outcome = session.perform(&wait(Duration::from_millis(300)), LIMIT).await;
-    assert!(matches!(outcome, Err(StatementError::NotReached { .. })), "{outcome:?}");
+    let wait = |limit| ServerCommand::WaitApplied {
+        set: set.clone(),
+        limit,
+    };
+    let outcome = session
+        .perform(&wait(Duration::from_millis(300)), LIMIT)
+        .await;
+    assert!(
+        matches!(outcome, Err(StatementError::NotReached { .. })),
+        "{outcome:?}"
+    );
     let took = begun.elapsed();
-    assert!(took >= Duration::from_millis(290) && took < Duration::from_millis(1500), "{took:?}");
+    assert!(
+        took >= Duration::from_millis(290) && took < Duration::from_millis(1500),
+        "{took:?}"
+    );
     // The session is still good, and the caller's own limit counts, too.
-    let outcome = session.perform(&wait(LIMIT), Duration::from_millis(200)).await;
-    assert!(matches!(outcome, Err(StatementError::NotReached { .. })), "{outcome:?}");
-    perform(session.as_mut(), ServerCommand::StartReplication { channel: all() }).await;
+    let outcome = session
+        .perform(&wait(LIMIT), Duration::from_millis(200))
+        .await;
+    assert!(
+        matches!(outcome, Err(StatementError::NotReached { .. })),
+        "{outcome:?}"
+    );
+    perform(
+        session.as_mut(),
+        ServerCommand::StartReplication { channel: all() },
+    )
+    .await;
     perform(session.as_mut(), wait(LIMIT)).await;
 }
 
@@ -144,12 +289,22 @@ async fn the_guard_holds(flavor: Flavor) {
     let (_sandbox, topology) = pair(flavor);
     let r1 = &topology["r1"];
     let open = ServerCommand::OpenWrites(LONG);
-    let refused = |outcome: &Result<(), StatementError>| matches!(outcome, Err(StatementError::GuardFailed { .. }));
+    let refused = |outcome: &Result<(), StatementError>| {
+        matches!(outcome, Err(StatementError::GuardFailed { .. }))
+    };
 
     let mut session = locked(r1).await;
     let outcome = session.perform(&open, LIMIT).await;
     assert!(refused(&outcome), "never armed: {outcome:?}");
-    session.arm(Guard { within: Duration::ZERO }, LIMIT).await.unwrap();
+    session
+        .arm(
+            Guard {
+                within: Duration::ZERO,
+            },
+            LIMIT,
+        )
+        .await
+        .unwrap();
     let outcome = session.perform(&open, LIMIT).await;
     assert!(refused(&outcome), "too late: {outcome:?}");
 
@@ -169,10 +324,17 @@ async fn a_killed_lock_opens_nothing(flavor: Flavor) {
     let r1 = &topology["r1"];
     let mut session = locked(r1).await;
     session.arm(LONG, LIMIT).await.unwrap();
-    let holder = r1.scalar(&format!("SELECT IS_USED_LOCK('{LOCK}')")).unwrap();
+    let holder = r1
+        .scalar(&format!("SELECT IS_USED_LOCK('{LOCK}')"))
+        .unwrap();
     r1.exec(&format!("KILL {holder}")).unwrap();
-    let outcome = session.perform(&ServerCommand::OpenWrites(LONG), LIMIT).await;
-    assert!(matches!(outcome, Err(StatementError::OutcomeUnknown { .. })), "{outcome:?}");
+    let outcome = session
+        .perform(&ServerCommand::OpenWrites(LONG), LIMIT)
+        .await;
+    assert!(
+        matches!(outcome, Err(StatementError::OutcomeUnknown { .. })),
+        "{outcome:?}"
+    );
     assert!(!r1.is_writable().unwrap());
     // Its lock is free for another.
     locked(r1).await;
@@ -186,15 +348,31 @@ async fn locks_exclude(flavor: Flavor) {
     assert_eq!(first.verify_lock(LIMIT).await, Ok(LockState::Free));
     assert_eq!(first.take_lock(LIMIT).await, Ok(LockState::Held));
     assert_eq!(first.take_lock(LIMIT).await, Ok(LockState::Held));
-    let holder = p1.scalar(&format!("SELECT IS_USED_LOCK('{LOCK}')")).unwrap().parse().unwrap();
-    assert_eq!(second.take_lock(LIMIT).await, Ok(LockState::HeldBy { connection: holder }));
-    assert_eq!(second.verify_lock(LIMIT).await, Ok(LockState::HeldBy { connection: holder }));
-    let mut unrelated = servers().act(&address(p1), "baton:other", LIMIT).await.unwrap();
+    let holder = p1
+        .scalar(&format!("SELECT IS_USED_LOCK('{LOCK}')"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(
+        second.take_lock(LIMIT).await,
+        Ok(LockState::HeldBy { connection: holder })
+    );
+    assert_eq!(
+        second.verify_lock(LIMIT).await,
+        Ok(LockState::HeldBy { connection: holder })
+    );
+    let mut unrelated = servers()
+        .act(&address(p1), "baton:other", LIMIT)
+        .await
+        .unwrap();
     assert_eq!(unrelated.take_lock(LIMIT).await, Ok(LockState::Held));
     drop(first);
     let begun = Instant::now();
     while second.take_lock(LIMIT).await != Ok(LockState::Held) {
-        assert!(begun.elapsed() < Duration::from_secs(5), "a dropped session keeps its lock");
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "a dropped session keeps its lock"
+        );
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
@@ -203,25 +381,64 @@ async fn semi_sync_is_switched(flavor: Flavor) {
     let (_sandbox, topology) = pair(flavor);
     let (p1, r1) = (&topology["p1"], &topology["r1"]);
     let mut primary = locked(p1).await;
-    let on = ServerCommand::SetSemiSync { source: Some(true), replica: None };
+    let on = ServerCommand::SetSemiSync {
+        source: Some(true),
+        replica: None,
+    };
     if flavor == Flavor::MySql {
         let outcome = primary.perform(&on, LIMIT).await;
-        assert!(matches!(outcome, Err(StatementError::Refused { .. })), "no plugin: {outcome:?}");
-        p1.exec("INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'").unwrap();
+        assert!(
+            matches!(outcome, Err(StatementError::Refused { .. })),
+            "no plugin: {outcome:?}"
+        );
+        p1.exec("INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'")
+            .unwrap();
         r1.exec("SET GLOBAL super_read_only=0; INSTALL PLUGIN rpl_semi_sync_replica SONAME 'semisync_replica.so'").unwrap();
         // A reading notices.
         assert!(primary.read(LIMIT).await.unwrap().facts.semi_sync.is_some());
     }
     perform(primary.as_mut(), on).await;
     let mut replica = locked(r1).await;
-    perform(replica.as_mut(), ServerCommand::SetSemiSync { source: None, replica: Some(true) }).await;
-    let clients = |wanted| move |facts: &ServerFacts| facts.semi_sync.as_ref().is_some_and(|s| s.clients == wanted);
+    perform(
+        replica.as_mut(),
+        ServerCommand::SetSemiSync {
+            source: None,
+            replica: Some(true),
+        },
+    )
+    .await;
+    let clients = |wanted| {
+        move |facts: &ServerFacts| {
+            facts
+                .semi_sync
+                .as_ref()
+                .is_some_and(|s| s.clients == wanted)
+        }
+    };
     until(primary.as_mut(), "the replica acknowledges", clients(1)).await;
-    perform(replica.as_mut(), ServerCommand::SetSemiSync { source: None, replica: Some(false) }).await;
+    perform(
+        replica.as_mut(),
+        ServerCommand::SetSemiSync {
+            source: None,
+            replica: Some(false),
+        },
+    )
+    .await;
     until(primary.as_mut(), "it does not any more", clients(0)).await;
-    perform(primary.as_mut(), ServerCommand::SetSemiSync { source: Some(false), replica: None }).await;
+    perform(
+        primary.as_mut(),
+        ServerCommand::SetSemiSync {
+            source: Some(false),
+            replica: None,
+        },
+    )
+    .await;
     let facts = primary.read(LIMIT).await.unwrap().facts;
-    assert!(facts.semi_sync.is_some_and(|semi_sync| !semi_sync.source_enabled));
+    assert!(
+        facts
+            .semi_sync
+            .is_some_and(|semi_sync| !semi_sync.source_enabled)
+    );
 }
 
 async fn commands_are_idempotent(flavor: Flavor) {
@@ -232,10 +449,14 @@ async fn commands_are_idempotent(flavor: Flavor) {
     let twice = [
         ServerCommand::StopReceivers { channel: all() },
         ServerCommand::StartReceivers { channel: all() },
-        ServerCommand::StopReplication { channel: Some(String::new()) },
+        ServerCommand::StopReplication {
+            channel: Some(String::new()),
+        },
         ServerCommand::StartReplication { channel: all() },
         ServerCommand::StartAppliers,
-        ServerCommand::Fence { kill_writers: false },
+        ServerCommand::Fence {
+            kill_writers: false,
+        },
         ServerCommand::Fence { kill_writers: true },
         ServerCommand::PointAt {
             channel: String::new(),
@@ -245,9 +466,15 @@ async fn commands_are_idempotent(flavor: Flavor) {
         },
         ServerCommand::ForgetReplication { channel: all() },
         ServerCommand::StopReceivers { channel: all() },
-        ServerCommand::StopReplication { channel: Some("nobody".into()) },
-        ServerCommand::ForgetReplication { channel: Some("nobody".into()) },
-        ServerCommand::ForgetReplication { channel: Some(String::new()) },
+        ServerCommand::StopReplication {
+            channel: Some("nobody".into()),
+        },
+        ServerCommand::ForgetReplication {
+            channel: Some("nobody".into()),
+        },
+        ServerCommand::ForgetReplication {
+            channel: Some(String::new()),
+        },
         ServerCommand::OpenWrites(LONG),
     ];
     for command in twice {
@@ -261,17 +488,24 @@ async fn what_is_refused_is_told(flavor: Flavor) {
     let (_sandbox, topology) = pair(flavor);
     let (p1, r1) = (&topology["p1"], &topology["r1"]);
     let mut primary = locked(p1).await;
-    for command in
-        [ServerCommand::StartReplication { channel: all() }, ServerCommand::StartReceivers { channel: all() }]
-    {
+    for command in [
+        ServerCommand::StartReplication { channel: all() },
+        ServerCommand::StartReceivers { channel: all() },
+    ] {
         let outcome = primary.perform(&command, LIMIT).await;
-        assert!(matches!(outcome, Err(StatementError::Refused { .. })), "{command:?}: {outcome:?}");
+        assert!(
+            matches!(outcome, Err(StatementError::Refused { .. })),
+            "{command:?}: {outcome:?}"
+        );
     }
     // Without a configured account a server that was no replica cannot be given one.
     let mut settings = common::settings();
     settings.replication = None;
     let servers = baton_mysql::MysqlServers::new(settings, common::clock());
-    let mut session = servers.act(&address(p1), "baton:other", LIMIT).await.unwrap();
+    let mut session = servers
+        .act(&address(p1), "baton:other", LIMIT)
+        .await
+        .unwrap();
     let point = ServerCommand::PointAt {
         channel: String::new(),
         source: address(r1),
@@ -279,5 +513,8 @@ async fn what_is_refused_is_told(flavor: Flavor) {
         configured_account: false,
     };
     let outcome = session.perform(&point, LIMIT).await;
-    assert!(matches!(outcome, Err(StatementError::Refused { .. })), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(StatementError::Refused { .. })),
+        "{outcome:?}"
+    );
 }

@@ -65,7 +65,10 @@ async fn a_killed_server_is_noticed_at_once(flavor: Flavor) {
     let took = noticed.saturating_duration_since(killed);
     println!("{flavor}: killed server noticed after {took:?}");
     assert!(took < Duration::from_millis(500), "{took:?}");
-    assert_eq!(failure(&servers(), &address(&p1), LIMIT).await, ProbeFailure::Refused);
+    assert_eq!(
+        failure(&servers(), &address(&p1), LIMIT).await,
+        ProbeFailure::Refused
+    );
 }
 
 async fn a_frozen_server_times_out(flavor: Flavor) {
@@ -76,10 +79,18 @@ async fn a_frozen_server_times_out(flavor: Flavor) {
     watch.read(Duration::ZERO, LIMIT).await.unwrap();
     p1.freeze().unwrap();
     let begun = Instant::now();
-    let outcome = watch.read(Duration::from_millis(100), Duration::from_millis(200)).await;
-    assert_eq!(outcome.unwrap_err(), ProbeFailure::Timeout(TimeoutPhase::Statement));
+    let outcome = watch
+        .read(Duration::from_millis(100), Duration::from_millis(200))
+        .await;
+    assert_eq!(
+        outcome.unwrap_err(),
+        ProbeFailure::Timeout(TimeoutPhase::Statement)
+    );
     let took = begun.elapsed();
-    assert!(took >= Duration::from_millis(300) && took < Duration::from_millis(900), "{took:?}");
+    assert!(
+        took >= Duration::from_millis(300) && took < Duration::from_millis(900),
+        "{took:?}"
+    );
     let begun = Instant::now();
     let outcome = failure(&servers, &address(p1), SHORT).await;
     assert_eq!(outcome, ProbeFailure::Timeout(TimeoutPhase::Handshake));
@@ -101,7 +112,10 @@ async fn a_clean_stop_is_noticed(flavor: Flavor) {
     p1.stop().unwrap();
     let outcome = watching.await.unwrap().unwrap_err();
     println!("{flavor}: a clean stop is {outcome:?}");
-    assert!(matches!(outcome, ProbeFailure::ShuttingDown | ProbeFailure::Reset), "{outcome:?}");
+    assert!(
+        matches!(outcome, ProbeFailure::ShuttingDown | ProbeFailure::Reset),
+        "{outcome:?}"
+    );
 }
 
 async fn a_killed_session_is_noticed(flavor: Flavor) {
@@ -110,7 +124,10 @@ async fn a_killed_session_is_noticed(flavor: Flavor) {
     let mut watch = servers().watch(&address(&p1), LIMIT).await.unwrap();
     let watching = tokio::spawn(async move { watch.read(Duration::from_secs(60), LIMIT).await });
     let sql = "SELECT ID FROM information_schema.processlist WHERE INFO LIKE 'SELECT SLEEP(60%'";
-    baton_sandbox::wait_until("the server sleeps for us", LIMIT, || Ok(!p1.query(sql)?.is_empty())).unwrap();
+    baton_sandbox::wait_until("the server sleeps for us", LIMIT, || {
+        Ok(!p1.query(sql)?.is_empty())
+    })
+    .unwrap();
     let id = p1.scalar(sql).unwrap();
     p1.exec(&format!("KILL {id}")).unwrap();
     assert_eq!(watching.await.unwrap().unwrap_err(), ProbeFailure::Reset);
@@ -128,9 +145,11 @@ async fn too_many_connections(flavor: Flavor) {
     let (_sandbox, topology) = sketch(flavor, "p1");
     let p1 = &topology["p1"];
     // Without the right to the reserved connection. MariaDB takes no less than 10.
-    p1.exec("SET GLOBAL max_connections=10; CREATE USER few@'%' IDENTIFIED BY 'few'; \
-             GRANT REPLICATION SLAVE, PROCESS ON *.* TO few@'%'")
-        .unwrap();
+    p1.exec(
+        "SET GLOBAL max_connections=10; CREATE USER few@'%' IDENTIFIED BY 'few'; \
+             GRANT REPLICATION SLAVE, PROCESS ON *.* TO few@'%'",
+    )
+    .unwrap();
     let few = MysqlServers::new(Settings::new("few", "few"), clock());
     let mut held = Vec::new();
     let begun = Instant::now();
@@ -151,36 +170,55 @@ async fn mysql_conn(opts: mysql_async::Opts) -> Option<mysql_async::Conn> {
 async fn an_account_without_rights(flavor: Flavor) {
     let (_sandbox, topology) = sketch(flavor, "p1");
     let p1 = &topology["p1"];
-    p1.exec("CREATE USER poor@'%' IDENTIFIED BY 'poor'").unwrap();
+    p1.exec("CREATE USER poor@'%' IDENTIFIED BY 'poor'")
+        .unwrap();
     let servers = MysqlServers::new(Settings::new("poor", "poor"), clock());
-    assert_eq!(failure(&servers, &address(p1), LIMIT).await, ProbeFailure::Statement { number: 1227 });
+    assert_eq!(
+        failure(&servers, &address(p1), LIMIT).await,
+        ProbeFailure::Statement { number: 1227 }
+    );
 }
 
 async fn tls_modes(flavor: Flavor) {
     let (_sandbox, topology) = sketch(flavor, "p1");
     let p1 = &topology["p1"];
     let with = |tls: Tls| MysqlServers::new(Settings { tls, ..settings() }, clock());
-    let required = with(Tls::Required { ca: None, verify_host: false });
+    let required = with(Tls::Required {
+        ca: None,
+        verify_host: false,
+    });
     // MySQL makes itself a certificate, MariaDB 10.11 does not.
     match (flavor, required.watch(&address(p1), LIMIT).await) {
         (Flavor::MySql, Ok(mut watch)) => {
             watch.read(Duration::ZERO, LIMIT).await.unwrap();
             let ca = p1.datadir().join("ca.pem");
             // Its certificate is signed by that one, but names no host.
-            let verified = with(Tls::Required { ca: Some(ca), verify_host: true });
-            assert_eq!(failure(&verified, &address(p1), LIMIT).await, ProbeFailure::Tls);
+            let verified = with(Tls::Required {
+                ca: Some(ca),
+                verify_host: true,
+            });
+            assert_eq!(
+                failure(&verified, &address(p1), LIMIT).await,
+                ProbeFailure::Tls
+            );
         }
         (Flavor::MariaDb, Err(failure)) => assert_eq!(failure, ProbeFailure::Tls),
         (flavor, outcome) => panic!("{flavor}: {:?}", outcome.err()),
     }
-    let mut watch = with(Tls::Preferred).watch(&address(p1), LIMIT).await.unwrap();
+    let mut watch = with(Tls::Preferred)
+        .watch(&address(p1), LIMIT)
+        .await
+        .unwrap();
     watch.read(Duration::ZERO, LIMIT).await.unwrap();
 }
 
 #[tokio::test]
 async fn nobody_listens() {
     let port = free_port().unwrap();
-    assert_eq!(failure(&quick(), &local(port), LIMIT).await, ProbeFailure::Refused);
+    assert_eq!(
+        failure(&quick(), &local(port), LIMIT).await,
+        ProbeFailure::Refused
+    );
 }
 
 #[tokio::test]
@@ -189,7 +227,13 @@ async fn a_name_that_does_not_resolve() {
     assert_eq!(failure(&quick(), &address, LIMIT).await, ProbeFailure::Dns);
     assert!(quick().resolve("no-such-host.invalid").await.is_empty());
     assert_eq!(quick().resolve("127.0.0.1").await, ["127.0.0.1"]);
-    assert!(quick().resolve("localhost").await.iter().any(|ip| ip == "127.0.0.1" || ip == "::1"));
+    assert!(
+        quick()
+            .resolve("localhost")
+            .await
+            .iter()
+            .any(|ip| ip == "127.0.0.1" || ip == "::1")
+    );
 }
 
 #[tokio::test]
@@ -210,8 +254,11 @@ async fn packets_that_vanish() {
     let listener = socket.listen(0).unwrap();
     let at = listener.local_addr().unwrap();
     let mut held = Vec::new();
-    while let Ok(Ok(stream)) =
-        tokio::time::timeout(Duration::from_millis(200), tokio::net::TcpStream::connect(at)).await
+    while let Ok(Ok(stream)) = tokio::time::timeout(
+        Duration::from_millis(200),
+        tokio::net::TcpStream::connect(at),
+    )
+    .await
     {
         held.push(stream);
         assert!(held.len() < 100, "the backlog never fills");
@@ -244,7 +291,10 @@ fn impostor(listens: bool, answer: &'static [u8]) -> Address {
 #[tokio::test]
 async fn an_http_port() {
     let address = impostor(true, b"HTTP/1.1 400 Bad Request\r\n\r\n");
-    assert_eq!(failure(&quick(), &address, SHORT).await, ProbeFailure::NotMysql);
+    assert_eq!(
+        failure(&quick(), &address, SHORT).await,
+        ProbeFailure::NotMysql
+    );
 }
 
 #[tokio::test]
@@ -264,6 +314,10 @@ async fn garbage() {
         let address = impostor(false, case);
         let begun = Instant::now();
         assert_eq!(&failure(&quick(), &address, SHORT).await, fact, "{case:?}");
-        assert!(begun.elapsed() < SHORT * 2, "{case:?}: {:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < SHORT * 2,
+            "{case:?}: {:?}",
+            begun.elapsed()
+        );
     }
 }

@@ -17,7 +17,9 @@ on_both!(
 );
 
 async fn client(server: &Server) -> mysql_async::Conn {
-    mysql_async::Conn::new(server.opts(Account::App)).await.unwrap()
+    mysql_async::Conn::new(server.opts(Account::App))
+        .await
+        .unwrap()
 }
 
 async fn an_open_transaction_is_ended(flavor: Flavor) {
@@ -25,9 +27,16 @@ async fn an_open_transaction_is_ended(flavor: Flavor) {
     let p1 = &topology["p1"];
     p1.exec("CREATE TABLE app.t (id INT PRIMARY KEY)").unwrap();
     let mut writer = client(p1).await;
-    writer.query_drop("BEGIN; INSERT INTO app.t VALUES (1)").await.unwrap();
+    writer
+        .query_drop("BEGIN; INSERT INTO app.t VALUES (1)")
+        .await
+        .unwrap();
     let mut session = locked(p1).await;
-    perform(session.as_mut(), ServerCommand::Fence { kill_writers: true }).await;
+    perform(
+        session.as_mut(),
+        ServerCommand::Fence { kill_writers: true },
+    )
+    .await;
     assert!(!p1.is_writable().unwrap());
     assert!(writer.query_drop("COMMIT").await.is_err());
     assert_eq!(p1.scalar("SELECT COUNT(*) FROM app.t").unwrap(), "0");
@@ -43,10 +52,22 @@ async fn a_table_lock_is_ended(flavor: Flavor) {
     holder.query_drop("LOCK TABLES app.t WRITE").await.unwrap();
     let mut session = locked(p1).await;
     let begun = Instant::now();
-    perform(session.as_mut(), ServerCommand::Fence { kill_writers: true }).await;
-    println!("{flavor}: fenced against a table lock in {:?}", begun.elapsed());
+    perform(
+        session.as_mut(),
+        ServerCommand::Fence { kill_writers: true },
+    )
+    .await;
+    println!(
+        "{flavor}: fenced against a table lock in {:?}",
+        begun.elapsed()
+    );
     assert!(!p1.is_writable().unwrap());
-    assert!(holder.query_drop("INSERT INTO app.t VALUES (1)").await.is_err());
+    assert!(
+        holder
+            .query_drop("INSERT INTO app.t VALUES (1)")
+            .await
+            .is_err()
+    );
 }
 
 /// The dangerous one: ending the wait by switching semi-sync off would tell clients that their commits are safe.
@@ -72,23 +93,45 @@ async fn commits_waiting_for_acknowledgement_are_not_acknowledged(flavor: Flavor
     let mut writers = tokio::task::JoinSet::new();
     for id in 0..5 {
         let mut writer = client(p1).await;
-        writers.spawn(async move { writer.query_drop(format!("INSERT INTO app.t VALUES ({id})")).await });
+        writers.spawn(async move {
+            writer
+                .query_drop(format!("INSERT INTO app.t VALUES ({id})"))
+                .await
+        });
     }
     wait_until("a commit waits", LIMIT, || {
         let rows = p1.query(&format!("SHOW GLOBAL STATUS LIKE '{state}'"))?;
-        Ok(rows.first().and_then(|row| row.at(1)).is_some_and(|count| count != "0"))
+        Ok(rows
+            .first()
+            .and_then(|row| row.at(1))
+            .is_some_and(|count| count != "0"))
     })
     .unwrap();
     let mut session = locked(p1).await;
     let begun = Instant::now();
-    perform(session.as_mut(), ServerCommand::Fence { kill_writers: true }).await;
-    println!("{flavor}: fenced a stalled primary in {:?}", begun.elapsed());
+    perform(
+        session.as_mut(),
+        ServerCommand::Fence { kill_writers: true },
+    )
+    .await;
+    println!(
+        "{flavor}: fenced a stalled primary in {:?}",
+        begun.elapsed()
+    );
     assert!(!p1.is_writable().unwrap());
     while let Some(outcome) = writers.join_next().await {
-        assert!(outcome.unwrap().is_err(), "a commit that nobody else has was acknowledged");
+        assert!(
+            outcome.unwrap().is_err(),
+            "a commit that nobody else has was acknowledged"
+        );
     }
     let facts = session.read(LIMIT).await.unwrap().facts;
-    assert!(facts.semi_sync.is_some_and(|semi_sync| semi_sync.source_enabled), "semi-sync was left off");
+    assert!(
+        facts
+            .semi_sync
+            .is_some_and(|semi_sync| semi_sync.source_enabled),
+        "semi-sync was left off"
+    );
 }
 
 async fn a_gentle_fence_waits_and_gives_up(flavor: Flavor) {
@@ -98,11 +141,19 @@ async fn a_gentle_fence_waits_and_gives_up(flavor: Flavor) {
     let mut holder = client(p1).await;
     holder.query_drop("LOCK TABLES app.t WRITE").await.unwrap();
     let mut session = locked(p1).await;
-    let fence = ServerCommand::Fence { kill_writers: false };
+    let fence = ServerCommand::Fence {
+        kill_writers: false,
+    };
     let outcome = session.perform(&fence, Duration::from_millis(1500)).await;
-    assert!(matches!(outcome, Err(StatementError::NotReached { .. })), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(StatementError::NotReached { .. })),
+        "{outcome:?}"
+    );
     assert!(p1.is_writable().unwrap(), "gave up, and yet it is closed");
-    holder.query_drop("INSERT INTO app.t VALUES (1); UNLOCK TABLES").await.unwrap();
+    holder
+        .query_drop("INSERT INTO app.t VALUES (1); UNLOCK TABLES")
+        .await
+        .unwrap();
     perform(session.as_mut(), fence).await;
     assert!(!p1.is_writable().unwrap());
 }

@@ -8,7 +8,9 @@ use baton_core::model::{self, CommitProbe, ThreadState};
 use baton_mysql::{CommitProbeSettings, MysqlServers};
 use baton_ports::{Clock as _, Servers as _};
 use baton_sandbox::{Flavor, SemiSync, TopologySpec};
-use common::{LIMIT, address, clock, executed, locked, pair, read, servers, settings, sketch, until};
+use common::{
+    LIMIT, address, clock, executed, locked, pair, read, servers, settings, sketch, until,
+};
 
 on_both!(
     a_pair_is_read,
@@ -22,7 +24,9 @@ on_both!(
 
 async fn a_pair_is_read(flavor: Flavor) {
     let (_sandbox, topology) = pair(flavor);
-    topology["p1"].exec("CREATE TABLE app.t (id INT PRIMARY KEY); INSERT INTO app.t VALUES (1)").unwrap();
+    topology["p1"]
+        .exec("CREATE TABLE app.t (id INT PRIMARY KEY); INSERT INTO app.t VALUES (1)")
+        .unwrap();
     topology["r1"].wait_for(&topology["p1"], LIMIT).unwrap();
 
     let primary = read(&topology["p1"]).await;
@@ -37,20 +41,43 @@ async fn a_pair_is_read(flavor: Flavor) {
     assert!(primary.is_writable() && primary.log_bin && primary.log_updates);
     assert_eq!(primary.channels, []);
     assert_eq!(primary.executed, executed(&topology["p1"]));
-    assert!(primary.binlog.is_some_and(|binlog| binlog.position > 100 && binlog.file.starts_with("binlog.")));
-    let registered = primary.replicas.iter().find(|replica| replica.port == Some(topology["r1"].port()));
-    assert_eq!(registered.and_then(|replica| replica.server_id), Some(topology["r1"].server_id()));
-    assert!(primary.replicas.iter().any(|replica| replica.port.is_none()), "no dump thread: {:?}", primary.replicas);
+    assert!(
+        primary
+            .binlog
+            .is_some_and(|binlog| binlog.position > 100 && binlog.file.starts_with("binlog."))
+    );
+    let registered = primary
+        .replicas
+        .iter()
+        .find(|replica| replica.port == Some(topology["r1"].port()));
+    assert_eq!(
+        registered.and_then(|replica| replica.server_id),
+        Some(topology["r1"].server_id())
+    );
+    assert!(
+        primary
+            .replicas
+            .iter()
+            .any(|replica| replica.port.is_none()),
+        "no dump thread: {:?}",
+        primary.replicas
+    );
     assert!(primary.vitals.connections >= Some(2) && primary.vitals.uptime.is_some());
 
     let replica = read(&topology["r1"]).await;
     assert_ne!(replica.uid, primary.uid);
     assert!(!replica.is_writable());
-    assert_eq!(replica.super_read_only, (flavor == Flavor::MySql).then_some(true));
+    assert_eq!(
+        replica.super_read_only,
+        (flavor == Flavor::MySql).then_some(true)
+    );
     assert!(replica.executed.contains(&primary.executed));
     let channel = &replica.channels[0];
     assert_eq!(channel.source, Some(address(&topology["p1"])));
-    assert_eq!((channel.receiver, channel.applier), (ThreadState::Running, ThreadState::Running));
+    assert_eq!(
+        (channel.receiver, channel.applier),
+        (ThreadState::Running, ThreadState::Running)
+    );
     assert!(channel.auto_position && channel.heartbeats.is_some());
     assert_eq!(channel.heartbeat_period, Some(Duration::from_secs(1)));
     assert_eq!(channel.source_server_id, Some(topology["p1"].server_id()));
@@ -61,7 +88,11 @@ async fn a_pair_is_read(flavor: Flavor) {
 async fn channels_are_ordered_by_name(flavor: Flavor) {
     let (_sandbox, topology) = sketch(flavor, "zed\nabe\nr1 <- zed, abe");
     let facts = read(&topology["r1"]).await;
-    let names: Vec<_> = facts.channels.iter().map(|channel| channel.name.as_str()).collect();
+    let names: Vec<_> = facts
+        .channels
+        .iter()
+        .map(|channel| channel.name.as_str())
+        .collect();
     assert_eq!(names, ["abe", "zed"]);
     assert_eq!(facts.channels[1].source, Some(address(&topology["zed"])));
 }
@@ -70,13 +101,24 @@ async fn a_pause_is_kept_and_dated(flavor: Flavor) {
     let (_sandbox, topology) = sketch(flavor, "p1");
     let clock = clock();
     let servers = MysqlServers::new(settings(), clock.clone());
-    let mut watch = servers.watch(&address(&topology["p1"]), LIMIT).await.unwrap();
+    let mut watch = servers
+        .watch(&address(&topology["p1"]), LIMIT)
+        .await
+        .unwrap();
     let (sent, began) = (clock.now(), Instant::now());
     let answer = watch.read(Duration::from_millis(300), LIMIT).await.unwrap();
     assert!(began.elapsed() >= Duration::from_millis(300));
-    assert!(answer.began.since(sent) >= Duration::from_millis(290), "{:?}", answer.began.since(sent));
+    assert!(
+        answer.began.since(sent) >= Duration::from_millis(290),
+        "{:?}",
+        answer.began.since(sent)
+    );
     assert!(answer.began < clock.now());
-    assert!(answer.round_trip < Duration::from_millis(250), "{:?}", answer.round_trip);
+    assert!(
+        answer.round_trip < Duration::from_millis(250),
+        "{:?}",
+        answer.round_trip
+    );
 }
 
 async fn the_operators_queries_are_asked(flavor: Flavor) {
@@ -87,18 +129,31 @@ async fn the_operators_queries_are_asked(flavor: Flavor) {
     settings.queries.region = Some("SELECT 'north'".into());
     settings.queries.lag = Some("SELECT 1.5".into());
     let servers = MysqlServers::new(settings.clone(), clock());
-    let mut watch = servers.watch(&address(&topology["r1"]), LIMIT).await.unwrap();
+    let mut watch = servers
+        .watch(&address(&topology["r1"]), LIMIT)
+        .await
+        .unwrap();
     let facts = watch.read(Duration::ZERO, LIMIT).await.unwrap().facts;
     assert_eq!(facts.cluster_hint.as_deref(), Some("shop"));
     let place = facts.place.unwrap();
-    assert_eq!((place.region.as_str(), place.data_center.as_str()), ("north", ""));
+    assert_eq!(
+        (place.region.as_str(), place.data_center.as_str()),
+        ("north", "")
+    );
     assert_eq!(facts.channels[0].lag, Some(Duration::from_millis(1500)));
 
     settings.queries.lag = Some("SELECT lag FROM app.no_such_table".into());
     let servers = MysqlServers::new(settings, clock());
-    let mut watch = servers.watch(&address(&topology["r1"]), LIMIT).await.unwrap();
+    let mut watch = servers
+        .watch(&address(&topology["r1"]), LIMIT)
+        .await
+        .unwrap();
     for _ in 0..2 {
-        let facts = watch.read(Duration::ZERO, LIMIT).await.expect("a wrong lag query spoils nothing else").facts;
+        let facts = watch
+            .read(Duration::ZERO, LIMIT)
+            .await
+            .expect("a wrong lag query spoils nothing else")
+            .facts;
         assert_eq!(facts.channels[0].lag, Some(Duration::ZERO));
     }
 }
@@ -106,7 +161,8 @@ async fn the_operators_queries_are_asked(flavor: Flavor) {
 async fn commits_are_probed(flavor: Flavor) {
     let (_sandbox, topology) = pair(flavor);
     let p1 = &topology["p1"];
-    p1.exec("CREATE TABLE app.beat (id INT PRIMARY KEY, n INT); GRANT ALL ON app.* TO baton@'%'").unwrap();
+    p1.exec("CREATE TABLE app.beat (id INT PRIMARY KEY, n INT); GRANT ALL ON app.* TO baton@'%'")
+        .unwrap();
     let mut settings = settings();
     settings.commit_probe = Some(CommitProbeSettings {
         statement: "INSERT INTO app.beat VALUES (1, 1) ON DUPLICATE KEY UPDATE n = n + 1".into(),
@@ -118,25 +174,59 @@ async fn commits_are_probed(flavor: Flavor) {
     let mut wait_for = async |what: &str, wanted: fn(&CommitProbe) -> bool| {
         let begun = Instant::now();
         loop {
-            let probe = watch.read(Duration::from_millis(5), LIMIT).await.unwrap().facts.vitals.commit;
+            let probe = watch
+                .read(Duration::from_millis(5), LIMIT)
+                .await
+                .unwrap()
+                .facts
+                .vitals
+                .commit;
             if wanted(&probe) {
                 return;
             }
             assert!(begun.elapsed() < LIMIT, "no {what}: {probe:?}");
         }
     };
-    wait_for("commit", |probe| matches!(probe, CommitProbe::Committed { .. })).await;
+    wait_for("commit", |probe| {
+        matches!(probe, CommitProbe::Committed { .. })
+    })
+    .await;
     p1.exec("ALTER TABLE app.beat DROP COLUMN n").unwrap();
-    wait_for("refusal", |probe| matches!(probe, CommitProbe::Refused { number: 1136 })).await;
-    p1.exec("ALTER TABLE app.beat ADD COLUMN n INT NOT NULL DEFAULT 0").unwrap();
-    wait_for("commit again", |probe| matches!(probe, CommitProbe::Committed { .. })).await;
+    wait_for("refusal", |probe| {
+        matches!(probe, CommitProbe::Refused { number: 1136 })
+    })
+    .await;
+    p1.exec("ALTER TABLE app.beat ADD COLUMN n INT NOT NULL DEFAULT 0")
+        .unwrap();
+    wait_for("commit again", |probe| {
+        matches!(probe, CommitProbe::Committed { .. })
+    })
+    .await;
     stall_commits(p1.flavor(), |sql| p1.exec(sql).unwrap());
-    topology["r1"].exec(if flavor == Flavor::MySql { "STOP REPLICA" } else { "STOP SLAVE" }).unwrap();
-    wait_for("stall", |probe| matches!(probe, CommitProbe::Stalled { .. })).await;
+    topology["r1"]
+        .exec(if flavor == Flavor::MySql {
+            "STOP REPLICA"
+        } else {
+            "STOP SLAVE"
+        })
+        .unwrap();
+    wait_for("stall", |probe| {
+        matches!(probe, CommitProbe::Stalled { .. })
+    })
+    .await;
 
-    let mut watch = servers.watch(&address(&topology["r1"]), LIMIT).await.unwrap();
+    let mut watch = servers
+        .watch(&address(&topology["r1"]), LIMIT)
+        .await
+        .unwrap();
     for _ in 0..3 {
-        let probe = watch.read(Duration::from_millis(5), LIMIT).await.unwrap().facts.vitals.commit;
+        let probe = watch
+            .read(Duration::from_millis(5), LIMIT)
+            .await
+            .unwrap()
+            .facts
+            .vitals
+            .commit;
         assert_eq!(probe, CommitProbe::NotTried, "a replica is not written to");
     }
 }
@@ -157,37 +247,66 @@ fn stall_commits(flavor: Flavor, exec: impl Fn(&str)) {
 
 async fn semi_sync_is_read(flavor: Flavor) {
     let sandbox = baton_sandbox::Sandbox::new("semi-sync").unwrap();
-    let spec = TopologySpec::parse("p1\nr1 <- p1").unwrap().with_semi_sync(SemiSync::default());
+    let spec = TopologySpec::parse("p1\nr1 <- p1")
+        .unwrap()
+        .with_semi_sync(SemiSync::default());
     let topology = sandbox.topology(flavor, &spec).unwrap();
     let mut primary = locked(&topology["p1"]).await;
-    let active = |facts: &model::ServerFacts| facts.semi_sync.as_ref().is_some_and(|s| s.source_active && s.clients == 1);
+    let active = |facts: &model::ServerFacts| {
+        facts
+            .semi_sync
+            .as_ref()
+            .is_some_and(|s| s.source_active && s.clients == 1)
+    };
     let facts = until(primary.as_mut(), "the replica acknowledges", active).await;
     let semi_sync = facts.semi_sync.unwrap();
     assert!(semi_sync.source_enabled && semi_sync.wait_for == 1 && semi_sync.timeout.is_some());
     let mut replica = locked(&topology["r1"]).await;
-    until(replica.as_mut(), "it says so", |f| f.semi_sync.as_ref().is_some_and(|s| s.replica_enabled && s.replica_active))
-        .await;
+    until(replica.as_mut(), "it says so", |f| {
+        f.semi_sync
+            .as_ref()
+            .is_some_and(|s| s.replica_enabled && s.replica_active)
+    })
+    .await;
 }
 
 async fn a_stalled_commit_does_not_stall_the_reading(flavor: Flavor) {
     let (_sandbox, topology) = sketch(flavor, "p1");
     let p1 = topology["p1"].clone();
-    p1.exec("CREATE TABLE app.t (id INT AUTO_INCREMENT PRIMARY KEY)").unwrap();
+    p1.exec("CREATE TABLE app.t (id INT AUTO_INCREMENT PRIMARY KEY)")
+        .unwrap();
     let mut watch = servers().watch(&address(&p1), LIMIT).await.unwrap();
     watch.read(Duration::ZERO, LIMIT).await.unwrap();
     stall_commits(flavor, |sql| p1.exec(sql).unwrap());
     let writers: Vec<_> = (0..6)
         .map(|_| {
             let p1 = p1.clone();
-            std::thread::spawn(move || p1.query_as(baton_sandbox::Account::App, "INSERT INTO app.t VALUES (DEFAULT)"))
+            std::thread::spawn(move || {
+                p1.query_as(
+                    baton_sandbox::Account::App,
+                    "INSERT INTO app.t VALUES (DEFAULT)",
+                )
+            })
         })
         .collect();
     let begun = Instant::now();
     let mut old = true;
     loop {
         // The present session and a new one: both must see it rather than wait, and learn of the plugin by themselves.
-        let facts = if old { watch.read(Duration::ZERO, Duration::from_secs(2)).await.unwrap().facts } else { read(&p1).await };
-        if facts.semi_sync.is_some_and(|semi_sync| semi_sync.waiting_sessions > 0) && !old {
+        let facts = if old {
+            watch
+                .read(Duration::ZERO, Duration::from_secs(2))
+                .await
+                .unwrap()
+                .facts
+        } else {
+            read(&p1).await
+        };
+        if facts
+            .semi_sync
+            .is_some_and(|semi_sync| semi_sync.waiting_sessions > 0)
+            && !old
+        {
             break;
         }
         old = !old;

@@ -36,8 +36,11 @@ impl Performer<'_> {
 
     pub(super) async fn fence(&mut self, kill_writers: bool) -> Result<(), StatementError> {
         let dialect = self.reader.dialect();
-        let close =
-            if dialect.has("super_read_only") { "SET GLOBAL super_read_only=1" } else { "SET GLOBAL read_only=1" };
+        let close = if dialect.has("super_read_only") {
+            "SET GLOBAL super_read_only=1"
+        } else {
+            "SET GLOBAL read_only=1"
+        };
         if kill_writers {
             self.fence_and_kill(close).await
         } else {
@@ -49,10 +52,17 @@ impl Performer<'_> {
     async fn fence_gently(&mut self, close: &str) -> Result<(), StatementError> {
         let limit = self.left();
         let seconds = limit.as_secs().max(1);
-        match self.run(&format!("SET SESSION lock_wait_timeout={seconds}; {close}")).await {
-            Err(StatementError::Refused { number: number::LOCK_WAIT_TIMEOUT, .. }) => {
-                Err(StatementError::NotReached { command: self.word, limit })
-            }
+        match self
+            .run(&format!("SET SESSION lock_wait_timeout={seconds}; {close}"))
+            .await
+        {
+            Err(StatementError::Refused {
+                number: number::LOCK_WAIT_TIMEOUT,
+                ..
+            }) => Err(StatementError::NotReached {
+                command: self.word,
+                limit,
+            }),
             result => result.map(|_| ()),
         }
     }
@@ -87,7 +97,8 @@ impl Performer<'_> {
     async fn kill_writers(&mut self) -> Result<(), StatementError> {
         let tables = self.run(WRITERS).await?;
         for id in ids(tables.first()) {
-            self.run_allowing(&format!("KILL {id}"), &UNKILLABLE).await?;
+            self.run_allowing(&format!("KILL {id}"), &UNKILLABLE)
+                .await?;
         }
         Ok(())
     }
@@ -97,7 +108,11 @@ impl Performer<'_> {
 const UNKILLABLE: [u16; 2] = [number::NO_SUCH_THREAD, number::KILL_DENIED];
 
 fn ids(table: Option<&Table>) -> Vec<u64> {
-    table.into_iter().flat_map(Table::records).filter_map(|record| record.number(&["id"])).collect()
+    table
+        .into_iter()
+        .flat_map(Table::records)
+        .filter_map(|record| record.number(&["id"]))
+        .collect()
 }
 
 /// Ends sessions again and again; ends itself only when it cannot work.
@@ -105,9 +120,13 @@ async fn kill_rounds(access: &Access, address: &Address, dialect: &Dialect, dead
     let left = || deadline.saturating_duration_since(Instant::now());
     // Nothing to do if the statement succeeds at once, as it usually does.
     sleep(ROUND).await;
-    let Ok(mut helper) = access.open(address, left()).await else { return };
+    let Ok(mut helper) = access.open(address, left()).await else {
+        return;
+    };
     loop {
-        let Ok(found) = helper.tables(WRITERS, left()).await else { return };
+        let Ok(found) = helper.tables(WRITERS, left()).await else {
+            return;
+        };
         let found = ids(found.first());
         if found.is_empty() && release_killed(&mut helper, dialect, left()).await.is_err() {
             return;
@@ -125,12 +144,29 @@ async fn kill_rounds(access: &Access, address: &Address, dialect: &Dialect, dead
 /// MySQL: a killed session goes on waiting for its acknowledgement. Its client is cut off and will never hear that the commit
 /// succeeded, so the wait may be ended by switching the source role off for a moment. Never before all of them are killed:
 /// that would tell clients that their unacknowledged commits are safe.
-async fn release_killed(helper: &mut Session, dialect: &Dialect, limit: Duration) -> Result<(), ProbeFailure> {
-    let name = ["rpl_semi_sync_source_enabled", "rpl_semi_sync_master_enabled"].into_iter().find(|name| dialect.has(name));
+async fn release_killed(
+    helper: &mut Session,
+    dialect: &Dialect,
+    limit: Duration,
+) -> Result<(), ProbeFailure> {
+    let name = [
+        "rpl_semi_sync_source_enabled",
+        "rpl_semi_sync_master_enabled",
+    ]
+    .into_iter()
+    .find(|name| dialect.has(name));
     let Some(name) = name else { return Ok(()) };
-    let tables = helper.tables(&format!("SELECT @@global.{name} AS enabled"), limit).await?;
-    if tables.first().and_then(|table| table.first()?.flag(&["enabled"])) == Some(true) {
-        helper.tables(&format!("SET GLOBAL {name}=0; SET GLOBAL {name}=1"), limit).await?;
+    let tables = helper
+        .tables(&format!("SELECT @@global.{name} AS enabled"), limit)
+        .await?;
+    if tables
+        .first()
+        .and_then(|table| table.first()?.flag(&["enabled"]))
+        == Some(true)
+    {
+        helper
+            .tables(&format!("SET GLOBAL {name}=0; SET GLOBAL {name}=1"), limit)
+            .await?;
     }
     Ok(())
 }

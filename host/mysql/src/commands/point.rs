@@ -34,13 +34,22 @@ impl Performer<'_> {
         let shown = self.run(dialect.wording.show()).await?;
         let table = shown.first().cloned().unwrap_or_default();
         let present = find(&table, at.channel);
-        let has_user = present.is_some_and(|record| record.filled(&["Source_User", "Master_User"]).is_some());
+        let has_user =
+            present.is_some_and(|record| record.filled(&["Source_User", "Master_User"]).is_some());
         let account = self.account(at.account || !has_user)?;
         if present.is_some() {
-            self.run(&statement(dialect.wording, "STOP", Threads::Both, Some(at.channel))).await?;
+            self.run(&statement(
+                dialect.wording,
+                "STOP",
+                Threads::Both,
+                Some(at.channel),
+            ))
+            .await?;
         }
         let follows = present.is_some_and(|record| {
-            record.text(&["Using_Gtid"]).is_some_and(|mode| mode.eq_ignore_ascii_case("Slave_Pos"))
+            record
+                .text(&["Using_Gtid"])
+                .is_some_and(|mode| mode.eq_ignore_ascii_case("Slave_Pos"))
         });
         if dialect.flavor == Flavor::Mariadb && !follows {
             self.adopt_own_history().await?;
@@ -48,15 +57,26 @@ impl Performer<'_> {
         let change = |renamed| change(&dialect, renamed, at, present.as_ref(), account.as_ref());
         match self.run(&change(Naming::Source)).await {
             // 8.0.22 says REPLICA, but not yet SOURCE.
-            Err(StatementError::Refused { number: number::SYNTAX, .. }) if dialect.wording == Wording::Replica => {
-                self.run(&change(Naming::Master)).await.map_err(|error| scrub(error, account.as_ref()))?;
+            Err(StatementError::Refused {
+                number: number::SYNTAX,
+                ..
+            }) if dialect.wording == Wording::Replica => {
+                self.run(&change(Naming::Master))
+                    .await
+                    .map_err(|error| scrub(error, account.as_ref()))?;
             }
             result => {
                 result.map_err(|error| scrub(error, account.as_ref()))?;
             }
         }
         if at.start {
-            self.run(&statement(dialect.wording, "START", Threads::Both, Some(at.channel))).await?;
+            self.run(&statement(
+                dialect.wording,
+                "START",
+                Threads::Both,
+                Some(at.channel),
+            ))
+            .await?;
         }
         Ok(())
     }
@@ -66,21 +86,26 @@ impl Performer<'_> {
             return Ok(None);
         }
         let account = self.access.settings.replication.clone();
-        account
-            .map(Some)
-            .ok_or_else(|| self.refused(number::NOT_A_REPLICA, "the channel has no account and none is configured"))
+        account.map(Some).ok_or_else(|| {
+            self.refused(
+                number::NOT_A_REPLICA,
+                "the channel has no account and none is configured",
+            )
+        })
     }
 
     /// MariaDB: a server that wrote itself has its last transactions in `gtid_binlog_pos` only, while a replica asks its source for what
     /// follows `gtid_slave_pos`. (`MASTER_USE_GTID=current_pos` joins the two at each connect, which is deprecated and
     /// sends a replica with a single local write out of step.) So the join is made once, here.
     async fn adopt_own_history(&mut self) -> Result<(), StatementError> {
-        let sql = "SELECT @@global.gtid_slave_pos AS slave_pos, @@global.gtid_binlog_pos AS binlog_pos";
+        let sql =
+            "SELECT @@global.gtid_slave_pos AS slave_pos, @@global.gtid_binlog_pos AS binlog_pos";
         let tables = self.run(sql).await?;
         let Some(record) = tables.first().and_then(Table::first) else {
             return Err(self.refused(0, "the server gave no position"));
         };
-        let position = |name: &str| GtidSet::parse_mariadb(record.text(&[name]).unwrap_or_default());
+        let position =
+            |name: &str| GtidSet::parse_mariadb(record.text(&[name]).unwrap_or_default());
         let (Ok(GtidSet::Mariadb(followed)), Ok(GtidSet::Mariadb(written))) =
             (position("slave_pos"), position("binlog_pos"))
         else {
@@ -90,12 +115,19 @@ impl Performer<'_> {
         if joined == followed {
             return Ok(());
         }
-        self.run(&format!("SET GLOBAL gtid_slave_pos={}", quote(&joined.to_string()))).await.map(|_| ())
+        self.run(&format!(
+            "SET GLOBAL gtid_slave_pos={}",
+            quote(&joined.to_string())
+        ))
+        .await
+        .map(|_| ())
     }
 }
 
 fn find<'a>(table: &'a Table, channel: &str) -> Option<Record<'a>> {
-    table.records().find(|record| record.owned(&["Channel_Name", "Connection_name"]) == channel)
+    table
+        .records()
+        .find(|record| record.owned(&["Channel_Name", "Connection_name"]) == channel)
 }
 
 /// How the options are called.
@@ -123,7 +155,10 @@ fn change(
     ];
     if let Some(account) = account {
         options.push(format!("{prefix}_USER={}", quote(&account.user)));
-        options.push(format!("{prefix}_PASSWORD={}", quote(account.password.reveal())));
+        options.push(format!(
+            "{prefix}_PASSWORD={}",
+            quote(account.password.reveal())
+        ));
     }
     let heartbeat = present.and_then(|record| record.number::<f64>(&["Slave_heartbeat_period"]));
     if let Some(period) = heartbeat.filter(|&period| period > 0.0) {
@@ -136,7 +171,9 @@ fn change(
         Wording::Replica | Wording::Slave => {
             options.push(format!("{prefix}_AUTO_POSITION=1"));
             options.push(format!("{prefix}_RETRY_COUNT={RETRY_COUNT}"));
-            if columns.has_column("Get_Source_public_key") || columns.has_column("Get_master_public_key") {
+            if columns.has_column("Get_Source_public_key")
+                || columns.has_column("Get_master_public_key")
+            {
                 // Without TLS an account with caching_sha2_password cannot log in for the first time otherwise.
                 options.push(format!("GET_{prefix}_PUBLIC_KEY=1"));
             }
@@ -149,18 +186,35 @@ fn change(
         Wording::Replica | Wording::Slave if modern => {
             format!("CHANGE REPLICATION SOURCE TO {options} FOR CHANNEL {channel}")
         }
-        Wording::Replica | Wording::Slave => format!("CHANGE MASTER TO {options} FOR CHANNEL {channel}"),
+        Wording::Replica | Wording::Slave => {
+            format!("CHANGE MASTER TO {options} FOR CHANNEL {channel}")
+        }
     }
 }
 
 /// A server quotes the statement it does not understand, the password with it.
 fn scrub(error: StatementError, account: Option<&Account>) -> StatementError {
     match (error, account) {
-        (StatementError::Refused { command, number, message }, Some(account)) => {
+        (
+            StatementError::Refused {
+                command,
+                number,
+                message,
+            },
+            Some(account),
+        ) => {
             let secret = account.password.reveal();
             let safe = number != number::SYNTAX && (secret.is_empty() || !message.contains(secret));
-            let message = if safe { message } else { "<redacted>".to_owned() };
-            StatementError::Refused { command, number, message }
+            let message = if safe {
+                message
+            } else {
+                "<redacted>".to_owned()
+            };
+            StatementError::Refused {
+                command,
+                number,
+                message,
+            }
         }
         (error, _) => error,
     }

@@ -17,7 +17,12 @@ pub(super) enum Threads {
 }
 
 /// `STOP SLAVE 'name' IO_THREAD`, `STOP REPLICA IO_THREAD FOR CHANNEL 'name'` and their kind.
-pub(super) fn statement(wording: Wording, verb: &str, threads: Threads, channel: Option<&str>) -> String {
+pub(super) fn statement(
+    wording: Wording,
+    verb: &str,
+    threads: Threads,
+    channel: Option<&str>,
+) -> String {
     let noun = wording.noun();
     let threads = match threads {
         Threads::Receiver => " IO_THREAD",
@@ -47,7 +52,11 @@ pub(super) fn forget(wording: Wording, channel: Option<&str>) -> String {
 }
 
 /// What a server says about a channel that is not there.
-const NO_CHANNEL: [u16; 3] = [number::NO_SUCH_CHANNEL, number::NO_SUCH_CONNECTION, number::NOT_A_REPLICA];
+const NO_CHANNEL: [u16; 3] = [
+    number::NO_SUCH_CHANNEL,
+    number::NO_SUCH_CONNECTION,
+    number::NOT_A_REPLICA,
+];
 
 impl Performer<'_> {
     fn wording(&self) -> Wording {
@@ -61,15 +70,24 @@ impl Performer<'_> {
     }
 
     /// The channels to name one by one: MariaDB's statements know no "all" for a single thread.
-    async fn targets(&mut self, channel: Option<&str>) -> Result<Vec<Option<String>>, StatementError> {
+    async fn targets(
+        &mut self,
+        channel: Option<&str>,
+    ) -> Result<Vec<Option<String>>, StatementError> {
         match (self.wording(), channel) {
             (_, Some(name)) => Ok(vec![Some(name.to_owned())]),
             (Wording::Replica | Wording::Slave, None) => Ok(vec![None]),
-            (Wording::Connections, None) => Ok(self.channels().await?.into_iter().map(Some).collect()),
+            (Wording::Connections, None) => {
+                Ok(self.channels().await?.into_iter().map(Some).collect())
+            }
         }
     }
 
-    async fn stop(&mut self, threads: Threads, channel: Option<&str>) -> Result<(), StatementError> {
+    async fn stop(
+        &mut self,
+        threads: Threads,
+        channel: Option<&str>,
+    ) -> Result<(), StatementError> {
         for target in self.targets(channel).await? {
             let sql = statement(self.wording(), "STOP", threads, target.as_deref());
             self.run_allowing(&sql, &NO_CHANNEL).await?;
@@ -77,22 +95,38 @@ impl Performer<'_> {
         Ok(())
     }
 
-    async fn start(&mut self, threads: Threads, channel: Option<&str>) -> Result<(), StatementError> {
+    async fn start(
+        &mut self,
+        threads: Threads,
+        channel: Option<&str>,
+    ) -> Result<(), StatementError> {
         let targets = self.targets(channel).await?;
         if targets.is_empty() {
             return Err(self.refused(number::NOT_A_REPLICA, "the server has no channel"));
         }
         for target in targets {
-            self.run(&statement(self.wording(), "START", threads, target.as_deref())).await?;
+            self.run(&statement(
+                self.wording(),
+                "START",
+                threads,
+                target.as_deref(),
+            ))
+            .await?;
         }
         Ok(())
     }
 
-    pub(super) async fn stop_receivers(&mut self, channel: Option<&str>) -> Result<(), StatementError> {
+    pub(super) async fn stop_receivers(
+        &mut self,
+        channel: Option<&str>,
+    ) -> Result<(), StatementError> {
         self.stop(Threads::Receiver, channel).await
     }
 
-    pub(super) async fn start_receivers(&mut self, channel: Option<&str>) -> Result<(), StatementError> {
+    pub(super) async fn start_receivers(
+        &mut self,
+        channel: Option<&str>,
+    ) -> Result<(), StatementError> {
         self.start(Threads::Receiver, channel).await
     }
 
@@ -102,11 +136,17 @@ impl Performer<'_> {
         self.run(&format!("{stop}; {start}")).await.map(|_| ())
     }
 
-    pub(super) async fn stop_replication(&mut self, channel: Option<&str>) -> Result<(), StatementError> {
+    pub(super) async fn stop_replication(
+        &mut self,
+        channel: Option<&str>,
+    ) -> Result<(), StatementError> {
         self.stop(Threads::Both, channel).await
     }
 
-    pub(super) async fn start_replication(&mut self, channel: Option<&str>) -> Result<(), StatementError> {
+    pub(super) async fn start_replication(
+        &mut self,
+        channel: Option<&str>,
+    ) -> Result<(), StatementError> {
         self.start(Threads::Both, channel).await
     }
 
@@ -114,16 +154,23 @@ impl Performer<'_> {
         self.start(Threads::Applier, None).await
     }
 
-    pub(super) async fn forget_replication(&mut self, channel: Option<&str>) -> Result<(), StatementError> {
+    pub(super) async fn forget_replication(
+        &mut self,
+        channel: Option<&str>,
+    ) -> Result<(), StatementError> {
         for target in self.targets(channel).await? {
-            self.run_allowing(&forget(self.wording(), target.as_deref()), &NO_CHANNEL).await?;
+            self.run_allowing(&forget(self.wording(), target.as_deref()), &NO_CHANNEL)
+                .await?;
         }
         Ok(())
     }
 }
 
 fn names(table: &Table) -> Vec<String> {
-    table.records().map(|record| record.owned(&["Channel_Name", "Connection_name"])).collect()
+    table
+        .records()
+        .map(|record| record.owned(&["Channel_Name", "Connection_name"]))
+        .collect()
 }
 
 #[cfg(test)]
@@ -133,11 +180,26 @@ mod tests {
     #[test]
     fn each_wording_names_channels_its_own_way() {
         let stop = |wording, channel| statement(wording, "STOP", Threads::Receiver, channel);
-        assert_eq!(stop(Wording::Connections, Some("")), "STOP SLAVE '' IO_THREAD");
-        assert_eq!(stop(Wording::Replica, Some("o'n")), "STOP REPLICA IO_THREAD FOR CHANNEL 'o''n'");
-        assert_eq!(stop(Wording::Slave, Some("x")), "STOP SLAVE IO_THREAD FOR CHANNEL 'x'");
+        assert_eq!(
+            stop(Wording::Connections, Some("")),
+            "STOP SLAVE '' IO_THREAD"
+        );
+        assert_eq!(
+            stop(Wording::Replica, Some("o'n")),
+            "STOP REPLICA IO_THREAD FOR CHANNEL 'o''n'"
+        );
+        assert_eq!(
+            stop(Wording::Slave, Some("x")),
+            "STOP SLAVE IO_THREAD FOR CHANNEL 'x'"
+        );
         assert_eq!(stop(Wording::Replica, None), "STOP REPLICA IO_THREAD");
-        assert_eq!(forget(Wording::Connections, Some("x")), "STOP SLAVE 'x'; RESET SLAVE 'x' ALL");
-        assert_eq!(forget(Wording::Replica, None), "STOP REPLICA; RESET REPLICA ALL");
+        assert_eq!(
+            forget(Wording::Connections, Some("x")),
+            "STOP SLAVE 'x'; RESET SLAVE 'x' ALL"
+        );
+        assert_eq!(
+            forget(Wording::Replica, None),
+            "STOP REPLICA; RESET REPLICA ALL"
+        );
     }
 }

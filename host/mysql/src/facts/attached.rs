@@ -21,7 +21,9 @@ pub(super) fn replicas(registered: &Table, dump_threads: &Table) -> Vec<Attached
             host: host.to_ascii_lowercase(),
             port,
             server_id: record.number(&["Server_id"]),
-            uid: record.filled(&["Replica_UUID", "Slave_UUID"]).map(str::to_ascii_lowercase),
+            uid: record
+                .filled(&["Replica_UUID", "Slave_UUID"])
+                .map(str::to_ascii_lowercase),
         });
     }
     nameless_ports.sort_unstable();
@@ -31,8 +33,15 @@ pub(super) fn replicas(registered: &Table, dump_threads: &Table) -> Vec<Attached
         _ => None,
     };
     for thread in dump_threads.records() {
-        let Some(host) = thread.filled(&["HOST"]).and_then(host_of) else { continue };
-        found.push(AttachedReplica { host, port, server_id: None, uid: None });
+        let Some(host) = thread.filled(&["HOST"]).and_then(host_of) else {
+            continue;
+        };
+        found.push(AttachedReplica {
+            host,
+            port,
+            server_id: None,
+            uid: None,
+        });
     }
     found.sort();
     found.dedup();
@@ -60,27 +69,42 @@ mod tests {
 
     fn shown(registered: &[&[&str]], threads: &[&[&str]]) -> Vec<(String, Option<u16>)> {
         let registered = table(&["Server_id", "Host", "Port", "Master_id"], registered);
-        replicas(&registered, &table(&["HOST"], threads)).into_iter().map(|r| (r.host, r.port)).collect()
+        replicas(&registered, &table(&["HOST"], threads))
+            .into_iter()
+            .map(|r| (r.host, r.port))
+            .collect()
     }
 
     #[test]
     fn a_replica_that_reports_no_host_is_found_by_its_thread() {
         assert_eq!(
-            shown(&[&["2", "DB2", "3307", "1"], &["3", "", "3308", "1"]], &[&["10.0.0.3:51000"]]),
-            [("10.0.0.3".to_owned(), Some(3308)), ("db2".to_owned(), Some(3307))]
+            shown(
+                &[&["2", "DB2", "3307", "1"], &["3", "", "3308", "1"]],
+                &[&["10.0.0.3:51000"]]
+            ),
+            [
+                ("10.0.0.3".to_owned(), Some(3308)),
+                ("db2".to_owned(), Some(3307))
+            ]
         );
     }
 
     #[test]
     fn ports_that_differ_are_not_guessed() {
         assert_eq!(
-            shown(&[&["2", "", "3307", "1"], &["3", "", "3308", "1"]], &[&["10.0.0.3:1"], &["::1:2"]]),
+            shown(
+                &[&["2", "", "3307", "1"], &["3", "", "3308", "1"]],
+                &[&["10.0.0.3:1"], &["::1:2"]]
+            ),
             [("10.0.0.3".to_owned(), None), ("::1".to_owned(), None)]
         );
     }
 
     #[test]
     fn garbage_is_no_replica() {
-        assert_eq!(shown(&[&["x"], &[], &["", "", "99999999", ""]], &[&[""], &[":1"]]), []);
+        assert_eq!(
+            shown(&[&["x"], &[], &["", "", "99999999", ""]], &[&[""], &[":1"]]),
+            []
+        );
     }
 }

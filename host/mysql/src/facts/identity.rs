@@ -6,11 +6,18 @@ use crate::rows::{Record, Table};
 
 /// Lineage, by what the server has rather than what it calls itself.
 pub(crate) fn flavor(fixed: &Table) -> Flavor {
-    let comment = fixed.first().map(|record| record.owned(&["version_comment"])).unwrap_or_default();
+    let comment = fixed
+        .first()
+        .map(|record| record.owned(&["version_comment"]))
+        .unwrap_or_default();
     if fixed.has_column("gtid_domain_id") {
         Flavor::Mariadb
     } else if fixed.has_column("server_uuid") {
-        if comment.contains("Percona") { Flavor::Percona } else { Flavor::Mysql }
+        if comment.contains("Percona") {
+            Flavor::Percona
+        } else {
+            Flavor::Mysql
+        }
     } else {
         Flavor::Other
     }
@@ -25,7 +32,11 @@ pub(crate) fn version(text: &str) -> Version {
         .split('.')
         .map(|part| part.parse::<u16>().unwrap_or(0));
     let mut next = || numbers.next().unwrap_or(0);
-    Version { major: next(), minor: next(), patch: next() }
+    Version {
+        major: next(),
+        minor: next(),
+        patch: next(),
+    }
 }
 
 /// The identity a server has of itself.
@@ -40,5 +51,9 @@ pub(super) fn uid(fixed: &Record<'_>, now: &Record<'_>) -> String {
     if let Some(uid) = fixed.filled(&["server_uid"]) {
         return format!("{uid}/{server_id}");
     }
-    format!("{}:{}/{server_id}", fixed.owned(&["hostname"]), fixed.owned(&["port"]))
+    format!(
+        "{}:{}/{server_id}",
+        fixed.owned(&["hostname"]),
+        fixed.owned(&["port"])
+    )
 }

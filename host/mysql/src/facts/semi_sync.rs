@@ -7,22 +7,48 @@ use crate::rows::Record;
 
 /// `None` if the server has neither role.
 pub(super) fn semi_sync(now: &Record<'_>, status: Option<Record<'_>>) -> Option<SemiSync> {
-    let source = now.flag(&["rpl_semi_sync_source_enabled", "rpl_semi_sync_master_enabled"]);
-    let replica = now.flag(&["rpl_semi_sync_replica_enabled", "rpl_semi_sync_slave_enabled"]);
+    let source = now.flag(&[
+        "rpl_semi_sync_source_enabled",
+        "rpl_semi_sync_master_enabled",
+    ]);
+    let replica = now.flag(&[
+        "rpl_semi_sync_replica_enabled",
+        "rpl_semi_sync_slave_enabled",
+    ]);
     if source.is_none() && replica.is_none() {
         return None;
     }
-    let flag = |new: &str, old: &str| status.and_then(|status| status.flag(&[new, old])).unwrap_or(false);
-    let count = |new: &str, old: &str| status.and_then(|status| status.number(&[new, old])).unwrap_or(0);
-    let wait_for = ["rpl_semi_sync_source_wait_for_replica_count", "rpl_semi_sync_master_wait_for_slave_count"];
-    let timeout: Option<u64> = now.number(&["rpl_semi_sync_source_timeout", "rpl_semi_sync_master_timeout"]);
+    let flag = |new: &str, old: &str| {
+        status
+            .and_then(|status| status.flag(&[new, old]))
+            .unwrap_or(false)
+    };
+    let count = |new: &str, old: &str| {
+        status
+            .and_then(|status| status.number(&[new, old]))
+            .unwrap_or(0)
+    };
+    let wait_for = [
+        "rpl_semi_sync_source_wait_for_replica_count",
+        "rpl_semi_sync_master_wait_for_slave_count",
+    ];
+    let timeout: Option<u64> = now.number(&[
+        "rpl_semi_sync_source_timeout",
+        "rpl_semi_sync_master_timeout",
+    ]);
     Some(SemiSync {
         source_enabled: source.unwrap_or(false),
         source_active: flag("Rpl_semi_sync_source_status", "Rpl_semi_sync_master_status"),
         // MariaDB has no such setting: it waits for one.
         wait_for: now.number(&wait_for).unwrap_or(1),
-        clients: count("Rpl_semi_sync_source_clients", "Rpl_semi_sync_master_clients"),
-        waiting_sessions: count("Rpl_semi_sync_source_wait_sessions", "Rpl_semi_sync_master_wait_sessions"),
+        clients: count(
+            "Rpl_semi_sync_source_clients",
+            "Rpl_semi_sync_master_clients",
+        ),
+        waiting_sessions: count(
+            "Rpl_semi_sync_source_wait_sessions",
+            "Rpl_semi_sync_master_wait_sessions",
+        ),
         timeout: timeout.map(Duration::from_millis),
         replica_enabled: replica.unwrap_or(false),
         replica_active: flag("Rpl_semi_sync_replica_status", "Rpl_semi_sync_slave_status"),

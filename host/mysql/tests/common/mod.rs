@@ -16,7 +16,9 @@ use baton_sandbox::{Flavor, Sandbox, Server, Topology, TopologySpec};
 /// Far above what anything here takes.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 /// A guard that does not end during a test.
-pub(crate) const LONG: Guard = Guard { within: Duration::from_secs(60) };
+pub(crate) const LONG: Guard = Guard {
+    within: Duration::from_secs(60),
+};
 /// The lock's name.
 pub(crate) const LOCK: &str = "baton:test";
 
@@ -43,7 +45,10 @@ pub(crate) fn clock() -> Arc<RealClock> {
 /// What the tests connect with.
 pub(crate) fn settings() -> Settings {
     let mut settings = Settings::new("baton", "baton");
-    settings.replication = Some(Account { user: "repl".into(), password: Secret::new("repl") });
+    settings.replication = Some(Account {
+        user: "repl".into(),
+        password: Secret::new("repl"),
+    });
     settings
 }
 
@@ -65,7 +70,9 @@ pub(crate) fn pair(flavor: Flavor) -> (Sandbox, Topology) {
 /// A sandbox with the servers of a sketch.
 pub(crate) fn sketch(flavor: Flavor, sketch: &str) -> (Sandbox, Topology) {
     let sandbox = Sandbox::new("baton-mysql").unwrap();
-    let spec = TopologySpec::parse(sketch).unwrap().with_heartbeat(Duration::from_secs(1));
+    let spec = TopologySpec::parse(sketch)
+        .unwrap()
+        .with_heartbeat(Duration::from_secs(1));
     let topology = sandbox.topology(flavor, &spec).unwrap();
     (sandbox, topology)
 }
@@ -85,18 +92,28 @@ pub(crate) async fn locked(server: &Server) -> Session {
 
 /// Performs a command that must succeed.
 pub(crate) async fn perform(session: &mut dyn ActSession, command: ServerCommand) {
-    session.perform(&command, LIMIT).await.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    session
+        .perform(&command, LIMIT)
+        .await
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
 }
 
 /// Reads through the act session until `condition` holds.
-pub(crate) async fn until(session: &mut dyn ActSession, what: &str, condition: impl Fn(&ServerFacts) -> bool) -> ServerFacts {
+pub(crate) async fn until(
+    session: &mut dyn ActSession,
+    what: &str,
+    condition: impl Fn(&ServerFacts) -> bool,
+) -> ServerFacts {
     let begun = Instant::now();
     loop {
         let facts = session.read(LIMIT).await.unwrap().facts;
         if condition(&facts) {
             return facts;
         }
-        assert!(begun.elapsed() < LIMIT, "waited in vain until {what}; last: {facts:#?}");
+        assert!(
+            begun.elapsed() < LIMIT,
+            "waited in vain until {what}; last: {facts:#?}"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
