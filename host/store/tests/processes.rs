@@ -8,7 +8,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
 
-use baton_core::ids::{LeaseEpoch, RecoveryId};
+use baton_core::ids::{ClusterId, LeaseEpoch, RecoveryId};
 use baton_ports::{Claim, Store as _, StoreError};
 use baton_store::{SqliteOptions, SqliteStore};
 use support::{LEASE, TTL, child, line, node, open, recovery, take, told};
@@ -259,4 +259,23 @@ async fn two_stores_of_one_process_on_one_file() {
         matches!(fenced, Err(StoreError::Fenced { .. })),
         "{fenced:?}"
     );
+}
+
+/// A transaction that reads before it writes must not be refused because another store wrote in between.
+#[tokio::test(flavor = "multi_thread")]
+async fn stores_that_write_at_the_same_time_wait_for_each_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("baton.db");
+    let rename = async |name: &'static str| {
+        let store = open(&path).await.store;
+        for round in 0..100 {
+            let id = ClusterId::new(name);
+            store
+                .put_cluster(&id, &format!("{name}-{round}"))
+                .await
+                .unwrap();
+        }
+    };
+    tokio::join!(rename("c1"), rename("c2"), rename("c3"));
+    assert_eq!(open(&path).await.store.clusters().await.unwrap().len(), 3);
 }

@@ -56,6 +56,7 @@ const CASES: &[(&str, Case)] = cases![
     recoveries::same_identity_is_a_conflict,
     recoveries::ended_ones_do_not_run_again,
     recoveries::adoption_fences_the_earlier_owner,
+    recoveries::adoption_never_goes_back_in_time,
     recoveries::adoption_of_ended_or_unknown_is_a_conflict,
     recoveries::paging_newest_first,
     recoveries::acknowledging,

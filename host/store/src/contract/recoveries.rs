@@ -4,7 +4,7 @@ use baton_core::ids::RecoveryId;
 use baton_core::model::{RecoveryKind, RecoveryOutcome};
 use baton_ports::{RecoveryRow, Store};
 
-use super::sketch::{LEASE, at, cluster, ended, node, recovery, take};
+use super::sketch::{LEASE, at, cluster, ended, node, recovery, take, take_of};
 use super::{must, must_conflict, must_fence};
 
 pub(super) async fn round_trip(store: &dyn Store) {
@@ -164,6 +164,20 @@ pub(super) async fn adoption_fences_the_earlier_owner(store: &dyn Store) {
     must(store.adopt_recovery(LEASE, &row.id, &node("n2"), new).await);
     must(store.update_recovery(LEASE, &ended(&adopted)).await);
     assert_eq!(must(store.recovery(&row.id).await), Some(ended(&adopted)));
+}
+
+pub(super) async fn adoption_never_goes_back_in_time(store: &dyn Store) {
+    // Epochs of two leases: a recovery that belongs to the newer one is not taken by the older.
+    let low = take_of(store, "low", "n1").await.epoch;
+    let mut high = take_of(store, "high", "n2").await.epoch;
+    while high <= low {
+        high = take_of(store, "high", "n2").await.epoch;
+    }
+    let row = recovery("r1", "c1", high);
+    must(store.begin_recovery("high", &row).await);
+    must_fence(store.adopt_recovery("low", &row.id, &node("n1"), low).await);
+    let running = must(store.running_recoveries().await).pop();
+    assert_eq!(running.map(|found| found.epoch), Some(high));
 }
 
 pub(super) async fn adoption_of_ended_or_unknown_is_a_conflict(store: &dyn Store) {
