@@ -150,7 +150,7 @@ async fn reload_on_hangup(policies: Arc<WasmPolicies>, settings: Settings) {
                 );
             }
             Err(error) => {
-                tracing::error!(%error, "policy not reloaded, the old one stays in force")
+                tracing::error!(%error, "policy not reloaded, the old one stays in force");
             }
         }
     }

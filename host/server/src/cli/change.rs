@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 use super::arguments::{Failover, Switchover};
 use super::client::{Client, segment};
 use super::failure::Failure;
+use super::paint::append;
 use super::screen::Screen;
 use super::{json, progress, recoveries};
 
 /// How long an answer may take where the request sets no limit; the node has limits of its own.
-const PATIENCE: Duration = Duration::from_secs(900);
+const PATIENCE: Duration = Duration::from_mins(15);
 
 /// What the network and the undoing may take beyond a deadline.
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_mins(1);
 
 /// Replaces a primary, dead or alive.
 pub(crate) fn failover(client: &Client, screen: Screen, request: &Failover) -> Result<(), Failure> {
@@ -74,9 +75,9 @@ fn body(to: Option<&str>, deadline: Option<Duration>) -> Value {
 /// Shows how it ended; anything but success is a failure of the command.
 fn conclude(screen: Screen, recovery: &Value) -> Result<(), Failure> {
     if screen.json {
-        screen.show_json(recovery);
+        Screen::show_json(recovery);
     } else {
-        screen.show(&recoveries::headline(recovery, SystemTime::now()));
+        Screen::show(&recoveries::headline(recovery, SystemTime::now()));
     }
     match json::text(recovery, "outcome").as_deref() {
         Some("succeeded") | None => Ok(()),
@@ -88,9 +89,12 @@ fn conclude(screen: Screen, recovery: &Value) -> Result<(), Failure> {
             let id = json::text(recovery, "id").unwrap_or_default();
             let mut text = format!("it {outcome}");
             for error in errors {
-                text.push_str(&format!("\n  {error}"));
+                append(&mut text, format_args!("\n  {error}"));
             }
-            text.push_str(&format!("\n  all steps: baton recoveries --steps {id}"));
+            append(
+                &mut text,
+                format_args!("\n  all steps: baton recoveries --steps {id}"),
+            );
             Err(Failure::Refused(text))
         }
     }

@@ -16,14 +16,14 @@ use super::view::ClusterView;
 pub(crate) fn show(client: &Client, screen: Screen) -> Result<(), Failure> {
     let answer = client.read("/api/v1/clusters")?;
     if screen.json {
-        screen.show_json(&answer);
+        Screen::show_json(&answer);
         return Ok(());
     }
-    screen.show(&listing(json::items(&answer), screen.width));
+    Screen::show(&listing(json::items(&answer), screen.width));
     Ok(())
 }
 
-fn listing(clusters: &[Value], width: Option<usize>) -> String {
+pub(super) fn listing(clusters: &[Value], width: Option<usize>) -> String {
     if clusters.is_empty() {
         return "no clusters yet; begin with `baton discover HOST:PORT`".to_owned();
     }
@@ -86,15 +86,14 @@ pub(crate) fn show_trees(
     screen: Screen,
     cluster: Option<&str>,
 ) -> Result<(), Failure> {
-    let ids = match cluster {
-        Some(hint) => vec![hint.to_owned()],
-        None => {
-            let answer = client.read("/api/v1/clusters")?;
-            json::items(&answer)
-                .iter()
-                .filter_map(|cluster| json::text(cluster, "id"))
-                .collect()
-        }
+    let ids = if let Some(hint) = cluster {
+        vec![hint.to_owned()]
+    } else {
+        let answer = client.read("/api/v1/clusters")?;
+        json::items(&answer)
+            .iter()
+            .filter_map(|cluster| json::text(cluster, "id"))
+            .collect()
     };
     let mut documents = Vec::new();
     for id in &ids {
@@ -102,8 +101,8 @@ pub(crate) fn show_trees(
     }
     if screen.json {
         match (cluster, documents.pop()) {
-            (Some(_), Some(document)) => screen.show_json(&document),
-            (_, last) => screen.show_json(&documents.into_iter().chain(last).collect()),
+            (Some(_), Some(document)) => Screen::show_json(&document),
+            (_, last) => Screen::show_json(&documents.into_iter().chain(last).collect()),
         }
         return Ok(());
     }
@@ -118,7 +117,7 @@ pub(crate) fn show_trees(
     if out.is_empty() {
         out.push("no clusters yet; begin with `baton discover HOST:PORT`".to_owned());
     }
-    screen.show(&out.join("\n"));
+    Screen::show(&out.join("\n"));
     Ok(())
 }
 

@@ -16,9 +16,9 @@ pub(crate) fn show(client: &Client, screen: Screen, cluster: &str) -> Result<(),
         segment(cluster)
     ))?;
     if screen.json {
-        screen.show_json(&answer);
+        Screen::show_json(&answer);
     } else {
-        screen.show(&render(&answer, screen.width));
+        Screen::show(&render(&answer, screen.width));
     }
     Ok(())
 }

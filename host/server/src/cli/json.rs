@@ -3,6 +3,8 @@
 
 use serde_json::Value;
 
+use super::paint::append;
+
 /// The value at a dotted path.
 pub(crate) fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.')
@@ -74,7 +76,10 @@ pub(crate) fn problem_text(problem: &Value) -> String {
         }
     }
     if let Some(id) = text(problem, "recovery") {
-        out.push_str(&format!("\n  all steps: baton recoveries --steps {id}"));
+        append(
+            &mut out,
+            format_args!("\n  all steps: baton recoveries --steps {id}"),
+        );
     }
     out
 }

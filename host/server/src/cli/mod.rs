@@ -13,6 +13,8 @@ mod progress;
 mod recoveries;
 mod screen;
 mod status;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod view;
 mod words;
@@ -107,9 +109,9 @@ fn serve(file: &Path) -> Result<(), Failure> {
 fn check(file: &Path, screen: Screen) -> Result<(), Failure> {
     let (settings, _) = load(file)?;
     for warning in &settings.warnings {
-        screen.show(&format!("{} {warning}", paint(WARN, "warning:")));
+        Screen::show(&format!("{} {warning}", paint(WARN, "warning:")));
     }
-    screen.show(&format!(
+    Screen::show(&format!(
         "{} {}",
         paint(GOOD, "ok:"),
         app::summary(&settings)

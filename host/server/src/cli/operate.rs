@@ -128,8 +128,8 @@ pub(crate) fn recoveries_enabled(
 
 fn conclude(screen: Screen, answer: &Value, text: &str) {
     if screen.json {
-        screen.show_json(answer);
+        Screen::show_json(answer);
     } else {
-        screen.show(text);
+        Screen::show(text);
     }
 }

@@ -28,6 +28,13 @@ pub(crate) fn paint(style: Style, text: &str) -> String {
     }
 }
 
+/// Appends formatted text.
+pub(crate) fn append(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let written = std::fmt::Write::write_fmt(out, text);
+    debug_assert!(written.is_ok());
+}
+
 /// One cell of a table.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cell {
@@ -144,7 +151,7 @@ mod tests {
             .iter()
             .map(|line| anstream::adapter::strip_str(line).to_string())
             .collect();
-        assert_eq!(plain, ["größe  x", "日本   y [2…"]);
+        assert_eq!(plain, ["größe  x", "日本   y […"]);
     }
 
     #[test]

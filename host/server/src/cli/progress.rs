@@ -107,7 +107,7 @@ impl Journal<'_> {
             .map(step_row)
             .collect();
         if !new.is_empty() {
-            self.screen.show(&table(&new, self.screen.width).join("\n"));
+            Screen::show(&table(&new, self.screen.width).join("\n"));
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::client::{Client, segment};
 use super::failure::Failure;
-use super::paint::{BAD, Cell, DIM, GOOD, NAME, NOTE, PLAIN, WARN, paint, table};
+use super::paint::{BAD, Cell, DIM, GOOD, NAME, NOTE, PLAIN, WARN, append, paint, table};
 use super::screen::Screen;
 use super::{json, words};
 
@@ -23,9 +23,9 @@ pub(crate) fn show(
         .unwrap_or_default();
     let answer = client.read(&format!("/api/v1/recoveries?limit={limit}{filter}"))?;
     if screen.json {
-        screen.show_json(&answer);
+        Screen::show_json(&answer);
     } else {
-        screen.show(&listing(
+        Screen::show(&listing(
             json::items(&answer),
             SystemTime::now(),
             screen.width,
@@ -38,9 +38,9 @@ pub(crate) fn show(
 pub(crate) fn show_one(client: &Client, screen: Screen, id: &str) -> Result<(), Failure> {
     let answer = client.read(&format!("/api/v1/recoveries/{}", segment(id)))?;
     if screen.json {
-        screen.show_json(&answer);
+        Screen::show_json(&answer);
     } else {
-        screen.show(&render(&answer, SystemTime::now(), screen.width));
+        Screen::show(&render(&answer, SystemTime::now(), screen.width));
     }
     Ok(())
 }
@@ -86,17 +86,20 @@ pub(super) fn render(recovery: &Value, now: SystemTime, width: Option<usize>) ->
         .iter()
         .filter_map(Value::as_str)
     {
-        out.push_str(&format!("\n  {}", paint(BAD, error)));
+        append(&mut out, format_args!("\n  {}", paint(BAD, error)));
     }
     let lost: Vec<String> = json::list(recovery, "lost")
         .iter()
         .filter_map(|lost| json::text(lost, "id"))
         .collect();
     if !lost.is_empty() {
-        out.push_str(&format!(
-            "\n  {}",
-            paint(WARN, &format!("left behind: {}", lost.join(", ")))
-        ));
+        append(
+            &mut out,
+            format_args!(
+                "\n  {}",
+                paint(WARN, &format!("left behind: {}", lost.join(", ")))
+            ),
+        );
     }
     let steps = json::list(recovery, "steps");
     out.push_str("\n\n");
@@ -111,7 +114,10 @@ pub(super) fn render(recovery: &Value, now: SystemTime, width: Option<usize>) ->
             .iter()
             .map(|(phase, micros)| format!("{phase} {}", words::millis(*micros)))
             .collect();
-        out.push_str(&format!("\n{}\n", paint(NOTE, &texts.join(" · "))));
+        append(
+            &mut out,
+            format_args!("\n{}\n", paint(NOTE, &texts.join(" · "))),
+        );
     }
     out
 }
@@ -127,13 +133,16 @@ pub(super) fn headline(recovery: &Value, now: SystemTime) -> String {
         paint(outcome_style(&outcome), &outcome)
     );
     if let Some(failed) = server(recovery, "failed") {
-        line.push_str(&format!(": {failed}"));
+        append(&mut line, format_args!(": {failed}"));
     }
     if let Some(successor) = server(recovery, "successor") {
-        line.push_str(&format!(" → {successor}"));
+        append(&mut line, format_args!(" → {successor}"));
     }
     if let Some(took) = json::number(recovery, "duration_ms") {
-        line.push_str(&format!(" in {}", words::millis(took.saturating_mul(1000))));
+        append(
+            &mut line,
+            format_args!(" in {}", words::millis(took.saturating_mul(1000))),
+        );
     }
     let details = [
         json::text(recovery, "finding"),

@@ -20,7 +20,7 @@ impl Screen {
     }
 
     /// Prints lines.
-    pub(crate) fn show(self, text: &str) {
+    pub(crate) fn show(text: &str) {
         let mut out = anstream::stdout().lock();
         let done = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
         match done {
@@ -32,8 +32,8 @@ impl Screen {
     }
 
     /// Prints the API's JSON.
-    pub(crate) fn show_json(self, value: &serde_json::Value) {
-        self.show(&format!("{value:#}"));
+    pub(crate) fn show_json(value: &serde_json::Value) {
+        Self::show(&format!("{value:#}"));
     }
 }
 

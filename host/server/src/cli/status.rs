@@ -14,14 +14,14 @@ use super::{json, words};
 pub(crate) fn show(client: &Client, screen: Screen) -> Result<(), Failure> {
     let answer = client.read("/api/v1/node")?;
     if screen.json {
-        screen.show_json(&answer);
+        Screen::show_json(&answer);
     } else {
-        screen.show(&render(&answer, SystemTime::now(), screen.width));
+        Screen::show(&render(&answer, SystemTime::now(), screen.width));
     }
     Ok(())
 }
 
-fn render(node: &Value, now: SystemTime, width: Option<usize>) -> String {
+pub(super) fn render(node: &Value, now: SystemTime, width: Option<usize>) -> String {
     let text = |path: &str| json::text(node, path).unwrap_or_default();
     let lease = match (json::flag(node, "is_leader"), json::text(node, "leader")) {
         (Some(true), _) => Cell::new(GOOD, format!("leads, epoch {}", text("lease_epoch"))),

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anstyle::Style;
 
-use super::paint::{BAD, Cell, DIM, GOOD, NAME, NOTE, PLAIN, WARN, cut, paint, table, wrap};
+use super::paint::{
+    BAD, Cell, DIM, GOOD, NAME, NOTE, PLAIN, WARN, append, cut, paint, table, wrap,
+};
 use super::view::{ClusterView, FindingView, Reach, ServerView, Severity, Thread};
 use super::words;
 
@@ -72,10 +74,10 @@ fn header(cluster: &ClusterView) -> String {
         paint(DIM, &facts.join(" · "))
     );
     if let Some(recovery) = &cluster.recovery {
-        out.push_str(&format!(
-            "  {}",
-            paint(NOTE, &format!("{recovery} under way"))
-        ));
+        append(
+            &mut out,
+            format_args!("  {}", paint(NOTE, &format!("{recovery} under way"))),
+        );
     }
     out
 }
@@ -205,20 +207,17 @@ fn row(cluster: &ClusterView, line: &Line<'_>) -> Vec<Cell> {
     let server = line.server;
     let is_primary = cluster.primary.as_ref() == Some(&server.id);
     let (mark, style) = mark(server);
-    let arrow = if line.mutual { "⇄ " } else { "" };
-    let address = format!("{}{arrow}{mark} {}", line.branch, server.address);
-    let address_style = if is_primary && server.reach == Reach::Answering {
-        NAME
-    } else {
-        style
+    let (arrow, role) = match (is_primary, line.mutual) {
+        (true, _) => ("", "primary"),
+        (false, true) => ("⇄ ", "co-primary"),
+        (false, false) => ("", server.role.as_str()),
     };
+    let address = format!("{}{arrow}{mark} {}", line.branch, server.address);
+    let emphasis = if is_primary { NAME } else { PLAIN };
     vec![
-        Cell::new(address_style, address),
-        Cell::new(
-            if is_primary { NAME } else { PLAIN },
-            role(server, is_primary, line.mutual),
-        ),
-        access(server, is_primary || line.mutual),
+        Cell::new(if style == PLAIN { emphasis } else { style }, address),
+        Cell::new(emphasis, role),
+        access(server, is_primary),
         lag(server),
         Cell::new(NOTE, server.marks.join(", ")),
         Cell::new(DIM, server.version.clone()),
@@ -235,26 +234,20 @@ fn mark(server: &ServerView) -> (&'static str, Style) {
     }
 }
 
-fn role(server: &ServerView, is_primary: bool, mutual: bool) -> String {
-    if is_primary {
-        "primary".to_owned()
-    } else if mutual {
-        "co-primary".to_owned()
-    } else {
-        server.role.clone()
-    }
-}
-
-fn access(server: &ServerView, may_write: bool) -> Cell {
+/// Read-write or read-only, as last read; what a silent server said is no news.
+fn access(server: &ServerView, is_primary: bool) -> Cell {
+    let current = server.reach == Reach::Answering;
     match server.writable {
-        Some(true) => Cell::new(if may_write { GOOD } else { BAD }, "rw"),
-        Some(false) => Cell::new(PLAIN, "ro"),
+        Some(true) if !current => Cell::new(DIM, "rw?"),
+        Some(false) if !current => Cell::new(DIM, "ro?"),
+        Some(true) => Cell::new(if is_primary { GOOD } else { BAD }, "rw"),
+        Some(false) => Cell::new(if is_primary { WARN } else { PLAIN }, "ro"),
         None => Cell::new(DIM, "?"),
     }
 }
 
 fn lag(server: &ServerView) -> Cell {
-    let Some(lag) = server.lag else {
+    let Some(lag) = server.lag.filter(|_| server.reach == Reach::Answering) else {
         return Cell::default();
     };
     let style = if lag.as_secs() >= 10 { WARN } else { DIM };
@@ -321,10 +314,9 @@ fn push_problem(
     for (index, line) in wrap(&text, room).iter().enumerate() {
         let lead = if index == 0 { sign } else { " " };
         let line = cut(line, room);
-        out.push_str(&format!(
-            "\n{below}{} {}",
-            paint(style, lead),
-            paint(style, &line)
-        ));
+        append(
+            out,
+            format_args!("\n{below}{} {}", paint(style, lead), paint(style, &line)),
+        );
     }
 }

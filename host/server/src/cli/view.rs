@@ -4,12 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+use super::paint::append;
 use super::{json, words};
 
 /// A cluster with its servers and findings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClusterView {
-    pub(crate) id: String,
     pub(crate) name: String,
     /// Identity of the primary.
     pub(crate) primary: Option<String>,
@@ -126,7 +126,6 @@ impl ClusterView {
     /// Reads the document of a cluster.
     pub(crate) fn read(value: &Value, now: SystemTime) -> Self {
         Self {
-            id: json::text(value, "id").unwrap_or_default(),
             name: json::text(value, "name").unwrap_or_default(),
             primary: json::text(value, "primary.id"),
             automatic: json::flag(value, "automatic"),
@@ -171,13 +170,13 @@ impl ServerView {
 fn failure(server: &Value) -> Option<String> {
     let mut text = json::word(server, "probe.failure")?;
     if let Some(number) = json::number(server, "probe.error_number") {
-        text.push_str(&format!(", error {number}"));
+        append(&mut text, format_args!(", error {number}"));
     }
     if let Some(millis) = json::number(server, "probe.failing_for_ms") {
-        text.push_str(&format!(
-            ", for {}",
-            words::short(Duration::from_millis(millis))
-        ));
+        append(
+            &mut text,
+            format_args!(", for {}", words::short(Duration::from_millis(millis))),
+        );
     }
     Some(text)
 }

@@ -39,12 +39,6 @@ pub(crate) fn ago(time: &str, now: SystemTime) -> String {
     }
 }
 
-/// Time between two, if both can be read.
-pub(crate) fn between(from: &str, to: &str) -> Option<Duration> {
-    let read = |text| humantime::parse_rfc3339_weak(text).ok();
-    read(to)?.duration_since(read(from)?).ok()
-}
-
 /// A GTID set without the middle of its UUIDs: `3e11…562:1-77`.
 pub(crate) fn gtid(set: &str) -> String {
     let shorten = |part: &str| match part.trim().split_once(':') {
@@ -92,9 +86,5 @@ mod tests {
         assert_eq!(ago("2026-11-24T05:40:10.000Z", now), "1m ago");
         assert_eq!(ago("2026-11-24T06:41:10Z", now), "in 1h");
         assert_eq!(ago("yesterday", now), "yesterday");
-        assert_eq!(
-            between("2026-11-24T05:40:10.000Z", "2026-11-24T05:40:10.250Z"),
-            Some(Duration::from_millis(250))
-        );
     }
 }
