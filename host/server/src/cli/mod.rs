@@ -31,6 +31,7 @@ use self::client::Client;
 use self::failure::Failure;
 use self::paint::{BAD, GOOD, WARN, paint};
 use self::screen::Screen;
+use crate::config::{ConfigError, Problem};
 use crate::{app, config};
 
 /// Runs the program with the process's arguments.
@@ -99,7 +100,7 @@ fn client(shared: &Shared) -> Result<Client, Failure> {
 }
 
 fn serve(file: &Path) -> Result<(), Failure> {
-    let (settings, policies) = load(file)?;
+    let (settings, policies) = load(file).map_err(|error| Failure::Usage(chain(&error)))?;
     for warning in &settings.warnings {
         screen::eprint(&format!("{} {warning}", paint(WARN, "warning:")));
     }
@@ -107,37 +108,68 @@ fn serve(file: &Path) -> Result<(), Failure> {
 }
 
 fn check(file: &Path, screen: Screen) -> Result<(), Failure> {
-    let (settings, _) = load(file)?;
-    for warning in &settings.warnings {
-        Screen::show(&format!("{} {warning}", paint(WARN, "warning:")));
+    let loaded = load(file);
+    if screen.json {
+        let (problems, warnings) = match &loaded {
+            Ok((settings, _)) => (&[][..], settings.warnings.as_slice()),
+            Err(ConfigError::Wrong { problems }) => (problems.as_slice(), &[][..]),
+            Err(ConfigError::Unreadable { .. }) => (&[][..], &[][..]),
+        };
+        let list = |problems: &[Problem]| problems.iter().map(problem_document).collect::<Vec<_>>();
+        Screen::show_json(&serde_json::json!({
+            "ok": loaded.is_ok(), "problems": list(problems), "warnings": list(warnings),
+        }));
     }
-    Screen::show(&format!(
-        "{} {}",
-        paint(GOOD, "ok:"),
-        app::summary(&settings)
-    ));
+    let (settings, _) = loaded.map_err(|error| Failure::Usage(chain(&error)))?;
+    if !screen.json {
+        for warning in &settings.warnings {
+            Screen::show(&format!("{} {warning}", paint(WARN, "warning:")));
+        }
+        Screen::show(&format!(
+            "{} {}",
+            paint(GOOD, "ok:"),
+            app::summary(&settings)
+        ));
+    }
     Ok(())
 }
 
+fn problem_document(problem: &Problem) -> serde_json::Value {
+    let Problem {
+        line,
+        key,
+        value,
+        why,
+    } = problem;
+    serde_json::json!({ "line": line, "key": key, "value": value, "why": why })
+}
+
 /// Reads the configuration and loads the policy it names, so that a policy that does not load is one of the problems.
-fn load(file: &Path) -> Result<(config::Settings, WasmPolicies), Failure> {
+fn load(file: &Path) -> Result<(config::Settings, WasmPolicies), ConfigError> {
     let loaded = RefCell::new(None);
     let judge = |plugin: &config::PluginSource, settings: &serde_json::Value| {
         let policies = app::load_policies(plugin, settings)?;
         *loaded.borrow_mut() = Some(policies);
         Ok(())
     };
-    let settings = config::load(file, &judge).map_err(|error| Failure::Usage(chain(&error)))?;
-    match loaded.into_inner() {
-        Some(policies) => {
-            let policies = match settings.policy.deadline {
-                Some(deadline) => policies.with_deadline(deadline),
-                None => policies,
-            };
-            Ok((settings, policies))
-        }
-        None => Err(Failure::Usage("no failover policy was loaded".to_owned())),
-    }
+    let settings = config::load(file, &judge)?;
+    let Some(policies) = loaded.into_inner() else {
+        let why = "no failover policy was loaded".to_owned();
+        let key = "policy.failover.plugin".to_owned();
+        return Err(ConfigError::Wrong {
+            problems: vec![Problem {
+                line: None,
+                key,
+                value: None,
+                why,
+            }],
+        });
+    };
+    let policies = match settings.policy.deadline {
+        Some(deadline) => policies.with_deadline(deadline),
+        None => policies,
+    };
+    Ok((settings, policies))
 }
 
 /// An error with its causes, on one line.

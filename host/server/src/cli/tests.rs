@@ -46,7 +46,7 @@ fn set(mut document: Value, pointer: &str, value: Value) -> Value {
     document
 }
 
-fn cluster(servers: Vec<Value>, findings: Vec<Value>) -> Value {
+fn cluster(servers: &[Value], findings: &[Value]) -> Value {
     json!({
         "id": "c1", "name": "shop", "status": "ok", "primary": { "id": "db1:3306", "address": "db1:3306" },
         "automatic": true, "servers": servers, "findings": findings,
@@ -67,7 +67,7 @@ fn finding(code: &str, number: u32, severity: &str, text: &str) -> Value {
 #[test]
 fn a_healthy_tree() {
     let semi_sync = json!({ "source_enabled": true, "source_active": true });
-    let servers = vec![
+    let servers = [
         set(server(1, None), "/facts/semi_sync", semi_sync),
         set(server(2, Some(1)), "/role", json!("intermediate")),
         set(server(3, Some(1)), "/promotion", json!("must_not")),
@@ -78,7 +78,7 @@ fn a_healthy_tree() {
             json!({ "ends_at": "2026-11-24T06:41:10Z" }),
         ),
     ];
-    insta::assert_snapshot!(draw(&cluster(servers, vec![]), None), @r"
+    insta::assert_snapshot!(draw(&cluster(&servers, &[]), None), @r"
     shop  5 servers · recovers by itself
     ● db1:3306        primary       rw              semi-sync            MariaDB 10.11.6  0-1-100
     ├─ ● db2:3306     intermediate  ro  lag 0s                           MariaDB 10.11.6  0-1-100
@@ -91,7 +91,7 @@ fn a_healthy_tree() {
 #[test]
 fn troubles_stand_below_their_server() {
     let broken = json!({ "number": 1062, "message": "Duplicate entry\u{1b}[2J" });
-    let servers = vec![
+    let servers = [
         set(
             server(1, None),
             "/probe",
@@ -110,11 +110,11 @@ fn troubles_stand_below_their_server() {
         set(server(4, Some(2)), "/errant", json!("0-4-7")),
     ];
     let text = "all 3 replicas that answer lost their connection to it within 2 ms of each other, and none has come back";
-    let findings = vec![
+    let findings = [
         finding("primary-dead", 1, "critical", text),
         finding("mixed-versions", 9, "notice", "two major versions"),
     ];
-    let document = cluster(servers, findings);
+    let document = cluster(&servers, &findings);
     insta::assert_snapshot!(draw(&document, Some(60)), @r"
     shop  4 servers · recovers by itself
     ○ db1:3306        primary  rw?          MariaDB 10.11.6  0-…
@@ -144,24 +144,24 @@ fn troubles_stand_below_their_server() {
 
 #[test]
 fn loops_co_primaries_and_strangers_are_drawn_once() {
-    let mutual = vec![
+    let mutual = [
         server(1, Some(2)),
         set(server(2, Some(1)), "/facts/read_only", json!(false)),
         server(3, Some(2)),
     ];
-    insta::assert_snapshot!(draw(&cluster(mutual, vec![]), None), @r"
+    insta::assert_snapshot!(draw(&cluster(&mutual, &[]), None), @r"
     shop  3 servers · recovers by itself
     ● db1:3306        primary     ro  lag 0s  MariaDB 10.11.6  0-1-100
     └─ ⇄ ● db2:3306   co-primary  rw  lag 0s  MariaDB 10.11.6  0-1-100
        └─ ● db3:3306  replica     ro  lag 0s  MariaDB 10.11.6  0-1-100
     ");
-    let ring = vec![
+    let ring = [
         server(4, Some(6)),
         server(5, Some(4)),
         server(6, Some(5)),
         server(7, Some(99)),
     ];
-    insta::assert_snapshot!(draw(&set(cluster(ring, vec![]), "/primary", Value::Null), None), @r"
+    insta::assert_snapshot!(draw(&set(cluster(&ring, &[]), "/primary", Value::Null), None), @r"
     shop  4 servers · recovers by itself
     ● db7:3306        replica  ro  lag 0s  MariaDB 10.11.6  0-1-100
     ● db4:3306        replica  ro  lag 0s  MariaDB 10.11.6  0-1-100
