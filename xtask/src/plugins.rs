@@ -14,6 +14,9 @@ use toolchain::Toolchain;
 /// Where the finished components of the repository's own policies lie.
 const PREBUILT: &str = "plugins/prebuilt";
 
+/// Stack of a policy. The host clears all memory a policy has after each call, and the compiler's default of 1 MiB would be most of it.
+const STACK_BYTES: u32 = 256 << 10;
+
 /// Builds policies to components.
 ///
 /// Without arguments all policies of `plugins/` are built into `plugins/prebuilt/`. Otherwise each argument is the folder of a crate;
@@ -137,7 +140,7 @@ impl Policy {
             .env("CARGO_TARGET_DIR", &target_dir)
             .env(
                 "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
-                self.remaps(toolchain)?,
+                self.flags(toolchain)?,
             )
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS");
@@ -153,8 +156,10 @@ impl Policy {
             .join(module))
     }
 
-    /// Panic messages carry source paths. Without this a component would depend on, and tell, where it was built.
-    fn remaps(&self, toolchain: &Toolchain) -> Result<String> {
+    /// Flags for the compiler.
+    ///
+    /// Panic messages carry source paths. Without the remaps a component would depend on, and tell, where it was built.
+    fn flags(&self, toolchain: &Toolchain) -> Result<String> {
         let cargo_home = match std::env::var("CARGO_HOME") {
             Ok(home) => home,
             Err(_) => format!(
@@ -178,9 +183,11 @@ impl Policy {
             (self.root.join("plugins/sdk").display().to_string(), "/sdk"),
         ]);
         pairs.extend(toolchain.std_sources().map(|folder| (folder, "/rust-src")));
-        let flags = pairs
+        let remaps = pairs
             .iter()
             .map(|(from, to)| format!("--remap-path-prefix={from}={to}"));
-        Ok(flags.collect::<Vec<_>>().join(" "))
+        let mut flags: Vec<String> = remaps.collect();
+        flags.push(format!("-Clink-arg=-zstack-size={STACK_BYTES}"));
+        Ok(flags.join(" "))
     }
 }

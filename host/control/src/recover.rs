@@ -71,7 +71,7 @@ pub(crate) enum NotBegun {
 
 /// A recovery under way.
 pub(crate) struct Recovery<'a> {
-    pub(crate) means: &'a Means,
+    pub(crate) means: &'a Arc<Means>,
     pub(crate) row: RecoveryRow,
     pub(crate) trigger: Timestamp,
     pub(crate) deadline: Option<Timestamp>,
@@ -90,7 +90,7 @@ impl Means {
     /// Runs an order to its end and gives the recorded row.
     ///
     /// Dropping the future midway leaves the recovery open in the store; whoever takes the lease next resumes it.
-    pub(crate) async fn carry_out(&self, order: Order) -> Result<RecoveryRow, NotBegun> {
+    pub(crate) async fn carry_out(self: &Arc<Self>, order: Order) -> Result<RecoveryRow, NotBegun> {
         let mut recovery = self.begin(order).await?;
         let outcome = match recovery.row.kind {
             RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover => recovery.failover().await,
@@ -101,7 +101,7 @@ impl Means {
         Ok(recovery.end(outcome).await)
     }
 
-    async fn begin(&self, order: Order) -> Result<Recovery<'_>, NotBegun> {
+    async fn begin(self: &Arc<Self>, order: Order) -> Result<Recovery<'_>, NotBegun> {
         let epoch = self
             .lease
             .epoch_for(Duration::from_millis(500))

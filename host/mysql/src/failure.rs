@@ -40,6 +40,8 @@ pub(crate) mod number {
     pub(crate) const GUARD: u16 = 1242;
     /// Client's authentication protocol too old.
     pub(crate) const AUTH_PROTOCOL: u16 = 1251;
+    /// Statement interrupted.
+    pub(crate) const INTERRUPTED: u16 = 1317;
     /// Authentication plugin not loaded.
     pub(crate) const PLUGIN_NOT_LOADED: u16 = 1524;
     /// MariaDB: no such replication connection.

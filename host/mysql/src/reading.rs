@@ -13,9 +13,12 @@ use crate::failure::{Stage, probe_failure};
 use crate::rows::Table;
 use crate::session::{Outcome, Session, within};
 
-/// What changes slowly (attached replicas; counters where semi-sync is off) is read at most this often by a watch.
-/// The list of threads costs the server time in proportion to its connections.
+/// What changes slowly (registered replicas; counters where semi-sync is off) is read at most this often by a watch.
 const SLOW_EVERY: Duration = Duration::from_millis(4500);
+
+/// The same for the list of sessions, which costs the server time in proportion to their number. It finds only replicas that
+/// do not report their host.
+const SESSIONS_EVERY: Duration = Duration::from_secs(15);
 
 /// How much of a requested pause is relied on. Server and node measure it by different clocks.
 const PAUSE_TRUST_PERCENT: u32 = 99;
@@ -27,6 +30,13 @@ pub(crate) enum Depth {
     Full,
     /// What can wait only if it is due.
     Due,
+}
+
+/// What of the things that can wait is read this time.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    slow: bool,
+    sessions: bool,
 }
 
 /// The statements of a reading and which table each one's answer is.
@@ -54,6 +64,7 @@ pub(crate) struct Reader {
     dialect: Dialect,
     answers: Answers,
     slow_at: Option<Timestamp>,
+    sessions_at: Option<Timestamp>,
     lag_query: Option<String>,
 }
 
@@ -67,6 +78,7 @@ impl Reader {
             dialect,
             answers,
             slow_at: None,
+            sessions_at: None,
             lag_query,
         }
     }
@@ -88,9 +100,12 @@ impl Reader {
         ask: Ask,
     ) -> Result<Evaluated, ProbeFailure> {
         let sent = clock.now();
-        let slow =
-            ask.depth == Depth::Full || self.slow_at.is_none_or(|at| sent.since(at) >= SLOW_EVERY);
-        let batch = self.batch(ask.pause, slow);
+        let full = ask.depth == Depth::Full;
+        let due =
+            |at: Option<Timestamp>, every| full || at.is_none_or(|at| sent.since(at) >= every);
+        let slow = due(self.slow_at, SLOW_EVERY);
+        let sessions = due(self.sessions_at, SESSIONS_EVERY);
+        let batch = self.batch(ask.pause, Due { slow, sessions });
         let woke = AtomicU64::new(0);
         let noted = || woke.store(clock.now().micros(), Ordering::Relaxed);
         let outcome = within(ask.pause + ask.limit, session.send(&batch.sql, noted)).await?;
@@ -98,6 +113,9 @@ impl Reader {
         self.take(&batch, outcome)?;
         if slow {
             self.slow_at = Some(sent);
+        }
+        if sessions {
+            self.sessions_at = Some(sent);
         }
         let woke = Timestamp::from_micros(woke.into_inner());
         let began = if ask.pause.is_zero() {
@@ -116,7 +134,7 @@ impl Reader {
         facts(&self.answers, beside)
     }
 
-    fn batch(&self, pause: Duration, slow: bool) -> Batch {
+    fn batch(&self, pause: Duration, Due { slow, sessions }: Due) -> Batch {
         let mut batch = Batch {
             sql: String::new(),
             parts: Vec::new(),
@@ -143,16 +161,17 @@ impl Reader {
         if slow || self.semi_sync_on() {
             batch.add(Part::Status, STATUS);
         }
-        if slow {
-            let rest = [
-                (Part::Binlog, self.dialect.binlog),
-                (Part::Registered, self.dialect.registered),
-                (Part::DumpThreads, self.dialect.dump_threads),
-            ];
-            for (part, sql) in rest {
-                if let Some(sql) = sql {
-                    batch.add(part, sql);
-                }
+        let rest = [
+            (Part::Binlog, self.dialect.binlog.filter(|_| slow)),
+            (Part::Registered, self.dialect.registered.filter(|_| slow)),
+            (
+                Part::DumpThreads,
+                self.dialect.dump_threads.filter(|_| sessions),
+            ),
+        ];
+        for (part, sql) in rest {
+            if let Some(sql) = sql {
+                batch.add(part, sql);
             }
         }
         // Last: if it is wrong, everything else has been read.

@@ -33,6 +33,11 @@ impl Session {
         Self { conn }
     }
 
+    /// The server's number of this connection.
+    pub(crate) fn id(&self) -> u32 {
+        self.conn.id()
+    }
+
     /// Sends one or more statements and reads all answers. `first_row` is called when the first row arrives.
     pub(crate) async fn send(&mut self, sql: &str, first_row: impl FnOnce() + Send) -> Outcome {
         let mut tables = Vec::new();

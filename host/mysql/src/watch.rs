@@ -18,7 +18,7 @@ use crate::session::Session;
 use crate::settings::Queries;
 
 /// How often the operator's queries are asked.
-const HINTS_EVERY: Duration = Duration::from_secs(60);
+const HINTS_EVERY: Duration = Duration::from_mins(1);
 
 /// Implements [`Watch`].
 pub(crate) struct MysqlWatch {

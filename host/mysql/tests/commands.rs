@@ -1,5 +1,12 @@
 //! Each command on real servers, with its opposite where it has one.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail in any way"
+)]
+
 mod common;
 
 use std::time::{Duration, Instant};
@@ -18,6 +25,7 @@ on_both!(
     the_guard_holds,
     a_killed_lock_opens_nothing,
     locks_exclude,
+    a_channel_keeps_its_heartbeats,
     semi_sync_is_switched,
     commands_are_idempotent,
     what_is_refused_is_told,
@@ -375,6 +383,44 @@ async fn locks_exclude(flavor: Flavor) {
         );
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+async fn a_channel_keeps_its_heartbeats(flavor: Flavor) {
+    let (_sandbox, topology) = pair(flavor);
+    let (p1, r1) = (&topology["p1"], &topology["r1"]);
+    r1.exec(match flavor {
+        Flavor::MariaDb => "STOP SLAVE; CHANGE MASTER TO MASTER_HEARTBEAT_PERIOD=2.5; START SLAVE",
+        Flavor::MySql => {
+            "STOP REPLICA; CHANGE REPLICATION SOURCE TO SOURCE_HEARTBEAT_PERIOD=2.5; START REPLICA"
+        }
+    })
+    .unwrap();
+    let point = |server: &baton_sandbox::Server| ServerCommand::PointAt {
+        channel: String::new(),
+        source: address(server),
+        start: true,
+        configured_account: false,
+    };
+    let mut session = locked(r1).await;
+    perform(session.as_mut(), point(p1)).await;
+    let facts = until(session.as_mut(), "it replicates", is_replicating).await;
+    assert_eq!(
+        facts.channels[0].heartbeat_period,
+        Some(Duration::from_millis(2500))
+    );
+
+    // One that had none gets short ones.
+    perform(
+        session.as_mut(),
+        ServerCommand::ForgetReplication { channel: all() },
+    )
+    .await;
+    perform(session.as_mut(), point(p1)).await;
+    let facts = until(session.as_mut(), "it replicates", is_replicating).await;
+    assert_eq!(
+        facts.channels[0].heartbeat_period,
+        Some(Duration::from_secs(1))
+    );
 }
 
 async fn semi_sync_is_switched(flavor: Flavor) {

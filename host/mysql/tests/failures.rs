@@ -1,5 +1,12 @@
 //! Each kind of failure is its own fact, and comes in time.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail in any way"
+)]
+
 mod common;
 
 use std::io::{Read as _, Write as _};
@@ -103,7 +110,7 @@ async fn a_clean_stop_is_noticed(flavor: Flavor) {
     let (_sandbox, topology) = sketch(flavor, "p1");
     let p1 = topology["p1"].clone();
     let mut watch = servers().watch(&address(&p1), LIMIT).await.unwrap();
-    let watching = tokio::spawn(async move { watch.read(Duration::from_secs(60), LIMIT).await });
+    let watching = tokio::spawn(async move { watch.read(Duration::from_mins(1), LIMIT).await });
     baton_sandbox::wait_until("the server sleeps for us", LIMIT, || {
         let sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE INFO LIKE 'SELECT SLEEP(60%'";
         Ok(p1.scalar(sql)? == "1")
@@ -122,7 +129,7 @@ async fn a_killed_session_is_noticed(flavor: Flavor) {
     let (_sandbox, topology) = sketch(flavor, "p1");
     let p1 = topology["p1"].clone();
     let mut watch = servers().watch(&address(&p1), LIMIT).await.unwrap();
-    let watching = tokio::spawn(async move { watch.read(Duration::from_secs(60), LIMIT).await });
+    let watching = tokio::spawn(async move { watch.read(Duration::from_mins(1), LIMIT).await });
     let sql = "SELECT ID FROM information_schema.processlist WHERE INFO LIKE 'SELECT SLEEP(60%'";
     baton_sandbox::wait_until("the server sleeps for us", LIMIT, || {
         Ok(!p1.query(sql)?.is_empty())

@@ -1,5 +1,12 @@
 //! What real servers say, read through the port.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may fail in any way"
+)]
+
 mod common;
 
 use std::time::{Duration, Instant};

@@ -21,12 +21,16 @@ pub(crate) async fn write_on(world: Arc<World>) {
         sleep(PAUSE).await;
         let target = {
             let state = world.lock();
-            let usable = |address: &Address| state.servers.get(address).is_some_and(|s| s.takes_writes());
-            home.clone().filter(usable).or_else(|| state.servers.keys().find(|a| usable(a)).cloned())
+            let usable =
+                |address: &Address| state.servers.get(address).is_some_and(|s| s.takes_writes());
+            home.clone()
+                .filter(usable)
+                .or_else(|| state.servers.keys().find(|a| usable(a)).cloned())
         };
         home.clone_from(&target);
         let Some(target) = target else { continue };
-        let Some(txn) = world.change(|state| state.servers.get_mut(&target).map(|server| server.commit()))
+        let Some(txn) =
+            world.change(|state| state.servers.get_mut(&target).map(|server| server.commit()))
         else {
             continue;
         };
@@ -51,8 +55,13 @@ async fn await_acknowledgement(world: &World, target: &Address, txn: Txn) {
 /// True if a connected replica of `target` has the transaction: it sent an acknowledgement, which the target received.
 fn is_received(state: &State, target: &Address, txn: Txn) -> bool {
     state.servers.values().any(|server| {
-        server.channel.as_ref().is_some_and(|c| c.connected && c.receiver_on && c.source == *target)
-            && state.network.passes(&server.address.to_string(), &target.to_string())
+        server
+            .channel
+            .as_ref()
+            .is_some_and(|c| c.connected && c.receiver_on && c.source == *target)
+            && state
+                .network
+                .passes(&server.address.to_string(), &target.to_string())
             && server.process == crate::server::Process::Up
             && server.possesses(txn)
     })

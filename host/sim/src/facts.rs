@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use baton_core::model::{
-    AttachedReplica, Channel, CommitProbe, Flavor, LogFormat, SemiSync, ServerFacts, ThreadState, Version,
-    Vitals,
+    AttachedReplica, Channel, CommitProbe, Flavor, LogFormat, SemiSync, ServerFacts, ThreadState,
+    Version, Vitals,
 };
 
 use crate::server::{SimServer, gtid_set, uuid};
@@ -16,7 +16,11 @@ pub(crate) fn facts(state: &State, server: &SimServer) -> ServerFacts {
         uid: uuid(server.number),
         server_id: server.number,
         flavor: Flavor::Mysql,
-        version: Version { major: 9, minor: 7, patch: 0 },
+        version: Version {
+            major: 9,
+            minor: 7,
+            patch: 0,
+        },
         version_text: "9.7.0-sim".to_owned(),
         version_comment: "simulated".to_owned(),
         hostname: server.address.host.clone(),
@@ -71,7 +75,11 @@ fn channel(server: &SimServer) -> Option<Channel> {
             (true, false) => ThreadState::Connecting,
             (false, _) => ThreadState::Stopped,
         },
-        applier: if channel.applier_on { ThreadState::Running } else { ThreadState::Stopped },
+        applier: if channel.applier_on {
+            ThreadState::Running
+        } else {
+            ThreadState::Stopped
+        },
         receiver_error: None,
         applier_error: None,
         received,
@@ -93,7 +101,10 @@ fn replicas(state: &State, server: &SimServer) -> Vec<AttachedReplica> {
         .servers
         .values()
         .filter(|other| {
-            other.channel.as_ref().is_some_and(|c| c.connected && c.source == server.address)
+            other
+                .channel
+                .as_ref()
+                .is_some_and(|c| c.connected && c.source == server.address)
         })
         .map(|other| AttachedReplica {
             host: other.address.host.clone(),

@@ -58,16 +58,35 @@ impl fmt::Display for Violation {
 /// Invariants 1 and 7, at the moment a server is opened for writes.
 pub(crate) fn note_promotion(state: &mut State, opened: &Address) {
     let mut found = Vec::new();
-    let Some(own) = state.servers.get(opened) else { return };
-    for other in state.servers.values().filter(|other| other.address != *opened) {
+    let Some(own) = state.servers.get(opened) else {
+        return;
+    };
+    for other in state
+        .servers
+        .values()
+        .filter(|other| other.address != *opened)
+    {
         let reached = state.network.passes(BATON, &other.address.to_string());
         if reached && other.takes_writes() && own.read_only {
-            found.push(Violation::TwoWritable { opened: opened.clone(), other: other.address.clone() });
+            found.push(Violation::TwoWritable {
+                opened: opened.clone(),
+                other: other.address.clone(),
+            });
         }
-        let stopped = other.channel.as_ref().is_some_and(|channel| !channel.receiver_on);
-        let more = other.log.iter().chain(&other.relay).any(|txn| !own.possesses(*txn));
+        let stopped = other
+            .channel
+            .as_ref()
+            .is_some_and(|channel| !channel.receiver_on);
+        let more = other
+            .log
+            .iter()
+            .chain(&other.relay)
+            .any(|txn| !own.possesses(*txn));
         if reached && other.process == Process::Up && stopped && more {
-            found.push(Violation::PromotedBehind { opened: opened.clone(), ahead: other.address.clone() });
+            found.push(Violation::PromotedBehind {
+                opened: opened.clone(),
+                ahead: other.address.clone(),
+            });
         }
     }
     state.violations.extend(found);
@@ -78,20 +97,31 @@ pub(crate) fn check_acknowledged(state: &State) -> Vec<Violation> {
     let Some(primary) = state.servers.values().find(|server| server.takes_writes()) else {
         return Vec::new();
     };
-    let lost = state.acknowledged.iter().filter(|txn| !primary.possesses(**txn));
-    lost.map(|txn| Violation::LostAcknowledged { txn: *txn }).take(3).collect()
+    let lost = state
+        .acknowledged
+        .iter()
+        .filter(|txn| !primary.possesses(**txn));
+    lost.map(|txn| Violation::LostAcknowledged { txn: *txn })
+        .take(3)
+        .collect()
 }
 
 /// Liveness: one writable server, and every living server replicates from it or was set aside with errant transactions.
 pub(crate) fn check_healed(state: &State) -> Vec<Violation> {
     let not_healed = |what: String| vec![Violation::NotHealed { what }];
-    let writable: Vec<&Address> =
-        state.servers.values().filter(|s| s.takes_writes()).map(|s| &s.address).collect();
+    let writable: Vec<&Address> = state
+        .servers
+        .values()
+        .filter(|s| s.takes_writes())
+        .map(|s| &s.address)
+        .collect();
     let [primary] = writable.as_slice() else {
         let names: Vec<String> = writable.iter().map(ToString::to_string).collect();
         return not_healed(format!("writable servers: [{}]", names.join(", ")));
     };
-    let Some(primary) = state.servers.get(*primary) else { return Vec::new() };
+    let Some(primary) = state.servers.get(*primary) else {
+        return Vec::new();
+    };
     let whole = |server: &crate::server::SimServer| {
         let errant = server.log.iter().any(|txn| !primary.possesses(*txn));
         // Below the primary, directly or through an intermediate source.

@@ -13,7 +13,11 @@ pub(crate) struct Network {
 
 impl Network {
     fn key(a: &str, b: &str) -> (String, String) {
-        if a < b { (a.to_owned(), b.to_owned()) } else { (b.to_owned(), a.to_owned()) }
+        if a < b {
+            (a.to_owned(), b.to_owned())
+        } else {
+            (b.to_owned(), a.to_owned())
+        }
     }
 
     /// Cuts the link between two.

@@ -30,21 +30,36 @@ impl Policies for SimPolicies {
             Suggestion::Wait => Verdict::Wait(50),
             Suggestion::Hold => Verdict::Hold,
         };
-        reply(Assessment { verdict, reasons: Vec::new() })
+        reply(Assessment {
+            verdict,
+            reasons: Vec::new(),
+        })
     }
 
     async fn rank(&self, question: &RankQuestion) -> PolicyReply<Ranking> {
         let mut order: Vec<_> = question.candidates.iter().collect();
         order.sort_by_key(|candidate| {
             let index = usize::try_from(candidate.server).unwrap_or(usize::MAX);
-            let rule = question.cluster.servers.get(index).map(|server| server.promotion);
+            let rule = question
+                .cluster
+                .servers
+                .get(index)
+                .map(|server| server.promotion);
             (rule, candidate.missing, candidate.server)
         });
         let order = order
             .into_iter()
-            .map(|candidate| Ranked { server: candidate.server, score: 0, reasons: Vec::new() })
+            .map(|candidate| Ranked {
+                server: candidate.server,
+                score: 0,
+                reasons: Vec::new(),
+            })
             .collect();
-        reply(Ranking { order, vetoes: Vec::new(), reasons: Vec::new() })
+        reply(Ranking {
+            order,
+            vetoes: Vec::new(),
+            reasons: Vec::new(),
+        })
     }
 
     fn describe(&self) -> String {

@@ -83,7 +83,11 @@ impl Scenario {
         let first = First::ALL[random.random_range(0..First::ALL.len())];
         let trap = random.random_bool(0.8).then(|| Trap {
             nth: random.random_range(1..=12),
-            moment: if random.random_bool(0.5) { Moment::Before } else { Moment::After },
+            moment: if random.random_bool(0.5) {
+                Moment::Before
+            } else {
+                Moment::After
+            },
             fault: faults[random.random_range(0..faults.len())],
         });
         Self {
@@ -121,9 +125,19 @@ impl fmt::Display for Outcome {
         }
         for row in &self.recoveries {
             let kind = row.kind.word();
-            writeln!(f, "  {kind} of {}: {} {:?}", row.failed, row.outcome.word(), row.errors)?;
+            writeln!(
+                f,
+                "  {kind} of {}: {} {:?}",
+                row.failed,
+                row.outcome.word(),
+                row.errors
+            )?;
         }
-        write!(f, "  {} acknowledged, gap {} ms", self.acknowledged, self.gap_ms)
+        write!(
+            f,
+            "  {} acknowledged, gap {} ms",
+            self.acknowledged, self.gap_ms
+        )
     }
 }
 
@@ -143,13 +157,19 @@ pub fn run(scenario: &Scenario) -> Outcome {
         .enable_time()
         .start_paused(true)
         .build();
-    #[expect(clippy::expect_used, reason = "without a runtime there is no simulation")]
+    #[expect(
+        clippy::expect_used,
+        reason = "without a runtime there is no simulation"
+    )]
     let runtime = runtime.expect("a current-thread runtime");
     runtime.block_on(tell(scenario))
 }
 
 fn address(number: u32) -> Address {
-    Address { host: format!("s{number}"), port: 3306 }
+    Address {
+        host: format!("s{number}"),
+        port: 3306,
+    }
 }
 
 fn build(world: &World, scenario: &Scenario) {
@@ -162,7 +182,11 @@ fn build(world: &World, scenario: &Scenario) {
         state.servers.insert(primary.address.clone(), primary);
         for i in 0..scenario.replicas + scenario.below {
             let mut server = SimServer::new(i + 2, address(i + 2));
-            let source = if i < scenario.replicas { address(1) } else { address(2) };
+            let source = if i < scenario.replicas {
+                address(1)
+            } else {
+                address(2)
+            };
             server.channel = Some(SimChannel {
                 source,
                 receiver_on: true,
@@ -179,7 +203,10 @@ fn build(world: &World, scenario: &Scenario) {
 impl Run {
     async fn start_node(&mut self) -> Result<(), Violation> {
         let ports = Ports {
-            servers: Arc::new(SimServers { world: Arc::clone(&self.world), clock: Arc::clone(&self.clock) }),
+            servers: Arc::new(SimServers {
+                world: Arc::clone(&self.world),
+                clock: Arc::clone(&self.clock),
+            }),
             store: Arc::clone(&self.store) as Arc<dyn Store>,
             policies: Arc::new(SimPolicies),
             clock: Arc::clone(&self.clock),
@@ -188,7 +215,9 @@ impl Run {
         settings.seeds = vec![address(2)];
         settings.automatic = vec!["*".to_owned()];
         let failed = |what: String| Violation::NotHealed { what };
-        let node = Node::prepare(ports, settings).await.map_err(|error| failed(error.to_string()))?;
+        let node = Node::prepare(ports, settings)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
         let handle = node.handle();
         let (stop, stopped) = watch::channel(false);
         self.node = Some((tokio::spawn(node.run(stopped)), stop, handle));
@@ -267,12 +296,19 @@ async fn tell(scenario: &Scenario) -> Outcome {
         recoveries
             .iter()
             .filter(|row| row.outcome == RecoveryOutcome::Running)
-            .map(|row| Violation::OpenRecovery { what: row.id.to_string() }),
+            .map(|row| Violation::OpenRecovery {
+                what: row.id.to_string(),
+            }),
     );
     if scenario.first == First::CutFromBaton {
-        violations.extend(recoveries.iter().filter(|row| row.failed.as_str() == "s1:3306").map(|row| {
-            Violation::NotHealed { what: format!("{} of a primary that its replicas hear", row.kind.word()) }
-        }));
+        violations.extend(
+            recoveries
+                .iter()
+                .filter(|row| row.failed.as_str() == "s1:3306")
+                .map(|row| Violation::NotHealed {
+                    what: format!("{} of a primary that its replicas hear", row.kind.word()),
+                }),
+        );
     }
     Outcome {
         scenario: scenario.clone(),
@@ -288,7 +324,11 @@ async fn tell_on(run: &mut Run, scenario: &Scenario, gap: &mut Gap) -> Result<()
     let mut random = SmallRng::seed_from_u64(scenario.seed ^ 0x5eed);
     let client = tokio::spawn(write_on(Arc::clone(&run.world)));
     run.start_node().await?;
-    run.pass(Duration::from_millis(5_000 + random.random_range(0..1000)), gap).await?;
+    run.pass(
+        Duration::from_millis(5_000 + random.random_range(0..1000)),
+        gap,
+    )
+    .await?;
     let slowest = random.random_range(0..=scenario.replicas);
     run.world.change(|state| {
         state.trap = scenario.trap;
@@ -324,8 +364,14 @@ async fn tell_on(run: &mut Run, scenario: &Scenario, gap: &mut Gap) -> Result<()
 
 fn begin(run: &Run, first: First) -> Option<JoinHandle<()>> {
     let primary = address(1);
-    let replicas: Vec<Address> =
-        run.world.lock().servers.keys().filter(|address| **address != primary).cloned().collect();
+    let replicas: Vec<Address> = run
+        .world
+        .lock()
+        .servers
+        .keys()
+        .filter(|address| **address != primary)
+        .cloned()
+        .collect();
     match first {
         First::KillPrimary => run.world.change(|state| {
             if let Some(server) = state.servers.get_mut(&primary) {
@@ -345,10 +391,14 @@ fn begin(run: &Run, first: First) -> Option<JoinHandle<()>> {
         First::CutPrimary => run.world.change(|state| {
             state.network.cut(BATON, &primary.to_string());
             for replica in &replicas {
-                state.network.cut(&replica.to_string(), &primary.to_string());
+                state
+                    .network
+                    .cut(&replica.to_string(), &primary.to_string());
             }
         }),
-        First::CutFromBaton => run.world.change(|state| state.network.cut(BATON, &primary.to_string())),
+        First::CutFromBaton => run
+            .world
+            .change(|state| state.network.cut(BATON, &primary.to_string())),
         First::Switchover => return order_switchover(run),
     }
     None
@@ -359,7 +409,9 @@ fn order_switchover(run: &Run) -> Option<JoinHandle<()>> {
     let (_, _, handle) = run.node.as_ref()?;
     let handle = Arc::clone(handle);
     Some(tokio::spawn(async move {
-        let Some(view) = handle.clusters().first().cloned() else { return };
+        let Some(view) = handle.clusters().first().cloned() else {
+            return;
+        };
         let request = ChangePrimary {
             cluster: view.snapshot.cluster.id.clone(),
             to: None,

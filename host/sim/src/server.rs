@@ -26,7 +26,9 @@ pub(crate) fn gtid_set<'a>(txns: impl IntoIterator<Item = &'a Txn>) -> GtidSet {
     let mut run: Option<(u32, u64, u64)> = None;
     for txn in txns {
         match &mut run {
-            Some((origin, _, last)) if *origin == txn.origin && *last + 1 == txn.number => *last += 1,
+            Some((origin, _, last)) if *origin == txn.origin && *last + 1 == txn.number => {
+                *last += 1
+            }
             _ => {
                 if let Some(run) = run.replace((txn.origin, txn.number, txn.number)) {
                     insert(&mut set, run);
@@ -41,7 +43,10 @@ pub(crate) fn gtid_set<'a>(txns: impl IntoIterator<Item = &'a Txn>) -> GtidSet {
 }
 
 fn insert(set: &mut MysqlGtidSet, (origin, first, last): (u32, u64, u64)) {
-    if let (Ok(uuid), Some(interval)) = (uuid(origin).parse::<Uuid>(), Interval::from_first_to_last(first, last)) {
+    if let (Ok(uuid), Some(interval)) = (
+        uuid(origin).parse::<Uuid>(),
+        Interval::from_first_to_last(first, last),
+    ) {
         set.insert(uuid, None, interval);
     }
 }
@@ -142,7 +147,10 @@ impl SimServer {
 
     /// Commits a new transaction of a client.
     pub fn commit(&mut self) -> Txn {
-        let txn = Txn { origin: self.number, number: self.next_number };
+        let txn = Txn {
+            origin: self.number,
+            number: self.next_number,
+        };
         self.next_number += 1;
         self.execute(txn);
         txn

@@ -32,14 +32,18 @@ pub(crate) struct SimClock {
 impl SimClock {
     /// A clock that starts now.
     pub(crate) fn new() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 }
 
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
         // Not zero: an instant before anything happened would look like "never".
-        Timestamp::from_micros(1 + u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
+        Timestamp::from_micros(
+            1 + u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX),
+        )
     }
 
     fn wall(&self) -> baton_core::time::WallTime {
@@ -124,17 +128,28 @@ impl SimSession {
         }
     }
 
-    async fn read_after(&self, pause: Duration, limit: Duration) -> Result<WatchAnswer, ProbeFailure> {
+    async fn read_after(
+        &self,
+        pause: Duration,
+        limit: Duration,
+    ) -> Result<WatchAnswer, ProbeFailure> {
         self.await_answer(pause, limit).await?;
         let began = self.clock.now();
         let answer = {
             let state = self.world.lock();
-            state.servers.get(&self.address).map(|server| facts(&state, server))
+            state
+                .servers
+                .get(&self.address)
+                .map(|server| facts(&state, server))
         };
         sleep(LATENCY).await;
         let facts = answer.ok_or(ProbeFailure::Reset)?;
         match self.line() {
-            Line::Answers => Ok(WatchAnswer { began, round_trip: LATENCY * 2, facts }),
+            Line::Answers => Ok(WatchAnswer {
+                began,
+                round_trip: LATENCY * 2,
+                facts,
+            }),
             Line::Silent => {
                 sleep(limit).await;
                 Err(ProbeFailure::Timeout(TimeoutPhase::Statement))
@@ -145,13 +160,22 @@ impl SimSession {
 
     fn on_server<T>(&self, work: impl FnOnce(&mut SimServer, u64) -> T) -> Option<T> {
         let id = self.id;
-        self.world.change(|state| state.servers.get_mut(&self.address).map(|server| work(server, id)))
+        self.world.change(|state| {
+            state
+                .servers
+                .get_mut(&self.address)
+                .map(|server| work(server, id))
+        })
     }
 }
 
 #[async_trait]
 impl Watch for SimSession {
-    async fn read(&mut self, pause: Duration, limit: Duration) -> Result<WatchAnswer, ProbeFailure> {
+    async fn read(
+        &mut self,
+        pause: Duration,
+        limit: Duration,
+    ) -> Result<WatchAnswer, ProbeFailure> {
         self.read_after(pause, limit).await
     }
 }
@@ -191,14 +215,23 @@ impl ActSession for SimSession {
         Ok(())
     }
 
-    async fn perform(&mut self, command: &ServerCommand, limit: Duration) -> Result<(), StatementError> {
+    async fn perform(
+        &mut self,
+        command: &ServerCommand,
+        limit: Duration,
+    ) -> Result<(), StatementError> {
         let word = command.word();
-        let unknown = |failure| StatementError::OutcomeUnknown { command: word, failure: FailureWord(failure) };
+        let unknown = |failure| StatementError::OutcomeUnknown {
+            command: word,
+            failure: FailureWord(failure),
+        };
         let is_change = !matches!(command, ServerCommand::WaitApplied { .. });
         if is_change {
             drop_reply_flag(self.world.at_change(Moment::Before, &self.address));
         }
-        self.await_answer(Duration::ZERO, limit).await.map_err(unknown)?;
+        self.await_answer(Duration::ZERO, limit)
+            .await
+            .map_err(unknown)?;
         if let ServerCommand::WaitApplied { set, limit } = command {
             return self.wait_applied(set, *limit).await;
         }
@@ -208,7 +241,9 @@ impl ActSession for SimSession {
         if reply_lost {
             return Err(unknown(ProbeFailure::Reset));
         }
-        self.await_answer(Duration::ZERO, limit).await.map_err(unknown)
+        self.await_answer(Duration::ZERO, limit)
+            .await
+            .map_err(unknown)
     }
 }
 
@@ -227,12 +262,17 @@ impl SimSession {
                 command: "wait-applied",
                 failure: FailureWord(failure),
             };
-            self.await_answer(Duration::ZERO, limit).await.map_err(unknown)?;
+            self.await_answer(Duration::ZERO, limit)
+                .await
+                .map_err(unknown)?;
             if self.on_server(|server, _| gtid_set(&server.executed).contains(set)) == Some(true) {
                 return Ok(());
             }
             if Instant::now() >= until {
-                return Err(StatementError::NotReached { command: "wait-applied", limit });
+                return Err(StatementError::NotReached {
+                    command: "wait-applied",
+                    limit,
+                });
             }
             sleep(Duration::from_millis(1)).await;
         }
@@ -243,16 +283,24 @@ impl SimSession {
         let (armed, now) = (self.armed_until, Instant::now());
         let (id, address) = (self.id, self.address.clone());
         self.world.change(|state| {
-            let holds = state.servers.get(&address).is_some_and(|server| server.lock == Some(id));
+            let holds = state
+                .servers
+                .get(&address)
+                .is_some_and(|server| server.lock == Some(id));
             if let ServerCommand::OpenWrites(_) = command {
                 if !holds || armed.is_none_or(|until| now >= until) {
                     return Err(StatementError::GuardFailed { command: word });
                 }
                 note_promotion(state, &address);
             } else if !holds {
-                state.violations.push(Violation::ActedWithoutLock { address: address.clone(), command: word });
+                state.violations.push(Violation::ActedWithoutLock {
+                    address: address.clone(),
+                    command: word,
+                });
             }
-            let Some(server) = state.servers.get_mut(&address) else { return Ok(()) };
+            let Some(server) = state.servers.get_mut(&address) else {
+                return Ok(());
+            };
             change_server(server, command);
             after_change(state, &address, command);
             Ok(())
@@ -286,7 +334,12 @@ fn change_server(server: &mut SimServer, command: &ServerCommand) {
             server.channel = None;
             server.relay.clear();
         }
-        ServerCommand::PointAt { source, start, channel: _, configured_account: _ } => {
+        ServerCommand::PointAt {
+            source,
+            start,
+            channel: _,
+            configured_account: _,
+        } => {
             // The worst a real server does: relay logs that are not applied yet are dropped and fetched again.
             server.relay.clear();
             server.channel = Some(SimChannel {
@@ -318,12 +371,21 @@ fn after_change(state: &mut State, address: &Address, command: &ServerCommand) {
 
 #[async_trait]
 impl Servers for SimServers {
-    async fn watch(&self, address: &Address, limit: Duration) -> Result<Box<dyn Watch>, ProbeFailure> {
+    async fn watch(
+        &self,
+        address: &Address,
+        limit: Duration,
+    ) -> Result<Box<dyn Watch>, ProbeFailure> {
         let session = self.open(address, limit).await?;
         Ok(Box::new(session))
     }
 
-    async fn act(&self, address: &Address, lock: &str, limit: Duration) -> Result<Session, ProbeFailure> {
+    async fn act(
+        &self,
+        address: &Address,
+        lock: &str,
+        limit: Duration,
+    ) -> Result<Session, ProbeFailure> {
         if lock.len() > 64 {
             return Err(ProbeFailure::Other("lock name too long".to_owned()));
         }
@@ -342,7 +404,10 @@ impl SimServers {
         let found = {
             let state = self.world.lock();
             if state.network.passes(BATON, &address.to_string()) {
-                state.servers.get(address).map(|server| (server.process, server.incarnation))
+                state
+                    .servers
+                    .get(address)
+                    .map(|server| (server.process, server.incarnation))
             } else {
                 Some((Process::Frozen, 0))
             }

@@ -9,8 +9,8 @@ use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule, RecoveryOutcome};
 use baton_core::time::WallTime;
 use baton_ports::{
-    AuditRecord, Claim, ClusterRow, JournalEntry, LeaseState, RecoveryRow, Route, ServerRow, StepRow, Store,
-    StoreError,
+    AuditRecord, Claim, ClusterRow, JournalEntry, LeaseState, RecoveryRow, Route, ServerRow,
+    StepRow, Store, StoreError,
 };
 use tokio::time::sleep;
 
@@ -42,7 +42,10 @@ pub(crate) struct SimStore {
 impl SimStore {
     /// An empty store.
     pub(crate) fn new(world: Arc<World>) -> Self {
-        Self { world, tables: Mutex::default() }
+        Self {
+            world,
+            tables: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Tables> {
@@ -52,7 +55,10 @@ impl SimStore {
     async fn enter(&self, operation: &'static str) -> Result<(), StoreError> {
         sleep(WRITE).await;
         if self.world.lock().store_away {
-            return Err(StoreError::Unavailable { operation, source: "the store is away".into() });
+            return Err(StoreError::Unavailable {
+                operation,
+                source: "the store is away".into(),
+            });
         }
         Ok(())
     }
@@ -63,8 +69,15 @@ impl SimStore {
         lease: &str,
         epoch: LeaseEpoch,
     ) -> Result<(), StoreError> {
-        let held = tables.leases.get(lease).is_some_and(|l| l.epoch == epoch && l.holder.is_some());
-        if held { Ok(()) } else { Err(StoreError::Fenced { operation, epoch }) }
+        let held = tables
+            .leases
+            .get(lease)
+            .is_some_and(|l| l.epoch == epoch && l.holder.is_some());
+        if held {
+            Ok(())
+        } else {
+            Err(StoreError::Fenced { operation, epoch })
+        }
     }
 }
 
@@ -92,7 +105,12 @@ impl Store for SimStore {
             }
         }
         let epoch = LeaseEpoch(old.map_or(0, |old| old.epoch.0) + 1);
-        let state = LeaseState { holder: Some(node.clone()), epoch, renewals: 0, ttl };
+        let state = LeaseState {
+            holder: Some(node.clone()),
+            epoch,
+            renewals: 0,
+            ttl,
+        };
         tables.leases.insert(name.to_owned(), state.clone());
         Ok(Claim::Held(state))
     }
@@ -106,7 +124,10 @@ impl Store for SimStore {
         self.enter("renewing the lease").await?;
         let mut tables = self.lock();
         let Some(state) = tables.leases.get_mut(name) else {
-            return Err(StoreError::Fenced { operation: "renewing the lease", epoch });
+            return Err(StoreError::Fenced {
+                operation: "renewing the lease",
+                epoch,
+            });
         };
         if state.holder.as_ref() != Some(node) || state.epoch != epoch {
             return Ok(Claim::Other(state.clone()));
@@ -187,17 +208,26 @@ impl Store for SimStore {
     async fn put_cluster(&self, id: &ClusterId, name: &str) -> Result<(), StoreError> {
         self.enter("writing a cluster").await?;
         let mut tables = self.lock();
-        let taken = tables.clusters.values().any(|row| row.name == name && row.id != *id);
+        let taken = tables
+            .clusters
+            .values()
+            .any(|row| row.name == name && row.id != *id);
         if taken {
             let conflict = format!("another cluster is named {name}");
-            return Err(StoreError::Conflict { operation: "writing a cluster", conflict });
+            return Err(StoreError::Conflict {
+                operation: "writing a cluster",
+                conflict,
+            });
         }
-        let row = tables.clusters.entry(id.clone()).or_insert_with(|| ClusterRow {
-            id: id.clone(),
-            name: String::new(),
-            primary: None,
-            primary_epoch: LeaseEpoch::default(),
-        });
+        let row = tables
+            .clusters
+            .entry(id.clone())
+            .or_insert_with(|| ClusterRow {
+                id: id.clone(),
+                name: String::new(),
+                primary: None,
+                primary_epoch: LeaseEpoch::default(),
+            });
         name.clone_into(&mut row.name);
         Ok(())
     }
@@ -218,7 +248,11 @@ impl Store for SimStore {
         self.enter("recording the primary").await?;
         let mut tables = self.lock();
         Self::guard(&tables, "recording the primary", lease, epoch)?;
-        if let Some(row) = tables.clusters.get_mut(cluster).filter(|row| row.primary_epoch <= epoch) {
+        if let Some(row) = tables
+            .clusters
+            .get_mut(cluster)
+            .filter(|row| row.primary_epoch <= epoch)
+        {
             row.primary = Some(primary.clone());
             row.primary_epoch = epoch;
         }
@@ -228,11 +262,20 @@ impl Store for SimStore {
     async fn downtimes(&self, now: WallTime) -> Result<Vec<(ServerId, Downtime)>, StoreError> {
         self.enter("reading downtimes").await?;
         let tables = self.lock();
-        let open = tables.downtimes.iter().filter(|(_, downtime)| downtime.ends > now);
-        Ok(open.map(|(id, downtime)| (id.clone(), downtime.clone())).collect())
+        let open = tables
+            .downtimes
+            .iter()
+            .filter(|(_, downtime)| downtime.ends > now);
+        Ok(open
+            .map(|(id, downtime)| (id.clone(), downtime.clone()))
+            .collect())
     }
 
-    async fn set_downtime(&self, id: &ServerId, downtime: Option<&Downtime>) -> Result<(), StoreError> {
+    async fn set_downtime(
+        &self,
+        id: &ServerId,
+        downtime: Option<&Downtime>,
+    ) -> Result<(), StoreError> {
         self.enter("setting a downtime").await?;
         let mut tables = self.lock();
         match downtime {
@@ -257,13 +300,20 @@ impl Store for SimStore {
         self.enter("beginning a recovery").await?;
         let mut tables = self.lock();
         Self::guard(&tables, "beginning a recovery", lease, row.epoch)?;
-        let running = |r: &&RecoveryRow| r.cluster == row.cluster && r.outcome == RecoveryOutcome::Running;
+        let running =
+            |r: &&RecoveryRow| r.cluster == row.cluster && r.outcome == RecoveryOutcome::Running;
         if let Some(running) = tables.recoveries.iter().find(running) {
             let conflict = format!("recovery {} of the cluster is running", running.id);
-            return Err(StoreError::Conflict { operation: "beginning a recovery", conflict });
+            return Err(StoreError::Conflict {
+                operation: "beginning a recovery",
+                conflict,
+            });
         }
         let number = i64::try_from(tables.recoveries.len()).unwrap_or(i64::MAX - 1) + 1;
-        tables.recoveries.push(RecoveryRow { number, ..row.clone() });
+        tables.recoveries.push(RecoveryRow {
+            number,
+            ..row.clone()
+        });
         Ok(number)
     }
 
@@ -273,7 +323,10 @@ impl Store for SimStore {
         Self::guard(&tables, "recording a recovery", lease, row.epoch)?;
         if let Some(old) = tables.recoveries.iter_mut().find(|old| old.id == row.id) {
             let number = old.number;
-            *old = RecoveryRow { number, ..row.clone() };
+            *old = RecoveryRow {
+                number,
+                ..row.clone()
+            };
         }
         Ok(())
     }
@@ -307,7 +360,11 @@ impl Store for SimStore {
         Self::guard(&tables, "writing the journal", lease, epoch)?;
         for entry in entries {
             let number = i64::try_from(tables.steps.len()).unwrap_or(i64::MAX - 1) + 1;
-            tables.steps.push(StepRow { number, recovery: recovery.clone(), entry: entry.clone() });
+            tables.steps.push(StepRow {
+                number,
+                recovery: recovery.clone(),
+                entry: entry.clone(),
+            });
         }
         Ok(())
     }
@@ -315,7 +372,10 @@ impl Store for SimStore {
     async fn running_recoveries(&self) -> Result<Vec<RecoveryRow>, StoreError> {
         self.enter("reading running recoveries").await?;
         let tables = self.lock();
-        let running = tables.recoveries.iter().filter(|row| row.outcome == RecoveryOutcome::Running);
+        let running = tables
+            .recoveries
+            .iter()
+            .filter(|row| row.outcome == RecoveryOutcome::Running);
         Ok(running.cloned().collect())
     }
 
@@ -326,20 +386,38 @@ impl Store for SimStore {
         limit: u32,
     ) -> Result<Vec<RecoveryRow>, StoreError> {
         self.enter("reading recoveries").await?;
-        let (skip, limit) = (usize::try_from(skip).unwrap_or(0), usize::try_from(limit).unwrap_or(0));
+        let (skip, limit) = (
+            usize::try_from(skip).unwrap_or(0),
+            usize::try_from(limit).unwrap_or(0),
+        );
         let tables = self.lock();
-        let rows = tables.recoveries.iter().rev().filter(|row| cluster.is_none_or(|c| row.cluster == *c));
+        let rows = tables
+            .recoveries
+            .iter()
+            .rev()
+            .filter(|row| cluster.is_none_or(|c| row.cluster == *c));
         Ok(rows.skip(skip).take(limit).cloned().collect())
     }
 
     async fn recovery(&self, id: &RecoveryId) -> Result<Option<RecoveryRow>, StoreError> {
         self.enter("reading a recovery").await?;
-        Ok(self.lock().recoveries.iter().find(|row| row.id == *id).cloned())
+        Ok(self
+            .lock()
+            .recoveries
+            .iter()
+            .find(|row| row.id == *id)
+            .cloned())
     }
 
     async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRow>, StoreError> {
         self.enter("reading a journal").await?;
-        Ok(self.lock().steps.iter().filter(|step| step.recovery == *id).cloned().collect())
+        Ok(self
+            .lock()
+            .steps
+            .iter()
+            .filter(|step| step.recovery == *id)
+            .cloned()
+            .collect())
     }
 
     async fn acknowledge(
@@ -354,7 +432,8 @@ impl Store for SimStore {
         let mut tables = self.lock();
         let mut count = 0;
         for row in &mut tables.recoveries {
-            let meant = id.is_none_or(|id| row.id == *id) && cluster.is_none_or(|c| row.cluster == *c);
+            let meant =
+                id.is_none_or(|id| row.id == *id) && cluster.is_none_or(|c| row.cluster == *c);
             if meant && row.ended.is_some() && row.acknowledged.is_none() {
                 row.acknowledged = Some((by.to_owned(), at, comment.to_owned()));
                 count += 1;
@@ -363,12 +442,20 @@ impl Store for SimStore {
         Ok(count)
     }
 
-    async fn put_routes(&self, lease: &str, epoch: LeaseEpoch, routes: &[Route]) -> Result<(), StoreError> {
+    async fn put_routes(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        routes: &[Route],
+    ) -> Result<(), StoreError> {
         self.enter("writing routes").await?;
         let mut tables = self.lock();
         Self::guard(&tables, "writing routes", lease, epoch)?;
         for route in routes {
-            let newer = tables.routes.get(&route.key).is_some_and(|old| old.epoch > route.epoch);
+            let newer = tables
+                .routes
+                .get(&route.key)
+                .is_some_and(|old| old.epoch > route.epoch);
             if !newer {
                 tables.routes.insert(route.key.clone(), route.clone());
             }
@@ -389,8 +476,19 @@ impl Store for SimStore {
 
     async fn audits(&self, skip: u32, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
         self.enter("reading the audit log").await?;
-        let (skip, limit) = (usize::try_from(skip).unwrap_or(0), usize::try_from(limit).unwrap_or(0));
-        Ok(self.lock().audits.iter().rev().skip(skip).take(limit).cloned().collect())
+        let (skip, limit) = (
+            usize::try_from(skip).unwrap_or(0),
+            usize::try_from(limit).unwrap_or(0),
+        );
+        Ok(self
+            .lock()
+            .audits
+            .iter()
+            .rev()
+            .skip(skip)
+            .take(limit)
+            .cloned()
+            .collect())
     }
 
     async fn ping(&self, _node: &NodeName) -> Result<(), StoreError> {

@@ -46,7 +46,10 @@ pub struct World {
 
 impl Default for World {
     fn default() -> Self {
-        Self { state: Mutex::default(), changed: watch::Sender::new(0) }
+        Self {
+            state: Mutex::default(),
+            changed: watch::Sender::new(0),
+        }
     }
 }
 
@@ -81,7 +84,9 @@ impl World {
             if moment == Moment::Before {
                 state.changes += 1;
             }
-            let Some(trap) = state.trap.filter(|_| !state.snapped) else { return false };
+            let Some(trap) = state.trap.filter(|_| !state.snapped) else {
+                return false;
+            };
             if trap.moment != moment || trap.nth != state.changes {
                 return false;
             }

@@ -1,6 +1,7 @@
 //! Finishing or unwinding what a process left when it ended in the middle of a recovery.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use baton_core::ids::ServerId;
 use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Topology};
@@ -15,7 +16,10 @@ impl Means {
     /// Takes over an open recovery under the present epoch and brings it to an end.
     ///
     /// Every member must have been probed before, so that what the servers show now decides, not what was intended.
-    pub(crate) async fn resume(&self, mut row: RecoveryRow) -> Result<RecoveryRow, NotBegun> {
+    pub(crate) async fn resume(
+        self: &Arc<Self>,
+        mut row: RecoveryRow,
+    ) -> Result<RecoveryRow, NotBegun> {
         let epoch = self
             .lease
             .epoch_for(std::time::Duration::from_millis(500))

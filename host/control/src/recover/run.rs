@@ -1,17 +1,18 @@
 //! Driving one plan: journal, perform, report back, until it has ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use baton_core::check::check;
 use baton_core::execution::{Event, Failure, PlanRun, Verdict};
+use baton_core::ids::LeaseEpoch;
 use baton_core::planning::{Plan, Step, StepId};
 use baton_ports::{JournalEntry, JournalStage};
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::Recovery;
 use super::perform::perform;
+use super::{Means, Recovery};
 use crate::lease::{LEASE, describe};
 use crate::sessions::WorkError;
 
@@ -56,9 +57,9 @@ impl Recovery<'_> {
     }
 
     async fn drive(&mut self, run: &mut PlanRun) {
-        let means = self.means;
-        let epoch = self.row.epoch;
-        let mut under_way = FuturesUnordered::new();
+        // Tasks of their own, because this one waits for the store between steps: a step that waits for the same store
+        // and is not polled meanwhile would never let it go.
+        let mut under_way: JoinSet<(Step, Result<String, WorkError>)> = JoinSet::new();
         let mut lines: Vec<JournalEntry> = Vec::new();
         let mut events: Vec<Event> = Vec::new();
         loop {
@@ -76,34 +77,26 @@ impl Recovery<'_> {
                 continue;
             }
             for step in ready {
-                under_way.push(async move {
-                    let outcome = timeout(
-                        step.limit.saturating_add(Duration::from_millis(50)),
-                        perform(means, epoch, &step),
-                    )
-                    .await;
-                    let limit = step.limit;
-                    let server = step.action.server().cloned();
-                    let outcome = outcome.unwrap_or_else(|_| {
-                        Err(WorkError::TimedOut {
-                            server: server.unwrap_or_else(|| means.nobody()),
-                            limit,
-                        })
-                    });
-                    (step, outcome)
-                });
+                under_way.spawn(perform_within(Arc::clone(self.means), self.row.epoch, step));
             }
-            let Some(first) = under_way.next().await else {
+            let Some(first) = under_way.join_next().await else {
                 // A last line may be waiting: the end of the last steps.
                 if let Err(error) = self.write(&lines).await {
                     self.complain(describe(&error));
                 }
                 return;
             };
-            self.note_outcome(first, &mut lines, &mut events);
             // Whatever else has ended by now goes into the same write.
-            while let Some(Some(next)) = futures::FutureExt::now_or_never(under_way.next()) {
-                self.note_outcome(next, &mut lines, &mut events);
+            let others = std::iter::from_fn(|| under_way.try_join_next());
+            let ended: Vec<_> = std::iter::once(first).chain(others).collect();
+            for outcome in ended {
+                match outcome {
+                    Ok(ended) => self.note_outcome(ended, &mut lines, &mut events),
+                    Err(error) => {
+                        self.complain(format!("a step's task failed: {error}"));
+                        events.push(Event::Cancel("a step's task failed".to_owned()));
+                    }
+                }
             }
         }
     }
@@ -226,4 +219,26 @@ impl Recovery<'_> {
             Verdict::Running => Ended::Stopped,
         }
     }
+}
+
+/// Performs a step within its limit; a little is added so that the step's own limit speaks first, with the better words.
+async fn perform_within(
+    means: Arc<Means>,
+    epoch: LeaseEpoch,
+    step: Step,
+) -> (Step, Result<String, WorkError>) {
+    let limit = step.limit;
+    let outcome = timeout(
+        limit.saturating_add(Duration::from_millis(50)),
+        perform(&means, epoch, &step),
+    )
+    .await;
+    let server = step.action.server().cloned();
+    let outcome = outcome.unwrap_or_else(|_| {
+        Err(WorkError::TimedOut {
+            server: server.unwrap_or_else(|| means.nobody()),
+            limit,
+        })
+    });
+    (step, outcome)
 }

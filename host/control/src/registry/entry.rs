@@ -131,7 +131,7 @@ fn note_movement(
         let same_source = before.source == channel.source;
         let heartbeat = channel.heartbeats > before.heartbeats && channel.heartbeats.is_some();
         let received =
-            before.received != channel.received || before.read_position < channel.read_position;
+            before.received != channel.received && channel.received.contains(&before.received);
         if same_source && (heartbeat || received) {
             moved.retain(|(name, _)| *name != channel.name);
             moved.push((channel.name.clone(), old.at));

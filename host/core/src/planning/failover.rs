@@ -291,8 +291,8 @@ pub(crate) fn add_promotion(
     )
 }
 
-/// If the replaced primary waited for acknowledgements, its successor shall, too. Sent once siblings follow at once after
-/// writes are open, so that the first writers are not kept waiting for replicas that are still on their way.
+/// If the replaced primary waited for acknowledgements, its successor shall, too. Sent at once after writes are open, not
+/// before: the first writers would be kept waiting for replicas that are still on their way.
 fn add_semi_sync(
     steps: &mut Builder,
     snapshot: &Snapshot,
@@ -300,26 +300,41 @@ fn add_semi_sync(
     choice: &Choice,
     opened: &StepId,
 ) {
-    let source_role = |id: &ServerId| {
-        snapshot
-            .facts(id)
-            .and_then(|facts| facts.semi_sync.as_ref())
-            .map(|semi| semi.source_enabled)
-    };
-    if source_role(&secured.failed) == Some(true) && source_role(&choice.successor) == Some(false) {
+    if has_source_role(snapshot, &secured.failed) == Some(true)
+        && has_source_role(snapshot, &choice.successor) == Some(false)
+    {
         steps.command(
             Phase::Verify,
-            (
-                &choice.successor,
-                ServerCommand::SetSemiSync {
-                    source: Some(true),
-                    replica: None,
-                },
-            ),
+            (&choice.successor, as_semi_sync(RecoverySide::Source)),
             &[*opened],
             (OnFailure::Continue, PlanSettings::default().step_limit),
         );
     }
+}
+
+/// Side of semi-synchronous replication that a server takes.
+#[derive(Clone, Copy)]
+pub(crate) enum RecoverySide {
+    Source,
+    Replica,
+}
+
+/// Takes one side and leaves the other: a replica with the source's side on would wait for acknowledgements of what it
+/// applies, which never come when nobody reads from it.
+pub(crate) fn as_semi_sync(side: RecoverySide) -> ServerCommand {
+    let is_source = matches!(side, RecoverySide::Source);
+    ServerCommand::SetSemiSync {
+        source: Some(is_source),
+        replica: Some(!is_source),
+    }
+}
+
+/// Whether a server has the source's side on; `None` without semi-synchronous replication.
+pub(crate) fn has_source_role(snapshot: &Snapshot, id: &ServerId) -> Option<bool> {
+    let semi_sync = snapshot
+        .facts(id)
+        .and_then(|facts| facts.semi_sync.as_ref());
+    semi_sync.map(|semi_sync| semi_sync.source_enabled)
 }
 
 /// Record the primary, then send clients there: gives the step that routes.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::PlanSettings;
-use super::failover::first_channel;
+use super::failover::{RecoverySide, as_semi_sync, first_channel, has_source_role};
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
 use crate::execution::ServerCommand;
 use crate::gtid::GtidSet;
@@ -120,10 +120,15 @@ pub fn plan_attach(
             start: true,
             configured_account: true,
         };
+        let sided = (has_source_role(snapshot, returned) == Some(true)).then(|| {
+            let limits = (OnFailure::Continue, settings.step_limit);
+            let command = as_semi_sync(RecoverySide::Replica);
+            steps.command(Phase::Rejoin, (returned, command), &[], limits)
+        });
         let pointed = steps.command(
             Phase::Rejoin,
             (returned, point),
-            &[],
+            sided.as_slice(),
             (OnFailure::Abort, settings.step_limit),
         );
         steps.step(

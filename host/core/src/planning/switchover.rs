@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::failover::{add_record, add_repoints, answering_replicas, first_channel};
+use super::failover::{
+    RecoverySide, add_record, add_repoints, answering_replicas, as_semi_sync, first_channel,
+    has_source_role,
+};
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
 use super::{Blocked, PlanSettings};
 use crate::execution::{Guard, ServerCommand};
@@ -47,7 +50,11 @@ pub fn plan_switchover(
         .collect();
     let mut steps = Builder::new(1);
     let prepared = add_preparation(&mut steps, snapshot, request, &siblings, settings);
-    let opened = add_window(&mut steps, request, &siblings, &prepared, settings);
+    // A successor without siblings has nobody to acknowledge its commits before the old primary follows it.
+    let semi_sync = wants_semi_sync(snapshot, request) && !siblings.is_empty();
+    let opened = add_window(
+        &mut steps, request, &siblings, &prepared, settings, semi_sync,
+    );
     let routed = add_record(&mut steps, &request.to, &[opened], settings);
     add_demoted(&mut steps, snapshot, request, opened, settings);
     steps.step(
@@ -68,6 +75,12 @@ pub fn plan_switchover(
         loss_consented: false,
         steps: steps.finish(),
     })
+}
+
+/// The old primary has the source's side on and the successor has not.
+fn wants_semi_sync(snapshot: &Snapshot, request: &SwitchoverRequest) -> bool {
+    has_source_role(snapshot, &request.from) == Some(true)
+        && has_source_role(snapshot, &request.to) == Some(false)
 }
 
 fn objections(
@@ -241,11 +254,23 @@ fn add_window(
     siblings: &[Edge],
     prepared: &[StepId],
     settings: &PlanSettings,
+    semi_sync: bool,
 ) -> StepId {
     let limits = (OnFailure::Abort, settings.step_limit);
     let mut others: BTreeSet<ServerId> = siblings.iter().map(|edge| edge.replica.clone()).collect();
     others.insert(request.from.clone());
     let (from, to) = (&request.from, &request.to);
+    // Siblings follow the successor already, so that its first commit finds who acknowledges it.
+    let sided = semi_sync.then(|| {
+        let limits = (OnFailure::Continue, settings.step_limit);
+        steps.command(
+            Phase::Promote,
+            (to, as_semi_sync(RecoverySide::Source)),
+            prepared,
+            limits,
+        )
+    });
+    let prepared = sided.as_ref().map_or(prepared, std::slice::from_ref);
     let fence = ServerCommand::Fence { kill_writers: true };
     let fenced = steps.command(Phase::Fence, (from, fence), prepared, limits);
     let caught_up = steps.step(
@@ -304,10 +329,19 @@ fn add_demoted(
         start: true,
         configured_account: true,
     };
+    let sided = wants_semi_sync(snapshot, request).then(|| {
+        let limits = (OnFailure::Continue, settings.step_limit);
+        steps.command(
+            Phase::Rejoin,
+            (&request.from, as_semi_sync(RecoverySide::Replica)),
+            &[opened],
+            limits,
+        )
+    });
     let pointed = steps.command(
         Phase::Rejoin,
         (&request.from, point),
-        &[opened],
+        &[sided.unwrap_or(opened)],
         (OnFailure::SkipDependants, settings.step_limit),
     );
     steps.step(

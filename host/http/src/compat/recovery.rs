@@ -7,7 +7,7 @@ use baton_ports::{RecoveryRow, StepRow};
 
 use super::analysis::NO_PROBLEM;
 use super::fleet::Fleet;
-use super::lens::{Lens, key, key_text};
+use super::lens::{Lens, key};
 use super::shape::{ClusterInfo, Key, ReplicationAnalysis, TopologyRecovery, TopologyRecoveryStep};
 use crate::moments::spaced;
 
@@ -53,20 +53,22 @@ pub(super) fn recovery(fleet: &Fleet, row: RecoveryRow, told: Told) -> TopologyR
         Some((by, at, comment)) => (by, spaced(at), comment),
         None => Default::default(),
     };
-    let participants = successor
+    let mut participants: Vec<Key> = successor
         .iter()
         .cloned()
-        .chain([entry.analyzed_instance_key.clone()]);
+        .chain([entry.analyzed_instance_key.clone()])
+        .collect();
+    participants.sort();
     TopologyRecovery {
         id: number,
         uid: id.as_str().to_owned(),
-        participating_instance_keys: participants.collect(),
+        participating_instance_keys: participants,
         analysis_entry: entry,
         successor_key: match told {
             Told::Live => successor.clone(),
             Told::Recorded => Some(successor.clone().unwrap_or_default()),
         },
-        successor_alias: successor.as_ref().map(key_text).unwrap_or_default(),
+        successor_alias: String::new(),
         successor_binlog_coordinates: None,
         is_active: outcome == RecoveryOutcome::Running,
         is_successful: outcome == RecoveryOutcome::Succeeded,

@@ -1,30 +1,28 @@
-//! From the control loop's values to the JSON of `/api/v1`: the only file in this direction. Values are taken apart in
+//! From the control loop's values to the JSON of `/api/v1`: the only place in this direction. Values are taken apart in
 //! full, so that a new field stops the build until someone decides whether clients see it.
+
+mod record;
+mod server;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use baton_control::{ClusterView, NodeStatus};
 use baton_core::analysis::{Evidence, Finding, PrimaryView, Report};
-use baton_core::ids::{Address, ServerId};
-use baton_core::model::{
-    ActiveRecovery, BinlogPosition, Channel, ClusterRecord, CommitProbe, Control, Downtime, Edge,
-    PastRecovery, Place, Probe, ReplicationError, SemiSync, Server, ServerFacts, Snapshot, Vitals,
-};
+use baton_core::ids::ServerId;
+use baton_core::model::{ActiveRecovery, ClusterRecord, Control, PastRecovery, Server};
 use baton_core::planning::{CandidateView, ExpectedLoss, Explanation, Intention, Reason};
-use baton_core::time::Timestamp;
-use baton_ports::{AuditRecord, JournalEntry, RecoveryRow, Route, StepRow};
 
 use super::schema::{
-    ActiveDocument, AuditDocument, CandidateDocument, ChannelDocument, ClusterDocument,
-    ClusterSummary, CommitDocument, DowntimeDocument, ErrorDocument, ExplanationDocument,
-    FactsDocument, FindingDocument, IntentionDocument, LossDocument, NodeDocument, PastDocument,
-    PlaceDocument, PositionDocument, PrimaryDocument, ProbeDocument, ReasonDocument,
-    RecoveryDocument, RouteDocument, SemiSyncDocument, ServerDocument, ServerRef, StepDocument,
-    StrayDocument, VitalsDocument,
+    ActiveDocument, CandidateDocument, ClusterDocument, ClusterHead, ClusterSummary,
+    ExplanationDocument, FindingDocument, IntentionDocument, LossDocument, NodeDocument,
+    PastDocument, PrimaryDocument, ReasonDocument, ServerRef,
 };
 use super::words;
-use crate::moments::{age, rfc3339, wall_of};
+use crate::moments::rfc3339;
+
+pub(super) use record::{audit, recovery, route, step, stray};
+pub(super) use server::{downtime_document, server};
 
 /// Names the servers of a cluster.
 pub(super) struct Names<'a>(&'a ClusterView);
@@ -82,6 +80,14 @@ pub(super) fn node(status: NodeStatus) -> NodeDocument {
 
 /// A cluster in a few lines.
 pub(super) fn summary(view: &ClusterView) -> ClusterSummary {
+    ClusterSummary {
+        head: head(view),
+        servers: view.snapshot.servers.len(),
+        findings: view.report.findings.len(),
+    }
+}
+
+fn head(view: &ClusterView) -> ClusterHead {
     let names = Names::of(view);
     let ClusterRecord {
         id,
@@ -102,14 +108,12 @@ pub(super) fn summary(view: &ClusterView) -> ClusterSummary {
         (None, None) => "ok",
     };
     let answering = |server: &&Server| server.probe.reach() == baton_core::model::Reach::Answering;
-    ClusterSummary {
+    ClusterHead {
         id: id.as_str().to_owned(),
         name: name.clone(),
         status,
         primary: view.report.primary.server().map(|id| names.server(id)),
-        servers: view.snapshot.servers.len(),
         servers_answering: view.snapshot.servers.values().filter(answering).count(),
-        findings: view.report.findings.len(),
         automatic: control.automatic,
         recovering: control
             .active
@@ -137,7 +141,7 @@ pub(super) fn cluster(view: &ClusterView) -> ClusterDocument {
         probes: _,
     } = view.report.clone();
     ClusterDocument {
-        summary: summary(view),
+        head: head(view),
         primary_view: primary_view(&names, primary),
         primary_epoch: view.snapshot.cluster.primary_epoch.0,
         recoveries_enabled: words::switch(enabled),
@@ -201,294 +205,6 @@ fn primary_view(names: &Names<'_>, primary: PrimaryView) -> PrimaryDocument {
         server: server.map(|id| names.server(&id)),
         recorded: recorded.map(|id| names.server(&id)),
         candidates: names.servers(candidates),
-    }
-}
-
-/// A server of a cluster.
-pub(super) fn server(view: &ClusterView, server: &Server) -> ServerDocument {
-    let names = Names::of(view);
-    let snapshot = &view.snapshot;
-    let channels = view.topology.channels_of(&server.id);
-    let replicas = view.topology.replicas_of(&server.id);
-    let Server {
-        id,
-        address,
-        probe,
-        facts,
-        heartbeat_moved,
-        reconnected: _,
-        progressed_at,
-        errant,
-        promotion,
-        place,
-        downtime,
-        maintenance,
-        quarantined,
-    } = server.clone();
-    let heard = |name: &str| {
-        let moved = heartbeat_moved.iter().find(|(channel, _)| channel == name);
-        moved.map(|(_, at)| millis(age(snapshot, *at)))
-    };
-    ServerDocument {
-        id: id.as_str().to_owned(),
-        address: address.to_string(),
-        cluster: snapshot.cluster.id.as_str().to_owned(),
-        role: role(view, server),
-        probe: probe_document(snapshot, probe),
-        read_age_ms: facts.as_ref().map(|facts| millis(age(snapshot, facts.at))),
-        facts: facts.map(|facts| facts_document(facts.value)),
-        channels: channels
-            .iter()
-            .map(|e| channel(&names, e.clone(), heard(&e.channel.name)))
-            .collect(),
-        replicas: replicas
-            .iter()
-            .map(|edge| names.server(&edge.replica))
-            .collect(),
-        progress_age_ms: progressed_at.map(|at| millis(age(snapshot, at))),
-        errant: errant.map(|set| set.to_string()),
-        promotion: promotion.word(),
-        place: place_document(place),
-        downtime: downtime.map(downtime_document),
-        maintenance,
-        quarantined,
-    }
-}
-
-fn role(view: &ClusterView, server: &Server) -> &'static str {
-    let is_source = !view.topology.replicas_of(&server.id).is_empty();
-    let is_replica = !view.topology.channels_of(&server.id).is_empty();
-    if view.report.primary.server() == Some(&server.id) {
-        "primary"
-    } else if server.facts.is_none() {
-        "unknown"
-    } else if is_replica && is_source {
-        "intermediate"
-    } else if is_replica {
-        "replica"
-    } else {
-        "standalone"
-    }
-}
-
-fn probe_document(snapshot: &Snapshot, probe: Probe) -> ProbeDocument {
-    let state = words::reach(probe.reach());
-    let Probe {
-        answered_at,
-        attempted_at,
-        failing_since,
-        failure,
-        failures,
-        successes,
-        round_trip,
-    } = probe;
-    let ago = |at: Option<Timestamp>| at.map(|at| millis(age(snapshot, at)));
-    ProbeDocument {
-        state,
-        failure: failure.as_ref().map(|failure| failure.word()),
-        error_number: failure
-            .as_ref()
-            .and_then(baton_core::model::ProbeFailure::error_number),
-        answered_at: answered_at.map(|at| rfc3339(wall_of(snapshot, at))),
-        answered_age_ms: ago(answered_at),
-        attempted_age_ms: ago(attempted_at),
-        failing_for_ms: ago(failing_since),
-        failures,
-        successes,
-        round_trip_us: round_trip.map(micros),
-    }
-}
-
-fn facts_document(facts: ServerFacts) -> FactsDocument {
-    let ServerFacts {
-        uid,
-        server_id,
-        flavor,
-        version,
-        version_text,
-        version_comment,
-        hostname,
-        port,
-        report_host,
-        report_port,
-        read_only,
-        super_read_only,
-        log_bin,
-        log_updates,
-        log_format,
-        row_image,
-        gtid_mode,
-        executed,
-        purged,
-        binlog,
-        // Shown beside the facts, with the members they point to.
-        channels: _,
-        replicas: _,
-        semi_sync,
-        vitals,
-        // The server's own place is shown; this is where it came from.
-        place: _,
-        cluster_hint,
-    } = facts;
-    FactsDocument {
-        uid,
-        server_id,
-        flavor: words::flavor(flavor),
-        version: version.to_string(),
-        version_text,
-        version_comment,
-        hostname,
-        port,
-        report_host,
-        report_port,
-        read_only,
-        super_read_only,
-        log_bin,
-        log_updates,
-        log_format: words::log_format(log_format),
-        row_image,
-        gtid_mode,
-        gtid_executed: executed.to_string(),
-        gtid_purged: purged.map(|set| set.to_string()),
-        binlog: binlog.map(|BinlogPosition { file, position }| PositionDocument { file, position }),
-        semi_sync: semi_sync.map(semi_sync_document),
-        vitals: vitals_document(vitals),
-        cluster_hint,
-    }
-}
-
-fn semi_sync_document(semi_sync: SemiSync) -> SemiSyncDocument {
-    let SemiSync {
-        source_enabled,
-        source_active,
-        wait_for,
-        clients,
-        waiting_sessions,
-        timeout,
-        replica_enabled,
-        replica_active,
-    } = semi_sync;
-    SemiSyncDocument {
-        source_enabled,
-        source_active,
-        wait_for,
-        clients,
-        waiting_sessions,
-        timeout_ms: timeout.map(millis),
-        replica_enabled,
-        replica_active,
-    }
-}
-
-fn vitals_document(vitals: Vitals) -> VitalsDocument {
-    let Vitals {
-        uptime,
-        connections,
-        connections_max,
-        threads_running,
-        commit,
-    } = vitals;
-    let (state, took_ms, error_number) = match commit {
-        CommitProbe::NotTried => ("not-tried", None, None),
-        CommitProbe::Committed { took } => ("committed", Some(millis(took)), None),
-        CommitProbe::Refused { number } => ("refused", None, Some(number)),
-        CommitProbe::Stalled { waited } => ("stalled", Some(millis(waited)), None),
-    };
-    VitalsDocument {
-        uptime_seconds: uptime.map(|uptime| uptime.as_secs()),
-        connections,
-        connections_max,
-        threads_running,
-        commit: CommitDocument {
-            state,
-            took_ms,
-            error_number,
-        },
-    }
-}
-
-fn channel(names: &Names<'_>, edge: Edge, heard_age_ms: Option<u64>) -> ChannelDocument {
-    let Edge {
-        replica: _,
-        channel,
-        source: member,
-    } = edge;
-    let Channel {
-        name,
-        source,
-        source_uid,
-        source_server_id,
-        user: _,
-        receiver,
-        applier,
-        receiver_error,
-        applier_error,
-        received,
-        auto_position,
-        lag,
-        delay,
-        filtered,
-        read_position,
-        applied_position,
-        relay_position,
-        heartbeats: _,
-        heartbeat_period,
-        tls,
-    } = channel;
-    let error = |error: ReplicationError| {
-        let ReplicationError { number, message } = error;
-        ErrorDocument { number, message }
-    };
-    let position = |(file, position): (String, u64)| PositionDocument { file, position };
-    ChannelDocument {
-        name,
-        source_address: source.map(|address| address.to_string()),
-        source: member.map(|id| names.server(&id)),
-        source_uid,
-        source_server_id,
-        receiver: words::thread(receiver),
-        applier: words::thread(applier),
-        receiver_error: receiver_error.map(error),
-        applier_error: applier_error.map(error),
-        received: received.to_string(),
-        auto_position,
-        lag_ms: lag.map(millis),
-        delay_ms: millis(delay),
-        filtered,
-        read_position: position(read_position),
-        applied_position: position(applied_position),
-        relay_position: position(relay_position),
-        heard_age_ms,
-        heartbeat_period_ms: heartbeat_period.map(millis),
-        tls,
-    }
-}
-
-fn place_document(place: Place) -> PlaceDocument {
-    let Place {
-        data_center,
-        region,
-        environment,
-    } = place;
-    PlaceDocument {
-        data_center,
-        region,
-        environment,
-    }
-}
-
-pub(super) fn downtime_document(downtime: Downtime) -> DowntimeDocument {
-    let Downtime {
-        owner,
-        reason,
-        begins,
-        ends,
-    } = downtime;
-    DowntimeDocument {
-        owner,
-        reason,
-        begins_at: rfc3339(begins),
-        ends_at: rfc3339(ends),
     }
 }
 
@@ -624,129 +340,6 @@ fn loss(loss: ExpectedLoss) -> LossDocument {
         kind,
         transactions,
         reason,
-    }
-}
-
-/// A recovery as recorded. The decision is JSON of its own; if it is not, it is shown as text.
-pub(super) fn recovery(row: RecoveryRow, steps: Option<Vec<StepRow>>) -> RecoveryDocument {
-    let RecoveryRow {
-        id,
-        number,
-        cluster,
-        cluster_name,
-        kind,
-        finding,
-        failed,
-        failed_address,
-        successor,
-        successor_address,
-        outcome,
-        automatic,
-        node,
-        epoch,
-        started,
-        ended,
-        lost,
-        errors,
-        decision,
-        acknowledged,
-        committed,
-    } = row;
-    let refer = |id: ServerId, address: Option<Address>| ServerRef {
-        id: id.as_str().to_owned(),
-        address: address.map(|address| address.to_string()),
-    };
-    let is_full = steps.is_some();
-    let decision = is_full.then(|| serde_json::from_str(&decision).unwrap_or(decision.into()));
-    RecoveryDocument {
-        id: id.as_str().to_owned(),
-        number,
-        cluster: cluster.as_str().to_owned(),
-        cluster_name,
-        kind: kind.word(),
-        finding: Some(finding).filter(|finding| !finding.is_empty()),
-        failed: refer(failed, Some(failed_address)),
-        successor: successor.map(|id| refer(id, successor_address)),
-        outcome: outcome.word(),
-        automatic,
-        node: node.as_str().to_owned(),
-        epoch: epoch.0,
-        started_at: rfc3339(started),
-        ended_at: ended.map(rfc3339),
-        duration_ms: ended.map(|ended| millis(ended.since(started))),
-        lost: lost.into_iter().map(|id| refer(id, None)).collect(),
-        errors,
-        committed,
-        acknowledged: acknowledged.map(|(by, at, comment)| super::schema::AcknowledgedDocument {
-            by,
-            at: rfc3339(at),
-            comment,
-        }),
-        decision,
-        steps: steps.map(|steps| steps.into_iter().map(step).collect()),
-    }
-}
-
-/// One line of a journal.
-pub(super) fn step(row: StepRow) -> StepDocument {
-    let StepRow {
-        number,
-        recovery: _,
-        entry,
-    } = row;
-    let JournalEntry {
-        step,
-        phase,
-        stage,
-        server,
-        text,
-        at,
-        since_trigger_us,
-    } = entry;
-    StepDocument {
-        number,
-        step,
-        phase,
-        stage: stage.word(),
-        server: server.map(|id| id.as_str().to_owned()),
-        text,
-        at: rfc3339(at),
-        since_trigger_us,
-    }
-}
-
-pub(super) fn route(route: Route) -> RouteDocument {
-    let Route { key, value, epoch } = route;
-    RouteDocument {
-        key,
-        value,
-        epoch: epoch.0,
-    }
-}
-
-pub(super) fn audit(record: AuditRecord) -> AuditDocument {
-    let AuditRecord {
-        at,
-        kind,
-        server,
-        cluster,
-        by,
-        text,
-    } = record;
-    AuditDocument {
-        at: rfc3339(at),
-        kind,
-        server: server.map(|address| address.to_string()),
-        cluster: cluster.map(|id| id.as_str().to_owned()),
-        by,
-        text,
-    }
-}
-
-pub(super) fn stray((address, failure): (Address, String)) -> StrayDocument {
-    StrayDocument {
-        address: address.to_string(),
-        failure,
     }
 }
 

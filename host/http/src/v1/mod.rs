@@ -18,7 +18,7 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, any, get, post};
 use baton_control::ClusterView;
 use baton_core::ids::ServerId;
 
@@ -148,6 +148,8 @@ pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         router = router.route(path, handlers.fallback(wrong_method));
     }
     router
+        // Else the predecessor's routes would take the bare prefix.
+        .route("/", any(no_route))
         .fallback(no_route)
         .layer(from_fn_with_state(Arc::clone(app), admit))
 }

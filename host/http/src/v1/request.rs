@@ -55,6 +55,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         } else {
             &bytes
         };
+        // A list would be read as the fields in their order: `[]` must not become "fail over, to anybody".
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Problem::invalid("the body is a list, not an object"));
+        }
         serde_json::from_slice(bytes).map(Self).map_err(|error| {
             // A text that is no JSON at all is another mistake than a wrong field.
             if error.is_data() {

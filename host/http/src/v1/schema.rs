@@ -40,26 +40,33 @@ pub(super) struct NodeDocument {
     pub(super) counters: BTreeMap<&'static str, f64>,
 }
 
-/// A cluster in a few lines.
+/// What is said about a cluster first.
 #[derive(Debug, Serialize)]
-pub(super) struct ClusterSummary {
+pub(super) struct ClusterHead {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) status: Word,
     pub(super) primary: Option<ServerRef>,
-    pub(super) servers: usize,
     pub(super) servers_answering: usize,
-    pub(super) findings: usize,
     pub(super) automatic: bool,
     pub(super) recovering: Option<ActiveDocument>,
     pub(super) as_of: String,
+}
+
+/// A cluster in a few lines; servers and findings are counted.
+#[derive(Debug, Serialize)]
+pub(super) struct ClusterSummary {
+    #[serde(flatten)]
+    pub(super) head: ClusterHead,
+    pub(super) servers: usize,
+    pub(super) findings: usize,
 }
 
 /// A cluster in full.
 #[derive(Debug, Serialize)]
 pub(super) struct ClusterDocument {
     #[serde(flatten)]
-    pub(super) summary: ClusterSummary,
+    pub(super) head: ClusterHead,
     pub(super) primary_view: PrimaryDocument,
     pub(super) primary_epoch: u64,
     pub(super) recoveries_enabled: Word,

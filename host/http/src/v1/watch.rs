@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::response::Sse;
@@ -31,15 +31,10 @@ pub(super) async fn cluster(
     Name(name): Name,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let id = require_cluster(&app, &name)?.snapshot.cluster.id.clone();
-    let follow = Follow {
-        app,
-        cluster: Some(id),
-        shown: Vec::new(),
-    };
+    let follow = Follow::new(app, Some(id));
     let events = unfold(Some(follow), |follow| async move {
         let mut follow = follow?;
-        follow.wait().await;
-        match follow.shown.first() {
+        match follow.next().await.first() {
             Some(view) => Some((
                 Ok(event("cluster", &documents::cluster(view))),
                 Some(follow),
@@ -54,23 +49,11 @@ pub(super) async fn cluster(
 pub(super) async fn all(
     State(app): State<Arc<App>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let follow = Follow {
-        app,
-        cluster: None,
-        shown: Vec::new(),
-    };
-    let events = unfold((follow, false), |(mut follow, is_later)| async move {
-        if is_later {
-            follow.wait().await;
-        } else {
-            follow.shown = follow.views();
-        }
-        let summaries: Vec<_> = follow
-            .shown
-            .iter()
-            .map(|view| documents::summary(view))
-            .collect();
-        Some((Ok(event("clusters", &summaries)), (follow, true)))
+    let follow = Follow::new(app, None);
+    let events = unfold(follow, |mut follow| async move {
+        let views = follow.next().await;
+        let summaries: Vec<_> = views.iter().map(|view| documents::summary(view)).collect();
+        Some((Ok(event("clusters", &summaries)), follow))
     });
     Sse::new(events).keep_alive(KeepAlive::default())
 }
@@ -79,10 +62,18 @@ pub(super) async fn all(
 struct Follow {
     app: Arc<App>,
     cluster: Option<ClusterId>,
-    shown: Vec<Arc<ClusterView>>,
+    shown: Option<Vec<Arc<ClusterView>>>,
 }
 
 impl Follow {
+    fn new(app: Arc<App>, cluster: Option<ClusterId>) -> Self {
+        Self {
+            app,
+            cluster,
+            shown: None,
+        }
+    }
+
     fn views(&self) -> Vec<Arc<ClusterView>> {
         match &self.cluster {
             Some(id) => self
@@ -95,25 +86,31 @@ impl Follow {
         }
     }
 
-    /// Until there is something else to show; at once the first time. What changed during the pause is seen by
-    /// comparing, because a change that nobody waited for wakes nobody.
-    async fn wait(&mut self) {
-        let is_first = self.shown.is_empty();
-        if !is_first {
-            tokio::time::sleep(PAUSE).await;
-        }
+    /// What to show next: at once the first time, then when there is something else. What changed during the pause is
+    /// seen by comparing, because a change that nobody waited for wakes nobody.
+    async fn next(&mut self) -> Vec<Arc<ClusterView>> {
         let mut views = self.views();
-        let is_same = views.len() == self.shown.len()
-            && views
-                .iter()
-                .zip(&self.shown)
-                .all(|(now, then)| Arc::ptr_eq(now, then));
-        if is_same && !is_first {
-            self.app.control.changed(self.cluster.as_ref(), LIMIT).await;
+        if let Some(shown) = &self.shown {
+            tokio::time::sleep(PAUSE).await;
+            let deadline = Instant::now() + LIMIT;
             views = self.views();
+            while is_same(&views, shown) && Instant::now() < deadline {
+                let left = deadline.saturating_duration_since(Instant::now());
+                self.app.control.changed(self.cluster.as_ref(), left).await;
+                views = self.views();
+            }
         }
-        self.shown = views;
+        self.shown = Some(views.clone());
+        views
     }
+}
+
+fn is_same(now: &[Arc<ClusterView>], then: &[Arc<ClusterView>]) -> bool {
+    now.len() == then.len()
+        && now
+            .iter()
+            .zip(then)
+            .all(|(now, then)| Arc::ptr_eq(now, then))
 }
 
 fn event<T: Serialize>(name: &str, document: &T) -> Event {

@@ -1,14 +1,15 @@
 //! Closing and opening a server for writes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use baton_ports::StatementError;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Performer;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, SESSIONS, Wording};
 use crate::failure::{number, statement_error, unknown};
-use crate::rows::Table;
+use crate::rows::{Record, Table};
 use crate::servers::Access;
 use crate::session::Session;
 use baton_core::ids::Address;
@@ -17,10 +18,56 @@ use baton_core::model::{ProbeFailure, TimeoutPhase};
 /// Time between two rounds of ending sessions.
 const ROUND: Duration = Duration::from_millis(10);
 
+/// How long before the end of its limit a waiting statement is interrupted.
+const INTERRUPT_AHEAD: Duration = Duration::from_millis(100);
+
+/// What a session does that is no client's, or is being ended already.
+const NO_WRITERS: [&str; 8] = [
+    "Binlog Dump",
+    "Binlog Dump GTID",
+    "Daemon",
+    "Killed",
+    "Slave_IO",
+    "Slave_SQL",
+    "Slave_worker",
+    "Connect",
+];
+
+/// Users of the server's own threads, and of sessions that are not logged in yet.
+const NO_USERS: [&str; 3] = ["system user", "event_scheduler", "unauthenticated user"];
+
 /// Sessions of clients that are not being ended yet: not the server's own threads, not replicas, not ours.
-const WRITERS: &str = "SELECT ID AS id FROM information_schema.processlist \
-WHERE COMMAND NOT IN ('Binlog Dump','Binlog Dump GTID','Daemon','Killed','Slave_IO','Slave_SQL','Slave_worker','Connect') \
-AND USER NOT IN ('system user','event_scheduler','unauthenticated user') AND USER <> SUBSTRING_INDEX(USER(),'@',1)";
+fn writers(sessions: Option<&Table>, own_user: &str) -> Vec<u64> {
+    let is_writer = |session: &Record<'_>| {
+        let user = session.text(&["User"]).unwrap_or_default();
+        let command = session.text(&["Command"]).unwrap_or_default();
+        user != own_user && !NO_USERS.contains(&user) && !NO_WRITERS.contains(&command)
+    };
+    let sessions = sessions
+        .into_iter()
+        .flat_map(Table::records)
+        .filter(is_writer);
+    sessions
+        .filter_map(|session| session.number(&["Id"]))
+        .collect()
+}
+
+/// Whether a session is at work.
+fn is_busy(sessions: Option<&Table>, id: u32) -> bool {
+    let mut sessions = sessions.into_iter().flat_map(Table::records);
+    let found = sessions.find(|session| session.number(&["Id"]) == Some(id));
+    found
+        .and_then(|session| session.text(&["Command"]))
+        .is_some_and(|command| command != "Sleep")
+}
+
+/// The statement, for a session that shall not wait in the server for much longer than `limit`, should we be gone by then.
+fn bounded(close: &str, limit: Duration) -> String {
+    format!(
+        "SET SESSION lock_wait_timeout={}; {close}",
+        limit.as_secs() + 1
+    )
+}
 
 impl Performer<'_> {
     /// Guarded to the letter: the server itself checks lock and deadline when it executes the statement. On MySQL `read_only=0` also
@@ -48,22 +95,36 @@ impl Performer<'_> {
         }
     }
 
-    /// Waits for running commits. New ones wait behind it meanwhile, so it must not wait for ever.
+    /// Waits for running commits. New ones wait behind it meanwhile, so it must not wait for ever, and must not succeed after
+    /// we gave up: at the end of the limit it is interrupted from a second session, and its own answer is awaited.
     async fn fence_gently(&mut self, close: &str) -> Result<(), StatementError> {
-        let limit = self.left();
-        let seconds = limit.as_secs().max(1);
-        match self
-            .run(&format!("SET SESSION lock_wait_timeout={seconds}; {close}"))
-            .await
-        {
-            Err(StatementError::Refused {
-                number: number::LOCK_WAIT_TIMEOUT,
-                ..
-            }) => Err(StatementError::NotReached {
-                command: self.word,
-                limit,
-            }),
-            result => result.map(|_| ()),
+        let (word, deadline, limit) = (self.word, self.deadline, self.left());
+        let (id, access, address) = (self.session.id(), self.access, self.address);
+        let sql = bounded(close, limit);
+        let mut closing = std::pin::pin!(self.session.send(&sql, || {}));
+        let patience = deadline
+            .checked_sub(INTERRUPT_AHEAD.min(limit / 2))
+            .unwrap_or(deadline);
+        let outcome = if let Ok(outcome) = timeout_at(patience, &mut closing).await {
+            outcome
+        } else {
+            let both = async { tokio::join!(interrupt(access, address, id, deadline), closing).1 };
+            let silent = ProbeFailure::Timeout(TimeoutPhase::Statement);
+            timeout_at(deadline, both)
+                .await
+                .map_err(|_| unknown(word, silent))?
+        };
+        match outcome.error {
+            None => Ok(()),
+            Some(mysql_async::Error::Server(error))
+                if matches!(error.code, number::INTERRUPTED | number::LOCK_WAIT_TIMEOUT) =>
+            {
+                Err(StatementError::NotReached {
+                    command: word,
+                    limit,
+                })
+            }
+            Some(error) => Err(statement_error(&error, word)),
         }
     }
 
@@ -71,9 +132,17 @@ impl Performer<'_> {
     /// sessions are ended from a second session while the first one waits. Once it waits, nobody can begin to commit.
     async fn fence_and_kill(&mut self, close: &str) -> Result<(), StatementError> {
         let (word, deadline) = (self.word, self.deadline);
-        let dialect = self.reader.dialect();
-        let killing = kill_rounds(self.access, self.address, dialect, deadline);
-        let closing = self.session.send(close, || {});
+        let (access, address, dialect) = (self.access, self.address, self.reader.dialect());
+        let closing = Closing {
+            access,
+            address,
+            dialect,
+            id: self.session.id(),
+            deadline,
+        };
+        let killing = closing.kill_rounds();
+        let sql = bounded(close, deadline.saturating_duration_since(Instant::now()));
+        let closing = self.session.send(&sql, || {});
         let closed = {
             let (mut closing, mut killing) = (std::pin::pin!(closing), std::pin::pin!(killing));
             let both = async {
@@ -95,8 +164,8 @@ impl Performer<'_> {
     }
 
     async fn kill_writers(&mut self) -> Result<(), StatementError> {
-        let tables = self.run(WRITERS).await?;
-        for id in ids(tables.first()) {
+        let tables = self.run(SESSIONS).await?;
+        for id in writers(tables.first(), &self.access.settings.account.user) {
             self.run_allowing(&format!("KILL {id}"), &UNKILLABLE)
                 .await?;
         }
@@ -107,37 +176,63 @@ impl Performer<'_> {
 /// Gone already, or belonging to an account that ours may not touch.
 const UNKILLABLE: [u16; 2] = [number::NO_SUCH_THREAD, number::KILL_DENIED];
 
-fn ids(table: Option<&Table>) -> Vec<u64> {
-    table
-        .into_iter()
-        .flat_map(Table::records)
-        .filter_map(|record| record.number(&["id"]))
-        .collect()
+/// Interrupts the statement of another session of ours. If that fails, the statement's own limit is left.
+async fn interrupt(access: &Access, address: &Address, id: u32, deadline: Instant) {
+    let left = || deadline.saturating_duration_since(Instant::now());
+    if let Ok(mut helper) = access.open(address, left()).await {
+        let _gone = helper.attempt(&format!("KILL QUERY {id}"), left()).await;
+    }
 }
 
-/// Ends sessions again and again; ends itself only when it cannot work.
-async fn kill_rounds(access: &Access, address: &Address, dialect: &Dialect, deadline: Instant) {
-    let left = || deadline.saturating_duration_since(Instant::now());
-    // Nothing to do if the statement succeeds at once, as it usually does.
-    sleep(ROUND).await;
-    let Ok(mut helper) = access.open(address, left()).await else {
-        return;
-    };
-    loop {
-        let Ok(found) = helper.tables(WRITERS, left()).await else {
-            return;
-        };
-        let found = ids(found.first());
-        if found.is_empty() && release_killed(&mut helper, dialect, left()).await.is_err() {
-            return;
-        }
-        for id in found {
-            // Refused or gone: the next round sees.
-            if helper.attempt(&format!("KILL {id}"), left()).await.is_err() {
-                return;
-            }
-        }
+/// The session that waits for the server to close, and where others can be opened to help it.
+struct Closing<'a> {
+    access: &'a Access,
+    address: &'a Address,
+    dialect: &'a Dialect,
+    id: u32,
+    deadline: Instant,
+}
+
+impl Closing<'_> {
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Ends sessions again and again; ends itself only when it cannot work.
+    async fn kill_rounds(self) {
+        // Nothing to do if the statement succeeds at once, as it usually does.
         sleep(ROUND).await;
+        if let Ok(mut helper) = self.access.open(self.address, self.left()).await {
+            // An error is the end of the helper; the statement's own limit is left.
+            let _failure = self.rounds(&mut helper).await;
+        }
+    }
+
+    async fn rounds(&self, helper: &mut Session) -> Result<(), ProbeFailure> {
+        let own_user = &self.access.settings.account.user;
+        let mut ended = BTreeSet::new();
+        let mut waited = false;
+        loop {
+            let tables = helper.tables(SESSIONS, self.left()).await?;
+            let mut fresh = writers(tables.first(), own_user);
+            fresh.retain(|id| !ended.contains(id));
+            // Since the statement waits, nobody can begin to write; who had begun before has been seen and ended.
+            if waited && fresh.is_empty() {
+                release_killed(helper, self.dialect, self.left()).await?;
+            }
+            waited = is_busy(tables.first(), self.id);
+            for id in fresh {
+                // Gone by itself, or refused: then it is found again.
+                if helper
+                    .attempt(&format!("KILL {id}"), self.left())
+                    .await?
+                    .is_some()
+                {
+                    ended.insert(id);
+                }
+            }
+            sleep(ROUND).await;
+        }
     }
 }
 
@@ -149,6 +244,9 @@ async fn release_killed(
     dialect: &Dialect,
     limit: Duration,
 ) -> Result<(), ProbeFailure> {
+    if dialect.wording == Wording::Connections {
+        return Ok(());
+    }
     let name = [
         "rpl_semi_sync_source_enabled",
         "rpl_semi_sync_master_enabled",
@@ -169,4 +267,48 @@ async fn release_killed(
             .await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::recorded::vertical;
+
+    const SHOWN: &str = "*** 1. row
+Id: 5
+User: system user
+Command: Slave_IO
+*** 2. row
+Id: 7
+User: repl
+Command: Binlog Dump
+*** 3. row
+Id: 8
+User: baton
+Command: Query
+*** 4. row
+Id: 9
+User: app
+Command: Sleep
+*** 5. row
+Id: 10
+User: app
+Command: Killed
+*** 6. row
+Id: eleven
+User: app
+Command: Query
+*** 7. row
+Id: 12
+User: unauthenticated user
+Command: Connect";
+
+    #[test]
+    fn only_clients_are_ended() {
+        let sessions = vertical(SHOWN);
+        assert_eq!(writers(Some(&sessions), "baton"), [9]);
+        assert_eq!(writers(None, "baton"), Vec::<u64>::new());
+        assert!(is_busy(Some(&sessions), 8) && !is_busy(Some(&sessions), 9));
+        assert!(!is_busy(Some(&sessions), 99));
+    }
 }

@@ -23,6 +23,10 @@ pub(super) struct PointAt<'a> {
     pub(super) account: bool,
 }
 
+/// Seconds between heartbeats of a channel that had none configured. The servers' own choice, 30, is too long for a heartbeat to
+/// tell a living source from a dead one.
+const HEARTBEAT_PERIOD: f64 = 1.0;
+
 /// Attempts of a MySQL receiver, one per second, before it gives up: a day. The default of newer servers is ten.
 const RETRY_COUNT: u32 = 86_400;
 
@@ -54,7 +58,11 @@ impl Performer<'_> {
         if dialect.flavor == Flavor::Mariadb && !follows {
             self.adopt_own_history().await?;
         }
-        let change = |renamed| change(&dialect, renamed, at, present.as_ref(), account.as_ref());
+        let heartbeat = match present {
+            Some(record) => self.heartbeat(&dialect, &record, at.channel).await?,
+            None => HEARTBEAT_PERIOD,
+        };
+        let change = |naming| change(&dialect, naming, at, heartbeat, account.as_ref());
         match self.run(&change(Naming::Source)).await {
             // 8.0.22 says REPLICA, but not yet SOURCE.
             Err(StatementError::Refused {
@@ -79,6 +87,26 @@ impl Performer<'_> {
             .await?;
         }
         Ok(())
+    }
+
+    /// The channel's period, which falls back to the server's default unless it is said again.
+    async fn heartbeat(
+        &mut self,
+        dialect: &Dialect,
+        channel: &Record<'_>,
+        name: &str,
+    ) -> Result<f64, StatementError> {
+        let mut period = channel.number::<f64>(&["Slave_heartbeat_period"]);
+        if let (None, Some(sql)) = (period, dialect.heartbeats) {
+            let tables = self.run(sql).await?;
+            let mut rows = tables.first().into_iter().flat_map(Table::records);
+            period = rows
+                .find(|row| row.owned(&["CHANNEL_NAME"]) == name)
+                .and_then(|row| row.number(&["HEARTBEAT_INTERVAL"]));
+        }
+        Ok(period
+            .filter(|&period| period > 0.0)
+            .unwrap_or(HEARTBEAT_PERIOD))
     }
 
     fn account(&self, needed: bool) -> Result<Option<Account>, StatementError> {
@@ -143,7 +171,7 @@ fn change(
     dialect: &Dialect,
     naming: Naming,
     at: PointAt<'_>,
-    present: Option<&Record<'_>>,
+    heartbeat: f64,
     account: Option<&Account>,
 ) -> String {
     let modern = dialect.wording == Wording::Replica && naming == Naming::Source;
@@ -160,11 +188,7 @@ fn change(
             quote(account.password.reveal())
         ));
     }
-    let heartbeat = present.and_then(|record| record.number::<f64>(&["Slave_heartbeat_period"]));
-    if let Some(period) = heartbeat.filter(|&period| period > 0.0) {
-        // Left out, it falls back to the server's default.
-        options.push(format!("{prefix}_HEARTBEAT_PERIOD={period}"));
-    }
+    options.push(format!("{prefix}_HEARTBEAT_PERIOD={heartbeat}"));
     let columns = &dialect.channel_columns;
     match dialect.wording {
         Wording::Connections => options.push("MASTER_USE_GTID=slave_pos".to_owned()),

@@ -5,7 +5,7 @@ use baton_ports::StatementError;
 use super::Performer;
 use super::replication::{Threads, statement};
 use crate::failure::number;
-use crate::rows::Record;
+use crate::rows::{Record, Table};
 
 const SOURCE: [&str; 2] = [
     "rpl_semi_sync_source_enabled",
@@ -53,7 +53,7 @@ impl Performer<'_> {
         let running: Vec<_> = tables
             .last()
             .into_iter()
-            .flat_map(|table| table.records())
+            .flat_map(Table::records)
             .filter(receives)
             .collect();
         let names: Vec<_> = running

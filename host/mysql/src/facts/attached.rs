@@ -2,7 +2,7 @@
 
 use baton_core::model::AttachedReplica;
 
-use crate::rows::Table;
+use crate::rows::{Record, Table};
 
 /// Registered replicas with a host, and hosts from which the binary log is read.
 ///
@@ -32,7 +32,7 @@ pub(super) fn replicas(registered: &Table, dump_threads: &Table) -> Vec<Attached
         [only] => Some(*only),
         _ => None,
     };
-    for thread in dump_threads.records() {
+    for thread in dump_threads.records().filter(sends_binlog) {
         let Some(host) = thread.filled(&["HOST"]).and_then(host_of) else {
             continue;
         };
@@ -46,6 +46,12 @@ pub(super) fn replicas(registered: &Table, dump_threads: &Table) -> Vec<Attached
     found.sort();
     found.dedup();
     found
+}
+
+fn sends_binlog(session: &Record<'_>) -> bool {
+    session
+        .text(&["COMMAND"])
+        .is_some_and(|command| command.starts_with("Binlog Dump"))
 }
 
 /// The host in `host:ephemeral-port`.
@@ -69,7 +75,7 @@ mod tests {
 
     fn shown(registered: &[&[&str]], threads: &[&[&str]]) -> Vec<(String, Option<u16>)> {
         let registered = table(&["Server_id", "Host", "Port", "Master_id"], registered);
-        replicas(&registered, &table(&["HOST"], threads))
+        replicas(&registered, &table(&["Host", "Command"], threads))
             .into_iter()
             .map(|r| (r.host, r.port))
             .collect()
@@ -80,7 +86,7 @@ mod tests {
         assert_eq!(
             shown(
                 &[&["2", "DB2", "3307", "1"], &["3", "", "3308", "1"]],
-                &[&["10.0.0.3:51000"]]
+                &[&["10.0.0.3:51000", "Binlog Dump"]]
             ),
             [
                 ("10.0.0.3".to_owned(), Some(3308)),
@@ -94,7 +100,7 @@ mod tests {
         assert_eq!(
             shown(
                 &[&["2", "", "3307", "1"], &["3", "", "3308", "1"]],
-                &[&["10.0.0.3:1"], &["::1:2"]]
+                &[&["10.0.0.3:1", "Binlog Dump"], &["::1:2", "Binlog Dump"]]
             ),
             [("10.0.0.3".to_owned(), None), ("::1".to_owned(), None)]
         );
@@ -103,7 +109,10 @@ mod tests {
     #[test]
     fn garbage_is_no_replica() {
         assert_eq!(
-            shown(&[&["x"], &[], &["", "", "99999999", ""]], &[&[""], &[":1"]]),
+            shown(
+                &[&["x"], &[], &["", "", "99999999", ""]],
+                &[&["10.0.0.9:1", "Sleep"], &[""], &[":1", "Binlog Dump"]]
+            ),
             []
         );
     }

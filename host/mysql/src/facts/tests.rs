@@ -245,7 +245,11 @@ fn a_mysql_replica() {
 fn the_wording_before_8_0_22() {
     let facts = facts(&old_replica(), beside()).unwrap();
     assert_eq!(
-        (facts.flavor, facts.version.patch, facts.report_host.as_ref()),
+        (
+            facts.flavor,
+            facts.version.patch,
+            facts.report_host.as_ref()
+        ),
         (Flavor::Mysql, 21, None)
     );
     assert!(facts.log_updates && facts.log_format == LogFormat::Mixed);
@@ -273,7 +277,7 @@ fn the_wording_before_8_0_22() {
         Some("3e11fa47-71ca-11e1-9e33-c80aa9429562")
     );
     assert!(channel.filtered && !channel.tls && channel.lag.is_none());
-    assert_eq!(channel.delay, Duration::from_secs(3600));
+    assert_eq!(channel.delay, Duration::from_hours(1));
     assert_eq!(
         facts.possessed(),
         mysql("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-9")

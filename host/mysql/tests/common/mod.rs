@@ -17,7 +17,7 @@ use baton_sandbox::{Flavor, Sandbox, Server, Topology, TopologySpec};
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 /// A guard that does not end during a test.
 pub(crate) const LONG: Guard = Guard {
-    within: Duration::from_secs(60),
+    within: Duration::from_mins(1),
 };
 /// The lock's name.
 pub(crate) const LOCK: &str = "baton:test";

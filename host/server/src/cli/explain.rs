@@ -179,7 +179,8 @@ fn candidate_row(candidate: &Value) -> Vec<Cell> {
     };
     let texts = json::list(candidate, "reasons")
         .iter()
-        .filter_map(|reason| json::text(reason, "text"));
+        .filter_map(|reason| json::text(reason, "text"))
+        .map(|text| text.trim_end_matches('.').to_owned());
     vec![
         Cell::new(style, place),
         Cell::new(style, server(candidate, "server")),
@@ -192,6 +193,9 @@ fn loss(document: &Value) -> String {
     match json::text(document, "expected_loss.kind").as_deref() {
         Some("none") => "none".to_owned(),
         Some("nothing-acknowledged") => "nothing that was acknowledged".to_owned(),
+        Some("at-most") if json::number(document, "expected_loss.transactions") == Some(0) => {
+            "none, as far as the primary's last known state tells".to_owned()
+        }
         Some("at-most") => {
             let number = json::number(document, "expected_loss.transactions").unwrap_or_default();
             format!(

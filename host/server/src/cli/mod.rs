@@ -15,6 +15,7 @@ mod screen;
 mod status;
 #[cfg(test)]
 mod tests;
+mod timeline;
 mod tree;
 mod view;
 mod words;

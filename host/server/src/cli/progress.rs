@@ -8,10 +8,9 @@ use serde_json::Value;
 
 use super::client::{Client, Verb, segment};
 use super::failure::Failure;
-use super::json;
 use super::paint::table;
-use super::recoveries::step_row;
 use super::screen::Screen;
+use super::{json, timeline};
 
 /// Between two looks at the journal: steps take milliseconds, people read slower.
 const LOOK: Duration = Duration::from_millis(100);
@@ -99,13 +98,11 @@ impl Journal<'_> {
     }
 
     fn show_steps(&mut self, steps: &[Value]) {
-        let new: Vec<_> = steps
-            .iter()
-            .filter(|step| {
-                json::number(step, "number").is_some_and(|number| self.shown.insert(number))
-            })
-            .map(step_row)
-            .collect();
+        let fresh = |step: &&Value| {
+            json::number(step, "number").is_some_and(|number| self.shown.insert(number))
+        };
+        let new: Vec<&Value> = steps.iter().filter(fresh).collect();
+        let new = timeline::rows_of_new(&new);
         if !new.is_empty() {
             Screen::show(&table(&new, self.screen.width).join("\n"));
         }

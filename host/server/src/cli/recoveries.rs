@@ -9,7 +9,7 @@ use super::client::{Client, segment};
 use super::failure::Failure;
 use super::paint::{BAD, Cell, DIM, GOOD, NAME, NOTE, PLAIN, WARN, append, paint, table};
 use super::screen::Screen;
-use super::{json, words};
+use super::{json, timeline, words};
 
 /// Lists recoveries.
 pub(crate) fn show(
@@ -103,12 +103,11 @@ pub(super) fn render(recovery: &Value, now: SystemTime, width: Option<usize>) ->
     }
     let steps = json::list(recovery, "steps");
     out.push_str("\n\n");
-    let rows: Vec<Vec<Cell>> = steps.iter().map(step_row).collect();
-    for line in table(&rows, width) {
+    for line in table(&timeline::rows(steps), width) {
         out.push_str(&line);
         out.push('\n');
     }
-    let phases = phases(steps);
+    let phases = timeline::phases(steps);
     if !phases.is_empty() {
         let texts: Vec<String> = phases
             .iter()
@@ -152,49 +151,6 @@ pub(super) fn headline(recovery: &Value, now: SystemTime) -> String {
     ];
     let details: Vec<String> = details.into_iter().flatten().collect();
     format!("{line}  {}", paint(DIM, &details.join(" · ")))
-}
-
-/// One line of a journal: when, what, on whom, how it stands.
-pub(super) fn step_row(step: &Value) -> Vec<Cell> {
-    let text = |path: &str| json::text(step, path).unwrap_or_default();
-    let micros = json::number(step, "since_trigger_us").unwrap_or_default();
-    let stage = text("stage");
-    let (sign, style): (&str, Style) = match stage.as_str() {
-        "begun" => ("…", DIM),
-        "done" => ("✔", GOOD),
-        "failed" => ("✖", BAD),
-        "unknown" => ("?", WARN),
-        "skipped" => ("–", DIM),
-        _ => (" ", PLAIN),
-    };
-    vec![
-        Cell::plain(format!("{:>10}", words::millis(micros))),
-        Cell::new(style, sign),
-        Cell::new(NAME, text("phase")),
-        Cell::plain(text("server")),
-        Cell::new(if stage == "begun" { DIM } else { PLAIN }, text("text")),
-    ]
-}
-
-/// How long each phase took: from its first line to the last, in the order in which they began.
-fn phases(steps: &[Value]) -> Vec<(String, u64)> {
-    let mut phases: Vec<(String, u64, u64)> = Vec::new();
-    for step in steps {
-        let (Some(phase), Some(at)) = (
-            json::text(step, "phase"),
-            json::number(step, "since_trigger_us"),
-        ) else {
-            continue;
-        };
-        match phases.iter_mut().find(|(known, _, _)| *known == phase) {
-            Some((_, _, last)) => *last = (*last).max(at),
-            None => phases.push((phase, at, at)),
-        }
-    }
-    phases
-        .into_iter()
-        .map(|(phase, first, last)| (phase, last.saturating_sub(first)))
-        .collect()
 }
 
 fn server(value: &Value, path: &str) -> Option<String> {

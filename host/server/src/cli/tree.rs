@@ -35,8 +35,13 @@ pub(crate) fn render(cluster: &ClusterView, width: Option<usize>) -> String {
                 width,
             );
         }
-        for text in troubles(line.server) {
-            push_problem(&mut out, &line.below, Severity::Warning, &text, width);
+        // A finding tells the same and more.
+        let told = cluster
+            .findings
+            .iter()
+            .any(|finding| finding.server == line.server.id);
+        for text in troubles(line.server).iter().filter(|_| !told) {
+            push_problem(&mut out, &line.below, Severity::Warning, text, width);
         }
     }
     let known = |finding: &&FindingView| {

@@ -5,12 +5,18 @@ use std::process::ExitCode;
 use baton_sim::{Scenario, run};
 
 fn main() -> ExitCode {
-    let mut numbers = std::env::args().skip(1).filter_map(|text| text.parse::<u64>().ok());
+    let mut numbers = std::env::args()
+        .skip(1)
+        .filter_map(|text| text.parse::<u64>().ok());
     let first = numbers.next().unwrap_or(0);
     let Some(count) = numbers.next() else {
         let outcome = run(&Scenario::from_seed(first));
         println!("{outcome}");
-        return if outcome.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return if outcome.violations.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
     };
     let mut broken = 0;
     for seed in first..first.saturating_add(count) {
@@ -21,5 +27,9 @@ fn main() -> ExitCode {
         }
     }
     println!("{count} stories from seed {first}: {broken} broke an invariant");
-    if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if broken == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
