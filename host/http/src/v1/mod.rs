@@ -148,9 +148,9 @@ pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         router = router.route(path, handlers.fallback(wrong_method));
     }
     router
-        // Else the predecessor's routes would take the bare prefix.
+        // Routes and not a fallback: the predecessor's `/api/...` would come before one.
         .route("/", any(no_route))
-        .fallback(no_route)
+        .route("/{*path}", any(no_route))
         .layer(from_fn_with_state(Arc::clone(app), admit))
 }
 
