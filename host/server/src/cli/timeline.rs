@@ -66,21 +66,19 @@ fn steps(lines: &[Value]) -> Vec<Step<'_>> {
         };
         let at = moment(line);
         // Newest first: after a restart a step may be journaled anew.
-        match steps.iter_mut().rev().find(open).filter(|_| is_end(line)) {
-            Some(step) => {
-                step.ended = Some(at);
-                step.line = line;
-            }
-            None => {
-                let ended = is_end(line).then_some(at);
-                steps.push(Step {
-                    number,
-                    phase,
-                    begun: at,
-                    ended,
-                    line,
-                });
-            }
+        let open = steps.iter_mut().rev().find(open);
+        if let Some(step) = open.filter(|_| is_end(line)) {
+            step.ended = Some(at);
+            step.line = line;
+        } else {
+            let ended = is_end(line).then_some(at);
+            steps.push(Step {
+                number,
+                phase,
+                begun: at,
+                ended,
+                line,
+            });
         }
     }
     steps
