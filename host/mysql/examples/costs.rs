@@ -53,6 +53,18 @@ fn row(what: &str, mut times: Vec<Duration>) {
     println!("| {what} | {:.0?} | {:.0?} |", at(50), at(90));
 }
 
+/// Processor time of this process so far, from the kernel's ticks of 10 ms.
+fn processor_time() -> Result<Duration> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok());
+    Ok(Duration::from_millis(10 * ticks.sum::<u64>()))
+}
+
 async fn timed<T>(times: &mut Vec<Duration>, work: impl Future<Output = T>) -> T {
     let begun = Instant::now();
     let result = work.await;
@@ -104,6 +116,12 @@ async fn readings(servers: &MysqlServers, name: &str, address: &Address) -> Resu
         answered(timed(&mut due, watch.read(Duration::ZERO, LIMIT)).await)?;
         answered(timed(&mut full, act.read(LIMIT)).await)?;
     }
+    let (before, count) = (processor_time()?, 3000_u32);
+    for _ in 0..count {
+        answered(watch.read(Duration::ZERO, LIMIT).await)?;
+    }
+    let own = processor_time()?.saturating_sub(before) / count;
+    println!("| our own processor time per reading of a {name} | {own:.0?} | |");
     row(&format!("open a session to a {name}"), open);
     row(&format!("reading of a {name}, as each second"), due);
     row(&format!("reading of a {name}, everything"), full);

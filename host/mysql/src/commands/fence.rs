@@ -70,8 +70,8 @@ fn bounded(close: &str, limit: Duration) -> String {
 }
 
 impl Performer<'_> {
-    /// Guarded to the letter: the server itself checks lock and deadline when it executes the statement. On MySQL `read_only=0` also
-    /// ends `super_read_only`, so it is one step on both flavours.
+    /// Guarded to the letter: the server itself checks lock and deadline when it executes the statement. On MySQL
+    /// `read_only=0` also ends `super_read_only`, so it is one step on both flavours.
     pub(super) async fn open_writes(&mut self) -> Result<(), StatementError> {
         let sql = format!(
             "SET GLOBAL read_only = IF(IS_USED_LOCK({lock}) <=> CONNECTION_ID() AND SYSDATE(6) < @until, \
@@ -128,8 +128,8 @@ impl Performer<'_> {
         }
     }
 
-    /// Closing waits for open commits, and those can wait for ever (for an acknowledgement, or for a client that keeps a lock). So
-    /// sessions are ended from a second session while the first one waits. Once it waits, nobody can begin to commit.
+    /// Closing waits for open commits, and those can wait for ever (for an acknowledgement, or for a client that keeps a
+    /// lock). So sessions are ended from a second session while the first one waits. Once it waits, nobody can begin to commit.
     async fn fence_and_kill(&mut self, close: &str) -> Result<(), StatementError> {
         let (word, deadline) = (self.word, self.deadline);
         let (access, address, dialect) = (self.access, self.address, self.reader.dialect());

@@ -122,8 +122,8 @@ impl Performer<'_> {
         })
     }
 
-    /// MariaDB: a server that wrote itself has its last transactions in `gtid_binlog_pos` only, while a replica asks its source for what
-    /// follows `gtid_slave_pos`. (`MASTER_USE_GTID=current_pos` joins the two at each connect, which is deprecated and
+    /// MariaDB: a server that wrote itself has its last transactions in `gtid_binlog_pos` only, while a replica asks its
+    /// source for what follows `gtid_slave_pos`. (`MASTER_USE_GTID=current_pos` joins the two at each connect, which is deprecated and
     /// sends a replica with a single local write out of step.) So the join is made once, here.
     async fn adopt_own_history(&mut self) -> Result<(), StatementError> {
         let sql =
