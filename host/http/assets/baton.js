@@ -162,7 +162,8 @@ function explanation(one) {
   const group = (title, shade, list) => list.length ? make("div", "entry " + shade, make("b", "", title), reasons(list)) : null;
   parts.push(group("Why", "", one.reasons), group("What stops it", "warning", one.obstacles));
   if (one.candidates.length) {
-    const head = make("tr", "", ["Rank", "Server", "Missing", "Not applied", "Why"].map((text) => make("th", "", text)));
+    const head = make("tr", "", [["number", "Rank"], ["", "Server"], ["number", "Missing"], ["number", "Not applied"], ["", "Why"]]
+      .map(([kind, text]) => make("th", kind, text)));
     const number = (value) => make("td", "number", value === null ? "–" : String(value));
     const rows = one.candidates.map((c) => make("tr", "", number(c.rank), make("td", "mono", where(c.server)), number(c.missing),
       number(c.unapplied), make("td", "", c.reasons.map((r) => r.text).join("; "))));

@@ -2,6 +2,13 @@
 //! the same path and the same selection from the answer. With `ORCHESTRATOR_CLIENT` naming the script itself, it is run,
 //! too.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
 mod fixture;
 
 use std::process::{Command, Output};

@@ -1,5 +1,12 @@
 //! Who may do what, probes, metrics, the page, and garbage.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
 mod fixture;
 
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use baton_core::analysis::Finding;
 use baton_core::ids::ServerId;
-use baton_core::model::{Edge, Flavor, LogFormat, Server, ServerFacts, ThreadState};
+use baton_core::model::{Edge, Flavor, LogFormat, ProbeFailure, Server, ServerFacts, ThreadState};
 
 use super::instance::place;
 use super::lens::{Lens, REASONABLE_LAG, key};
@@ -92,7 +92,11 @@ fn described(lens: &Lens<'_>, server: &Server) -> ReplicationAnalysis {
         is_primary: channel.is_none_or(|channel| channel.source.is_none()),
         is_co_primary: lens.view.topology.co_primary_of(&server.id).is_some(),
         last_check_valid: Lens::is_check_valid(server),
-        last_check_partial_success: server.probe.failure.as_ref().is_none_or(|f| f.shows_life()),
+        last_check_partial_success: server
+            .probe
+            .failure
+            .as_ref()
+            .is_none_or(ProbeFailure::shows_life),
         replication_depth: lens.depth(&server.id),
         replicas_copy: replicas.clone(),
         replicas,
@@ -185,6 +189,12 @@ fn count_logs(entry: &mut ReplicationAnalysis, facts: &[&ServerFacts]) {
         .filter(|f| f.semi_sync.as_ref().is_some_and(|s| s.replica_enabled))
         .count();
     let modes = || facts.iter().map(|f| f.gtid_mode.as_str());
-    entry.min_replica_gtid_mode = modes().min().unwrap_or_default().to_owned();
-    entry.max_replica_gtid_mode = modes().max().unwrap_or_default().to_owned();
+    modes()
+        .min()
+        .unwrap_or_default()
+        .clone_into(&mut entry.min_replica_gtid_mode);
+    modes()
+        .max()
+        .unwrap_or_default()
+        .clone_into(&mut entry.max_replica_gtid_mode);
 }

@@ -21,11 +21,11 @@ use crate::work::to_the_end;
 
 /// How long a change of the primary may take. The predecessor has no such limit; its callers have patience.
 const SWITCHOVER_LIMIT: Duration = Duration::from_secs(30);
-const FAILOVER_LIMIT: Duration = Duration::from_secs(60);
+const FAILOVER_LIMIT: Duration = Duration::from_mins(1);
 /// How long a downtime lasts if the path has no duration; the predecessor's client sends the same.
-const DOWNTIME: Duration = Duration::from_secs(600);
+const DOWNTIME: Duration = Duration::from_mins(10);
 /// How long a promotion rule lasts unless it is renewed, as with the predecessor.
-const PROMOTION: Duration = Duration::from_secs(3600);
+const PROMOTION: Duration = Duration::from_hours(1);
 
 /// A request to change something.
 pub(super) enum Change {

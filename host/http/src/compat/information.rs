@@ -70,7 +70,7 @@ fn of_server(
     port: &str,
     show: impl Fn(&ClusterView) -> Shown,
 ) -> Shown {
-    show(&*context.fleet.require_server(host, port)?.view)
+    show(&context.fleet.require_server(host, port)?.view)
 }
 
 fn cluster(view: &ClusterView) -> Shown {
@@ -245,26 +245,28 @@ fn in_maintenance(context: &Context, host: &str, port: &str) -> Shown {
 
 fn analysis(context: &Context, is_wanted: &dyn Fn(&ReplicationAnalysis) -> bool) -> Shown {
     let lenses = context.fleet.lenses();
-    told(lenses.iter().flat_map(analyses).filter(is_wanted).collect())
+    let all: Vec<_> = lenses.iter().flat_map(analyses).filter(is_wanted).collect();
+    told(&all)
 }
 
 fn analysis_of_cluster(context: &Context, name: &str) -> Shown {
     // An unknown cluster has no problems, says the predecessor.
     let view = context.fleet.find_cluster(name);
     told(
-        view.map(|view| analyses(&Lens::of(&view)))
+        &view
+            .map(|view| analyses(&Lens::of(&view)))
             .unwrap_or_default(),
     )
 }
 
 fn analysis_of_server(context: &Context, host: &str, port: &str) -> Shown {
     let Some(found) = context.fleet.find_server(host, port) else {
-        return told(Vec::new());
+        return told(&[]);
     };
     let key = super::lens::key(&found.address);
     analysis(context, &|entry| entry.analyzed_instance_key == key)
 }
 
-fn told(all: Vec<ReplicationAnalysis>) -> Shown {
-    done("Analysis", &all)
+fn told(all: &[ReplicationAnalysis]) -> Shown {
+    done("Analysis", all)
 }

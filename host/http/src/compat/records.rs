@@ -21,7 +21,7 @@ const PAGE: usize = 20;
 const CHUNK: u32 = 200;
 const ROWS_MAX: u32 = 20_000;
 /// How long a recovery is "recently active" after its end.
-const RECENT: Duration = Duration::from_secs(300);
+const RECENT: Duration = Duration::from_mins(5);
 
 /// Answers a path of this group.
 pub(super) async fn answer(context: &Context, path: &[&str]) -> Option<Result<Answer, Failure>> {

@@ -140,8 +140,8 @@ fn tabulated(rows: &[Row<'_>]) -> Vec<String> {
     cells.iter().map(line).collect()
 }
 
-fn chars(text: &String) -> usize {
-    text.chars().count()
+fn chars(text: impl AsRef<str>) -> usize {
+    text.as_ref().chars().count()
 }
 
 fn name(row: &Row<'_>) -> String {

@@ -13,11 +13,11 @@ use super::problem::Problem;
 const DEFAULT_PORT: u16 = 3306;
 /// Bounds of the time that a change of the primary may take.
 const DEADLINE_MIN: Duration = Duration::from_secs(1);
-const DEADLINE_MAX: Duration = Duration::from_secs(600);
+const DEADLINE_MAX: Duration = Duration::from_mins(10);
 /// Longest text that is kept.
 const TEXT_MAX: usize = 1024;
 /// Longest downtime: about a century.
-const LENGTH_MAX: Duration = Duration::from_secs(100 * 366 * 86400);
+const LENGTH_MAX: Duration = Duration::from_hours(100 * 366 * 24);
 
 /// `POST .../failover`, `.../switchover`, `.../recover`.
 #[derive(Debug, Default, Deserialize)]

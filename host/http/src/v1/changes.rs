@@ -27,7 +27,7 @@ use crate::work::to_the_end;
 
 /// How long a change of the primary may take unless the request says.
 const SWITCHOVER: Duration = Duration::from_secs(30);
-const FAILOVER: Duration = Duration::from_secs(60);
+const FAILOVER: Duration = Duration::from_mins(1);
 
 type Changed<T> = Result<Json<T>, Problem>;
 type Served = State<Arc<App>>;

@@ -41,7 +41,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn servers(&self, ids: Vec<ServerId>) -> Vec<ServerRef> {
+    fn servers(&self, ids: &[ServerId]) -> Vec<ServerRef> {
         ids.iter().map(|id| self.server(id)).collect()
     }
 }
@@ -204,7 +204,7 @@ fn primary_view(names: &Names<'_>, primary: PrimaryView) -> PrimaryDocument {
         state,
         server: server.map(|id| names.server(&id)),
         recorded: recorded.map(|id| names.server(&id)),
-        candidates: names.servers(candidates),
+        candidates: names.servers(&candidates),
     }
 }
 
@@ -239,7 +239,7 @@ fn evidence_document(names: &Names<'_>, evidence: Evidence) -> ReasonDocument {
     ReasonDocument {
         code: code.to_owned(),
         text,
-        about: names.servers(about),
+        about: names.servers(&about),
     }
 }
 
@@ -248,7 +248,7 @@ fn reason(names: &Names<'_>, reason: Reason) -> ReasonDocument {
     ReasonDocument {
         code,
         text,
-        about: names.servers(about),
+        about: names.servers(&about),
     }
 }
 

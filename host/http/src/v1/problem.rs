@@ -9,9 +9,12 @@ use serde::Serialize;
 
 use crate::access::{Refusal, ask_for_credentials};
 
-/// A refusal.
+/// A refusal. Boxed, because it is the rare half of most results.
+#[derive(Debug)]
+pub(crate) struct Problem(Box<Details>);
+
 #[derive(Debug, Serialize)]
-pub(crate) struct Problem {
+struct Details {
     r#type: String,
     title: &'static str,
     status: u16,
@@ -28,7 +31,7 @@ pub(crate) struct Problem {
 
 impl Problem {
     fn new(status: StatusCode, kind: &str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Details {
             r#type: format!("urn:baton:problem:{kind}"),
             title,
             status: status.as_u16(),
@@ -36,7 +39,7 @@ impl Problem {
             reasons: Vec::new(),
             recovery: None,
             leader: None,
-        }
+        }))
     }
 
     /// 422.
@@ -106,52 +109,40 @@ impl Problem {
 
 impl From<RequestError> for Problem {
     fn from(error: RequestError) -> Self {
+        use StatusCode as S;
         let text = error.to_string();
-        match error {
-            RequestError::NotFound { .. } => {
-                Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", text)
-            }
-            RequestError::Invalid(_) => Self::invalid(text),
-            RequestError::Refused {
-                message: _,
-                reasons,
-            } => Self {
-                reasons,
-                ..Self::new(
-                    StatusCode::CONFLICT,
-                    "refused",
-                    "Refused; nothing was done",
-                    text,
-                )
-            },
-            RequestError::NotLeader { leader } => Self {
-                leader: leader.map(|name| name.as_str().to_owned()),
-                ..Self::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "not-leader",
-                    "This node does not lead",
-                    text,
-                )
-            },
-            RequestError::Store(_) => Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
+        let (status, kind, title) = match &error {
+            RequestError::NotFound { .. } => (S::NOT_FOUND, "not-found", "Not found"),
+            RequestError::Invalid(_) => return Self::invalid(text),
+            RequestError::Refused { .. } => (S::CONFLICT, "refused", "Refused; nothing was done"),
+            RequestError::NotLeader { .. } => (
+                S::SERVICE_UNAVAILABLE,
+                "not-leader",
+                "This node does not lead",
+            ),
+            RequestError::Store(_) => (
+                S::SERVICE_UNAVAILABLE,
                 "store",
                 "The state store cannot do it now",
-                text,
             ),
-            RequestError::Failed {
-                message: _,
-                recovery,
-            } => Self {
-                recovery: Some(recovery.as_str().to_owned()),
-                ..Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "recovery-failed",
-                    "It was begun and failed",
-                    text,
-                )
-            },
+            RequestError::Failed { .. } => (
+                S::INTERNAL_SERVER_ERROR,
+                "recovery-failed",
+                "It was begun and failed",
+            ),
+        };
+        let mut problem = Self::new(status, kind, title, text);
+        match error {
+            RequestError::Refused { reasons, .. } => problem.0.reasons = reasons,
+            RequestError::NotLeader { leader } => {
+                problem.0.leader = leader.map(|name| name.as_str().to_owned());
+            }
+            RequestError::Failed { recovery, .. } => {
+                problem.0.recovery = Some(recovery.as_str().to_owned());
+            }
+            RequestError::NotFound { .. } | RequestError::Invalid(_) | RequestError::Store(_) => {}
         }
+        problem
     }
 }
 
@@ -167,8 +158,9 @@ impl From<Refusal> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(self)).into_response();
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self.0)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(CONTENT_TYPE, kind);
         if status == StatusCode::UNAUTHORIZED {

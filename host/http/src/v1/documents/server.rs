@@ -96,7 +96,7 @@ fn probe_document(snapshot: &Snapshot, probe: Probe) -> ProbeDocument {
     let ago = |at: Option<Timestamp>| at.map(|at| millis(age(snapshot, at)));
     ProbeDocument {
         state,
-        failure: failure.as_ref().map(|failure| failure.word()),
+        failure: failure.as_ref().map(baton_core::model::ProbeFailure::word),
         error_number: failure
             .as_ref()
             .and_then(baton_core::model::ProbeFailure::error_number),
@@ -162,13 +162,13 @@ fn facts_document(facts: ServerFacts) -> FactsDocument {
         gtid_executed: executed.to_string(),
         gtid_purged: purged.map(|set| set.to_string()),
         binlog: binlog.map(|BinlogPosition { file, position }| PositionDocument { file, position }),
-        semi_sync: semi_sync.map(semi_sync_document),
+        semi_sync: semi_sync.as_ref().map(semi_sync_document),
         vitals: vitals_document(vitals),
         cluster_hint,
     }
 }
 
-fn semi_sync_document(semi_sync: SemiSync) -> SemiSyncDocument {
+fn semi_sync_document(semi_sync: &SemiSync) -> SemiSyncDocument {
     let SemiSync {
         source_enabled,
         source_active,
@@ -178,7 +178,7 @@ fn semi_sync_document(semi_sync: SemiSync) -> SemiSyncDocument {
         timeout,
         replica_enabled,
         replica_active,
-    } = semi_sync;
+    } = semi_sync.clone();
     SemiSyncDocument {
         source_enabled,
         source_active,
