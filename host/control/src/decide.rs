@@ -244,6 +244,8 @@ impl ClusterLoop {
     }
 
     async fn carry_out(&mut self, order: Order) {
+        // Should its end not be recorded, the open row is found again in the next round.
+        self.resumed = false;
         match self.means.carry_out(order).await {
             Ok(row) => self.judge.note_ended(&row, self.means.clock.now()),
             Err(error) => {

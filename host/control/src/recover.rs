@@ -26,6 +26,10 @@ use crate::lease::{Keeper, LEASE, describe};
 use crate::registry::Registry;
 use crate::sessions::Sessions;
 
+/// How often the end of a recovery is tried to be recorded, and the pause between two tries.
+const END_TRIES: u32 = 20;
+const END_RETRY: Duration = Duration::from_millis(250);
+
 /// What recoveries of one cluster need.
 pub(crate) struct Means {
     pub(crate) registry: Arc<Registry>,
@@ -77,6 +81,8 @@ pub(crate) struct Recovery<'a> {
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) requested: Option<ServerId>,
     next_step: StepId,
+    /// A successor that does not answer may have been made writable.
+    maybe_open: bool,
     /// Servers that steps named, for undoing.
     touched: BTreeSet<ServerId>,
 }
@@ -133,6 +139,7 @@ impl Means {
             deadline: order.deadline,
             requested: order.requested,
             next_step: 1,
+            maybe_open: false,
             touched: BTreeSet::new(),
         })
     }
@@ -187,10 +194,7 @@ impl Recovery<'_> {
     pub(crate) async fn end(mut self, outcome: RecoveryOutcome) -> RecoveryRow {
         self.row.outcome = outcome;
         self.row.ended = Some(self.means.clock.wall());
-        if let Err(error) = self.means.store.update_recovery(LEASE, &self.row).await {
-            self.means.counters.store_failures.add();
-            tracing::error!(recovery = %self.row.id, error = describe(&error), "end of recovery not recorded");
-        }
+        self.record_end().await;
         let counter = match outcome {
             RecoveryOutcome::Succeeded => &self.means.counters.recoveries_succeeded,
             RecoveryOutcome::Failed | RecoveryOutcome::Unwound | RecoveryOutcome::Running => {
@@ -205,6 +209,23 @@ impl Recovery<'_> {
             elapsed_ms = self.means.clock.now().since(self.trigger).as_millis() as u64, "recovery ended"
         );
         self.row
+    }
+
+    /// A store that is away for a moment is waited for; after that the loop finds the open row again and closes it.
+    async fn record_end(&self) {
+        for _ in 0..END_TRIES {
+            match self.means.store.update_recovery(LEASE, &self.row).await {
+                Ok(()) => return,
+                Err(error) => {
+                    self.means.counters.store_failures.add();
+                    tracing::error!(recovery = %self.row.id, error = describe(&error), "end of recovery not recorded");
+                    if matches!(error, baton_ports::StoreError::Fenced { .. }) {
+                        return;
+                    }
+                }
+            }
+            tokio::time::sleep(END_RETRY).await;
+        }
     }
 
     /// Puts the ended recovery into memory at once: the cooldown must not wait for the next reading of the store.

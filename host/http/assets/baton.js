@@ -67,7 +67,7 @@ function showNode(node) {
   at("node").textContent = parts.join(" · ");
 }
 
-function showClusters(clusters) {
+function showClusters(clusters, strays) {
   const rank = { critical: 0, recovering: 1, warning: 2, notice: 3, ok: 4 };
   clusters.sort((a, b) => rank[a.status] - rank[b.status] || a.name.localeCompare(b.name));
   if (!clusters.some((cluster) => cluster.id === shown)) shown = clusters.length ? clusters[0].id : "";
@@ -81,7 +81,8 @@ function showClusters(clusters) {
     if (cluster.id === shown) link.setAttribute("aria-current", "true");
     return link;
   });
-  at("clusters").replaceChildren(...(links.length ? links : [make("p", "quiet", "No cluster is known yet.")]));
+  const lost = strays.map((stray) => make("p", "quiet", make("span", "mono", stray.address), " never answered: " + stray.failure));
+  at("clusters").replaceChildren(...(links.length ? links : [make("p", "quiet", "No cluster is known yet.")]), ...lost);
 }
 
 const SHADES = { answering: "ok", partial: "warning", silent: "critical", "not-probed": "unknown" };
@@ -228,9 +229,9 @@ function trouble(error) {
 
 async function refresh() {
   try {
-    const [node, clusters] = await Promise.all([fetchJson("/node"), fetchAll("/clusters")]);
+    const [node, clusters, strays] = await Promise.all([fetchJson("/node"), fetchAll("/clusters"), fetchJson("/strays")]);
     showNode(node);
-    showClusters(clusters);
+    showClusters(clusters, strays);
     await showCluster();
     at("trouble").hidden = true;
   } catch (error) {

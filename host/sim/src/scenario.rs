@@ -80,7 +80,7 @@ impl Scenario {
             Fault::ReviveOld,
             Fault::StoreAway,
         ];
-        let first = First::ALL[random.random_range(0..First::ALL.len())];
+        let first = pick(&mut random, &First::ALL, First::KillPrimary);
         let trap = random.random_bool(0.8).then(|| Trap {
             nth: random.random_range(1..=12),
             moment: if random.random_bool(0.5) {
@@ -88,7 +88,7 @@ impl Scenario {
             } else {
                 Moment::After
             },
-            fault: faults[random.random_range(0..faults.len())],
+            fault: pick(&mut random, &faults, Fault::KillBaton),
         });
         Self {
             seed,
@@ -98,6 +98,12 @@ impl Scenario {
             trap,
         }
     }
+}
+
+fn pick<T: Copy>(random: &mut SmallRng, all: &[T], otherwise: T) -> T {
+    all.get(random.random_range(0..all.len()))
+        .copied()
+        .unwrap_or(otherwise)
 }
 
 /// How it went.

@@ -1,7 +1,5 @@
 //! What a recovery did, with milliseconds since the loss was noticed.
 
-use std::fmt::Write as _;
-
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
@@ -24,14 +22,14 @@ pub fn timeline(bed: &Bed, recovery: &Value) -> Result<String> {
             .unwrap_or("-")
             .to_owned()
     };
-    let mut out = format!(
-        "{} of {}: {}\n",
+    let mut lines = vec![format!(
+        "{} of {}: {}",
         text("kind"),
         address(&whole, "failed"),
         text("outcome")
-    );
+    )];
     for line in text("decision").lines() {
-        let _ = writeln!(out, "  why: {line}");
+        lines.push(format!("  why: {line}"));
     }
     let steps = whole
         .get("steps")
@@ -44,13 +42,11 @@ pub fn timeline(bed: &Bed, recovery: &Value) -> Result<String> {
     {
         let word = |key: &str| step.get(key).and_then(Value::as_str).unwrap_or("-");
         let millis = millis(step).unwrap_or(0.0);
-        let _ = writeln!(
-            out,
-            "  {millis:>8.1} ms  {:<8} {:<7} {}",
-            word("phase"),
-            word("stage"),
+        let (phase, stage) = (word("phase"), word("stage"));
+        lines.push(format!(
+            "  {millis:>8.1} ms  {phase:<8} {stage:<7} {}",
             word("text")
-        );
+        ));
     }
     let errors = whole
         .get("errors")
@@ -58,9 +54,10 @@ pub fn timeline(bed: &Bed, recovery: &Value) -> Result<String> {
         .cloned()
         .unwrap_or_default();
     for error in errors {
-        let _ = writeln!(out, "  problem: {}", error.as_str().unwrap_or("-"));
+        lines.push(format!("  problem: {}", error.as_str().unwrap_or("-")));
     }
-    Ok(out)
+    lines.push(String::new());
+    Ok(lines.join("\n"))
 }
 
 fn address(value: &Value, key: &str) -> String {

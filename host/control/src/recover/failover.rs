@@ -208,9 +208,13 @@ impl Recovery<'_> {
                         self.finish_forward(successor).await;
                         Judgement::Promoted
                     }
-                    Ok(_) if !self.lost_the_right() => Judgement::NotPromoted,
-                    Err(_) if !self.lost_the_right() => Judgement::NotPromoted,
-                    Ok(_) | Err(_) => Judgement::OutOfRight,
+                    _ if self.lost_the_right() => Judgement::OutOfRight,
+                    Ok(_) => Judgement::NotPromoted,
+                    Err(_) => {
+                        // It may take writes where nobody sees it: the old primary must not, whatever happens next.
+                        self.maybe_open = true;
+                        Judgement::NotPromoted
+                    }
                 }
             }
         }
@@ -251,6 +255,13 @@ impl Recovery<'_> {
             return RecoveryOutcome::Failed;
         };
         if self.lost_the_right() {
+            return RecoveryOutcome::Failed;
+        }
+        if self.maybe_open {
+            self.complain(format!(
+                "{} stays as it is: a successor that does not answer may take writes; a person has to look",
+                self.row.failed
+            ));
             return RecoveryOutcome::Failed;
         }
         let touched = self.touched.clone();

@@ -52,6 +52,8 @@ impl Means {
             deadline: None,
             row,
             next_step,
+            // A committed recovery whose successor is not seen writable: the same doubt.
+            maybe_open: false,
             touched,
         };
         let outcome = recovery.finish_or_unwind(next_step).await;
@@ -112,6 +114,8 @@ impl Recovery<'_> {
             self.finish_forward(&successor).await;
             return RecoveryOutcome::Succeeded;
         }
+        // Sent, and not seen: the successor may take writes where nobody sees it.
+        self.maybe_open = self.row.committed && !self.is_answering(self.row.successor.as_ref());
         self.row.committed = false;
         self.row.successor = None;
         self.unwind(None).await
@@ -126,6 +130,12 @@ impl Recovery<'_> {
             .last_facts()
             .is_some_and(baton_core::model::ServerFacts::is_writable);
         (server.probe.reach() == Reach::Answering && writable).then_some(successor)
+    }
+
+    fn is_answering(&self, server: Option<&ServerId>) -> bool {
+        let snapshot = self.means.snapshot();
+        let found = server.and_then(|id| snapshot.as_ref()?.servers.get(id));
+        found.is_some_and(|server| server.probe.reach() == Reach::Answering)
     }
 
     fn is_old_primary_back(&self) -> bool {

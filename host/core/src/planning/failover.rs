@@ -172,9 +172,23 @@ pub fn plan_promote(
         &[recorded],
         (OnFailure::Abort, settings.verify_limit),
     );
+    // A fence that had to succeed did, or there would be no second half.
+    let fenced = secured.steps.iter().any(|step| {
+        matches!(&step.action, Action::Command { server, command: ServerCommand::Fence { .. } } if *server == secured.failed)
+    });
+    let waiver = secured.fence_waiver.clone();
+    let fence_waiver = waiver.or_else(|| {
+        fenced.then(|| {
+            format!(
+                "{} was fenced by the first half of this recovery",
+                secured.failed
+            )
+        })
+    });
     Plan {
         successor: Some(choice.successor.clone()),
         loss_consented: choice.given_up > 0,
+        fence_waiver,
         steps: steps.finish(),
         ..secured.clone()
     }

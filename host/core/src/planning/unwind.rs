@@ -28,7 +28,10 @@ pub fn plan_unwind(
             .get(id)
             .is_some_and(|server| server.probe.reach() == Reach::Answering)
     };
-    if undone.kind == RecoveryKind::Switchover {
+    // It was fenced, or perhaps was: it takes writes again. Nobody else does, or this plan would not be asked for.
+    let fenced =
+        undone.kind == RecoveryKind::Switchover || (answering(old) && touched.contains(old));
+    if fenced {
         let others: BTreeSet<ServerId> = touched
             .iter()
             .filter(|id| *id != old && answering(id))

@@ -108,10 +108,15 @@ impl From<Refusal> for Failure {
 }
 
 fn sentence(message: &str, reasons: &[String]) -> String {
-    if reasons.is_empty() {
+    let others: Vec<&str> = reasons
+        .iter()
+        .map(String::as_str)
+        .filter(|one| *one != message)
+        .collect();
+    if others.is_empty() {
         message.to_owned()
     } else {
-        format!("{message}: {}", reasons.join("; "))
+        format!("{message}: {}", others.join("; "))
     }
 }
 
