@@ -186,7 +186,7 @@ impl Registry {
         let waiting = inner.unplaced_replicas_of(id);
         for replica in waiting {
             let named = inner.assign(&replica, &self.settings, WallTime::default(), |s| {
-                self.announce(s)
+                self.announce(s);
             });
             drop(named);
         }

@@ -232,3 +232,6 @@ fn follows_failed(snapshot: &Snapshot, server: &ServerId, plan: &Plan) -> bool {
     plan.kind != RecoveryKind::Switchover
         && crate::model::Topology::of(snapshot).source_of(server) == Some(&plan.failed)
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,17 +21,24 @@ pub(crate) async fn write_on(world: Arc<World>) {
         sleep(PAUSE).await;
         let target = {
             let state = world.lock();
-            let usable =
-                |address: &Address| state.servers.get(address).is_some_and(|s| s.takes_writes());
+            let usable = |address: &Address| {
+                state
+                    .servers
+                    .get(address)
+                    .is_some_and(super::server::SimServer::takes_writes)
+            };
             home.clone()
                 .filter(usable)
                 .or_else(|| state.servers.keys().find(|a| usable(a)).cloned())
         };
         home.clone_from(&target);
         let Some(target) = target else { continue };
-        let Some(txn) =
-            world.change(|state| state.servers.get_mut(&target).map(|server| server.commit()))
-        else {
+        let Some(txn) = world.change(|state| {
+            state
+                .servers
+                .get_mut(&target)
+                .map(super::server::SimServer::commit)
+        }) else {
             continue;
         };
         await_acknowledgement(&world, &target, txn).await;
@@ -42,7 +49,11 @@ async fn await_acknowledgement(world: &World, target: &Address, txn: Txn) {
     for _ in 0..PATIENCE_MS {
         sleep(Duration::from_millis(1)).await;
         let mut state = world.lock();
-        if !state.servers.get(target).is_some_and(|s| s.takes_writes()) {
+        if !state
+            .servers
+            .get(target)
+            .is_some_and(super::server::SimServer::takes_writes)
+        {
             return;
         }
         if is_received(&state, target, txn) {

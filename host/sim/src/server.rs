@@ -27,7 +27,7 @@ pub(crate) fn gtid_set<'a>(txns: impl IntoIterator<Item = &'a Txn>) -> GtidSet {
     for txn in txns {
         match &mut run {
             Some((origin, _, last)) if *origin == txn.origin && *last + 1 == txn.number => {
-                *last += 1
+                *last += 1;
             }
             _ => {
                 if let Some(run) = run.replace((txn.origin, txn.number, txn.number)) {

@@ -105,13 +105,11 @@ async fn confirm(
     let held = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     for outcome in outcomes {
         // A server that does not answer gives no vote but is no veto; a lock in other hands is one.
-        match outcome {
-            Err(
-                error @ (WorkError::LockLost(_) | WorkError::NoSession(NoSession::Locked { .. })),
-            ) => {
-                return Err(error);
-            }
-            Err(_) | Ok(()) => {}
+        if let Err(
+            error @ (WorkError::LockLost(_) | WorkError::NoSession(NoSession::Locked { .. })),
+        ) = outcome
+        {
+            return Err(error);
         }
     }
     means.check_lease(epoch, guard.within)?;

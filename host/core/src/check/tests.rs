@@ -1,0 +1,233 @@
+//! Each invariant of ARCHITECTURE.md, broken on purpose.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{Objection, check};
+use crate::execution::{Guard, ServerCommand};
+use crate::gtid::GtidSet;
+use crate::ids::{Address, LeaseEpoch, ServerId};
+use crate::model::{RecoveryKind, Snapshot, Switch};
+use crate::planning::{
+    Action, Choice, Plan, PlanSettings, SecureRequest, candidates, choose, plan_promote,
+    plan_secure,
+};
+use crate::sketch;
+
+fn snapshot() -> Snapshot {
+    let mut snapshot = sketch::snapshot(
+        "
+        p1 primary silent refused 2s
+        r1 <- p1 io=connecting
+        r2 <- p1 io=connecting
+    ",
+    );
+    snapshot.control.lease = Some(LeaseEpoch(3));
+    snapshot.control.enabled = Switch::On;
+    snapshot
+}
+
+fn id(name: &str) -> ServerId {
+    let snapshot = snapshot();
+    let found = snapshot
+        .servers
+        .keys()
+        .find(|id| id.as_str().starts_with(name));
+    found.cloned().expect("a server of the sketch")
+}
+
+fn promotion(snapshot: &Snapshot) -> Plan {
+    let settings = PlanSettings::default();
+    let request = SecureRequest {
+        kind: RecoveryKind::Failover,
+        failed: id("p1"),
+        epoch: LeaseEpoch(3),
+        first_step: 1,
+    };
+    let secured = plan_secure(snapshot, &request, &settings).expect("a secure plan");
+    let choice = Choice {
+        successor: id("r1"),
+        catch_up_from: None,
+        given_up: 0,
+    };
+    plan_promote(snapshot, &secured, &choice, &settings, 50)
+}
+
+#[test]
+fn a_sound_plan_has_no_objection() {
+    let snapshot = snapshot();
+    assert_eq!(check(&promotion(&snapshot), &snapshot), Vec::new());
+}
+
+#[test]
+fn invariant_1_one_writable() {
+    let snapshot = snapshot();
+    let mut plan = promotion(&snapshot);
+    let open = plan
+        .steps
+        .iter()
+        .find(|step| step.action.opens_writes())
+        .cloned()
+        .expect("it opens writes");
+    let command = ServerCommand::OpenWrites(Guard {
+        within: Duration::from_millis(250),
+    });
+    let mut second = open;
+    second.id = 99;
+    second.action = Action::Command {
+        server: id("r2"),
+        command,
+    };
+    plan.steps.push(second);
+    assert!(
+        check(&plan, &snapshot)
+            .iter()
+            .any(|o| matches!(o, Objection::SeveralWritable(_)))
+    );
+}
+
+#[test]
+fn invariant_2_fence_or_waiver() {
+    let snapshot = snapshot();
+    let mut plan = promotion(&snapshot);
+    plan.fence_waiver = None;
+    assert!(
+        check(&plan, &snapshot)
+            .iter()
+            .any(|o| matches!(o, Objection::NotFenced { .. }))
+    );
+}
+
+#[test]
+fn invariant_3_epoch() {
+    let mut snapshot = snapshot();
+    let plan = promotion(&snapshot);
+    snapshot.control.lease = Some(LeaseEpoch(4));
+    assert!(
+        check(&plan, &snapshot)
+            .iter()
+            .any(|o| matches!(o, Objection::StaleEpoch { .. }))
+    );
+    snapshot.control.lease = None;
+    assert!(
+        check(&plan, &snapshot)
+            .iter()
+            .any(|o| matches!(o, Objection::StaleEpoch { .. }))
+    );
+}
+
+#[test]
+fn invariant_4_confirmed() {
+    let snapshot = snapshot();
+    let mut plan = promotion(&snapshot);
+    for step in plan
+        .steps
+        .iter_mut()
+        .filter(|step| step.action.opens_writes())
+    {
+        step.after = BTreeSet::new();
+    }
+    assert!(
+        check(&plan, &snapshot)
+            .iter()
+            .any(|o| matches!(o, Objection::NotConfirmed { .. }))
+    );
+}
+
+#[test]
+fn invariant_5_members() {
+    let mut snapshot = snapshot();
+    let plan = promotion(&snapshot);
+    snapshot.servers.remove(&id("r2"));
+    assert!(
+        check(&plan, &snapshot)
+            .iter()
+            .any(|o| matches!(o, Objection::Stranger { .. }))
+    );
+}
+
+#[test]
+fn invariant_6_sources() {
+    let snapshot = snapshot();
+    let own = snapshot
+        .servers
+        .get(&id("r2"))
+        .map(|server| server.address.clone())
+        .expect("r2");
+    let old = snapshot
+        .servers
+        .get(&id("p1"))
+        .map(|server| server.address.clone())
+        .expect("p1");
+    let stranger = Address::new("elsewhere", 3306).expect("an address");
+    for wrong in [own, old, stranger] {
+        let mut plan = promotion(&snapshot);
+        for step in &mut plan.steps {
+            if let Action::Command {
+                server,
+                command: ServerCommand::PointAt { source, .. },
+            } = &mut step.action
+                && *server == id("r2")
+            {
+                *source = wrong.clone();
+            }
+        }
+        let objections = check(&plan, &snapshot);
+        assert!(
+            objections
+                .iter()
+                .any(|o| matches!(o, Objection::WrongSource { .. })),
+            "{wrong}: {objections:?}"
+        );
+    }
+}
+
+#[test]
+fn invariant_7_no_discard() {
+    let mut snapshot = snapshot();
+    let plan = promotion(&snapshot);
+    let more = GtidSet::parse_mysql("00000000-0000-0000-0000-0000000000aa:1-1000").expect("a set");
+    if let Some(facts) = snapshot
+        .servers
+        .get_mut(&id("r2"))
+        .and_then(|server| server.facts.as_mut())
+    {
+        facts.value.executed = facts.value.executed.union(&more);
+    }
+    assert!(
+        check(&plan, &snapshot)
+            .iter()
+            .any(|o| matches!(o, Objection::Discards { .. }))
+    );
+    // The choice itself refuses it too, or lets the successor catch up first.
+    let list = candidates(&snapshot, &id("p1"), None);
+    let choice = choose(RecoveryKind::Failover, &[id("r1")], &list, &snapshot, false);
+    assert_eq!(
+        choice.map(|choice| choice.catch_up_from),
+        Ok(Some(id("r2")))
+    );
+}
+
+#[test]
+fn invariant_8_switch() {
+    let mut snapshot = snapshot();
+    let plan = promotion(&snapshot);
+    for state in [Switch::Off, Switch::Unreadable] {
+        snapshot.control.enabled = state;
+        assert!(check(&plan, &snapshot).contains(&Objection::SwitchedOff));
+    }
+}
+
+#[test]
+fn a_living_primary_is_fenced_in_the_first_half_and_the_second_one_knows() {
+    let mut snapshot = sketch::snapshot(
+        "
+        p1 primary rw
+        r1 <- p1
+        r2 <- p1
+    ",
+    );
+    snapshot.control.lease = Some(LeaseEpoch(3));
+    snapshot.control.enabled = Switch::On;
+    assert_eq!(check(&promotion(&snapshot), &snapshot), Vec::new());
+}

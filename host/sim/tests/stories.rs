@@ -1,0 +1,112 @@
+//! Simulated stories: the invariants hold whatever happens in the middle of a recovery.
+
+use baton_sim::{Fault, First, Moment, Scenario, Trap, run};
+
+/// Runs a story and demands that no invariant was broken (9: nothing acknowledged is lost; 10: every recovery ends; 11: no change
+/// without the lock).
+fn demand(scenario: &Scenario) {
+    let outcome = run(scenario);
+    assert!(outcome.violations.is_empty(), "{outcome}");
+}
+
+fn story(first: First, trap: Option<Trap>) -> Scenario {
+    Scenario {
+        seed: 7,
+        replicas: 3,
+        below: 1,
+        first,
+        trap,
+    }
+}
+
+#[test]
+fn a_killed_primary_is_replaced() {
+    let outcome = run(&story(First::KillPrimary, None));
+    assert!(outcome.violations.is_empty(), "{outcome}");
+    assert!(
+        outcome
+            .recoveries
+            .iter()
+            .any(|row| row.kind.word() == "failover"),
+        "{outcome}"
+    );
+    assert!(outcome.acknowledged > 1000, "{outcome}");
+}
+
+#[test]
+fn a_frozen_primary_is_replaced() {
+    let outcome = run(&story(First::FreezePrimary, None));
+    assert!(outcome.violations.is_empty(), "{outcome}");
+    assert!(
+        outcome
+            .recoveries
+            .iter()
+            .any(|row| row.kind.word() == "failover"),
+        "{outcome}"
+    );
+}
+
+#[test]
+fn a_primary_that_its_replicas_hear_is_left_alone() {
+    demand(&story(First::CutFromBaton, None));
+}
+
+#[test]
+fn baton_dies_at_every_step_of_a_failover() {
+    for nth in 1..=9 {
+        for moment in [Moment::Before, Moment::After] {
+            demand(&story(
+                First::KillPrimary,
+                Some(Trap {
+                    nth,
+                    moment,
+                    fault: Fault::KillBaton,
+                }),
+            ));
+        }
+    }
+}
+
+#[test]
+fn baton_dies_at_every_step_of_a_switchover() {
+    for nth in 1..=11 {
+        for moment in [Moment::Before, Moment::After] {
+            demand(&story(
+                First::Switchover,
+                Some(Trap {
+                    nth,
+                    moment,
+                    fault: Fault::KillBaton,
+                }),
+            ));
+        }
+    }
+}
+
+#[test]
+fn the_server_of_any_step_dies() {
+    for nth in 1..=9 {
+        demand(&story(
+            First::KillPrimary,
+            Some(Trap {
+                nth,
+                moment: Moment::Before,
+                fault: Fault::KillServer,
+            }),
+        ));
+    }
+}
+
+#[test]
+fn any_reply_is_lost() {
+    for nth in 1..=9 {
+        demand(&story(
+            First::KillPrimary,
+            Some(Trap {
+                nth,
+                moment: Moment::After,
+                fault: Fault::LoseReply,
+            }),
+        ));
+    }
+}
