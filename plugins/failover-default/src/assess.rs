@@ -71,7 +71,8 @@ pub(crate) fn assess(
     let mut findings = Findings::default();
     findings.object(host_suggestion(question));
     findings.object(handled_by_people(server, index));
-    findings.object(cooldown(settings, &question.cluster.recoveries));
+    let code = question.finding.code.as_str();
+    findings.object(cooldown(settings, code, &question.cluster.recoveries));
     findings.object(mass_failure(settings, question));
     match server.probe.state {
         Reach::Answering => answers_but(settings, question, &mut findings),
@@ -127,11 +128,19 @@ fn handled_by_people(server: &Server, index: u32) -> Option<Objection> {
     )))
 }
 
-fn cooldown(settings: &DefaultSettings, recoveries: &[Recovery]) -> Option<Objection> {
+/// A recovery of an intermediate source must not hold back that of a primary, which is another matter; one that was undone
+/// changed nothing.
+fn cooldown(
+    settings: &DefaultSettings,
+    finding: &str,
+    recoveries: &[Recovery],
+) -> Option<Objection> {
+    let about_intermediate = finding.starts_with("intermediate");
     let recent = recoveries.iter().find(|recovery| {
         recovery.automatic
             && !recovery.acknowledged
-            && recovery.outcome != "abandoned"
+            && !matches!(recovery.outcome.as_str(), "abandoned" | "unwound")
+            && about_intermediate == recovery.kind.starts_with("intermediate")
             && !HARMLESS_RECOVERIES.contains(&recovery.kind.as_str())
             && recovery.ended_age.unwrap_or(recovery.started_age) < settings.cooldown_ms
     })?;

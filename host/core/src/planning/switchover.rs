@@ -260,15 +260,12 @@ fn add_window(
     let mut others: BTreeSet<ServerId> = siblings.iter().map(|edge| edge.replica.clone()).collect();
     others.insert(request.from.clone());
     let (from, to) = (&request.from, &request.to);
-    // Siblings follow the successor already, so that its first commit finds who acknowledges it.
+    // Siblings follow the successor already, so that its first commit finds who acknowledges it. It goes on acknowledging to
+    // the old primary: without that, commits there would hang, and the fence behind them.
     let sided = semi_sync.then(|| {
         let limits = (OnFailure::Continue, settings.step_limit);
-        steps.command(
-            Phase::Promote,
-            (to, as_semi_sync(RecoverySide::Source)),
-            prepared,
-            limits,
-        )
+        let source_too = ServerCommand::SetSemiSync { source: Some(true), replica: None };
+        steps.command(Phase::Promote, (to, source_too), prepared, limits)
     });
     let prepared = sided.as_ref().map_or(prepared, std::slice::from_ref);
     let fence = ServerCommand::Fence { kill_writers: true };
