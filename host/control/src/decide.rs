@@ -167,6 +167,12 @@ impl ClusterLoop {
         };
         let cluster = &self.means.cluster;
         tracing::info!(cluster = %snapshot.cluster.name, server = %found, "primary recorded");
+        crate::operators::write_changes(
+            &self.means.registry,
+            &*self.means.store,
+            &self.means.counters,
+        )
+        .await;
         self.means.registry.set_primary(cluster, found, epoch);
         if let Err(error) = self
             .means

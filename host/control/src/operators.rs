@@ -104,27 +104,7 @@ impl Operators {
 
     /// Writes what changed. What cannot be written now is written later.
     pub(crate) async fn write(&self) {
-        let (servers, clusters) = self.registry.take_dirty();
-        for (id, name) in &clusters {
-            if let Err(error) = self.store.put_cluster(id, name).await {
-                tracing::warn!(
-                    cluster = name,
-                    error = describe(&error),
-                    "cluster not recorded"
-                );
-                self.counters.store_failures.add();
-                self.registry.put_back(&[], &clusters);
-                break;
-            }
-        }
-        if servers.is_empty() {
-            return;
-        }
-        if let Err(error) = self.store.put_servers(&servers).await {
-            tracing::warn!(error = describe(&error), "servers not recorded");
-            self.counters.store_failures.add();
-            self.registry.put_back(&servers, &[]);
-        }
+        write_changes(&self.registry, &*self.store, &self.counters).await;
     }
 
     /// Forgets servers that were not seen for a long time; never a cluster's primary.
@@ -168,5 +148,30 @@ pub(crate) fn past(row: &RecoveryRow) -> PastRecovery {
         failed: row.failed.clone(),
         successor: row.successor.clone(),
         acknowledged: row.acknowledged.is_some(),
+    }
+}
+
+/// Writes clusters and servers that changed. What cannot be written now is written later.
+pub(crate) async fn write_changes(registry: &Registry, store: &dyn Store, counters: &Counters) {
+    let (servers, clusters) = registry.take_dirty();
+    for (id, name) in &clusters {
+        if let Err(error) = store.put_cluster(id, name).await {
+            tracing::warn!(
+                cluster = name,
+                error = describe(&error),
+                "cluster not recorded"
+            );
+            counters.store_failures.add();
+            registry.put_back(&servers, &clusters);
+            return;
+        }
+    }
+    if servers.is_empty() {
+        return;
+    }
+    if let Err(error) = store.put_servers(&servers).await {
+        tracing::warn!(error = describe(&error), "servers not recorded");
+        counters.store_failures.add();
+        registry.put_back(&servers, &[]);
     }
 }

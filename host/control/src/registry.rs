@@ -330,7 +330,7 @@ impl Inner {
         if !self.servers.contains_key(&plain) {
             return plain;
         }
-        (2_u32..)
+        (2_u32..=u32::MAX)
             .map(|n| ServerId::new(format!("{address}#{n}")))
             .find(|id| !self.servers.contains_key(id))
             .unwrap_or(plain)

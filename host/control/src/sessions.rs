@@ -16,6 +16,10 @@ use crate::registry::Registry;
 /// How often a standing session is used, so that it does not end by its own `wait_timeout` of some ten seconds.
 const PING: Duration = Duration::from_secs(3);
 
+/// How long a lock in other hands is waited for, and the pause between two tries.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
 type Slot = Arc<AsyncMutex<Option<Session>>>;
 
 /// Sessions of one cluster.
@@ -84,15 +88,29 @@ impl Sessions {
             .act(&address, &self.lock_name, limit)
             .await
             .map_err(unreachable)?;
-        match session.take_lock(limit).await.map_err(unreachable)? {
-            LockState::Held => Ok(session),
-            LockState::HeldBy { connection } => Err(NoSession::Locked {
-                server: server.clone(),
-                connection,
-            }),
-            LockState::Free => Err(unreachable(ProbeFailure::Other(
-                "the lock was not granted".to_owned(),
-            ))),
+        // A holder may be on its way out: the session of a process that was killed a moment ago.
+        let mut waited = Duration::ZERO;
+        loop {
+            match session.take_lock(limit).await.map_err(unreachable)? {
+                LockState::Held => return Ok(session),
+                LockState::HeldBy { .. } | LockState::Free
+                    if waited < LOCK_PATIENCE.min(limit / 2) =>
+                {
+                    sleep(LOCK_PAUSE).await;
+                    waited += LOCK_PAUSE;
+                }
+                LockState::HeldBy { connection } => {
+                    return Err(NoSession::Locked {
+                        server: server.clone(),
+                        connection,
+                    });
+                }
+                LockState::Free => {
+                    return Err(unreachable(ProbeFailure::Other(
+                        "the lock was not granted".to_owned(),
+                    )));
+                }
+            }
         }
     }
 
@@ -101,21 +119,21 @@ impl Sessions {
         let settings = &self.registry.settings;
         loop {
             let slot = self.slot(&server);
-            // Somebody else uses the session: it needs no ping.
-            if let Ok(mut guard) = slot.try_lock()
-                && let Some(session) = guard.as_mut()
-                && !matches!(
-                    session.verify_lock(settings.read_limit).await,
-                    Ok(LockState::Held)
-                )
-            {
-                *guard = None;
-            }
-            let missing = slot.try_lock().is_ok_and(|guard| guard.is_none());
-            if missing && let Ok(session) = self.open(&server, settings.connect_limit).await {
-                let mut guard = slot.lock().await;
+            // In use by somebody else: then it needs no ping. Held while a session is opened, so that a step that wants one
+            // meanwhile waits for it instead of finding the lock taken by its own node.
+            if let Ok(mut guard) = slot.try_lock() {
+                let lost = match guard.as_mut() {
+                    Some(session) => !matches!(
+                        session.verify_lock(settings.read_limit).await,
+                        Ok(LockState::Held)
+                    ),
+                    None => false,
+                };
+                if lost {
+                    *guard = None;
+                }
                 if guard.is_none() {
-                    *guard = Some(session);
+                    *guard = self.open(&server, settings.connect_limit).await.ok();
                 }
             }
             sleep(PING).await;

@@ -128,8 +128,8 @@ fn handled_by_people(server: &Server, index: u32) -> Option<Objection> {
     )))
 }
 
-/// A recovery of an intermediate source must not hold back that of a primary, which is another matter; one that was undone
-/// changed nothing.
+/// A recovery of an intermediate source must not hold back that of a primary, which is another matter; one that
+/// failed or was undone must not leave the cluster without a primary for as long as a cooldown.
 fn cooldown(
     settings: &DefaultSettings,
     finding: &str,
@@ -139,7 +139,7 @@ fn cooldown(
     let recent = recoveries.iter().find(|recovery| {
         recovery.automatic
             && !recovery.acknowledged
-            && !matches!(recovery.outcome.as_str(), "abandoned" | "unwound")
+            && matches!(recovery.outcome.as_str(), "succeeded" | "running")
             && about_intermediate == recovery.kind.starts_with("intermediate")
             && !HARMLESS_RECOVERIES.contains(&recovery.kind.as_str())
             && recovery.ended_age.unwrap_or(recovery.started_age) < settings.cooldown_ms

@@ -216,7 +216,7 @@ impl ClusterLoop {
                 None
             }
             Verdict::Hold => {
-                judged.obstacles = judged.reasons.clone();
+                judged.obstacles.clone_from(&judged.reasons);
                 None
             }
             Verdict::Ask {

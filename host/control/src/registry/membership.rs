@@ -318,7 +318,7 @@ impl Inner {
         if !taken(&plain) {
             return plain;
         }
-        (2_u32..)
+        (2_u32..=u32::MAX)
             .map(|n| format!("{plain}-{n}"))
             .find(|name| !taken(name))
             .unwrap_or(plain)

@@ -224,6 +224,20 @@ fn exclusions(
         );
     }
     for channel in &facts.channels {
+        let from_replaced = channel
+            .source
+            .as_ref()
+            .and_then(|a| field.snapshot.addresses.get(a))
+            == Some(replaced);
+        if field.read_after.is_some() && from_replaced && channel.receiver != ThreadState::Stopped {
+            no(
+                "still-receiving",
+                format!(
+                    "the receiver of {} could not be stopped, so what it has may still grow",
+                    server.id
+                ),
+            );
+        }
         if channel.filtered {
             no(
                 "filtered",
@@ -251,7 +265,6 @@ fn exclusions(
             );
         }
     }
-    let _ = field.snapshot;
     reasons
 }
 

@@ -45,7 +45,8 @@ impl Default for PlanSettings {
     fn default() -> Self {
         Self {
             step_limit: Duration::from_secs(5),
-            revoke_limit: Duration::from_millis(1000),
+            // MySQL takes two seconds to stop a receiver that was just told to connect to a source that hangs.
+            revoke_limit: Duration::from_secs(3),
             silent_fence_limit: Duration::from_millis(150),
             drain_limit: Duration::from_secs(60),
             verify_limit: Duration::from_secs(10),

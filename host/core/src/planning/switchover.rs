@@ -264,7 +264,10 @@ fn add_window(
     // the old primary: without that, commits there would hang, and the fence behind them.
     let sided = semi_sync.then(|| {
         let limits = (OnFailure::Continue, settings.step_limit);
-        let source_too = ServerCommand::SetSemiSync { source: Some(true), replica: None };
+        let source_too = ServerCommand::SetSemiSync {
+            source: Some(true),
+            replica: None,
+        };
         steps.command(Phase::Promote, (to, source_too), prepared, limits)
     });
     let prepared = sided.as_ref().map_or(prepared, std::slice::from_ref);

@@ -162,7 +162,7 @@ pub(crate) static SECTIONS: &[Section] = &[
             Key::new("step_limit", duration(100, 10 * MINUTE), Derived("5s, or half of `drain_limit` or `switchover_deadline` if that is less"),
                 "How long one statement of a recovery may take before its server counts as lost. Shorter than `drain_limit` and `switchover_deadline`.")
                 .bounds("busy servers are left behind", "one server that hangs delays the recovery"),
-            Key::new("revoke_limit", duration(50, 10 * MINUTE), Derived("1s, or `step_limit` if that is less"),
+            Key::new("revoke_limit", duration(50, 10 * MINUTE), Derived("3s, or `step_limit` if that is less"),
                 "How long fencing and stopping receivers may take in a failover; a server that does not answer in time is left out. Not longer than `step_limit`.")
                 .bounds("busy servers are left out, and with them what they received", "a server that hangs delays the failover by as much"),
             Key::new("switchover_lag_limit", duration(10, DAY), Is("\"10s\""),

@@ -29,7 +29,7 @@ const PROBE_LIMIT: Duration = Duration::from_millis(500);
 const STEP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Limit of fencing in a failover where the file sets none: the outage grows by it when a server hangs.
-const REVOKE_LIMIT: Duration = Duration::from_secs(1);
+const REVOKE_LIMIT: Duration = Duration::from_secs(3);
 
 /// Builds the settings, noting in the document what is wrong. The result counts only if nothing is.
 pub(crate) fn build(document: &mut Document, around: &Surroundings<'_>) -> Settings {
