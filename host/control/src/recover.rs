@@ -81,6 +81,8 @@ pub(crate) struct Recovery<'a> {
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) requested: Option<ServerId>,
     next_step: StepId,
+    /// Successors that were tried in vain: not tried again in this recovery.
+    tried: BTreeSet<ServerId>,
     /// A successor that does not answer may have been made writable.
     maybe_open: bool,
     /// Servers that steps named, for undoing.
@@ -139,6 +141,7 @@ impl Means {
             deadline: order.deadline,
             requested: order.requested,
             next_step: 1,
+            tried: BTreeSet::new(),
             maybe_open: false,
             touched: BTreeSet::new(),
         })

@@ -180,6 +180,11 @@ impl SimServer {
         self.incarnation += 1;
         self.read_only = self.starts_read_only;
         self.lock = None;
+        // Real servers start replication when they start.
+        if let Some(channel) = &mut self.channel {
+            channel.receiver_on = true;
+            channel.applier_on = true;
+        }
     }
 
     /// True if a client could commit here.

@@ -47,7 +47,10 @@ impl Recovery<'_> {
                 Judgement::Promoted => return RecoveryOutcome::Succeeded,
                 // The successor was lost on the way. Nobody is writable that we know of: the next one is tried, and
                 // what the lost one may have done is found when it returns, for it is not the primary then.
-                Judgement::NotPromoted => self.row.committed = false,
+                Judgement::NotPromoted => {
+                    self.row.committed = false;
+                    self.tried.insert(choice.successor.clone());
+                }
                 Judgement::OutOfRight => return RecoveryOutcome::Failed,
             }
         }
@@ -82,7 +85,8 @@ impl Recovery<'_> {
         snapshot: &Snapshot,
         read_after: Timestamp,
     ) -> Result<Choice, Blocked> {
-        let list = candidates(snapshot, &self.row.failed, Some(read_after));
+        let mut list = candidates(snapshot, &self.row.failed, Some(read_after));
+        list.retain(|candidate| !self.tried.contains(&candidate.server));
         let order = self.rank(snapshot, &list).await;
         // A person's order to promote a given server is consent to what promoting it loses; nothing else is.
         let consent = self.requested.is_some() && !self.row.automatic;

@@ -1,5 +1,7 @@
 //! Replicas of a dead intermediate source find another source.
 
+use std::collections::BTreeSet;
+
 use baton_core::ids::ServerId;
 use baton_core::model::{Reach, RecoveryOutcome, Snapshot, Topology};
 use baton_core::planning::{Candidate, plan_relocate};
@@ -81,16 +83,28 @@ fn destinations(snapshot: &Snapshot, dead: &ServerId) -> Vec<Candidate> {
         .replicas_of(source)
         .iter()
         .map(|edge| edge.replica.clone());
-    let mut list: Vec<Candidate> = siblings
+    // The dead one's source may itself have been replaced since: the present primary and its replicas will do as well.
+    let primary = snapshot.cluster.primary.clone();
+    let firsts = primary
+        .iter()
+        .flat_map(|id| topology.replicas_of(id))
+        .map(|edge| edge.replica.clone());
+    let all: BTreeSet<ServerId> = siblings
         .chain([source.clone()])
+        .chain(primary.clone())
+        .chain(firsts)
+        .collect();
+    let mut list: Vec<Candidate> = all
+        .into_iter()
         .filter(|id| !below.contains(id))
         .filter_map(|id| snapshot.servers.get(&id))
         .filter_map(|server| {
             let facts = server
                 .last_facts()
                 .filter(|_| server.probe.reach() == Reach::Answering)?;
-            let feeds =
-                facts.log_bin && (facts.log_updates || server.id == *source) && !server.quarantined;
+            let feeds = facts.log_bin
+                && (facts.log_updates || primary.as_ref() == Some(&server.id))
+                && !server.quarantined;
             let behind = wanted
                 .as_ref()
                 .and_then(|set| facts.executed.missing_count(set));

@@ -117,9 +117,14 @@ fn the_host_may_ask_for_patience() {
 fn cooldown_holds_until_it_is_over_or_acknowledged() {
     let after = |recovery: &str| verdict(&format!("{KILLED} recovery {recovery}"));
     assert_eq!(after("failover age=60000 auto"), "hold: cooldown");
+    // A failed attempt must not leave the cluster without a primary for an hour.
     assert_eq!(
         after("failover age=60000 auto outcome=failed"),
-        "hold: cooldown"
+        "act: confirmed replicas-agree"
+    );
+    assert_eq!(
+        after("intermediate-failover age=60000 auto"),
+        "act: confirmed replicas-agree"
     );
     assert_eq!(
         after("failover age=60000 auto acknowledged"),
