@@ -92,6 +92,23 @@ pub enum RequestError {
     },
 }
 
+impl RequestError {
+    pub(crate) fn not_found(what: &'static str, name: &str) -> Self {
+        Self::NotFound {
+            what,
+            name: name.to_owned(),
+        }
+    }
+
+    /// Refused for one reason.
+    pub(crate) fn refused(message: &str) -> Self {
+        Self::Refused {
+            message: message.to_owned(),
+            reasons: vec![message.to_owned()],
+        }
+    }
+}
+
 /// A request to change the primary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangePrimary {

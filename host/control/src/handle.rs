@@ -47,7 +47,7 @@ impl Handle {
             .views()
             .into_iter()
             .find(|view| view.snapshot.cluster.id == *id);
-        found.ok_or_else(|| not_found("cluster", id.as_str()))
+        found.ok_or_else(|| RequestError::not_found("cluster", id.as_str()))
     }
 
     fn cluster_of(&self, server: &ServerId) -> Result<ClusterId, RequestError> {
@@ -55,11 +55,11 @@ impl Handle {
         let entry = inner
             .servers
             .get(server)
-            .ok_or_else(|| not_found("server", server.as_str()))?;
+            .ok_or_else(|| RequestError::not_found("server", server.as_str()))?;
         entry
             .cluster
             .clone()
-            .ok_or_else(|| not_found("cluster", server.as_str()))
+            .ok_or_else(|| RequestError::not_found("cluster", server.as_str()))
     }
 
     async fn order(
@@ -82,7 +82,7 @@ impl Handle {
                 .unwrap_or_else(PoisonError::into_inner);
             clusters.get(cluster).map(|handle| handle.requests.clone())
         };
-        let sender = sender.ok_or_else(|| not_found("cluster", cluster.as_str()))?;
+        let sender = sender.ok_or_else(|| RequestError::not_found("cluster", cluster.as_str()))?;
         let (reply, answer) = oneshot::channel();
         let deadline = deadline.map(|limit| self.shared.ports.clock.now().plus(limit));
         let text = format!("{kind:?}");
@@ -92,10 +92,12 @@ impl Handle {
             deadline,
             reply,
         };
-        let busy = || refused("too many requests are waiting for this cluster");
+        let busy = || RequestError::refused("too many requests are waiting for this cluster");
         sender.try_send(request).map_err(|_| busy())?;
         self.note("order", None, Some(cluster), by, text).await;
-        answer.await.map_err(|_| refused("the node is stopping"))?
+        answer
+            .await
+            .map_err(|_| RequestError::refused("the node is stopping"))?
     }
 
     /// Audit is best effort: an operator's word counts even if the log of it cannot be written.
@@ -126,23 +128,9 @@ impl Handle {
     }
 }
 
-fn not_found(what: &'static str, name: &str) -> RequestError {
-    RequestError::NotFound {
-        what,
-        name: name.to_owned(),
-    }
-}
-
-fn refused(message: &str) -> RequestError {
-    RequestError::Refused {
-        message: message.to_owned(),
-        reasons: vec![message.to_owned()],
-    }
-}
-
 fn store_error(error: &StoreError) -> RequestError {
     match error {
-        StoreError::Conflict { conflict, .. } => refused(conflict),
+        StoreError::Conflict { conflict, .. } => RequestError::refused(conflict),
         StoreError::Retry { .. }
         | StoreError::OutcomeUnknown { .. }
         | StoreError::Fenced { .. }
@@ -270,13 +258,13 @@ impl Control for Handle {
                 Some((id, probe, Some(_))) if probe.reach() == Reach::Answering => return Ok(id),
                 Some((_, probe, _)) if probe.failures > 0 => {
                     let failure = probe.failure.map_or("unknown", |failure| failure.word());
-                    return Err(refused(&format!(
+                    return Err(RequestError::refused(&format!(
                         "{address} does not answer ({failure}); it is watched from now on"
                     )));
                 }
                 Some((id, _, _)) if self.shared.ports.clock.now() > until => return Ok(id),
                 Some(_) => sleep(Duration::from_millis(20)).await,
-                None => return Err(not_found("server", &address.to_string())),
+                None => return Err(RequestError::not_found("server", &address.to_string())),
             }
         }
     }
@@ -286,13 +274,13 @@ impl Control for Handle {
         let address = shared
             .registry
             .address(server)
-            .ok_or_else(|| not_found("server", server.as_str()))?;
+            .ok_or_else(|| RequestError::not_found("server", server.as_str()))?;
         let settings = &shared.registry.settings;
         let failed = |failure: baton_core::model::ProbeFailure| {
             shared
                 .registry
                 .failed(server, failure.clone(), shared.ports.clock.now());
-            refused(&format!("{address} does not answer ({})", failure.word()))
+            RequestError::refused(&format!("{address} does not answer ({})", failure.word()))
         };
         let watch = shared
             .ports
@@ -324,7 +312,7 @@ impl Control for Handle {
         let until = self.shared.ports.clock.now().plus(FORGOTTEN_FOR);
         let gone = self.shared.registry.forget(server, until);
         if gone.is_none() {
-            return Err(not_found("server", server.as_str()));
+            return Err(RequestError::not_found("server", server.as_str()));
         }
         self.shared
             .ports
@@ -380,7 +368,8 @@ impl Control for Handle {
                 .get(cluster)
                 .map(|c| (Arc::clone(&c.means), Arc::clone(&c.published)))
         };
-        let (means, published) = found.ok_or_else(|| not_found("cluster", cluster.as_str()))?;
+        let (means, published) =
+            found.ok_or_else(|| RequestError::not_found("cluster", cluster.as_str()))?;
         Ok(explain(&means, &published, &view).await)
     }
 
@@ -444,7 +433,7 @@ impl Control for Handle {
             .recovery(id)
             .await
             .map_err(|error| store_error(&error))?;
-        let row = row.ok_or_else(|| not_found("recovery", id.as_str()))?;
+        let row = row.ok_or_else(|| RequestError::not_found("recovery", id.as_str()))?;
         let steps = store.steps(id).await.map_err(|error| store_error(&error))?;
         Ok((row, steps))
     }
@@ -483,7 +472,7 @@ impl Control for Handle {
         by: &str,
     ) -> Result<(), RequestError> {
         if self.shared.registry.address(server).is_none() {
-            return Err(not_found("server", server.as_str()));
+            return Err(RequestError::not_found("server", server.as_str()));
         }
         let set = self
             .shared
@@ -509,7 +498,7 @@ impl Control for Handle {
         by: &str,
     ) -> Result<(), RequestError> {
         if self.shared.registry.address(server).is_none() {
-            return Err(not_found("server", server.as_str()));
+            return Err(RequestError::not_found("server", server.as_str()));
         }
         self.shared.operators.write().await;
         let set = self

@@ -191,6 +191,17 @@ pub(crate) struct Lent {
 }
 
 impl Lent {
+    /// Gives the session back unless the error leaves its state unknown; then it ends here.
+    pub(crate) fn keep_after<T>(self, outcome: &Result<T, WorkError>) {
+        if outcome
+            .as_ref()
+            .err()
+            .is_none_or(WorkError::leaves_session_usable)
+        {
+            self.keep();
+        }
+    }
+
     /// Gives the session back for further use.
     pub(crate) fn keep(mut self) {
         *self.guard = Some(self.session);
@@ -233,7 +244,7 @@ impl WorkError {
     }
 
     /// True if the session can be used further after this error.
-    pub(crate) fn leaves_session_usable(&self) -> bool {
+    fn leaves_session_usable(&self) -> bool {
         matches!(
             self,
             Self::Statement(

@@ -58,20 +58,20 @@ impl ClusterLoop {
         let snapshot = self
             .means
             .snapshot()
-            .ok_or_else(|| gone(&self.means.cluster.to_string()))?;
+            .ok_or_else(|| RequestError::not_found("cluster", &self.means.cluster.to_string()))?;
         if snapshot.control.enabled == Switch::Unreadable {
             return Err(RequestError::Store(
                 "the state store cannot be read; nothing is begun".to_owned(),
             ));
         }
         if snapshot.control.enabled == Switch::Off {
-            return Err(refused(
+            return Err(RequestError::refused(
                 "recoveries are switched off globally: enable them first",
             ));
         }
         let primary = || {
             let found = snapshot.cluster.primary.clone();
-            found.ok_or_else(|| refused("the cluster has no known primary"))
+            found.ok_or_else(|| RequestError::refused("the cluster has no known primary"))
         };
         let (kind, failed, requested, finding) = match kind {
             RequestKind::Failover { to } => (RecoveryKind::Failover, primary()?, to, String::new()),
@@ -88,7 +88,7 @@ impl ClusterLoop {
                     .find(|f| f.server == server && f.recovery.is_some());
                 let Some((finding, kind)) = finding.and_then(|f| f.recovery.map(|kind| (f, kind)))
                 else {
-                    return Err(refused(&format!(
+                    return Err(RequestError::refused(&format!(
                         "{server} has no finding that a recovery answers"
                     )));
                 };
@@ -131,23 +131,9 @@ impl ClusterLoop {
             NotBegun::NoLease => RequestError::NotLeader {
                 leader: self.means.lease.leader(),
             },
-            NotBegun::Gone => gone(&self.means.cluster.to_string()),
-            NotBegun::Refused(text) => refused(&text),
+            NotBegun::Gone => RequestError::not_found("cluster", &self.means.cluster.to_string()),
+            NotBegun::Refused(text) => RequestError::refused(&text),
             NotBegun::Store(text) => RequestError::Store(text),
         }
-    }
-}
-
-fn refused(message: &str) -> RequestError {
-    RequestError::Refused {
-        message: message.to_owned(),
-        reasons: vec![message.to_owned()],
-    }
-}
-
-fn gone(cluster: &str) -> RequestError {
-    RequestError::NotFound {
-        what: "cluster",
-        name: cluster.to_owned(),
     }
 }

@@ -176,11 +176,7 @@ pub(crate) async fn send_plain(
         .perform(command, limit)
         .await
         .map_err(WorkError::Statement);
-    match &outcome {
-        Ok(()) => lent.keep(),
-        Err(error) if error.leaves_session_usable() => lent.keep(),
-        Err(_) => drop(lent),
-    }
+    lent.keep_after(&outcome);
     outcome
 }
 
@@ -238,11 +234,7 @@ async fn apply(
             .await;
     }
     let outcome = outcome.map_err(WorkError::Statement);
-    match &outcome {
-        Ok(()) => lent.keep(),
-        Err(error) if error.leaves_session_usable() => lent.keep(),
-        Err(_) => drop(lent),
-    }
+    lent.keep_after(&outcome);
     outcome.map(|()| format!("{server} applied {missing} transactions"))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use baton_core::ids::ServerId;
 use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Topology};
-use baton_core::planning::{Phase, Plan, StepId, plan_relocate};
+use baton_core::planning::{Phase, Plan, plan_relocate};
 use baton_ports::RecoveryRow;
 
 use super::run::Ended;
@@ -57,13 +57,13 @@ impl Means {
             tried: BTreeSet::new(),
             touched,
         };
-        let outcome = recovery.finish_or_unwind(next_step).await;
+        let outcome = recovery.finish_or_unwind().await;
         Ok(recovery.end(outcome).await)
     }
 }
 
 impl Recovery<'_> {
-    async fn finish_or_unwind(&mut self, _first: StepId) -> RecoveryOutcome {
+    async fn finish_or_unwind(&mut self) -> RecoveryOutcome {
         let line = self.note(
             Phase::Lock,
             None,
