@@ -6,7 +6,7 @@ mod servers;
 mod store;
 
 pub use baton_core::execution::{Guard, ServerCommand};
-pub use policies::{Policies, PolicyFailure, PolicyReply};
+pub use policies::{Policies, PolicyFailure, PolicyReply, Selectors};
 pub use servers::{
     ActSession, FailureWord, LockState, Servers, Session, StatementError, Watch, WatchAnswer,
 };

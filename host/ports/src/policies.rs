@@ -1,6 +1,7 @@
 //! The port to policy components.
 
 use async_trait::async_trait;
+use baton_core::policy::backend::{SelectQuestion, Selection};
 use baton_core::policy::{AssessQuestion, Assessment, RankQuestion, Ranking};
 use std::time::Duration;
 
@@ -38,5 +39,15 @@ pub trait Policies: Send + Sync {
     /// Who takes over?
     async fn rank(&self, question: &RankQuestion) -> PolicyReply<Ranking>;
     /// Name, version and state of the configured policy, for status pages.
+    fn describe(&self) -> String;
+}
+
+/// Answers which backend node to use. Never fails: the built-in `backend-first` stands behind every configured selector, and
+/// the host's own rule (a node that is not ready is never chosen) behind every answer.
+#[async_trait]
+pub trait Selectors: Send + Sync {
+    /// Which node now?
+    async fn select(&self, question: &SelectQuestion) -> PolicyReply<Selection>;
+    /// Name, version and state of the configured selector, for status pages.
     fn describe(&self) -> String;
 }

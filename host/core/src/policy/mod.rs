@@ -4,6 +4,7 @@
 //! Servers are named by index into the question's list. Ages and durations are milliseconds, saturating. `None` means
 //! "not known", never "no" or "zero".
 
+pub mod backend;
 mod check;
 
 pub use check::{AnswerProblem, check_assessment, check_ranking};
