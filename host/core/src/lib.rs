@@ -11,6 +11,7 @@ pub mod ids;
 pub mod model;
 pub mod planning;
 pub mod policy;
+pub mod right;
 #[cfg(any(test, feature = "sketch"))]
 pub mod sketch;
 pub mod time;
