@@ -129,6 +129,18 @@ impl ActSession for MysqlActSession {
         Ok(state)
     }
 
+    async fn evict(&mut self, connection: u64, limit: Duration) -> Result<(), ProbeFailure> {
+        // Allowed without any privilege between sessions of one account. Error 1094: it is gone already.
+        match self
+            .session
+            .tables(&format!("KILL {connection}"), limit)
+            .await
+        {
+            Ok(_) | Err(ProbeFailure::Statement { number: 1094 }) => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+
     async fn arm(&mut self, guard: Guard, limit: Duration) -> Result<(), ProbeFailure> {
         self.session
             .tables(&commands::arm(guard), limit)

@@ -25,6 +25,7 @@ on_both!(
     the_guard_holds,
     a_killed_lock_opens_nothing,
     locks_exclude,
+    a_holder_is_evicted,
     a_channel_keeps_its_heartbeats,
     semi_sync_is_switched,
     commands_are_idempotent,
@@ -383,6 +384,32 @@ async fn locks_exclude(flavor: Flavor) {
         );
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+async fn a_holder_is_evicted(flavor: Flavor) {
+    let (_sandbox, topology) = sketch(flavor, "p1");
+    let p1 = &topology["p1"];
+    let mut old = locked(p1).await;
+    let mut new = servers().act(&address(p1), LOCK, LIMIT).await.unwrap();
+    let Ok(LockState::HeldBy { connection }) = new.take_lock(LIMIT).await else {
+        panic!("the lock has a holder");
+    };
+    new.evict(connection, LIMIT).await.unwrap();
+    new.evict(connection, LIMIT)
+        .await
+        .expect("a holder that is gone is no error");
+    let begun = Instant::now();
+    while new.take_lock(LIMIT).await != Ok(LockState::Held) {
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "an evicted session keeps its lock"
+        );
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(
+        old.arm(LONG, LIMIT).await.is_err(),
+        "the old session is at its end"
+    );
 }
 
 async fn a_channel_keeps_its_heartbeats(flavor: Flavor) {

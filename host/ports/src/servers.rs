@@ -118,6 +118,13 @@ pub trait ActSession: Send {
     /// After an error the session must be dropped.
     async fn verify_lock(&mut self, limit: Duration) -> Result<LockState, ProbeFailure>;
 
+    /// Ends the session that holds the lock, so that it can be taken: for a holder whose term is over. When the lock is free,
+    /// nothing of that session runs on the server any more.
+    ///
+    /// # Errors
+    /// After an error the session must be dropped. A holder that is gone already is no error.
+    async fn evict(&mut self, connection: u64, limit: Duration) -> Result<(), ProbeFailure>;
+
     /// Sets the server-side deadline that guarded commands check. To be sent *before* the locks elsewhere are verified.
     ///
     /// # Errors

@@ -108,6 +108,8 @@ pub struct SimServer {
     pub semi_sync: bool,
     /// Session that holds the cluster's lock.
     pub lock: Option<u64>,
+    /// Sessions that were ended by `KILL`.
+    pub killed: BTreeSet<u64>,
     /// Applies at most this many transactions a millisecond.
     pub apply_rate: usize,
 }
@@ -129,6 +131,7 @@ impl SimServer {
             channel: None,
             semi_sync: true,
             lock: None,
+            killed: BTreeSet::new(),
             apply_rate: 5,
         }
     }

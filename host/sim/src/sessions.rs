@@ -95,7 +95,11 @@ impl SimSession {
             return Line::Silent;
         }
         match state.servers.get(&self.address) {
-            Some(server) if server.incarnation != self.incarnation => Line::Gone,
+            Some(server)
+                if server.incarnation != self.incarnation || server.killed.contains(&self.id) =>
+            {
+                Line::Gone
+            }
             Some(server) => match server.process {
                 Process::Up => Line::Answers,
                 Process::Frozen => Line::Silent,
@@ -207,6 +211,17 @@ impl ActSession for SimSession {
             None => LockState::Free,
         });
         state.ok_or(ProbeFailure::Reset)
+    }
+
+    async fn evict(&mut self, connection: u64, limit: Duration) -> Result<(), ProbeFailure> {
+        self.await_answer(Duration::ZERO, limit).await?;
+        self.on_server(|server, _| {
+            server.killed.insert(connection);
+            if server.lock == Some(connection) {
+                server.lock = None;
+            }
+        })
+        .ok_or(ProbeFailure::Reset)
     }
 
     async fn arm(&mut self, guard: Guard, limit: Duration) -> Result<(), ProbeFailure> {
