@@ -114,7 +114,7 @@ impl Keeper {
             .map(|(state, _)| (state.epoch, state.renewals));
         let claim = self
             .store
-            .claim_lease(LEASE, &self.node, self.ttl, expected)
+            .claim_lease(LEASE, &self.node, self.ttl, expected, LeaseEpoch::default())
             .await?;
         match &claim {
             Claim::Held(_) => *seen = None,

@@ -268,12 +268,15 @@ pub trait Store: Send + Sync {
     /// Reads a lease; `None` if nobody ever took it.
     async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError>;
     /// Takes the lease if it is free, own, or still in the state `expected` (epoch and renewals) that the caller saw unchanged for long enough.
+    /// The new epoch is greater than the row's and than `highest`, the highest that the caller ever saw: a backend that lost commits, or was
+    /// restored from an old copy, must not make epochs run backwards.
     async fn claim_lease(
         &self,
         name: &str,
         node: &NodeName,
         ttl: Duration,
         expected: Option<(LeaseEpoch, u64)>,
+        highest: LeaseEpoch,
     ) -> Result<Claim, StoreError>;
     /// Renews an own lease.
     async fn renew_lease(

@@ -94,6 +94,7 @@ impl Store for SimStore {
         node: &NodeName,
         ttl: Duration,
         expected: Option<(LeaseEpoch, u64)>,
+        highest: LeaseEpoch,
     ) -> Result<Claim, StoreError> {
         self.enter("claiming the lease").await?;
         let mut tables = self.lock();
@@ -104,7 +105,7 @@ impl Store for SimStore {
                 return Ok(Claim::Other(old.clone()));
             }
         }
-        let epoch = LeaseEpoch(old.map_or(0, |old| old.epoch.0) + 1);
+        let epoch = LeaseEpoch(old.map_or(0, |old| old.epoch.0).max(highest.0) + 1);
         let state = LeaseState {
             holder: Some(node.clone()),
             epoch,

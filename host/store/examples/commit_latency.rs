@@ -44,7 +44,13 @@ async fn measure(name: &str, path: &Path, durability: Durability) -> Result<(), 
     );
     let node = NodeName::new("n1");
     let Claim::Held(lease) = store
-        .claim_lease(LEASE, &node, Duration::from_secs(5), None)
+        .claim_lease(
+            LEASE,
+            &node,
+            Duration::from_secs(5),
+            None,
+            LeaseEpoch::default(),
+        )
         .await?
     else {
         return Err("the lease of a new store is held".into());

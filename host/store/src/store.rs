@@ -124,12 +124,14 @@ impl<B: Backend> Store for SqlStore<B> {
         node: &NodeName,
         ttl: Duration,
         expected: Option<(LeaseEpoch, u64)>,
+        highest: LeaseEpoch,
     ) -> Result<Claim, StoreError> {
         let bid = lease::Bid {
             name,
             node,
             ttl,
             expected,
+            highest,
         };
         write!(self, "claiming a lease", |session| lease::claim(
             session, &bid

@@ -355,7 +355,13 @@ async fn texts_too_long_for_a_key_are_refused() {
         .unwrap_err();
     assert!(matches!(error, StoreError::Conflict { .. }), "{error:?}");
     let error = store
-        .claim_lease(&long, &node("n1"), Duration::ZERO, None)
+        .claim_lease(
+            &long,
+            &node("n1"),
+            Duration::ZERO,
+            None,
+            baton_core::ids::LeaseEpoch::default(),
+        )
         .await
         .unwrap_err();
     assert!(matches!(error, StoreError::Conflict { .. }), "{error:?}");

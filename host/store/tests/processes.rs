@@ -169,7 +169,10 @@ async fn child_contends() {
             .await
             .unwrap()
             .map(|state| (state.epoch, state.renewals));
-        match store.claim_lease(LEASE, &node(name), TTL, seen).await {
+        match store
+            .claim_lease(LEASE, &node(name), TTL, seen, LeaseEpoch::default())
+            .await
+        {
             Ok(Claim::Held(state)) => {
                 let guarded = store.put_routes(LEASE, state.epoch, &[]).await;
                 let word = match guarded {
@@ -248,7 +251,7 @@ async fn two_stores_of_one_process_on_one_file() {
         Some(first)
     );
     let other = two
-        .claim_lease(LEASE, &node("n2"), TTL, None)
+        .claim_lease(LEASE, &node("n2"), TTL, None, LeaseEpoch::default())
         .await
         .unwrap();
     assert!(matches!(other, Claim::Other(_)), "{other:?}");

@@ -27,7 +27,11 @@ pub(super) async fn first_claim_is_held_with_a_positive_epoch(store: &dyn Store)
 
 pub(super) async fn held_lease_is_refused_to_others(store: &dyn Store) {
     let held = take(store, "n1").await;
-    let claim = must(store.claim_lease(LEASE, &node("n2"), TTL, None).await);
+    let claim = must(
+        store
+            .claim_lease(LEASE, &node("n2"), TTL, None, LeaseEpoch::default())
+            .await,
+    );
     assert_eq!(claim, Claim::Other(held.clone()));
     assert_eq!(
         must(store.lease(LEASE).await),
@@ -78,7 +82,11 @@ pub(super) async fn unchanged_lease_can_be_taken_over(store: &dyn Store) {
     let held = take(store, "n1").await;
     let ttl = Duration::from_millis(1500);
     let seen = Some((held.epoch, held.renewals));
-    let Claim::Held(taken) = must(store.claim_lease(LEASE, &node("n2"), ttl, seen).await) else {
+    let Claim::Held(taken) = must(
+        store
+            .claim_lease(LEASE, &node("n2"), ttl, seen, LeaseEpoch::default())
+            .await,
+    ) else {
         panic!("a dead holder kept the lease");
     };
     assert_eq!((taken.holder, taken.ttl), (Some(node("n2")), ttl));
@@ -94,7 +102,11 @@ pub(super) async fn changed_lease_cannot_be_taken_over(store: &dyn Store) {
     let held = take(store, "n1").await;
     let seen = Some((held.epoch, held.renewals));
     must(store.renew_lease(LEASE, &node("n1"), held.epoch).await);
-    let claim = must(store.claim_lease(LEASE, &node("n2"), TTL, seen).await);
+    let claim = must(
+        store
+            .claim_lease(LEASE, &node("n2"), TTL, seen, LeaseEpoch::default())
+            .await,
+    );
     assert!(
         matches!(claim, Claim::Other(_)),
         "a renewed lease was taken: {claim:?}"
@@ -105,7 +117,7 @@ pub(super) async fn changed_lease_cannot_be_taken_over(store: &dyn Store) {
     let wrong_epoch = Some((LeaseEpoch(held.epoch.0 + 7), renewals));
     let claim = must(
         store
-            .claim_lease(LEASE, &node("n2"), TTL, wrong_epoch)
+            .claim_lease(LEASE, &node("n2"), TTL, wrong_epoch, LeaseEpoch::default())
             .await,
     );
     assert!(
@@ -126,7 +138,11 @@ pub(super) async fn release_frees_and_the_next_epoch_is_greater(store: &dyn Stor
     );
     must_fence(store.put_routes(LEASE, held.epoch, &[]).await);
     for name in ["n1", "n2"] {
-        let Claim::Held(next) = must(store.claim_lease(LEASE, &node(name), TTL, None).await) else {
+        let Claim::Held(next) = must(
+            store
+                .claim_lease(LEASE, &node(name), TTL, None, LeaseEpoch::default())
+                .await,
+        ) else {
             panic!("a free lease was refused");
         };
         assert!(next.epoch > held.epoch, "the epoch did not grow: {next:?}");
@@ -150,9 +166,37 @@ pub(super) async fn release_of_others_changes_nothing(store: &dyn Store) {
     assert_eq!(must(store.lease(LEASE).await), Some(held));
 }
 
+pub(super) async fn a_new_epoch_exceeds_the_highest_ever_seen(store: &dyn Store) {
+    let first = must(
+        store
+            .claim_lease(LEASE, &node("n1"), TTL, None, LeaseEpoch(41))
+            .await,
+    );
+    let Claim::Held(first) = first else {
+        panic!("a free lease was refused");
+    };
+    assert_eq!(first.epoch, LeaseEpoch(42));
+    must(store.release_lease(LEASE, &node("n1"), first.epoch).await);
+    for (highest, expected) in [(7, 43), (99, 100)] {
+        let claim = must(
+            store
+                .claim_lease(LEASE, &node("n1"), TTL, None, LeaseEpoch(highest))
+                .await,
+        );
+        assert!(
+            matches!(&claim, Claim::Held(state) if state.epoch == LeaseEpoch(expected)),
+            "{claim:?}"
+        );
+    }
+}
+
 pub(super) async fn same_node_claims_anew_as_a_new_holder(store: &dyn Store) {
     let first = take(store, "n1").await;
-    let Claim::Held(second) = must(store.claim_lease(LEASE, &node("n1"), TTL, None).await) else {
+    let Claim::Held(second) = must(
+        store
+            .claim_lease(LEASE, &node("n1"), TTL, None, LeaseEpoch::default())
+            .await,
+    ) else {
         panic!("a node could not claim its own lease after a restart");
     };
     assert!(

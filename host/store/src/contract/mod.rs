@@ -35,6 +35,7 @@ const CASES: &[(&str, Case)] = cases![
     leases::release_frees_and_the_next_epoch_is_greater,
     leases::release_of_others_changes_nothing,
     leases::same_node_claims_anew_as_a_new_holder,
+    leases::a_new_epoch_exceeds_the_highest_ever_seen,
     leases::leases_are_separate,
     leases::one_of_many_contenders_wins,
     leases::no_epoch_is_granted_twice,

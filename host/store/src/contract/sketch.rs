@@ -126,7 +126,10 @@ pub(super) async fn claim(
     seen: Option<(LeaseEpoch, u64)>,
 ) -> Result<Claim, StoreError> {
     loop {
-        match store.claim_lease(lease, &node(name), TTL, seen).await {
+        match store
+            .claim_lease(lease, &node(name), TTL, seen, LeaseEpoch::default())
+            .await
+        {
             Err(StoreError::Retry { .. }) => {}
             other => return other,
         }

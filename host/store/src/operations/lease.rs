@@ -17,9 +17,9 @@ use crate::value::{Row, values};
 pub(crate) const FIND: &str =
     "SELECT holder, epoch, renewals, ttl_ms FROM baton_lease WHERE name = ?";
 const TAKE: &str =
-    "UPDATE baton_lease SET holder = ?, epoch = epoch + 1, renewals = renewals + 1, ttl_ms = ?
+    "UPDATE baton_lease SET holder = ?, epoch = CASE WHEN epoch > ? THEN epoch ELSE ? END + 1, renewals = renewals + 1, ttl_ms = ?
   WHERE name = ? AND (holder IS NULL OR holder = ? OR (epoch = ? AND renewals = ?))";
-const CREATE: &str = "INSERT INTO baton_lease (name, holder, epoch, renewals, ttl_ms, guard) VALUES (?, ?, 1, 1, ?, 0)";
+const CREATE: &str = "INSERT INTO baton_lease (name, holder, epoch, renewals, ttl_ms, guard) VALUES (?, ?, ?, 1, ?, 0)";
 const RENEW: &str =
     "UPDATE baton_lease SET renewals = renewals + 1 WHERE name = ? AND holder = ? AND epoch = ?";
 const RELEASE: &str = "UPDATE baton_lease SET holder = NULL, renewals = renewals + 1
@@ -36,6 +36,7 @@ pub(crate) struct Bid<'a> {
     pub(crate) node: &'a NodeName,
     pub(crate) ttl: Duration,
     pub(crate) expected: Option<(LeaseEpoch, u64)>,
+    pub(crate) highest: LeaseEpoch,
 }
 
 /// A lease out of its row.
@@ -68,6 +69,8 @@ pub(crate) async fn claim(session: &mut dyn Session, bid: &Bid<'_>) -> Result<Cl
             });
     let values = vec![
         bid.node.into(),
+        bid.highest.into(),
+        bid.highest.into(),
         bid.ttl.into(),
         bid.name.into(),
         bid.node.into(),
@@ -82,9 +85,10 @@ pub(crate) async fn claim(session: &mut dyn Session, bid: &Bid<'_>) -> Result<Cl
             Claim::Other(state)
         });
     }
+    let first = LeaseEpoch(bid.highest.0.saturating_add(1));
     // Two first claimants collide on the primary key: one of them is refused and claims again.
     match session
-        .execute(CREATE, values![bid.name, bid.node, bid.ttl])
+        .execute(CREATE, values![bid.name, bid.node, first, bid.ttl])
         .await
     {
         Ok(_) => {}
@@ -95,7 +99,7 @@ pub(crate) async fn claim(session: &mut dyn Session, bid: &Bid<'_>) -> Result<Cl
     let ttl = Duration::from_millis(u64::try_from(bid.ttl.as_millis()).unwrap_or(u64::MAX));
     Ok(Claim::Held(LeaseState {
         holder,
-        epoch: LeaseEpoch(1),
+        epoch: first,
         renewals: 1,
         ttl,
     }))

@@ -36,7 +36,7 @@ pub(crate) async fn take(store: &SqliteStore, name: &str) -> LeaseEpoch {
         .unwrap()
         .map(|state| (state.epoch, state.renewals));
     match store
-        .claim_lease(LEASE, &node(name), TTL, seen)
+        .claim_lease(LEASE, &node(name), TTL, seen, LeaseEpoch::default())
         .await
         .unwrap()
     {
