@@ -1,11 +1,13 @@
 //! The ports of Baton: what the loop needs from the outside, as traits with exactly two implementations each, the real
 //! one and the simulator's.
 
+mod backend_target;
 mod peers;
 mod policies;
 mod servers;
 mod store;
 
+pub use backend_target::Target;
 pub use baton_core::execution::{Guard, ServerCommand};
 pub use peers::{PeerFailure, PeerReport, PeerSighting, Peers};
 pub use policies::{Policies, PolicyFailure, PolicyReply, Selectors};
