@@ -10,6 +10,7 @@ mod connect;
 mod dialect;
 mod facts;
 mod failure;
+mod probe;
 mod reading;
 mod rows;
 mod servers;
@@ -18,5 +19,7 @@ mod settings;
 mod text;
 mod watch;
 
+pub use probe::ProbeSession;
+pub use rows::{Record, Table};
 pub use servers::MysqlServers;
 pub use settings::{Account, CommitProbeSettings, Queries, Secret, Settings, Tls};

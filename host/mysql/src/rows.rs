@@ -4,16 +4,16 @@ use std::str::FromStr;
 
 /// One result set: text or NULL in each cell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Table {
+pub struct Table {
     /// Column names as the server writes them.
-    pub(crate) columns: Vec<String>,
+    pub columns: Vec<String>,
     /// Rows; a row of the wrong length is a short record, not a fault.
-    pub(crate) rows: Vec<Vec<Option<String>>>,
+    pub rows: Vec<Vec<Option<String>>>,
 }
 
 impl Table {
     /// All rows.
-    pub(crate) fn records(&self) -> impl Iterator<Item = Record<'_>> {
+    pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
         self.rows.iter().map(|values| Record {
             columns: &self.columns,
             values,
@@ -21,19 +21,19 @@ impl Table {
     }
 
     /// The first row.
-    pub(crate) fn first(&self) -> Option<Record<'_>> {
+    pub fn first(&self) -> Option<Record<'_>> {
         self.records().next()
     }
 
     /// Whether there is such a column, whatever the rows say.
-    pub(crate) fn has_column(&self, name: &str) -> bool {
+    pub fn has_column(&self, name: &str) -> bool {
         self.columns
             .iter()
             .any(|column| column.eq_ignore_ascii_case(name))
     }
 
     /// Turns a table of names and values (`SHOW VARIABLES`, `SHOW STATUS`) into one row with the names as columns.
-    pub(crate) fn from_pairs(pairs: &Table) -> Table {
+    pub fn from_pairs(pairs: &Table) -> Table {
         let mut table = Table {
             columns: Vec::new(),
             rows: vec![Vec::new()],
@@ -53,14 +53,14 @@ impl Table {
 
 /// One row.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Record<'a> {
+pub struct Record<'a> {
     columns: &'a [String],
     values: &'a [Option<String>],
 }
 
 impl<'a> Record<'a> {
     /// The text under the first of `names` that is a column; `None` if there is none or it is NULL.
-    pub(crate) fn text(&self, names: &[&str]) -> Option<&'a str> {
+    pub fn text(&self, names: &[&str]) -> Option<&'a str> {
         names.iter().find_map(|name| {
             let at = self
                 .columns
@@ -71,24 +71,24 @@ impl<'a> Record<'a> {
     }
 
     /// The text, if it is not empty.
-    pub(crate) fn filled(&self, names: &[&str]) -> Option<&'a str> {
+    pub fn filled(&self, names: &[&str]) -> Option<&'a str> {
         self.text(names)
             .map(str::trim)
             .filter(|text| !text.is_empty())
     }
 
     /// The text, or nothing.
-    pub(crate) fn owned(&self, names: &[&str]) -> String {
+    pub fn owned(&self, names: &[&str]) -> String {
         self.text(names).unwrap_or_default().to_owned()
     }
 
     /// The number; `None` if the text is not one.
-    pub(crate) fn number<N: FromStr>(&self, names: &[&str]) -> Option<N> {
+    pub fn number<N: FromStr>(&self, names: &[&str]) -> Option<N> {
         self.text(names)?.trim().parse().ok()
     }
 
     /// The switch; `None` if the text is not one.
-    pub(crate) fn flag(&self, names: &[&str]) -> Option<bool> {
+    pub fn flag(&self, names: &[&str]) -> Option<bool> {
         let text = self.text(names)?;
         if ["1", "on", "yes", "true"]
             .iter()
@@ -106,7 +106,7 @@ impl<'a> Record<'a> {
     }
 
     /// The first cell, whatever its name.
-    pub(crate) fn first(&self) -> Option<&'a str> {
+    pub fn first(&self) -> Option<&'a str> {
         self.values.first()?.as_deref()
     }
 }
