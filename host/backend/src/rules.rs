@@ -1,0 +1,459 @@
+//! What facts mean, per kind: may a write go there now, and if not, why not. Pure; the sources are the measured behaviour of
+//! each kind and its documentation.
+
+pub(crate) mod pair;
+mod words;
+
+use std::collections::BTreeMap;
+
+use baton_core::model::ProbeFailure;
+use baton_core::policy::backend::BackendKind;
+
+use crate::facts::{Facts, GaleraFacts, GroupFacts, NdbFacts};
+use crate::progress::{Progress, Standing};
+use crate::proof::Proof;
+pub use words::{Condition, Word};
+
+/// Proofs in a row without an answer after which a node counts as cut off, if the others' proofs hold.
+const CUT_OFF_AFTER: u32 = 2;
+
+/// State identity of a cluster that came up without knowing its own past.
+const ZERO_UUID: &str = "00000000-0000-0000-0000-000000000000";
+
+/// The past and the address of one node.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) address: &'a str,
+    pub(crate) database: &'a str,
+    pub(crate) progress: &'a Progress,
+}
+
+/// What is known beyond the nodes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Memory<'a> {
+    /// Identity of the cluster once used.
+    pub(crate) identity: Option<&'a str>,
+    /// Highest lease epoch ever seen.
+    pub(crate) epoch: Option<u64>,
+    /// Highest version of the tables that this program can use.
+    pub(crate) schema_version: u32,
+}
+
+/// The host's opinion of one node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// A write would be accepted. `None` = never read.
+    pub(crate) ready: Option<bool>,
+    /// Conditions that do not hold.
+    pub(crate) against: Vec<Condition>,
+    /// What a person should know although the node can be used.
+    pub(crate) notes: Vec<Condition>,
+}
+
+/// True for facts of a node that is out of order, as opposed to one that merely has another role. Such a node has to prove
+/// itself afresh.
+pub(crate) fn is_sick(facts: &Facts) -> bool {
+    match facts {
+        Facts::Galera(facts) => {
+            !facts.on
+                || !facts.ready
+                || !facts.primary
+                || facts.uuid == ZERO_UUID
+                || !matches!(facts.local_state, 2 | 4)
+        }
+        Facts::Pair(_) => false,
+        Facts::Ndb(facts) => facts.ready_nodes.unwrap_or(0) == 0,
+        Facts::Group(facts) => facts.state != "ONLINE" || !has_majority(facts),
+    }
+}
+
+/// True if the kind knows a read that proves something.
+pub(crate) fn has_proof(kind: BackendKind) -> bool {
+    kind.is_synchronous()
+}
+
+/// True if a proof is worth trying: the tables can be read.
+pub(crate) fn can_be_read(facts: &Facts) -> bool {
+    let rejects = matches!(facts, Facts::Galera(facts) if is_rejecting(facts));
+    !is_sick(facts) && !rejects
+}
+
+fn is_rejecting(facts: &GaleraFacts) -> bool {
+    !facts.reject_queries.is_empty() && !facts.reject_queries.eq_ignore_ascii_case("NONE")
+}
+
+fn has_majority(facts: &GroupFacts) -> bool {
+    facts.seen * 2 > facts.members
+}
+
+/// Identity of the cluster that a node belongs to, as far as its kind tells.
+pub(crate) fn identity(facts: &Facts) -> Option<&str> {
+    match facts {
+        Facts::Galera(facts) => {
+            Some(facts.uuid.as_str()).filter(|uuid| *uuid != ZERO_UUID && !uuid.is_empty())
+        }
+        Facts::Pair(_) => None,
+        Facts::Ndb(facts) => facts.system.as_deref(),
+        Facts::Group(facts) => facts.group.as_deref(),
+    }
+}
+
+/// Judges the nodes of one backend together.
+pub(crate) fn judge(subjects: &[Subject<'_>], memory: Memory<'_>) -> Vec<Verdict> {
+    let reference = reference(subjects, memory);
+    let mut verdicts: Vec<Verdict> = subjects
+        .iter()
+        .map(|subject| alone(*subject, memory, reference))
+        .collect();
+    pair::judge(subjects, &mut verdicts);
+    cut_off(subjects, &mut verdicts);
+    donors(&mut verdicts);
+    verdicts
+}
+
+/// The cluster that is meant: the one used before, else the one that most nodes belong to, else the first configured one's.
+fn reference<'a>(subjects: &[Subject<'a>], memory: Memory<'a>) -> Option<&'a str> {
+    if memory.identity.is_some() {
+        return memory.identity;
+    }
+    let identities: Vec<&str> = subjects
+        .iter()
+        .filter_map(|subject| identity(subject.progress.facts()?))
+        .collect();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for identity in &identities {
+        *counts.entry(identity).or_default() += 1;
+    }
+    let most = counts.values().max().copied()?;
+    identities
+        .into_iter()
+        .find(|identity| counts.get(identity) == Some(&most))
+}
+
+/// What can be said without looking at the others.
+fn alone(subject: Subject<'_>, memory: Memory<'_>, reference: Option<&str>) -> Verdict {
+    let progress = subject.progress;
+    let mut verdict = Verdict::default();
+    match progress.standing() {
+        Standing::NotProbed => return verdict,
+        Standing::Lost => {
+            if let Some(failure) = progress.failure() {
+                verdict.against(unreachable(subject, failure));
+            }
+            return verdict;
+        }
+        Standing::Answering | Standing::Suspect => {}
+    }
+    let Some((_, reading)) = &progress.reading else {
+        return verdict;
+    };
+    verdict.ready = Some(true);
+    let Ok(facts) = &reading.facts else {
+        verdict.against(Condition::of(
+            Word::WrongKind,
+            subject.address,
+            "is a server of another kind than configured: correct the kind, or the address",
+        ));
+        return verdict;
+    };
+    by_kind(subject, facts, &mut verdict);
+    if let (Some(own), Some(reference)) = (identity(facts), reference)
+        && own != reference
+    {
+        let text = format!(
+            "belongs to the cluster {own}, the others of the list (or the one used before) to {reference}: \
+             remove what does not belong in the list; if the cluster was created anew, restart Baton"
+        );
+        verdict.against(Condition::of(Word::ForeignCluster, subject.address, &text));
+    }
+    content(subject, memory, &mut verdict);
+    if verdict.against.is_empty() && !progress.proven {
+        verdict.against(unproven(subject));
+    }
+    verdict
+}
+
+impl Verdict {
+    /// Adds a condition that forbids use.
+    fn against(&mut self, condition: Condition) {
+        self.ready = Some(false);
+        self.against.push(condition);
+    }
+}
+
+fn by_kind(subject: Subject<'_>, facts: &Facts, verdict: &mut Verdict) {
+    match facts {
+        Facts::Galera(facts) => galera(subject, facts, verdict),
+        Facts::Pair(_) => {}
+        Facts::Ndb(facts) => ndb(subject, facts, verdict),
+        Facts::Group(facts) => group(subject, facts, verdict),
+    }
+}
+
+fn galera(subject: Subject<'_>, facts: &GaleraFacts, verdict: &mut Verdict) {
+    let mut say = |word, text: &str| verdict.against(Condition::of(word, subject.address, text));
+    if !facts.on {
+        say(
+            Word::WrongKind,
+            "runs without Galera (wsrep_on is OFF): correct the kind, or start it as part of the cluster",
+        );
+        return;
+    }
+    if facts.uuid == ZERO_UUID {
+        say(
+            Word::ZeroUuid,
+            "came up without knowing its position (its cluster's identity is all zeroes), so its data may \
+             differ from the other nodes': stop it, recover the position (--wsrep-recover), and start it again",
+        );
+    }
+    if !facts.primary {
+        say(
+            Word::NotPrimaryComponent,
+            "sees no majority of its cluster: bring the missing nodes or the network back",
+        );
+    }
+    match facts.local_state {
+        4 => {}
+        2 => say(
+            Word::Donor,
+            "is desynchronised: it feeds a joining node, is locked for a backup, or wsrep_desync is ON",
+        ),
+        1 | 3 => say(
+            Word::Joining,
+            "is joining its cluster: wait until the transfer of state has ended",
+        ),
+        _ => say(Word::Joining, "is not part of a cluster at the moment"),
+    }
+    if !facts.ready && facts.primary && facts.local_state == 4 {
+        say(
+            Word::NotReady,
+            "does not take queries yet or any more (wsrep_ready is OFF)",
+        );
+    }
+    if is_rejecting(facts) {
+        say(
+            Word::RejectingQueries,
+            "refuses queries by order of an operator: SET GLOBAL wsrep_reject_queries=NONE",
+        );
+    }
+    if facts.read_only {
+        say(Word::ReadOnly, "is read-only: SET GLOBAL read_only=0");
+    }
+}
+
+fn ndb(subject: Subject<'_>, facts: &NdbFacts, verdict: &mut Verdict) {
+    let mut say = |word, text: &str| verdict.against(Condition::of(word, subject.address, text));
+    match (facts.ready_nodes, facts.data_nodes) {
+        (None, _) => {
+            say(
+                Word::WrongKind,
+                "is no SQL node of MySQL Cluster: correct the kind, or start it with --ndbcluster",
+            );
+            return;
+        }
+        (Some(0), _) => say(
+            Word::NoDataNodes,
+            "reaches no data node: start ndbd on their hosts, and look whether the management server runs",
+        ),
+        (Some(ready), Some(configured)) if ready < configured => {
+            let text = format!(
+                "reaches {ready} of {configured} data nodes: one more failure stops the backend"
+            );
+            verdict.notes.push(Condition::of(
+                Word::DataNodesMissing,
+                subject.address,
+                &text,
+            ));
+        }
+        (Some(_), _) => {}
+    }
+    if facts.read_only || facts.super_read_only {
+        verdict.against(Condition::of(
+            Word::ReadOnly,
+            subject.address,
+            "is read-only: SET GLOBAL super_read_only=0, and read_only=0",
+        ));
+    }
+}
+
+fn group(subject: Subject<'_>, facts: &GroupFacts, verdict: &mut Verdict) {
+    let mut say = |word, text: &str| verdict.against(Condition::of(word, subject.address, text));
+    if facts.group.is_none() {
+        say(
+            Word::WrongKind,
+            "is no member of a replication group: correct the kind, or start the plugin",
+        );
+        return;
+    }
+    match facts.state.as_str() {
+        "ONLINE" => {}
+        "RECOVERING" => say(Word::Joining, "is catching up with its group"),
+        "OFFLINE" => say(
+            Word::NotMember,
+            "has left its group, or never joined: START GROUP_REPLICATION",
+        ),
+        state => {
+            let text = format!(
+                "is in state {state} in its group: see its error log; it may have to be started again"
+            );
+            say(Word::NotMember, &text);
+        }
+    }
+    if facts.state == "ONLINE" && !has_majority(facts) {
+        let text = format!(
+            "sees {} of {} members, which is no majority: bring the others or the network back",
+            facts.seen, facts.members
+        );
+        say(Word::NoQuorum, &text);
+    }
+    if facts.offline {
+        say(
+            Word::Offline,
+            "is in offline mode: SET GLOBAL offline_mode=0",
+        );
+    }
+    if facts.state == "ONLINE" && !facts.primary {
+        say(
+            Word::NotPrimary,
+            "is a secondary of its group; writes go to the primary",
+        );
+    } else if facts.super_read_only || facts.read_only {
+        say(
+            Word::ReadOnly,
+            "is read-only: SET GLOBAL super_read_only=0, and read_only=0",
+        );
+    }
+}
+
+/// What the tables say.
+fn content(subject: Subject<'_>, memory: Memory<'_>, verdict: &mut Verdict) {
+    let Some(content) = subject.progress.content else {
+        return;
+    };
+    if content.no_database {
+        let text = format!("has no database {0}: CREATE DATABASE {0}", subject.database);
+        verdict.against(Condition::of(Word::NoDatabase, subject.address, &text));
+    }
+    if content.denied {
+        let text = format!(
+            "does not let Baton's account read the database {}: grant it all rights there",
+            subject.database
+        );
+        verdict.against(Condition::of(Word::NoRights, subject.address, &text));
+    }
+    if let Some(found) = content
+        .schema
+        .filter(|found| *found > memory.schema_version)
+    {
+        let text = format!(
+            "holds tables of version {found}, and this program knows versions up to {}: run the newer program here, too",
+            memory.schema_version
+        );
+        verdict.against(Condition::of(Word::SchemaNewer, subject.address, &text));
+    }
+    if let Some(behind) = epoch_behind(subject.progress, memory.epoch).filter(|behind| *behind > 0)
+    {
+        let text = format!(
+            "has a lease epoch that is {behind} below the highest ever seen: it lags, lost commits, or was restored from a backup"
+        );
+        verdict
+            .notes
+            .push(Condition::of(Word::HistoryOlder, subject.address, &text));
+    }
+}
+
+/// How far the epoch read there lies behind the highest ever seen. A node without tables is behind by all of it.
+pub(crate) fn epoch_behind(progress: &Progress, highest: Option<u64>) -> Option<u32> {
+    let content = progress.content?;
+    let highest = highest?;
+    let behind = highest.saturating_sub(content.epoch.unwrap_or(0));
+    Some(u32::try_from(behind).unwrap_or(u32::MAX))
+}
+
+fn unproven(subject: Subject<'_>) -> Condition {
+    let text = match &subject.progress.proof {
+        Some((_, Proof::Refused(number))) => format!(
+            "looks usable, but a read through its cluster failed with error {number}: wait, or see its error log"
+        ),
+        Some((_, Proof::Late)) => {
+            "looks usable, but a read through its cluster does not come back: look at its network"
+                .to_owned()
+        }
+        Some((_, Proof::Held | Proof::NotTried)) | None => {
+            "has to answer well for a while before it is used again".to_owned()
+        }
+    };
+    Condition::of(Word::NotProven, subject.address, &text)
+}
+
+/// A node whose proofs do not come back while another's do is cut off; if nobody's do, the cluster stalls, and waiting is
+/// all that can be done.
+fn cut_off(subjects: &[Subject<'_>], verdicts: &mut [Verdict]) {
+    let held = subjects.iter().any(|subject| {
+        subject.progress.standing() == Standing::Answering
+            && subject.progress.late == 0
+            && matches!(subject.progress.proof, Some((_, Proof::Held)))
+    });
+    if !held {
+        return;
+    }
+    for (subject, verdict) in subjects.iter().zip(verdicts) {
+        if subject.progress.late >= CUT_OFF_AFTER && verdict.ready == Some(true) {
+            verdict.against(unproven(*subject));
+        }
+    }
+}
+
+/// A donor is used if nothing better is there.
+fn donors(verdicts: &mut [Verdict]) {
+    if verdicts.iter().any(|verdict| verdict.ready == Some(true)) {
+        return;
+    }
+    for verdict in verdicts {
+        let is_donor = matches!(verdict.against.as_slice(), [only] if only.word == Word::Donor);
+        if is_donor {
+            verdict.ready = Some(true);
+            verdict.notes.append(&mut verdict.against);
+        }
+    }
+}
+
+fn unreachable(subject: Subject<'_>, failure: &ProbeFailure) -> Condition {
+    let text = match failure {
+        ProbeFailure::Refused => {
+            "refuses connections: its server does not run, or listens elsewhere".to_owned()
+        }
+        ProbeFailure::Reset => {
+            "ended the connection: look whether its server has just crashed".to_owned()
+        }
+        ProbeFailure::Timeout(_) => {
+            "does not answer in time: the server hangs, or the network drops packets".to_owned()
+        }
+        ProbeFailure::NoRoute => "cannot be reached: the network knows no way to it".to_owned(),
+        ProbeFailure::Dns => "has a name that does not resolve".to_owned(),
+        ProbeFailure::Tls => "and Baton do not agree on encryption".to_owned(),
+        ProbeFailure::Authentication { number } => {
+            format!(
+                "does not accept Baton's account (error {number}): correct user, password or grants there"
+            )
+        }
+        ProbeFailure::TooManyConnections => {
+            "has no connection left: raise max_connections".to_owned()
+        }
+        ProbeFailure::HostBlocked => "has blocked this host: FLUSH HOSTS there".to_owned(),
+        ProbeFailure::ShuttingDown => "is shutting down".to_owned(),
+        ProbeFailure::NotMysql => {
+            "does not speak the MySQL protocol: correct the address".to_owned()
+        }
+        ProbeFailure::Statement { number } => {
+            format!(
+                "refuses what the probe asks (error {number}): see the rights that Baton's account needs"
+            )
+        }
+        ProbeFailure::Other(text) => format!("fails: {text}"),
+    };
+    Condition::of(Word::Unreachable, subject.address, &text)
+}
+
+#[cfg(test)]
+mod tests;
