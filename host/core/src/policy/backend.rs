@@ -1,5 +1,15 @@
 //! The question which database node Baton's own state is used on, and its answer: `wit/backend.wit` in Baton's own types.
 
+mod admission;
+mod answer;
+#[cfg(test)]
+mod tests;
+
+pub use admission::{
+    BOTH_WRITABLE, HISTORY_OLDER, OTHER_BACKEND_STATE, Objection, confine, objection,
+};
+pub use answer::{check_selection, first_ready};
+
 use super::{Context, Ms, Pair, PeerView, ProbeView, Reason};
 
 /// Index into [`SelectQuestion::nodes`].
@@ -71,7 +81,7 @@ pub struct BackendNode {
     pub used_by: u32,
     /// The host's own verdict by the rules of the kind: a write would be accepted. `None` = never read.
     pub ready: Option<bool>,
-    /// Words of the conditions that do not hold.
+    /// Words of the conditions that do not hold; empty if it is ready.
     pub not_ready: Vec<String>,
     /// Age of the last proof: a write or causal read that went through the cluster.
     pub proof_age: Option<Ms>,

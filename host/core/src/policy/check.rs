@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::backend::{NodeIndex, Objection};
 use super::{
     AssessQuestion, Assessment, REASONS_MAX, RankQuestion, Ranking, Reason, ServerIndex, TEXT_MAX,
     Verdict, WAIT_MAX,
@@ -27,6 +28,29 @@ pub enum AnswerProblem {
         /// All candidates.
         candidates: usize,
     },
+    /// A backend node that is not part of the question.
+    #[error("the answer names node {0}, which the question does not have")]
+    UnknownNode(NodeIndex),
+    /// A backend node named twice.
+    #[error("the answer names node {0} twice")]
+    NodeNamedTwice(NodeIndex),
+    /// A backend node that the host does not admit.
+    #[error("the answer calls node {node} usable, which it is not: {why}")]
+    NodeNotAdmitted {
+        /// The node.
+        node: NodeIndex,
+        /// The host's objection.
+        why: Objection,
+    },
+    /// Chosen, but not among those it calls usable.
+    #[error("the answer chooses node {0} and does not call it usable")]
+    ChosenNotUsable(NodeIndex),
+    /// Nodes are usable, but none is chosen.
+    #[error("the answer calls {usable} nodes usable and chooses none")]
+    NothingChosen {
+        /// How many it calls usable.
+        usable: usize,
+    },
     /// `ask` without a topic or prompt.
     #[error("the answer asks a person without a topic or a prompt")]
     EmptyAsk,
@@ -41,7 +65,7 @@ pub fn check_assessment(
     mut answer: Assessment,
 ) -> Result<Assessment, AnswerProblem> {
     let servers = question.cluster.servers.len();
-    tidy(&mut answer.reasons, servers)?;
+    tidy(&mut answer.reasons, servers).map_err(AnswerProblem::UnknownServer)?;
     match &mut answer.verdict {
         Verdict::Act | Verdict::Hold => {}
         Verdict::Wait(time) => *time = (*time).clamp(1, WAIT_MAX),
@@ -71,7 +95,7 @@ pub fn check_ranking(
     let servers = question.cluster.servers.len();
     let allowed: BTreeSet<ServerIndex> = question.candidates.iter().map(|c| c.server).collect();
     let mut named = BTreeSet::new();
-    tidy(&mut answer.reasons, servers)?;
+    tidy(&mut answer.reasons, servers).map_err(AnswerProblem::UnknownServer)?;
     let ranked = answer.order.iter_mut().map(|r| (r.server, &mut r.reasons));
     let vetoed = answer.vetoes.iter_mut().map(|v| (v.server, &mut v.reasons));
     for (server, reasons) in ranked.chain(vetoed) {
@@ -84,7 +108,7 @@ pub fn check_ranking(
         if !named.insert(server) {
             return Err(AnswerProblem::NamedTwice(server));
         }
-        tidy(reasons, servers)?;
+        tidy(reasons, servers).map_err(AnswerProblem::UnknownServer)?;
     }
     if answer.order.is_empty() && answer.vetoes.len() < allowed.len() {
         return Err(AnswerProblem::NobodyRanked {
@@ -95,15 +119,16 @@ pub fn check_ranking(
     Ok(answer)
 }
 
-fn tidy(reasons: &mut Vec<Reason>, servers: usize) -> Result<(), AnswerProblem> {
+/// Cuts reasons to size. The error is an index that the question's list of that length does not have.
+pub(super) fn tidy(reasons: &mut Vec<Reason>, length: usize) -> Result<(), u32> {
     reasons.truncate(REASONS_MAX);
     for reason in reasons {
-        if let Some(&server) = reason
+        if let Some(&index) = reason
             .about
             .iter()
-            .find(|&&server| index_out_of(servers, server))
+            .find(|&&index| index_out_of(length, index))
         {
-            return Err(AnswerProblem::UnknownServer(server));
+            return Err(index);
         }
         cut(&mut reason.code);
         cut(&mut reason.text);
