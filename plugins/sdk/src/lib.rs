@@ -1,4 +1,4 @@
-//! Write a Baton failover policy in Rust.
+//! Write a Baton failover policy in Rust. (Selectors of the backend node: the crate `baton-selector-sdk` beside this one.)
 //!
 //! Implement [`FailoverPolicy`] for a type that holds your settings, and export it:
 //!
@@ -54,12 +54,11 @@ pub use bindings::exports::baton::policy::failover::{
     Approval, Ask, AssessQuestion, Assessment, Candidate, Finding, RankQuestion, Ranked, Ranking,
     Verdict, Veto,
 };
-pub use bindings::exports::baton::policy::plugin::SettingsProblem;
 pub use cluster::ClusterFacts;
-pub use settings::{Choice, Settings, Whole};
+pub use settings::{Choice, Settings, SettingsProblem, Whole};
 
 #[doc(hidden)]
-pub use export::{describe, install_panic_hook};
+pub use export::{install_panic_hook, schema_of};
 
 /// One failover policy. See the crate's documentation for an example.
 pub trait FailoverPolicy: Sized + 'static {

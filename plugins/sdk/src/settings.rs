@@ -2,7 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::SettingsProblem;
+/// One thing wrong with the settings.
+#[derive(Clone, Debug)]
+pub struct SettingsProblem {
+    /// JSON pointer to the place, empty for the whole.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+}
 
 /// Reads a policy's settings and collects every problem, or, when the host asks for metadata, collects the schema.
 pub struct Settings {
@@ -155,6 +162,20 @@ impl Settings {
         match found.or_else(fallback) {
             Some(meaning) => meaning,
             None => panic!("setting {name} declares no words"),
+        }
+    }
+
+    /// A text that may be left out; an empty one counts as left out.
+    pub fn text(&mut self, name: &'static str, about: &'static str) -> Option<String> {
+        let schema =
+            || json!({ "type": ["string", "null"], "default": null, "description": about });
+        match self.take(name, schema) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(given)) => Some(given).filter(|given| !given.is_empty()),
+            Some(other) => {
+                self.problem(name, format!("must be a text, not {other}"));
+                None
+            }
         }
     }
 
