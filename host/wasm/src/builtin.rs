@@ -1,5 +1,7 @@
 //! The policies that come with Baton, prebuilt so that building Baton needs no WebAssembly compiler.
 
+use crate::world::World;
+
 /// The contract this Baton speaks.
 pub(crate) const CONTRACT: &str = "baton:policy@0.1";
 
@@ -9,28 +11,55 @@ pub(crate) const PREFIX: &str = "builtin:";
 /// The policy that answers if nothing else is configured, and for every policy that fails.
 pub const DEFAULT_POLICY: &str = "builtin:failover-default";
 
-const POLICIES: &[(&str, &[u8])] = &[
-    (
-        "failover-default",
-        include_bytes!("../../../plugins/prebuilt/failover-default.wasm"),
-    ),
-    (
-        "failover-cautious",
-        include_bytes!("../../../plugins/prebuilt/failover-cautious.wasm"),
-    ),
-];
+/// The same for backend selectors.
+pub const DEFAULT_SELECTOR: &str = "builtin:backend-first";
 
-pub(crate) fn find(name: &str) -> Option<&'static [u8]> {
-    POLICIES
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, bytes)| *bytes)
+struct Builtin {
+    name: &'static str,
+    world: World,
+    component: &'static [u8],
 }
 
-pub(crate) fn names() -> String {
-    POLICIES
+macro_rules! builtin {
+    ($world:ident, $name:literal) => {
+        Builtin {
+            name: $name,
+            world: World::$world,
+            component: include_bytes!(concat!("../../../plugins/prebuilt/", $name, ".wasm")),
+        }
+    };
+}
+
+const BUILTINS: &[Builtin] = &[
+    builtin!(FailoverPolicy, "failover-default"),
+    builtin!(FailoverPolicy, "failover-cautious"),
+    builtin!(BackendSelector, "backend-first"),
+    builtin!(BackendSelector, "backend-prefer-synchronous"),
+    builtin!(BackendSelector, "backend-nearest"),
+];
+
+/// What answers if nothing else is configured.
+pub(crate) fn default_of(world: World) -> &'static str {
+    match world {
+        World::FailoverPolicy => DEFAULT_POLICY,
+        World::BackendSelector => DEFAULT_SELECTOR,
+    }
+}
+
+/// The component of that name, whatever its world: a wrong one is refused with better words when it is linked.
+pub(crate) fn find(name: &str) -> Option<&'static [u8]> {
+    BUILTINS
         .iter()
-        .map(|(name, _)| *name)
+        .find(|builtin| builtin.name == name)
+        .map(|builtin| builtin.component)
+}
+
+/// Those of a world, or all.
+pub(crate) fn names(world: Option<World>) -> String {
+    BUILTINS
+        .iter()
+        .filter(|builtin| world.is_none_or(|world| builtin.world == world))
+        .map(|builtin| builtin.name)
         .collect::<Vec<_>>()
         .join(", ")
 }

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use baton_ports::PolicyFailure;
 use wasmtime::{Store, Trap};
 
-use crate::bindings::{FailoverPolicy, FailoverPolicyPre};
 use crate::engine::PolicyEngine;
 use crate::guest::{Guest, printable};
 use crate::limits::{ANSWER_BYTES_MAX, Limits};
 use crate::ticker::TICK;
+use crate::world::{Instance, Linked};
 
 /// Why a call gave no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,16 +69,16 @@ pub(crate) struct Called<T> {
     pub(crate) fuel: u64,
 }
 
-/// Runs `ask` in a fresh instance under the limits. `servers` is the size of the question.
+/// Runs `ask` in a fresh instance under the limits. `size` is the number of servers or nodes in the question.
 pub(crate) fn in_fresh_instance<T>(
     engine: &PolicyEngine,
-    pre: &FailoverPolicyPre<Guest>,
+    linked: &Linked,
     limits: &Limits,
-    servers: usize,
-    ask: impl FnOnce(&mut Store<Guest>, &FailoverPolicy) -> wasmtime::Result<Result<T, CallFailure>>,
+    size: usize,
+    ask: impl FnOnce(&mut Store<Guest>, &Instance) -> wasmtime::Result<Result<T, CallFailure>>,
 ) -> Called<T> {
     let turn = engine.ticker().turn();
-    let fuel = limits.fuel_for(servers);
+    let fuel = limits.fuel_for(size);
     let mut store = Store::new(engine.engine(), Guest::new(limits.memory));
     store.limiter(|guest| guest);
     // All limits come before the instantiation: a start function is the policy's code too.
@@ -88,8 +88,8 @@ pub(crate) fn in_fresh_instance<T>(
     let begun = Instant::now();
     let outcome = store
         .set_fuel(fuel)
-        .and_then(|()| pre.instantiate(&mut store))
-        .and_then(|policy| ask(&mut store, &policy));
+        .and_then(|()| linked.instantiate(&mut store))
+        .and_then(|instance| ask(&mut store, &instance));
     let used = fuel.saturating_sub(store.get_fuel().unwrap_or(0));
     let refused = store.data().memory_refused();
     let answer = outcome.unwrap_or_else(|error| Err(classify(&error, limits, fuel, refused)));

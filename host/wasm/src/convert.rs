@@ -2,6 +2,10 @@
 //!
 //! Everything is destructured without `..`, so that a new field does not compile until someone decides what becomes of it.
 
+mod backend;
+
+pub(crate) use backend::{select_question, selection, selection_record};
+
 use baton_core::model::{Flavor, LogFormat, PromotionRule, ThreadState};
 use baton_core::policy as core;
 

@@ -1,9 +1,9 @@
 //! The one wasmtime engine of the process, configured so that the same question gives the same answer everywhere.
 
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use crate::bindings::{FailoverPolicy, FailoverPolicyPre};
+use crate::bindings::FailoverPolicy;
 use crate::guest::Guest;
 use crate::limits::{CONCURRENT_CALLS_MAX, Limits, MEMORY_KEPT_BYTES, TABLE_ELEMENTS_MAX};
 use crate::ticker::Ticker;
@@ -31,6 +31,7 @@ impl PolicyEngine {
         let start = |error: wasmtime::Error| EngineError::Start(error.into());
         let engine = Engine::new(&config()).map_err(start)?;
         let mut linker = Linker::<Guest>::new(&engine);
+        // This world imports all that the other one imports.
         FailoverPolicy::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)
             .map_err(start)?;
         let ticker = Ticker::start(engine.clone()).map_err(EngineError::Thread)?;
@@ -53,8 +54,8 @@ impl PolicyEngine {
         Component::from_binary(&self.engine, bytes)
     }
 
-    pub(crate) fn link(&self, component: &Component) -> wasmtime::Result<FailoverPolicyPre<Guest>> {
-        FailoverPolicyPre::new(self.linker.instantiate_pre(component)?)
+    pub(crate) fn link(&self, component: &Component) -> wasmtime::Result<InstancePre<Guest>> {
+        self.linker.instantiate_pre(component)
     }
 }
 

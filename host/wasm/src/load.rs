@@ -7,14 +7,14 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
-use crate::bindings::FailoverPolicyPre;
 use crate::builtin;
 use crate::call::{CallFailure, cause};
 use crate::engine::PolicyEngine;
-use crate::guest::{Guest, printable};
+use crate::guest::printable;
 use crate::limits::{COMPONENT_BYTES_MAX, Limits};
-use crate::policy::{Linked, Policy, SettingsProblem};
+use crate::policy::{Policy, SettingsProblem, Unasked};
 use crate::self_check;
+use crate::world::{Linked, World};
 
 /// Which policy to use, as the configuration says it.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +81,14 @@ pub enum LoadError {
         /// The interface it names.
         found: String,
     },
+    /// It answers another kind of questions.
+    #[error("the policy is made for the world {found}; {} is needed here", .needed.name())]
+    OtherWorld {
+        /// The world it is made for.
+        found: &'static str,
+        /// What it is to answer.
+        needed: World,
+    },
     /// It does not fit the contract or is damaged.
     #[error("the policy cannot be linked: {0}")]
     Unlinkable(String),
@@ -118,19 +126,27 @@ fn join(problems: &[SettingsProblem]) -> String {
         .join("; ")
 }
 
-/// Loads what a choice names.
-pub(crate) fn load(engine: &Arc<PolicyEngine>, choice: &PolicyChoice) -> Result<Policy, LoadError> {
-    let policy = prepare(engine, &choice.plugin, &read(&choice.plugin)?)?;
+/// Loads what a choice names. `world` is what it must answer; `None` takes whatever it was made for.
+pub(crate) fn load(
+    engine: &Arc<PolicyEngine>,
+    choice: &PolicyChoice,
+    world: Option<World>,
+) -> Result<Policy, LoadError> {
+    let bytes = read(&choice.plugin, world)?;
+    let policy = prepare(engine, &choice.plugin, &bytes, world)?;
     try_out(policy, &choice.settings)
 }
 
-fn read(plugin: &str) -> Result<std::borrow::Cow<'static, [u8]>, LoadError> {
+pub(crate) fn read(
+    plugin: &str,
+    world: Option<World>,
+) -> Result<std::borrow::Cow<'static, [u8]>, LoadError> {
     match plugin.strip_prefix(builtin::PREFIX) {
         Some(name) => match builtin::find(name) {
             Some(bytes) => Ok(bytes.into()),
             None => Err(LoadError::UnknownBuiltin {
                 name: name.to_owned(),
-                known: builtin::names(),
+                known: builtin::names(world),
             }),
         },
         None => match std::fs::read(plugin) {
@@ -148,18 +164,19 @@ pub(crate) fn prepare(
     engine: &Arc<PolicyEngine>,
     origin: &str,
     bytes: &[u8],
+    world: Option<World>,
 ) -> Result<Policy, LoadError> {
     recognise(bytes)?;
     // Bytes from a stranger go through a compiler; if it panics, the policy is refused and the process goes on.
-    let pre = catch_unwind(AssertUnwindSafe(|| link(engine, bytes)))
+    let linked = catch_unwind(AssertUnwindSafe(|| link(engine, bytes, world)))
         .unwrap_or_else(|panic| Err(LoadError::CompilerPanic(panic_text(&*panic))))?;
-    let linked = Linked {
-        pre,
+    let unasked = Unasked {
+        linked,
         limits: Limits::for_component(bytes.len()),
         origin: origin.to_owned(),
         digest: format!("{:x}", Sha256::digest(bytes)),
     };
-    Ok(Policy::new(Arc::clone(engine), linked))
+    Ok(Policy::new(Arc::clone(engine), unasked))
 }
 
 fn recognise(bytes: &[u8]) -> Result<(), LoadError> {
@@ -178,11 +195,23 @@ fn recognise(bytes: &[u8]) -> Result<(), LoadError> {
     Err(LoadError::NotAComponent(kind))
 }
 
-fn link(engine: &PolicyEngine, bytes: &[u8]) -> Result<FailoverPolicyPre<Guest>, LoadError> {
+fn link(engine: &PolicyEngine, bytes: &[u8], needed: Option<World>) -> Result<Linked, LoadError> {
     let unlinkable = |error: wasmtime::Error| LoadError::Unlinkable(full_text(&error));
     let component = engine.compile(bytes).map_err(unlinkable)?;
     refuse_foreign_imports(engine, &component)?;
-    engine.link(&component).map_err(unlinkable)
+    let found = World::of(&component, engine.engine());
+    let world = match (found, needed) {
+        (Some(found), Some(needed)) if found != needed => {
+            let found = found.name();
+            return Err(LoadError::OtherWorld { found, needed });
+        }
+        // A component that exports neither says what it lacks when it is linked.
+        (found, needed) => needed.or(found).unwrap_or(World::FailoverPolicy),
+    };
+    engine
+        .link(&component)
+        .and_then(|pre| world.link(pre))
+        .map_err(unlinkable)
 }
 
 /// Says in Baton's words what the linker would say in its own.
@@ -221,12 +250,14 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     )
 }
 
-/// Asks a prepared component who it is, gives it its settings, and asks it two questions whose facts are made up. Types that do not
+/// Asks a prepared component who it is, gives it its settings, and asks it questions whose facts are made up. Types that do not
 /// fit show only here: linking does not look into the types of exports.
-pub(crate) fn try_out(
-    mut policy: Policy,
-    settings: &serde_json::Value,
-) -> Result<Policy, LoadError> {
+pub(crate) fn try_out(policy: Policy, settings: &serde_json::Value) -> Result<Policy, LoadError> {
+    configured(identified(policy)?, settings)
+}
+
+/// Asks a prepared component who it is.
+pub(crate) fn identified(mut policy: Policy) -> Result<Policy, LoadError> {
     let told = policy.call_metadata();
     policy.identity = told.answer.map_err(|failure| LoadError::SelfCheck {
         stage: "metadata",
@@ -236,7 +267,7 @@ pub(crate) fn try_out(
     if policy.identity.name.is_empty() {
         return Err(LoadError::Nameless);
     }
-    configured(policy, settings)
+    Ok(policy)
 }
 
 /// The same policy with other settings.

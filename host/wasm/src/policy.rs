@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::bindings::{FailoverPolicy, FailoverPolicyPre, failover, plugin};
+use crate::bindings::backend::selector;
+use crate::bindings::failover;
 use crate::call::{CallFailure, Called, in_fresh_instance};
 use crate::engine::PolicyEngine;
 use crate::guest::{Guest, printable};
 use crate::limits::Limits;
+use crate::world::{Instance, Linked, World};
+
+/// Loading sees to it that this is never said.
+const NOT_FOR_THIS: &str = "a component of its world has no such question";
 
 /// What a policy says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -49,7 +54,7 @@ impl std::fmt::Display for SettingsProblem {
 #[derive(Clone)]
 pub struct Policy {
     engine: Arc<PolicyEngine>,
-    pre: FailoverPolicyPre<Guest>,
+    linked: Linked,
     pub(crate) limits: Limits,
     pub(crate) settings: String,
     pub(crate) identity: Identity,
@@ -60,25 +65,25 @@ pub struct Policy {
 }
 
 /// What is known of a component before it has been asked anything.
-pub(crate) struct Linked {
-    pub(crate) pre: FailoverPolicyPre<Guest>,
+pub(crate) struct Unasked {
+    pub(crate) linked: Linked,
     pub(crate) limits: Limits,
     pub(crate) origin: String,
     pub(crate) digest: String,
 }
 
 impl Policy {
-    pub(crate) fn new(engine: Arc<PolicyEngine>, linked: Linked) -> Self {
-        let Linked {
-            pre,
+    pub(crate) fn new(engine: Arc<PolicyEngine>, unasked: Unasked) -> Self {
+        let Unasked {
+            linked,
             limits,
             origin,
             digest,
-        } = linked;
+        } = unasked;
         let settings = "{}".to_owned();
         Self {
             engine,
-            pre,
+            linked,
             limits,
             settings,
             identity: Identity::default(),
@@ -90,6 +95,20 @@ impl Policy {
     /// Who it is.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// What it answers.
+    pub fn world(&self) -> World {
+        self.linked.world()
+    }
+
+    /// Names of what the component imports and exports.
+    pub(crate) fn interfaces(&self) -> (Vec<String>, Vec<String>) {
+        let shape = self.linked.component().component_type();
+        let engine = self.engine.engine();
+        let imports = shape.imports(engine).map(|(name, _)| name.to_owned());
+        let exports = shape.exports(engine).map(|(name, _)| name.to_owned());
+        (imports.collect(), exports.collect())
     }
 
     /// `name@version`.
@@ -118,41 +137,13 @@ impl Policy {
     }
 
     pub(crate) fn call_metadata(&self) -> Called<Identity> {
-        in_fresh_instance(&self.engine, &self.pre, &self.limits, 0, |store, policy| {
-            let told = policy.baton_policy_plugin().call_metadata(store)?;
-            let plugin::Identity {
-                name,
-                version,
-                description,
-                settings_schema,
-                wants,
-                extra: _,
-            } = told;
-            Ok(Ok(Identity {
-                name: printable(&name),
-                version: printable(&version),
-                description: printable(&description),
-                settings_schema,
-                wants,
-            }))
-        })
+        self.fresh(0, |store, instance| Ok(Ok(instance.metadata(store)?)))
     }
 
     /// Lets the policy validate settings in a throw-away instance.
     pub(crate) fn call_configure(&self) -> Called<Vec<SettingsProblem>> {
-        in_fresh_instance(&self.engine, &self.pre, &self.limits, 0, |store, policy| {
-            let verdict = policy
-                .baton_policy_plugin()
-                .call_configure(store, &self.settings)?;
-            let problem = |problem: plugin::SettingsProblem| {
-                let plugin::SettingsProblem { path, message } = problem;
-                SettingsProblem {
-                    path: printable(&path),
-                    message: printable(&message),
-                }
-            };
-            let problems = verdict.err().unwrap_or_default();
-            Ok(Ok(problems.into_iter().map(problem).collect()))
+        self.fresh(0, |store, instance| {
+            Ok(Ok(instance.configure(store, &self.settings)?))
         })
     }
 
@@ -160,44 +151,67 @@ impl Policy {
         &self,
         question: &failover::AssessQuestion,
     ) -> Called<failover::Assessment> {
-        self.ask(question.cluster.servers.len(), |store, policy| {
+        self.ask(question.cluster.servers.len(), |store, instance| {
+            let Instance::FailoverPolicy(policy) = instance else {
+                return Ok(Err(NOT_FOR_THIS.to_owned()));
+            };
             policy.baton_policy_failover().call_assess(store, question)
         })
     }
 
     pub(crate) fn call_rank(&self, question: &failover::RankQuestion) -> Called<failover::Ranking> {
-        self.ask(question.cluster.servers.len(), |store, policy| {
+        self.ask(question.cluster.servers.len(), |store, instance| {
+            let Instance::FailoverPolicy(policy) = instance else {
+                return Ok(Err(NOT_FOR_THIS.to_owned()));
+            };
             policy.baton_policy_failover().call_rank(store, question)
         })
     }
 
+    pub(crate) fn call_select(
+        &self,
+        question: &selector::SelectQuestion,
+    ) -> Called<selector::Selection> {
+        self.ask(question.nodes.len(), |store, instance| {
+            let Instance::BackendSelector(policy) = instance else {
+                return Ok(Err(NOT_FOR_THIS.to_owned()));
+            };
+            policy.baton_policy_selector().call_select(store, question)
+        })
+    }
+
+    fn fresh<T>(
+        &self,
+        size: usize,
+        ask: impl FnOnce(
+            &mut wasmtime::Store<Guest>,
+            &Instance,
+        ) -> wasmtime::Result<Result<T, CallFailure>>,
+    ) -> Called<T> {
+        in_fresh_instance(&self.engine, &self.linked, &self.limits, size, ask)
+    }
+
     fn ask<T>(
         &self,
-        servers: usize,
+        size: usize,
         question: impl FnOnce(
             &mut wasmtime::Store<Guest>,
-            &FailoverPolicy,
+            &Instance,
         ) -> wasmtime::Result<Result<T, String>>,
     ) -> Called<T> {
-        in_fresh_instance(
-            &self.engine,
-            &self.pre,
-            &self.limits,
-            servers,
-            |store, policy| {
-                let plugin = policy.baton_policy_plugin();
-                if let Err(problems) = plugin.call_configure(&mut *store, &self.settings)? {
-                    // The same settings were accepted when the policy was loaded.
-                    let text = format!(
-                        "it now refuses its settings with {} problems",
-                        problems.len()
-                    );
-                    return Ok(Err(CallFailure::Declined(text)));
-                }
-                let answer = question(store, policy)?;
-                Ok(answer.map_err(|text| CallFailure::Declined(printable(&text))))
-            },
-        )
+        self.fresh(size, |store, instance| {
+            let problems = instance.configure(&mut *store, &self.settings)?;
+            if !problems.is_empty() {
+                // The same settings were accepted when the policy was loaded.
+                let text = format!(
+                    "it now refuses its settings with {} problems",
+                    problems.len()
+                );
+                return Ok(Err(CallFailure::Declined(text)));
+            }
+            let answer = question(store, instance)?;
+            Ok(answer.map_err(|text| CallFailure::Declined(printable(&text))))
+        })
     }
 }
 

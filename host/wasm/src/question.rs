@@ -1,11 +1,13 @@
-//! The two questions, seen by what they have in common.
+//! The questions, seen by what they have in common.
 
 use baton_core::model::PromotionRule;
+use baton_core::policy::backend::{SelectQuestion, Selection, check_selection, first_ready};
 use baton_core::policy::{
     AssessQuestion, Assessment, RankQuestion, Ranked, Ranking, Reason, ServerIndex, Verdict,
     check_assessment, check_ranking,
 };
 
+use crate::bindings::backend::selector;
 use crate::bindings::failover;
 use crate::call::{CallFailure, Called};
 use crate::convert;
@@ -98,6 +100,30 @@ impl Question for RankQuestion {
             vetoes: Vec::new(),
             reasons: vec![no_policy("the most advanced candidate is taken")],
         }
+    }
+}
+
+impl Question for SelectQuestion {
+    type Contract = selector::SelectQuestion;
+    type Raw = selector::Selection;
+    type Answer = Selection;
+    const NAME: &str = "select";
+
+    fn to_contract(&self) -> Self::Contract {
+        convert::select_question(self)
+    }
+
+    fn call(policy: &Policy, question: &Self::Contract) -> Called<Self::Raw> {
+        policy.call_select(question)
+    }
+
+    fn accept(&self, answer: Self::Raw) -> Result<Selection, CallFailure> {
+        check_selection(self, convert::selection(answer))
+            .map_err(|problem| CallFailure::Nonsense(problem.to_string()))
+    }
+
+    fn without_policy(&self) -> Selection {
+        first_ready(self)
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! The text is JSON of the contract's types, with a fixed order of fields: equal questions make equal bytes.
 
+use baton_core::policy::backend::{SelectQuestion, Selection};
 use baton_core::policy::{AssessQuestion, Assessment, RankQuestion, Ranking};
 use serde::{Deserialize, Serialize};
 
+use crate::bindings::backend::selector;
 use crate::bindings::failover;
 use crate::call::{CallFailure, Called};
 use crate::convert;
@@ -25,6 +27,7 @@ struct Recorded {
 enum RecordedQuestion {
     Assess(Box<failover::AssessQuestion>),
     Rank(Box<failover::RankQuestion>),
+    Select(Box<selector::SelectQuestion>),
 }
 
 #[derive(Debug, Serialize)]
@@ -32,6 +35,7 @@ enum RecordedQuestion {
 enum RecordedAnswer {
     Assess(failover::Assessment),
     Rank(failover::Ranking),
+    Select(selector::Selection),
 }
 
 /// Why a record cannot be replayed.
@@ -54,7 +58,7 @@ pub enum RecordError {
 /// What a policy answered to a recorded question. The answer is the policy's own, not yet held against what Baton allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replayed {
-    /// The answer as JSON, in the form of [`assessment_json`] or [`ranking_json`], or why there is none.
+    /// The answer as JSON, in the form of [`assessment_json`] and its like, or why there is none.
     pub answer: Result<String, CallFailure>,
     /// Units of work used. Equal in each replay by the same component.
     pub fuel: u64,
@@ -82,6 +86,16 @@ pub fn rank_question_json(question: &RankQuestion) -> Result<String, RecordError
     ))))
 }
 
+/// A `select` question, ready to be stored.
+///
+/// # Errors
+/// As [`assess_question_json`].
+pub fn select_question_json(question: &SelectQuestion) -> Result<String, RecordError> {
+    write_question(RecordedQuestion::Select(Box::new(
+        convert::select_question(question),
+    )))
+}
+
 /// An `assess` answer, ready to be stored.
 ///
 /// # Errors
@@ -96,6 +110,14 @@ pub fn assessment_json(answer: &Assessment) -> Result<String, RecordError> {
 /// As [`assess_question_json`].
 pub fn ranking_json(answer: &Ranking) -> Result<String, RecordError> {
     write_answer(&RecordedAnswer::Rank(convert::ranking_record(answer)))
+}
+
+/// A `select` answer, ready to be stored.
+///
+/// # Errors
+/// As [`assess_question_json`].
+pub fn selection_json(answer: &Selection) -> Result<String, RecordError> {
+    write_answer(&RecordedAnswer::Select(convert::selection_record(answer)))
 }
 
 /// Asks a recorded question again.
@@ -115,6 +137,9 @@ pub fn replay(policy: &Policy, question: &str) -> Result<Replayed, RecordError> 
         }
         RecordedQuestion::Rank(question) => {
             replayed(policy.call_rank(&question), RecordedAnswer::Rank)
+        }
+        RecordedQuestion::Select(question) => {
+            replayed(policy.call_select(&question), RecordedAnswer::Select)
         }
     }
 }

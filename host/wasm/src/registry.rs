@@ -1,65 +1,25 @@
-//! The policies in force, and the port through which they are asked.
+//! The policy in force of one world, with the built-in default of that world behind it.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use baton_core::policy::{AssessQuestion, Assessment, RankQuestion, Ranking};
-use baton_ports::{Policies, PolicyFailure, PolicyReply};
+use baton_ports::{PolicyFailure, PolicyReply};
 
-use crate::builtin::DEFAULT_POLICY;
+use crate::builtin;
 use crate::call::Called;
-use crate::engine::{EngineError, PolicyEngine};
+use crate::engine::PolicyEngine;
 use crate::load::{LoadError, PolicyChoice, configured, load};
 use crate::policy::Policy;
 use crate::question::Question;
+use crate::start::StartError;
+use crate::world::World;
 
 /// Deadline of the built-in default. It is trusted and nothing stands behind it, so only a process that hardly gets any time on a
 /// processor may exceed this; its work is bounded by fuel like that of all others.
 const BUILTIN_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Why the policies could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The engine does not start.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The policy is refused.
-    #[error("cannot load the policy {plugin}")]
-    Load {
-        /// What the configuration names.
-        plugin: String,
-        /// Why it is refused.
-        #[source]
-        source: LoadError,
-    },
-}
-
-impl StartError {
-    /// One line for each thing that is wrong: every setting the policy refuses, or the one reason there is.
-    pub fn problems(&self) -> Vec<String> {
-        if let Self::Load {
-            source: LoadError::Settings { policy, problems },
-            ..
-        } = self
-        {
-            return problems
-                .iter()
-                .map(|problem| format!("{policy}: {problem}"))
-                .collect();
-        }
-        let mut line = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            line = format!("{line}: {error}");
-            cause = error.source();
-        }
-        vec![line]
-    }
-}
-
 /// The configured policy with the built-in default behind it.
-pub struct WasmPolicies {
+pub(crate) struct Registry {
     engine: Arc<PolicyEngine>,
     /// The default with its default settings: what answers when the configured policy does not.
     fallback: Policy,
@@ -68,23 +28,28 @@ pub struct WasmPolicies {
     deadline: Option<Duration>,
 }
 
-impl WasmPolicies {
-    /// Starts the engine and loads the chosen policy. Takes some tenths of a second, as components are compiled.
-    ///
-    /// # Errors
-    /// If the engine cannot start, or the policy is refused: there is no previous one to keep.
-    pub fn start(choice: &PolicyChoice) -> Result<Self, StartError> {
-        let engine = Arc::new(PolicyEngine::start()?);
+impl Registry {
+    /// Loads the default of that world and the chosen policy.
+    pub(crate) fn start(
+        engine: Arc<PolicyEngine>,
+        world: World,
+        choice: &PolicyChoice,
+    ) -> Result<Self, StartError> {
         let refused = |plugin: &str, source| StartError::Load {
             plugin: plugin.to_owned(),
             source,
         };
-        let mut fallback = load(&engine, &PolicyChoice::of(DEFAULT_POLICY))
-            .map_err(|error| refused(DEFAULT_POLICY, error))?;
+        let default = builtin::default_of(world);
+        let mut fallback = load(&engine, &PolicyChoice::of(default), Some(world))
+            .map_err(|error| refused(default, error))?;
         fallback.limits.deadline = BUILTIN_DEADLINE;
         let current = load_or_share(&engine, &fallback, choice)
             .map_err(|error| refused(&choice.plugin, error))?;
         Ok(Self::with(engine, fallback, current))
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<PolicyEngine> {
+        &self.engine
     }
 
     pub(crate) fn with(engine: Arc<PolicyEngine>, fallback: Policy, current: Policy) -> Self {
@@ -96,12 +61,7 @@ impl WasmPolicies {
         }
     }
 
-    /// Replaces the policy in force, or leaves it if the new one is refused. Questions being answered are answered by the old one; no
-    /// answer mixes both. Compiles, so call it off the asynchronous runtime.
-    ///
-    /// # Errors
-    /// Says why the new policy is refused.
-    pub fn reload(&self, choice: &PolicyChoice) -> Result<Arc<Policy>, LoadError> {
+    pub(crate) fn reload(&self, choice: &PolicyChoice) -> Result<Arc<Policy>, LoadError> {
         let loaded = Arc::new(self.check(choice)?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&loaded);
         tracing::info!(
@@ -112,10 +72,7 @@ impl WasmPolicies {
         Ok(loaded)
     }
 
-    /// Sets the deadline of one answer for the policy in force and all that follow. The built-in default keeps its own: nothing stands
-    /// behind it.
-    #[must_use]
-    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+    pub(crate) fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         let current = self.hurried(Policy::clone(&self.current()));
         self.current = RwLock::new(Arc::new(current));
@@ -123,26 +80,24 @@ impl WasmPolicies {
     }
 
     fn hurried(&self, mut policy: Policy) -> Policy {
-        if let Some(deadline) = self.deadline.filter(|_| policy.origin() != DEFAULT_POLICY) {
+        if let Some(deadline) = self
+            .deadline
+            .filter(|_| policy.origin() != self.fallback.origin())
+        {
             policy.limits.deadline = deadline;
         }
         policy
     }
 
-    /// Loads a policy, with all checks, without putting it in force.
-    ///
-    /// # Errors
-    /// Says why the policy is refused.
-    pub fn check(&self, choice: &PolicyChoice) -> Result<Policy, LoadError> {
+    pub(crate) fn check(&self, choice: &PolicyChoice) -> Result<Policy, LoadError> {
         load_or_share(&self.engine, &self.fallback, choice).map(|policy| self.hurried(policy))
     }
 
-    /// The policy in force.
-    pub fn current(&self) -> Arc<Policy> {
+    pub(crate) fn current(&self) -> Arc<Policy> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn ask<Q: Question>(&self, question: &Q) -> PolicyReply<Q::Answer> {
+    pub(crate) async fn ask<Q: Question>(&self, question: &Q) -> PolicyReply<Q::Answer> {
         let begun = Instant::now();
         let policy = self.current();
         let Called {
@@ -170,6 +125,12 @@ impl WasmPolicies {
                 self.fall_back(question, failure.of(&policy.label()), log, begun)
             }
         }
+    }
+
+    /// Name, version and origin of the policy in force.
+    pub(crate) fn describe(&self) -> String {
+        let policy = self.current();
+        format!("{} ({})", policy.label(), policy.origin())
     }
 
     fn fall_back<Q: Question>(
@@ -204,10 +165,10 @@ fn load_or_share(
     fallback: &Policy,
     choice: &PolicyChoice,
 ) -> Result<Policy, LoadError> {
-    if choice.plugin == DEFAULT_POLICY {
+    if choice.plugin == fallback.origin() {
         configured(fallback.clone(), &choice.settings)
     } else {
-        load(engine, choice)
+        load(engine, choice, Some(fallback.world()))
     }
 }
 
@@ -229,21 +190,5 @@ async fn call<C: Send + 'static, R: Send + 'static>(
             log: Vec::new(),
             fuel: 0,
         },
-    }
-}
-
-#[async_trait]
-impl Policies for WasmPolicies {
-    async fn assess(&self, question: &AssessQuestion) -> PolicyReply<Assessment> {
-        self.ask(question).await
-    }
-
-    async fn rank(&self, question: &RankQuestion) -> PolicyReply<Ranking> {
-        self.ask(question).await
-    }
-
-    fn describe(&self) -> String {
-        let policy = self.current();
-        format!("{} ({})", policy.label(), policy.origin())
     }
 }

@@ -1,4 +1,8 @@
-//! Two made-up questions that every policy must survive before it is used.
+//! Made-up questions that every policy must survive before it is used.
+
+mod backend;
+
+pub(crate) use backend::select_question;
 
 use baton_core::model::{Flavor, LogFormat, PromotionRule, ThreadState};
 use baton_core::policy::{
@@ -10,11 +14,17 @@ use crate::call::{CallFailure, Called};
 use crate::load::LoadError;
 use crate::policy::Policy;
 use crate::question::Question;
+use crate::world::World;
 
-/// Asks both questions. A policy may decline them; it may not trap, run away or name servers that do not exist.
+/// Asks the questions of its world. A policy may decline them; it may not trap, run away or name servers that do not exist.
 pub(crate) fn run(policy: &Policy) -> Result<(), LoadError> {
-    judge("assess", ask(policy, &assess_question()))?;
-    judge("rank", ask(policy, &rank_question()))
+    match policy.world() {
+        World::FailoverPolicy => {
+            judge("assess", ask(policy, &assess_question()))?;
+            judge("rank", ask(policy, &rank_question()))
+        }
+        World::BackendSelector => judge("select", ask(policy, &select_question())),
+    }
 }
 
 fn ask<Q: Question>(policy: &Policy, question: &Q) -> Called<Q::Answer> {

@@ -12,5 +12,7 @@ mod memory;
 mod misbehaviour;
 mod refusal;
 mod reload;
+mod selector_failures;
+mod selectors;
 mod settings;
 mod sketch;

@@ -9,6 +9,10 @@ use super::fixture::root;
 mod sources;
 
 const PREBUILT: &[&str] = &[
+    "backend-first",
+    "backend-misbehaving",
+    "backend-nearest",
+    "backend-prefer-synchronous",
     "failover-cautious",
     "failover-default",
     "failover-misbehaving",

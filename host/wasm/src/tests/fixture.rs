@@ -1,14 +1,17 @@
 //! Engines and policies that the tests share: compiling takes most of their time.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 use crate::engine::PolicyEngine;
 use crate::load::{LoadError, PolicyChoice, configured, load, prepare};
 use crate::policy::Policy;
-use crate::registry::WasmPolicies;
+use crate::ports::{WasmPolicies, WasmSelectors};
+use crate::registry::Registry;
+use crate::world::World;
 
 pub(super) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -45,7 +48,7 @@ pub(super) fn misbehaving(how: &str) -> Policy {
 }
 
 fn loaded(plugin: &str) -> Policy {
-    load(&engine(), &PolicyChoice::of(plugin)).expect(plugin)
+    load(&engine(), &PolicyChoice::of(plugin), None).expect(plugin)
 }
 
 /// On a busy machine a deadline says nothing about a policy; fuel still bounds it.
@@ -63,7 +66,31 @@ pub(super) fn with_settings(
 
 /// The policy behind the port, with the built-in default behind it, as in production.
 pub(super) fn behind_the_port(policy: Policy) -> WasmPolicies {
-    WasmPolicies::with(engine(), default_policy(), policy)
+    WasmPolicies(Registry::with(engine(), default_policy(), policy))
+}
+
+/// The same for a selector.
+pub(super) fn selector_behind_the_port(selector: Policy) -> WasmSelectors {
+    let fallback = builtin_selector("backend-first");
+    WasmSelectors(Registry::with(engine(), fallback, selector))
+}
+
+/// A built-in selector with its default settings.
+pub(super) fn builtin_selector(name: &'static str) -> Policy {
+    static POLICIES: OnceLock<Mutex<BTreeMap<&'static str, Policy>>> = OnceLock::new();
+    let mut policies = POLICIES.get_or_init(Mutex::default).lock().expect("lock");
+    policies
+        .entry(name)
+        .or_insert_with(|| unhurried(loaded(&format!("builtin:{name}"))))
+        .clone()
+}
+
+/// The selector that misbehaves as told.
+pub(super) fn misbehaving_selector(how: &str) -> Policy {
+    static POLICY: OnceLock<Policy> = OnceLock::new();
+    let file = root().join("plugins/prebuilt/backend-misbehaving.wasm");
+    let policy = POLICY.get_or_init(|| unhurried(loaded(&file.to_string_lossy())));
+    with_settings(policy, &serde_json::json!({ "how": how })).expect("settings")
 }
 
 /// Runs one of the port's futures, which wait for nothing.
@@ -76,7 +103,13 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
 
 /// A hostile component of `tests/wat`, compiled and linked but not tried out: it would not survive that.
 pub(super) fn hostile(name: &str) -> Result<Policy, LoadError> {
-    prepare(&engine(), name, &component_of(name)).map(unhurried)
+    prepare(
+        &engine(),
+        name,
+        &component_of(name),
+        Some(World::FailoverPolicy),
+    )
+    .map(unhurried)
 }
 
 pub(super) fn component_of(name: &str) -> Vec<u8> {

@@ -89,7 +89,11 @@ fn without_any_policy_nothing_is_done() {
     let mut broken = default_policy();
     broken.limits.fuel = 1;
     broken.limits.fuel_per_server = 0;
-    let policies = crate::WasmPolicies::with(super::fixture::engine(), broken.clone(), broken);
+    let policies = crate::WasmPolicies(crate::registry::Registry::with(
+        super::fixture::engine(),
+        broken.clone(),
+        broken,
+    ));
     let reply = block_on(policies.assess(&self_check::assess_question()));
     assert_eq!(
         (reply.answer.verdict, reply.policy.as_str()),

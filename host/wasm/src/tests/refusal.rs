@@ -1,10 +1,13 @@
 //! What is refused at load, and in which words.
 
 use super::fixture::{component_of, encode, engine, misbehaving, root};
+use crate::World;
 use crate::load::{LoadError, PolicyChoice, load, prepare, try_out};
 
+const FAILOVER: Option<World> = Some(World::FailoverPolicy);
+
 fn refused(bytes: &[u8]) -> String {
-    prepare(&engine(), "test", bytes)
+    prepare(&engine(), "test", bytes, FAILOVER)
         .expect_err("must be refused")
         .to_string()
 }
@@ -65,7 +68,7 @@ fn any_single_changed_byte_is_survived() {
         if let Some(byte) = changed.get_mut(place) {
             *byte ^= 0x55;
         }
-        if let Ok(policy) = prepare(&engine(), "changed", &changed) {
+        if let Ok(policy) = prepare(&engine(), "changed", &changed, FAILOVER) {
             let error = try_out(policy, &serde_json::json!({})).expect_err("no name");
             assert!(
                 !matches!(error, LoadError::CompilerPanic(_)),
@@ -107,7 +110,7 @@ fn exports_of_another_shape() {
         (export "baton:policy/plugin@0.1.0" (instance $plugin))
         (export "baton:policy/failover@0.1.0" (instance $failover)))"#;
     let bytes = wat::parse_str(wat).expect("wat");
-    let policy = prepare(&engine(), "test", &bytes);
+    let policy = prepare(&engine(), "test", &bytes, FAILOVER);
     let error = policy.and_then(|policy| try_out(policy, &serde_json::json!({})));
     let text = error.expect_err("wrong types").to_string();
     assert!(
@@ -119,7 +122,7 @@ fn exports_of_another_shape() {
 #[test]
 fn policies_that_fail_the_self_check() {
     let tried = |name: &str| {
-        let policy = prepare(&engine(), name, &component_of(name)).expect(name);
+        let policy = prepare(&engine(), name, &component_of(name), FAILOVER).expect(name);
         try_out(policy, &serde_json::json!({}))
             .expect_err(name)
             .to_string()
@@ -140,7 +143,7 @@ fn policies_that_fail_the_self_check() {
          (i32.store (i32.const 1200) (i32.const 2000)) (i32.store (i32.const 1204) (i32.const 1)) (i32.const 1200)",
     );
     let bytes = encode(&wat::parse_str(named).expect("wat"));
-    let policy = prepare(&engine(), "named", &bytes).expect("links");
+    let policy = prepare(&engine(), "named", &bytes, FAILOVER).expect("links");
     let error = try_out(policy, &serde_json::json!({}))
         .expect_err("traps")
         .to_string();
@@ -152,12 +155,17 @@ fn policies_that_fail_the_self_check() {
 
 #[test]
 fn choices_that_name_nothing() {
-    let error = load(&engine(), &PolicyChoice::of("builtin:nope")).expect_err("unknown");
+    let error = load(&engine(), &PolicyChoice::of("builtin:nope"), FAILOVER).expect_err("unknown");
     assert_eq!(
         error.to_string(),
         "there is no built-in policy \"nope\"; there are failover-default, failover-cautious"
     );
-    let error = load(&engine(), &PolicyChoice::of("/nowhere/policy.wasm")).expect_err("missing");
+    let error = load(
+        &engine(),
+        &PolicyChoice::of("/nowhere/policy.wasm"),
+        FAILOVER,
+    )
+    .expect_err("missing");
     assert_eq!(
         error.to_string(),
         "cannot read the policy /nowhere/policy.wasm"

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::fixture::{cautious_policy, default_policy, with_settings};
+use super::fixture::{builtin_selector, cautious_policy, default_policy, with_settings};
 use crate::load::LoadError;
 
 fn problems(settings: &serde_json::Value) -> Vec<String> {
@@ -62,7 +62,13 @@ fn null_switches_a_limit_off() {
 
 #[test]
 fn the_schema_knows_every_setting_and_its_default() {
-    for policy in [default_policy(), cautious_policy()] {
+    for policy in [
+        default_policy(),
+        cautious_policy(),
+        builtin_selector("backend-first"),
+        builtin_selector("backend-prefer-synchronous"),
+        builtin_selector("backend-nearest"),
+    ] {
         let identity = policy.identity();
         let schema: serde_json::Value =
             serde_json::from_str(&identity.settings_schema).expect("JSON");
