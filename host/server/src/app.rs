@@ -11,7 +11,7 @@ use baton_core::time::{Timestamp, WallTime};
 use baton_mysql::MysqlServers;
 use baton_ports::{Clock, Store};
 use baton_store::{SqliteOptions, SqliteStore};
-use baton_wasm::{PolicyChoice, WasmPolicies};
+use baton_wasm::{PolicyChoice, WasmPolicies, WasmSelectors};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -47,6 +47,26 @@ pub fn load_policies(
         settings: settings.clone(),
     };
     WasmPolicies::start(&choice).map_err(|error| error.problems())
+}
+
+/// Loads the selector that the configuration names, beside the failover policies if there are any: both then share one engine.
+///
+/// # Errors
+/// Each thing that is wrong with the selector or its settings.
+pub fn load_selectors(
+    beside: Option<&WasmPolicies>,
+    plugin: &PluginSource,
+    settings: &serde_json::Value,
+) -> Result<WasmSelectors, Vec<String>> {
+    let choice = PolicyChoice {
+        plugin: convert::plugin(plugin),
+        settings: settings.clone(),
+    };
+    let loaded = match beside {
+        Some(policies) => WasmSelectors::beside(policies, &choice),
+        None => WasmSelectors::start(&choice),
+    };
+    loaded.map_err(|error| error.problems())
 }
 
 /// Runs a node until it is told to stop (SIGTERM, SIGINT).

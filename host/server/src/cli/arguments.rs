@@ -58,6 +58,9 @@ pub(crate) enum Command {
     /// Work on a configuration file.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look at a policy or selector (a WebAssembly component) before using it.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// List clusters.
     Clusters,
     /// Show clusters as trees: one, or all.
@@ -123,6 +126,23 @@ pub(crate) enum Command {
     },
     /// Show the state of a node.
     Status,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// Show who a component is, what it answers, its settings, and what it imports and exports.
+    Inspect {
+        /// A file, or `builtin:NAME`.
+        plugin: String,
+    },
+    /// Load a component with its settings and with all checks, as `serve` does.
+    Check {
+        /// A file, or `builtin:NAME`.
+        plugin: String,
+        /// Its settings, a JSON object.
+        #[arg(long, value_name = "JSON", default_value = "{}")]
+        settings: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

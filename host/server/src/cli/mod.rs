@@ -9,6 +9,7 @@ mod failure;
 mod json;
 mod operate;
 mod paint;
+mod plugin;
 mod progress;
 mod recoveries;
 mod screen;
@@ -24,10 +25,10 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::process::ExitCode;
 
-use baton_wasm::WasmPolicies;
+use baton_wasm::{WasmPolicies, WasmSelectors};
 use clap::Parser as _;
 
-use self::arguments::{Arguments, Command, ConfigCommand, Shared};
+use self::arguments::{Arguments, Command, ConfigCommand, PluginCommand, Shared};
 use self::client::Client;
 use self::failure::Failure;
 use self::paint::{BAD, GOOD, WARN, paint};
@@ -62,6 +63,10 @@ fn dispatch(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
     match arguments.command {
         Command::Serve { config } => serve(&config),
         Command::Config(ConfigCommand::Check { file }) => check(&file, screen),
+        Command::Plugin(PluginCommand::Inspect { plugin }) => plugin::inspect(&plugin, screen),
+        Command::Plugin(PluginCommand::Check { plugin, settings }) => {
+            plugin::check(&plugin, &settings, screen)
+        }
         Command::Clusters => clusters::show(&client()?, screen),
         Command::Topology { cluster } => {
             clusters::show_trees(&client()?, screen, cluster.as_deref())
@@ -101,7 +106,9 @@ fn client(shared: &Shared) -> Result<Client, Failure> {
 }
 
 fn serve(file: &Path) -> Result<(), Failure> {
-    let (settings, policies) = load(file).map_err(|error| Failure::Usage(chain(&error)))?;
+    let Loaded {
+        settings, policies, ..
+    } = load(file).map_err(|error| Failure::Usage(chain(&error)))?;
     for warning in &settings.warnings {
         screen::eprint(&format!("{} {warning}", paint(WARN, "warning:")));
     }
@@ -112,7 +119,7 @@ fn check(file: &Path, screen: Screen) -> Result<(), Failure> {
     let loaded = load(file);
     if screen.json {
         let (problems, warnings) = match &loaded {
-            Ok((settings, _)) => (&[][..], settings.warnings.as_slice()),
+            Ok(loaded) => (&[][..], loaded.settings.warnings.as_slice()),
             Err(ConfigError::Wrong { problems }) => (problems.as_slice(), &[][..]),
             Err(ConfigError::Unreadable { .. }) => (&[][..], &[][..]),
         };
@@ -121,7 +128,7 @@ fn check(file: &Path, screen: Screen) -> Result<(), Failure> {
             "ok": loaded.is_ok(), "problems": list(problems), "warnings": list(warnings),
         }));
     }
-    let (settings, _) = loaded.map_err(|error| Failure::Usage(chain(&error)))?;
+    let Loaded { settings, .. } = loaded.map_err(|error| Failure::Usage(chain(&error)))?;
     if !screen.json {
         for warning in &settings.warnings {
             Screen::show(&format!("{} {warning}", paint(WARN, "warning:")));
@@ -145,18 +152,33 @@ fn problem_document(problem: &Problem) -> serde_json::Value {
     serde_json::json!({ "line": line, "key": key, "value": value, "why": why })
 }
 
-/// Reads the configuration and loads the policy it names, so that a policy that does not load is one of the problems.
-fn load(file: &Path) -> Result<(config::Settings, WasmPolicies), ConfigError> {
-    let loaded = RefCell::new(None);
-    let judge = |plugin: &config::PluginSource, settings: &serde_json::Value| {
-        let policies = app::load_policies(plugin, settings)?;
-        *loaded.borrow_mut() = Some(policies);
+/// A configuration that is in order, and the components it names.
+struct Loaded {
+    settings: config::Settings,
+    policies: WasmPolicies,
+    #[expect(
+        dead_code,
+        reason = "loaded so that a wrong selector is refused; used once a backend has several nodes"
+    )]
+    selectors: WasmSelectors,
+}
+
+/// Reads the configuration and loads the components it names, so that one that does not load is one of the problems.
+fn load(file: &Path) -> Result<Loaded, ConfigError> {
+    let (policies, selectors) = (RefCell::new(None), RefCell::new(None));
+    let policy = |plugin: &config::PluginSource, settings: &serde_json::Value| {
+        *policies.borrow_mut() = Some(app::load_policies(plugin, settings)?);
         Ok(())
     };
-    let settings = config::load(file, &judge)?;
-    let Some(policies) = loaded.into_inner() else {
-        let why = "no failover policy was loaded".to_owned();
-        let key = "policy.failover.plugin".to_owned();
+    let selector = |plugin: &config::PluginSource, settings: &serde_json::Value| {
+        let loaded = app::load_selectors(policies.borrow().as_ref(), plugin, settings)?;
+        *selectors.borrow_mut() = Some(loaded);
+        Ok(())
+    };
+    let settings = config::load(file, &policy, &selector)?;
+    let (Some(policies), Some(selectors)) = (policies.into_inner(), selectors.into_inner()) else {
+        let why = "a policy was not loaded".to_owned();
+        let key = "policy".to_owned();
         return Err(ConfigError::Wrong {
             problems: vec![Problem {
                 line: None,
@@ -170,7 +192,11 @@ fn load(file: &Path) -> Result<(config::Settings, WasmPolicies), ConfigError> {
         Some(deadline) => policies.with_deadline(deadline),
         None => policies,
     };
-    Ok((settings, policies))
+    Ok(Loaded {
+        settings,
+        policies,
+        selectors,
+    })
 }
 
 /// An error with its causes, on one line.

@@ -214,7 +214,9 @@ pub(crate) static SECTIONS: &[Section] = &[
         about: "The component that chooses among the nodes of the state store. With `sqlite` there is nothing to choose.",
         keys: &[
             Key::new("plugin", Kind::Text(Rule::Any), Is("\"builtin:backend-first\""),
-                "`builtin:NAME`, or the path of a WebAssembly component."),
+                "`builtin:backend-first`, `builtin:backend-prefer-synchronous`, `builtin:backend-nearest`, or the path of a WebAssembly component."),
+            Key::new("settings", Kind::Free, Is("{}"),
+                "The selector's own settings; the selector validates them when it is loaded."),
         ],
     },
     Section {

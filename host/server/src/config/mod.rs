@@ -36,9 +36,11 @@ pub struct Surroundings<'a> {
     pub is_dir: &'a dyn Fn(&Path) -> bool,
     /// Loads a failover policy with its settings; what is wrong with them, if anything.
     pub policy: &'a PolicyJudge<'a>,
+    /// The same for a backend selector.
+    pub selector: &'a PolicyJudge<'a>,
 }
 
-/// Loads a failover policy with its settings; what is wrong with them, if anything.
+/// Loads a component with its settings; what is wrong with them, if anything.
 pub type PolicyJudge<'a> =
     dyn Fn(&PluginSource, &serde_json::Value) -> Result<(), Vec<String>> + 'a;
 
@@ -46,7 +48,11 @@ pub type PolicyJudge<'a> =
 ///
 /// # Errors
 /// Lists every problem, not the first.
-pub fn load(path: &Path, policy: &PolicyJudge<'_>) -> Result<Settings, ConfigError> {
+pub fn load(
+    path: &Path,
+    policy: &PolicyJudge<'_>,
+    selector: &PolicyJudge<'_>,
+) -> Result<Settings, ConfigError> {
     let text = std::fs::read(path)
         .and_then(|bytes| {
             String::from_utf8(bytes)
@@ -61,6 +67,7 @@ pub fn load(path: &Path, policy: &PolicyJudge<'_>) -> Result<Settings, ConfigErr
         read: &|path| std::fs::read(path),
         is_dir: &|path| path.is_dir(),
         policy,
+        selector,
     };
     parse(&text, &around)
 }

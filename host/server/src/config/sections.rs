@@ -7,7 +7,6 @@ use std::time::Duration;
 use baton_core::ids::{Address, NodeName};
 use baton_core::model::{Place, PromotionRule};
 
-use super::Surroundings;
 use super::document::Document;
 use super::problem::Problem;
 use super::settings::{
@@ -16,6 +15,7 @@ use super::settings::{
     RecoverySettings, RejoinMode, ServerHint, Settings, Tls, TlsMode, TopologySettings,
 };
 use super::value::SecretSource;
+use super::{PolicyJudge, Surroundings};
 use crate::secret::Secret;
 
 /// Port of a server whose address has none.
@@ -295,21 +295,28 @@ fn analysis(document: &Document) -> AnalysisLimits {
 }
 
 fn policy(document: &mut Document, data_dir: &Path, around: &Surroundings<'_>) -> PolicySettings {
-    let failover = plugin(document, "policy.failover.plugin", data_dir, around);
-    let settings = document.free("policy.failover.settings");
-    // A plugin whose file cannot be read was objected to already.
-    if document.is_sound("policy.failover.plugin")
-        && let Err(problems) = (around.policy)(&failover, &settings)
-    {
-        for why in problems {
-            document.object("policy.failover.plugin", why);
+    let mut component = |section: &str, judge: &PolicyJudge<'_>| {
+        let key = format!("{section}.plugin");
+        let source = plugin(document, &key, data_dir, around);
+        let settings = document.free(&format!("{section}.settings"));
+        // A plugin whose file cannot be read was objected to already.
+        if document.is_sound(&key)
+            && let Err(problems) = judge(&source, &settings)
+        {
+            for why in problems {
+                document.object(&key, why);
+            }
         }
-    }
+        (source, settings)
+    };
+    let (failover, settings) = component("policy.failover", around.policy);
+    let (backend, backend_settings) = component("policy.backend", around.selector);
     PolicySettings {
         failover,
         deadline: document.duration("policy.failover.deadline"),
         settings,
-        backend: plugin(document, "policy.backend.plugin", data_dir, around),
+        backend,
+        backend_settings,
     }
 }
 

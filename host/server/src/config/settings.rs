@@ -238,6 +238,8 @@ pub struct PolicySettings {
     pub settings: serde_json::Value,
     /// The backend selector.
     pub backend: PluginSource,
+    /// Its settings, a JSON object.
+    pub backend_settings: serde_json::Value,
 }
 
 /// Where a component comes from.

@@ -33,6 +33,10 @@ fn read(text: &str) -> Result<Settings, ConfigError> {
             PluginSource::Builtin(name) if name == "bad" => Err(vec!["one".into(), "two".into()]),
             _ => Ok(()),
         },
+        selector: &|plugin, settings| match plugin {
+            PluginSource::Builtin(name) if name == "bad" => Err(vec![format!("no to {settings}")]),
+            _ => Ok(()),
+        },
     };
     parse(text, &around)
 }
@@ -270,6 +274,16 @@ fn a_policy_that_does_not_load_is_a_problem_among_others() {
       line 4: policy.failover.plugin = "builtin:bad": one
       line 4: policy.failover.plugin = "builtin:bad": two
       line 5: x: unknown key (known here: node, http, topology, server, cluster, replication, recovery, analysis, policy, backend, log)
+    "#);
+}
+
+#[test]
+fn so_is_a_selector() {
+    let file = "policy.backend.plugin = \"builtin:bad\"\npolicy.backend.settings.zone = 3\nx = 1";
+    insta::assert_snapshot!(with(file), @r#"
+    2 problems in the configuration
+      line 4: policy.backend.plugin = "builtin:bad": no to {"zone":3}
+      line 6: x: unknown key (known here: node, http, topology, server, cluster, replication, recovery, analysis, policy, backend, log)
     "#);
 }
 
