@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +55,7 @@ impl Observer {
     async fn watch_on(&self, id: &ServerId) {
         let mut failures: u32 = 0;
         let born = self.clock.now();
+        self.resolve(id).await;
         loop {
             match self.open(id, failures).await {
                 Some(Ok(session)) => {
@@ -79,6 +81,19 @@ impl Observer {
                 _ => sleep(self.pause(id)).await,
             }
         }
+    }
+
+    /// Another name of a server that is watched already needs no watcher of its own.
+    async fn resolve(&self, id: &ServerId) {
+        let Some(address) = self.registry.address(id) else {
+            return;
+        };
+        let literals = if address.host.parse::<IpAddr>().is_ok() {
+            vec![address.host]
+        } else {
+            self.servers.resolve(&address.host).await
+        };
+        self.registry.resolved(id, literals);
     }
 
     /// `None`: the server is forgotten.

@@ -153,6 +153,7 @@ pub(crate) fn past(row: &RecoveryRow) -> PastRecovery {
 
 /// Writes clusters and servers that changed. What cannot be written now is written later.
 pub(crate) async fn write_changes(registry: &Registry, store: &dyn Store, counters: &Counters) {
+    remove_folded(registry, store, counters).await;
     let (servers, clusters) = registry.take_dirty();
     for (id, name) in &clusters {
         if let Err(error) = store.put_cluster(id, name).await {
@@ -173,5 +174,19 @@ pub(crate) async fn write_changes(registry: &Registry, store: &dyn Store, counte
         tracing::warn!(error = describe(&error), "servers not recorded");
         counters.store_failures.add();
         registry.put_back(&servers, &[]);
+    }
+}
+
+/// Removes the rows of entries that turned out to be other addresses of known servers.
+async fn remove_folded(registry: &Registry, store: &dyn Store, counters: &Counters) {
+    let mut left = registry.take_folded();
+    while let Some(id) = left.pop_first() {
+        if let Err(error) = store.forget_server(&id).await {
+            tracing::warn!(server = %id, error = describe(&error), "merged server not removed");
+            counters.store_failures.add();
+            left.insert(id);
+            registry.put_back_folded(left);
+            return;
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! One lock, held only for the time of a lookup or an update, never across an await.
 
 mod entry;
+mod identity;
 mod membership;
 mod snapshot;
 
@@ -18,6 +19,7 @@ use baton_ports::{ClusterRow, ServerRow, WatchAnswer};
 use tokio::sync::{Notify, mpsc, watch};
 
 pub(crate) use entry::Entry;
+use identity::Seen;
 
 use crate::settings::ControlSettings;
 
@@ -50,6 +52,8 @@ pub(crate) struct Inner {
     blocked: BTreeMap<Address, Timestamp>,
     /// Rows to be written to the store.
     dirty: BTreeSet<ServerId>,
+    /// Folded into another entry: their rows are to be removed from the store.
+    folded: BTreeSet<ServerId>,
     dirty_clusters: BTreeSet<ClusterId>,
     pub(crate) switch: Option<Switch>,
     pub(crate) lease: Option<LeaseEpoch>,
@@ -153,8 +157,8 @@ impl Registry {
         wall: WallTime,
     ) {
         let mut inner = self.lock();
-        if let Some(kept) = inner.duplicate_of(id, &answer.facts) {
-            inner.merge(id, &kept);
+        if let Some(kept) = inner.duplicate_of(id, &answer) {
+            inner.merge(id, &kept, Seen::Answering);
             return;
         }
         let Some(entry) = inner.servers.get_mut(id) else {
@@ -164,6 +168,7 @@ impl Registry {
         if identity_changed {
             inner.dirty.insert(id.clone());
         }
+        inner.recognise_sources(id);
         let found = inner.neighbours(id, ended);
         for address in found.sources.iter().chain(&found.replicas) {
             inner.learn_neighbour(address, ended, |started| self.announce(started));
@@ -172,6 +177,17 @@ impl Registry {
         let named = inner.assign(id, &self.settings, wall, |started| self.announce(started));
         drop(named);
         inner.wake_cluster_of(id);
+    }
+
+    /// Notes where the host name of a server's address leads to (IP literals), before it is first asked.
+    pub(crate) fn resolved(&self, id: &ServerId, literals: Vec<String>) {
+        let mut inner = self.lock();
+        if let Some(entry) = inner.servers.get_mut(id) {
+            entry.resolved = literals;
+        }
+        if let Some((gone, kept)) = inner.same_endpoint(id) {
+            inner.merge(&gone, &kept, Seen::Unasked);
+        }
     }
 
     /// Notes a failed attempt. Wakes the cluster.
@@ -282,6 +298,16 @@ impl Registry {
             })
             .collect();
         (rows, named)
+    }
+
+    /// Entries that were folded into others since the last call: to be removed from the store.
+    pub(crate) fn take_folded(&self) -> BTreeSet<ServerId> {
+        std::mem::take(&mut self.lock().folded)
+    }
+
+    /// Marks entries as still to be removed from the store.
+    pub(crate) fn put_back_folded(&self, folded: BTreeSet<ServerId>) {
+        self.lock().folded.extend(folded);
     }
 
     /// Marks rows as still to be written.

@@ -28,6 +28,10 @@ pub(crate) struct Entry {
     pub(crate) quarantined: bool,
     /// Learned from a neighbour only; dropped if it never answers.
     pub(crate) hearsay: bool,
+    /// Where its address leads to, as IP literals; empty until that is known.
+    pub(crate) resolved: Vec<String>,
+    /// Since when it answers with the identity of another entry that is not the same server.
+    pub(crate) lookalike_since: Option<Timestamp>,
     /// Told when the server is forgotten or merged, so that its watcher ends.
     pub(crate) stop: Arc<Notify>,
 }
@@ -50,6 +54,8 @@ impl Entry {
             downtime: None,
             quarantined: false,
             hearsay: false,
+            resolved: Vec::new(),
+            lookalike_since: None,
             stop: Arc::new(Notify::new()),
         }
     }

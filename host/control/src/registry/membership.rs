@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use baton_core::gtid::GtidSet;
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, ServerId};
-use baton_core::model::{Reach, ServerFacts};
+use baton_core::model::Reach;
 use baton_core::time::{Timestamp, WallTime};
 use baton_ports::ClusterRow;
 
@@ -19,51 +19,6 @@ pub(super) struct Neighbours {
 }
 
 impl Inner {
-    /// Another entry that is the same server as the one just read at `id`'s address. A copied identity (two servers
-    /// started from one data directory) differs in server id or port and is not the same server.
-    pub(super) fn duplicate_of(&self, id: &ServerId, facts: &ServerFacts) -> Option<ServerId> {
-        if self
-            .servers
-            .get(id)
-            .is_none_or(|entry| entry.facts.is_some())
-        {
-            return None;
-        }
-        let same = |entry: &&Entry| {
-            entry.id != *id
-                && entry.uid.as_deref() == Some(facts.uid.as_str())
-                && entry.facts.as_ref().is_none_or(|old| {
-                    old.value.server_id == facts.server_id
-                        && old.value.port == facts.port
-                        && old.value.hostname == facts.hostname
-                })
-        };
-        self.servers
-            .values()
-            .find(same)
-            .map(|entry| entry.id.clone())
-    }
-
-    /// Folds entry `gone` into `kept`: its addresses become aliases, or the new address if the old one does not answer
-    /// (the server moved).
-    pub(super) fn merge(&mut self, gone: &ServerId, kept: &ServerId) {
-        let Some(old) = self.servers.remove(gone) else {
-            return;
-        };
-        for owner in self.addresses.values_mut().filter(|owner| *owner == gone) {
-            *owner = kept.clone();
-        }
-        old.stop.notify_waiters();
-        if let Some(entry) = self.servers.get_mut(kept)
-            && entry.probe.reach() != Reach::Answering
-        {
-            entry.address = old.address;
-        }
-        self.dirty.insert(kept.clone());
-        self.dirty.remove(gone);
-        self.wake_cluster_of(kept);
-    }
-
     pub(super) fn neighbours(&self, id: &ServerId, now: Timestamp) -> Neighbours {
         let mut found = Neighbours {
             sources: Vec::new(),
@@ -102,9 +57,11 @@ impl Inner {
                 .unwrap_or(entry.address.port);
             let known = |address: &Address| self.addresses.contains_key(address);
             let addresses = at.iter().filter_map(|host| Address::new(host, port).ok());
-            found
-                .replicas
-                .extend(addresses.filter(|a| !blocked(a) && !known(a)));
+            let found_at = addresses.filter(|a| !blocked(a) && !known(a));
+            let found_at: Vec<Address> = found_at.collect();
+            if !found_at.is_empty() && !self.answers_elsewhere(replica.uid.as_deref()) {
+                found.replicas.extend(found_at);
+            }
         }
         found
     }
@@ -348,7 +305,7 @@ impl Inner {
         }
     }
 
-    fn drop_if_empty(&mut self, cluster: &ClusterId) {
+    pub(super) fn drop_if_empty(&mut self, cluster: &ClusterId) {
         if !self
             .servers
             .values()
