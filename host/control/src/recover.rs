@@ -85,6 +85,8 @@ pub(crate) struct Recovery<'a> {
     tried: BTreeSet<ServerId>,
     /// A successor that does not answer may have been made writable.
     maybe_open: bool,
+    /// The last plan stopped because the store did not take its journal.
+    unrecorded: bool,
     /// Servers that steps named, for undoing.
     touched: BTreeSet<ServerId>,
 }
@@ -143,6 +145,7 @@ impl Means {
             next_step: 1,
             tried: BTreeSet::new(),
             maybe_open: false,
+            unrecorded: false,
             touched: BTreeSet::new(),
         })
     }

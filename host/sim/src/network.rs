@@ -4,6 +4,10 @@ use std::collections::BTreeSet;
 
 /// Name of the Baton node on the network.
 pub(crate) const BATON: &str = "baton";
+/// One server has a second name, which Baton is told, too.
+pub(crate) const SECOND_NAME: &str = "db2";
+/// The host that the second name leads to.
+pub(crate) const SECOND_NAME_OF: &str = "s2";
 
 /// Cut links, in both directions.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_control::{ControlSettings, Handle, Node, Ports};
+use baton_control::{Control, ControlSettings, Handle, Node, Ports};
 use baton_core::ids::{Address, NodeName};
 use baton_core::model::RecoveryOutcome;
 use baton_ports::{Clock, RecoveryRow, Store};
@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use crate::client::write_on;
 use crate::faults::{Fault, Moment, Trap};
 use crate::invariants::{Violation, check_acknowledged, check_healed};
-use crate::network::BATON;
+use crate::network::{BATON, SECOND_NAME};
 use crate::policies::SimPolicies;
 use crate::replication;
 use crate::server::{Process, SimChannel, SimServer};
@@ -218,7 +218,11 @@ impl Run {
             clock: Arc::clone(&self.clock),
         };
         let mut settings = ControlSettings::new(NodeName::new("baton-1"));
-        settings.seeds = vec![address(2)];
+        let second_name = Address {
+            host: SECOND_NAME.to_owned(),
+            port: 3306,
+        };
+        settings.seeds = vec![address(2), second_name];
         settings.automatic = vec!["*".to_owned()];
         let failed = |what: String| Violation::NotHealed { what };
         let node = Node::prepare(ports, settings)
@@ -365,7 +369,25 @@ async fn tell_on(run: &mut Run, scenario: &Scenario, gap: &mut Gap) -> Result<()
     if let Some(order) = order {
         order.abort();
     }
-    Ok(())
+    check_known(run)
+}
+
+/// Each server is known once, under whatever names it has.
+fn check_known(run: &Run) -> Result<(), Violation> {
+    let Some((_, _, handle)) = run.node.as_ref() else {
+        return Ok(());
+    };
+    let clusters = handle.clusters();
+    let known: Vec<String> = clusters
+        .iter()
+        .flat_map(|view| view.snapshot.servers.keys().map(ToString::to_string))
+        .collect();
+    if clusters.len() == 1 && known.len() == run.world.lock().servers.len() {
+        return Ok(());
+    }
+    Err(Violation::NotHealed {
+        what: format!("{} clusters, servers {known:?}", clusters.len()),
+    })
 }
 
 fn begin(run: &Run, first: First) -> Option<JoinHandle<()>> {
@@ -411,7 +433,7 @@ fn begin(run: &Run, first: First) -> Option<JoinHandle<()>> {
 }
 
 fn order_switchover(run: &Run) -> Option<JoinHandle<()>> {
-    use baton_control::{ChangePrimary, Control};
+    use baton_control::ChangePrimary;
     let (_, _, handle) = run.node.as_ref()?;
     let handle = Arc::clone(handle);
     Some(tokio::spawn(async move {

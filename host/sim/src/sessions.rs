@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::facts::facts;
 use crate::faults::Moment;
 use crate::invariants::{Violation, note_promotion};
-use crate::network::BATON;
+use crate::network::{BATON, SECOND_NAME, SECOND_NAME_OF};
 use crate::server::{Process, SimChannel, SimServer, gtid_set};
 use crate::world::{State, World};
 
@@ -409,12 +409,26 @@ impl Servers for SimServers {
     }
 
     async fn resolve(&self, host: &str) -> Vec<String> {
-        vec![host.to_owned()]
+        sleep(LATENCY).await;
+        vec![real_host(host).to_owned()]
+    }
+}
+
+/// Where a host name leads: a server's own, or the second name that one of them has.
+fn real_host(host: &str) -> &str {
+    if host == SECOND_NAME {
+        SECOND_NAME_OF
+    } else {
+        host
     }
 }
 
 impl SimServers {
     async fn open(&self, address: &Address, limit: Duration) -> Result<SimSession, ProbeFailure> {
+        let address = &Address {
+            host: real_host(&address.host).to_owned(),
+            port: address.port,
+        };
         sleep(LATENCY * 3).await;
         let found = {
             let state = self.world.lock();

@@ -255,9 +255,6 @@ impl Recovery<'_> {
         let Some(plan) = secured.or_else(|| self.bare_plan()) else {
             return RecoveryOutcome::Failed;
         };
-        let Some(snapshot) = self.means.snapshot() else {
-            return RecoveryOutcome::Failed;
-        };
         if self.lost_the_right() {
             return RecoveryOutcome::Failed;
         }
@@ -268,13 +265,28 @@ impl Recovery<'_> {
             ));
             return RecoveryOutcome::Failed;
         }
-        let touched = self.touched.clone();
+        self.deadline = None;
+        for _ in 0..super::END_TRIES {
+            self.unrecorded = false;
+            let outcome = self.undo(&plan).await;
+            // A store that is away for a moment must not leave the cluster without a writer.
+            if outcome != RecoveryOutcome::Failed || !self.unrecorded || self.lost_the_right() {
+                return outcome;
+            }
+            tokio::time::sleep(super::END_RETRY).await;
+        }
+        RecoveryOutcome::Failed
+    }
+
+    async fn undo(&mut self, plan: &Plan) -> RecoveryOutcome {
+        let Some(snapshot) = self.means.snapshot() else {
+            return RecoveryOutcome::Failed;
+        };
         let settings = &self.means.registry.settings.plan;
-        let undo = plan_unwind(&snapshot, &plan, &touched, settings, self.next_step());
+        let undo = plan_unwind(&snapshot, plan, &self.touched, settings, self.next_step());
         if undo.steps.is_empty() {
             return RecoveryOutcome::Failed;
         }
-        self.deadline = None;
         match self.run(undo).await {
             Ended::Completed { tolerated: _ } => RecoveryOutcome::Unwound,
             Ended::Stopped | Ended::StoppedWithWritesPerhapsOpen => RecoveryOutcome::Failed,

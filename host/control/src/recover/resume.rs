@@ -54,6 +54,7 @@ impl Means {
             next_step,
             // A committed recovery whose successor is not seen writable: the same doubt.
             maybe_open: false,
+            unrecorded: false,
             tried: BTreeSet::new(),
             touched,
         };

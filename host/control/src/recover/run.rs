@@ -130,6 +130,7 @@ impl Recovery<'_> {
             }
         }
         let error = outcome.err()?;
+        self.unrecorded = true;
         let text = format!("journal not written: {}", describe(&error));
         self.complain(text.clone());
         if already_open {
