@@ -17,6 +17,8 @@ mod rules;
 mod run;
 mod spec;
 mod status;
+#[cfg(test)]
+mod testing;
 mod url;
 mod watcher;
 
