@@ -75,3 +75,42 @@ GRANT REPLICATION SLAVE, REPLICATION CLIENT, PROCESS, RELOAD ON *.* TO 'baton'@'
 GRANT REPLICATION_SLAVE_ADMIN, SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN ON *.* TO 'baton'@'%';
 GRANT SELECT ON performance_schema.* TO 'baton'@'%';
 ";
+
+/// Statements for a node of Baton's own database: the schema `baton`, and the accounts
+///
+/// - `baton`, with the least that Baton needs there: its tables, and sight of the node's
+///   status. Neither `SUPER` nor `READ ONLY ADMIN`: it must not write on a fenced node.
+/// - `repl`, for replicas and joining members
+/// - `haproxy` (MariaDB only), without a password, for `option mysql-check`, which cannot log
+///   in to MySQL 9 at all
+pub(crate) fn backend_statements(flavor: Flavor) -> String {
+    let own = match flavor {
+        Flavor::MariaDb => BACKEND_MARIADB,
+        Flavor::MySql => BACKEND_MYSQL,
+    };
+    let users = [Account::Baton, Account::Repl].map(|account| {
+        let name = account.name();
+        format!("CREATE USER '{name}'@'%' IDENTIFIED BY '{name}';\n")
+    });
+    let shared = "CREATE DATABASE baton;\n\
+                  GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES \
+                  ON baton.* TO 'baton'@'%';\n\
+                  GRANT REPLICATION SLAVE ON *.* TO 'repl'@'%';\n";
+    format!("{}{shared}{own}", users.concat())
+}
+
+/// `REPLICA MONITOR` is for `SHOW ALL SLAVES STATUS`; everybody sees `GLOBAL_STATUS`.
+const BACKEND_MARIADB: &str = "\
+GRANT REPLICA MONITOR ON *.* TO 'baton'@'%';
+CREATE USER 'haproxy'@'%';
+DELETE FROM mysql.global_priv WHERE user = '';
+FLUSH PRIVILEGES;
+";
+
+/// `REPLICATION CLIENT` is for `SHOW REPLICA STATUS`, the performance schema has the members
+/// of a group. `repl` also receives the data of whoever it joins.
+const BACKEND_MYSQL: &str = "\
+GRANT REPLICATION CLIENT ON *.* TO 'baton'@'%';
+GRANT SELECT ON performance_schema.* TO 'baton'@'%';
+GRANT BACKUP_ADMIN, GROUP_REPLICATION_STREAM, CONNECTION_ADMIN ON *.* TO 'repl'@'%';
+";

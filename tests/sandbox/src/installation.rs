@@ -16,6 +16,10 @@ const LOADER: &str = if cfg!(target_arch = "aarch64") {
     "ld-linux-x86-64.so.2"
 };
 
+/// Sandboxes are root's own, so nothing is lost by running servers as root, and no other
+/// user has to exist.
+const ROOT: &str = "root";
+
 /// An installed server: its program, what it must always be given, and its version.
 #[derive(Clone, Debug)]
 pub struct Installation {
@@ -23,6 +27,8 @@ pub struct Installation {
     program: PathBuf,
     fixed: Vec<String>,
     version: String,
+    /// Whom it runs as when root starts it.
+    user: &'static str,
 }
 
 impl Installation {
@@ -36,6 +42,16 @@ impl Installation {
             }
             Flavor::MySql => Self::find_mysql(),
         }
+    }
+
+    /// The server of an installation of MySQL NDB Cluster.
+    pub(crate) fn ndb(base: &Path) -> Result<Self> {
+        let fixed = vec![
+            "--no-defaults".into(),
+            format!("--basedir={}", base.display()),
+            "--secure-file-priv=".into(),
+        ];
+        Self::checked(Flavor::MySql, base.join("bin/mysqld"), fixed)
     }
 
     /// What the program says about its version.
@@ -53,9 +69,30 @@ impl Installation {
         let mut command = bound_command(host, self.program.as_os_str());
         command.args(&self.fixed);
         if rustix::process::geteuid().is_root() {
-            command.arg("--user=root");
+            command.arg(format!("--user={}", self.user));
         }
         command
+    }
+
+    /// The same, started as an ordinary user. Galera's state transfer needs that: started by
+    /// root, its rsync gives up root's rights and cannot write what it receives.
+    pub(crate) fn unprivileged(mut self) -> Self {
+        self.user = "mysql";
+        self
+    }
+
+    /// Gives a folder to the user it runs as.
+    pub(crate) fn hand_over(&self, folder: &Path) -> Result<()> {
+        if self.user == ROOT || !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let mut command = Command::new("chown");
+        command.args(["-R", self.user, "--"]).arg(folder);
+        let status = command
+            .status()
+            .with_context(|| format!("run {command:?}"))?;
+        ensure!(status.success(), "{command:?} failed");
+        Ok(())
     }
 
     fn find_mysql() -> Result<Self> {
@@ -102,6 +139,7 @@ impl Installation {
             program,
             fixed,
             version,
+            user: ROOT,
         })
     }
 }
@@ -142,7 +180,7 @@ fn unpacked_mysql_arguments(root: &Path, libraries: &Path) -> Vec<String> {
     ]
 }
 
-fn find_program(variable: &str, name: &str) -> Result<PathBuf> {
+pub(crate) fn find_program(variable: &str, name: &str) -> Result<PathBuf> {
     if let Some(path) = env::var_os(variable) {
         return Ok(path.into());
     }

@@ -29,7 +29,9 @@
 //! ```
 
 mod accounts;
+mod backends;
 mod flavor;
+mod haproxy;
 mod installation;
 mod need;
 mod network;
@@ -48,7 +50,9 @@ mod wait;
 mod writer;
 
 pub use accounts::Account;
+pub use backends::{BackendBed, BackendKind, BackendOptions, Ndb, Part, Timers};
 pub use flavor::Flavor;
+pub use haproxy::{Haproxy, HealthCheck, first_available};
 pub use installation::{Installation, find_baton};
 pub use need::{Need, Skipped, require};
 pub use network::{Forward, Host, Network};

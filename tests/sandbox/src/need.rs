@@ -6,7 +6,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 
-use crate::{Flavor, Installation, find_baton};
+use crate::{BackendKind, Flavor, Installation, find_baton, haproxy};
 
 /// Something a test cannot run without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,10 @@ pub enum Need {
     Baton,
     /// The right and the tools to make network namespaces.
     Namespaces,
+    /// The programs of a cluster for Baton's state.
+    Backend(BackendKind),
+    /// HAProxy.
+    Haproxy,
 }
 
 /// Why a test did not run, and how to get what it lacks.
@@ -29,6 +33,12 @@ pub struct Skipped {
 impl fmt::Display for Skipped {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "skipped: {} ({})", self.what, self.remedy)
+    }
+}
+
+impl From<BackendKind> for Need {
+    fn from(kind: BackendKind) -> Self {
+        Self::Backend(kind)
     }
 }
 
@@ -95,6 +105,14 @@ fn find_missing(needs: &[Need]) -> Option<Skipped> {
             remedy: "cargo build -p baton-server, or cargo xtask test".into(),
         }),
         Need::Namespaces => find_namespace_obstacle(),
+        Need::Backend(kind) => kind.find_obstacle().map(|(what, remedy)| Skipped {
+            what,
+            remedy: remedy.into(),
+        }),
+        Need::Haproxy => haproxy::find().err().map(|error| Skipped {
+            what: format!("HAProxy: {error:#}"),
+            remedy: "cargo xtask setup".into(),
+        }),
     })
 }
 

@@ -120,7 +120,8 @@ const MYSQL: &[&str] = &[
     "--gtid-mode=ON",
     "--enforce-gtid-consistency=ON",
     "--log-replica-updates=ON",
-    "--mysqlx=OFF",
+    // Builds for NDB do not know it.
+    "--loose-mysqlx=OFF",
     "--innodb-redo-log-capacity=8M",
     "--temptable-max-ram=4M",
     "--table-definition-cache=400",

@@ -11,8 +11,9 @@ use std::{env, thread};
 use anyhow::{Context, Result, ensure};
 
 use crate::process::Process;
+use crate::seed::Purpose;
 use crate::spawner::bound_command;
-use crate::{Flavor, Host, Server, ServerOptions, Topology, TopologySpec, places};
+use crate::{Flavor, Host, Installation, Server, ServerOptions, Topology, TopologySpec, places};
 
 /// The file whose lock says that a sandbox's owner lives.
 const OWNER: &str = "owner.lock";
@@ -67,10 +68,19 @@ impl Sandbox {
     /// Starts a server.
     pub fn server(&self, flavor: Flavor, name: &str, options: ServerOptions) -> Result<Server> {
         let server = Server::start(self, flavor, name, options)?;
-        self.servers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(server.clone());
+        self.adopt(&server);
+        Ok(server)
+    }
+
+    /// Makes a node of a cluster, not yet started.
+    pub(crate) fn prepared_server(
+        &self,
+        installation: Installation,
+        name: &str,
+        options: ServerOptions,
+    ) -> Result<Server> {
+        let server = Server::prepare(self, installation, Purpose::Backend, name, options)?;
+        self.adopt(&server);
         Ok(server)
     }
 
@@ -102,6 +112,13 @@ impl Sandbox {
             };
         }
         Process::start(name, bound, &self.folder.join(format!("{name}.log")))
+    }
+
+    fn adopt(&self, server: &Server) {
+        self.servers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(server.clone());
     }
 
     pub(crate) fn next_server_id(&self) -> u32 {

@@ -9,25 +9,60 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{Flavor, Installation, accounts, places};
 
+/// What a server is for, and so which accounts and schemas it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A server that Baton manages.
+    Managed,
+    /// A node of a database in which Baton keeps its state.
+    Backend,
+}
+
+impl Purpose {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Managed => "seed",
+            Self::Backend => "seed-backend",
+        }
+    }
+
+    fn statements(self, flavor: Flavor) -> String {
+        match self {
+            Self::Managed => accounts::statements(flavor),
+            Self::Backend => accounts::backend_statements(flavor),
+        }
+    }
+
+    /// A schema that the statements create.
+    fn schema(self) -> &'static str {
+        match self {
+            Self::Managed => "app",
+            Self::Backend => "baton",
+        }
+    }
+}
+
 /// An initialised data directory with the sandbox's accounts, never started itself.
-pub(crate) fn require(installation: &Installation) -> Result<PathBuf> {
+pub(crate) fn require(installation: &Installation, purpose: Purpose) -> Result<PathBuf> {
     let flavor = installation.flavor();
-    let sql = format!("FLUSH PRIVILEGES;\n{}", accounts::statements(flavor));
+    let sql = format!("FLUSH PRIVILEGES;\n{}", purpose.statements(flavor));
     let mut hasher = DefaultHasher::new();
     (installation.version(), &sql).hash(&mut hasher);
     let cache = places::cache()?;
-    let seed = cache.join(format!("seed-{flavor}-{:016x}", hasher.finish()));
-    let lock_path = cache.join(format!("seed-{flavor}.lock"));
+    let label = format!("{}-{flavor}", purpose.label());
+    let seed = cache.join(format!("{label}-{:016x}", hasher.finish()));
+    let lock_path = cache.join(format!("{label}.lock"));
     let lock = File::create(&lock_path).with_context(|| format!("open {}", lock_path.display()))?;
     lock.lock()
         .with_context(|| format!("lock {}", lock_path.display()))?;
     if !seed.exists() {
         // In memory first: initialising syncs a lot. The rename makes it appear whole.
-        let draft = places::working()?.join(format!("seed-{flavor}-{}", id()));
-        let partial = cache.join(format!("seed-{flavor}-partial"));
-        let made = initialise(installation, &sql, &draft).and_then(|()| {
+        let draft = places::working()?.join(format!("{label}-{}", id()));
+        let partial = cache.join(format!("{label}-partial"));
+        let made = initialise(installation, &sql, &draft).and_then(|data| {
+            require_schema(flavor, &data.join(purpose.schema()))?;
             remove(&partial)?;
-            copy(&draft.join("data"), &partial)
+            copy(&data, &partial)
         });
         remove(&draft)?;
         made?;
@@ -52,7 +87,7 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn initialise(installation: &Installation, sql: &str, draft: &Path) -> Result<()> {
+fn initialise(installation: &Installation, sql: &str, draft: &Path) -> Result<PathBuf> {
     let data = draft.join("data");
     let script = draft.join("accounts.sql");
     remove(draft)?;
@@ -79,15 +114,19 @@ fn initialise(installation: &Installation, sql: &str, draft: &Path) -> Result<()
     };
     command.arg(format!("--datadir={}", data.display()));
     run(&mut command)?;
-    // The server reports a failing statement of the script in its output only.
-    let accounts = match installation.flavor() {
-        Flavor::MariaDb => data.join("app/db.opt"),
-        Flavor::MySql => data.join("app"),
+    Ok(data)
+}
+
+/// The server reports a failing statement of the script in its output only.
+fn require_schema(flavor: Flavor, schema: &Path) -> Result<()> {
+    let evidence = match flavor {
+        Flavor::MariaDb => schema.join("db.opt"),
+        Flavor::MySql => schema.to_path_buf(),
     };
     ensure!(
-        accounts.exists(),
-        "initialising {} did not run the script",
-        data.display()
+        evidence.exists(),
+        "initialising did not run the script: no {}",
+        evidence.display()
     );
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +13,8 @@ use mysql_async::Opts;
 
 use crate::options::{Home, ServerOptions};
 use crate::process::Process;
-use crate::{Account, Flavor, Host, Installation, Rows, Sandbox, seed, sql};
+use crate::seed::{self, Purpose};
+use crate::{Account, Flavor, Host, Installation, Rows, Sandbox, sql};
 
 /// Hosts of a network have all ports to themselves.
 const PORT_ON_HOST: u16 = 3306;
@@ -47,13 +49,27 @@ impl Server {
         sandbox: &Sandbox,
         flavor: Flavor,
         name: &str,
-        mut options: ServerOptions,
+        options: ServerOptions,
     ) -> Result<Self> {
         let installation = Installation::find(flavor)?;
-        let seed = seed::require(&installation)?;
+        let server = Self::prepare(sandbox, installation, Purpose::Managed, name, options)?;
+        server.begin(&[])?;
+        Ok(server)
+    }
+
+    /// Copies a data directory, but starts nothing in it yet.
+    pub(crate) fn prepare(
+        sandbox: &Sandbox,
+        installation: Installation,
+        purpose: Purpose,
+        name: &str,
+        mut options: ServerOptions,
+    ) -> Result<Self> {
+        let seed = seed::require(&installation, purpose)?;
         let folder = sandbox.folder().join(name);
         fs::create_dir(&folder).with_context(|| format!("create {}", folder.display()))?;
         seed::copy(&seed, &folder.join("data"))?;
+        installation.hand_over(&folder)?;
         options
             .server_id
             .get_or_insert_with(|| sandbox.next_server_id());
@@ -69,11 +85,9 @@ impl Server {
             options,
             process: Mutex::new(None),
         };
-        let server = Self {
+        Ok(Self {
             inner: Arc::new(inner),
-        };
-        server.begin(&[])?;
-        Ok(server)
+        })
     }
 
     /// Its name in the sandbox.
@@ -147,8 +161,13 @@ impl Server {
 
     /// Runs statements as root over the socket; the first one's rows, as text.
     pub fn query(&self, statements: &str) -> Result<Rows> {
+        self.query_within(statements, STATEMENT_LIMIT)
+    }
+
+    /// Like [`Self::query`], for statements that take longer, or must not take as long.
+    pub fn query_within(&self, statements: &str, limit: Duration) -> Result<Rows> {
         let opts = sql::socket_opts(&self.socket(), None);
-        sql::query(opts, statements, STATEMENT_LIMIT).with_context(|| format!("on {self}"))
+        sql::query(opts, statements, limit).with_context(|| format!("on {self}"))
     }
 
     /// Runs statements as an account, over TCP unless the server is on a host of a network;
@@ -232,6 +251,25 @@ impl Server {
     }
 
     fn begin(&self, extra: &[&str]) -> Result<()> {
+        self.launch(extra)?;
+        let answered = self.require_answer(START_LIMIT);
+        if answered.is_err() {
+            // What does not start is not left to start later.
+            drop(self.process().take());
+        }
+        answered
+    }
+
+    /// Starts it and returns at once; members of a cluster may have to wait for each other.
+    pub(crate) fn launch(&self, extra: &[&str]) -> Result<()> {
+        let command = self.command(extra);
+        let process = Process::start(self.name(), command, &self.inner.folder.join("log"))?;
+        *self.process() = Some(process);
+        Ok(())
+    }
+
+    /// The command that starts it, here or where it belongs.
+    pub(crate) fn command(&self, extra: &[&str]) -> Command {
         let inner = &self.inner;
         let home = Home {
             folder: &inner.folder,
@@ -242,30 +280,35 @@ impl Server {
         command
             .args(inner.options.arguments(self.flavor(), &home))
             .args(extra);
-        let process = Process::start(&inner.name, command, &inner.folder.join("log"))?;
-        self.require_answer(&process)?;
-        *self.process() = Some(process);
-        Ok(())
+        command
     }
 
     /// Waits for the first answer; a server that ends instead is reported with its log.
-    fn require_answer(&self, process: &Process) -> Result<()> {
+    pub(crate) fn require_answer(&self, limit: Duration) -> Result<()> {
         let begun = Instant::now();
         let opts = sql::socket_opts(&self.socket(), None);
         while sql::query(opts.clone(), "SELECT 1", STATEMENT_LIMIT).is_err() {
-            if let Some(status) = process.exit_status()? {
+            self.require_running()?;
+            if begun.elapsed() > limit {
                 bail!(
-                    "{self} ended with {status} instead of starting:\n{}",
-                    process.log_tail(20)
-                );
-            }
-            if begun.elapsed() > START_LIMIT {
-                bail!(
-                    "{self} did not start within {START_LIMIT:?}:\n{}",
-                    process.log_tail(20)
+                    "{self} did not start within {limit:?}:\n{}",
+                    self.log_tail(20)
                 );
             }
             thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
+    /// An error with the end of its log if it has ended by itself.
+    pub(crate) fn require_running(&self) -> Result<()> {
+        let process = self.process();
+        let process = process
+            .as_ref()
+            .ok_or_else(|| anyhow!("{self} does not run"))?;
+        if let Some(status) = process.exit_status()? {
+            let log = process.log_tail(20);
+            bail!("{self} ended with {status} instead of starting:\n{log}");
         }
         Ok(())
     }

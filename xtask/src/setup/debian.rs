@@ -14,10 +14,14 @@ const PACKAGES: &[&str] = &[
     "galera-4",
     "rsync",
     "iproute2",
+    "haproxy",
     "jq",
     "curl",
     "xz-utils",
 ];
+
+/// Packages that start a service by themselves, which nothing here needs.
+const SERVICES: &[(&str, &str)] = &[("mariadb-server", "mariadb"), ("haproxy", "haproxy")];
 
 /// Installs the missing ones, saying so. Elsewhere than on Debian and its kin it only says
 /// what to install.
@@ -39,8 +43,10 @@ pub(crate) fn install_packages() -> Result<Option<Missing>> {
     let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
     arguments.extend(&missing);
     apt(&arguments)?;
-    if missing.contains(&"mariadb-server") {
-        stop_service()?;
+    for (package, service) in SERVICES {
+        if missing.contains(package) {
+            stop_service(package, service)?;
+        }
     }
     Ok(None)
 }
@@ -80,14 +86,15 @@ fn find_missing<'a>(wanted: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// The package starts a server by itself. It was not there before, so nobody relies on it.
-fn stop_service() -> Result<()> {
+fn stop_service(package: &str, service: &str) -> Result<()> {
     if Path::new("/run/systemd/system").exists() {
-        println!("setup: stopping and disabling the service that mariadb-server started");
-        return run(privileged("systemctl")?.args(["disable", "--now", "mariadb.service"]));
+        println!("setup: stopping and disabling the service that {package} started");
+        let unit = format!("{service}.service");
+        return run(privileged("systemctl")?.args(["disable", "--now", &unit]));
     }
-    if answers(Command::new("service").args(["mariadb", "status"])) {
-        println!("setup: stopping the service that mariadb-server started");
-        return run(privileged("service")?.args(["mariadb", "stop"]));
+    if answers(Command::new("service").args([service, "status"])) {
+        println!("setup: stopping the service that {package} started");
+        return run(privileged("service")?.args([service, "stop"]));
     }
     Ok(())
 }

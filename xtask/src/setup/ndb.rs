@@ -19,11 +19,12 @@ pub(crate) fn packages() -> &'static [&'static str] {
     }
 }
 
-/// Unpacks an archive that lies beside the repository, unless `NDB_BASEDIR` says where an
-/// installation is.
+/// Unpacks an archive that lies beside the repository, unless `NDB_BASEDIR` is the folder of
+/// an installation.
 pub(crate) fn unpack(cache: &Path) -> Result<Option<Missing>> {
     let folder = cache.join("ndb");
-    if env::var_os("NDB_BASEDIR").is_some() || folder.exists() {
+    let named = env::var_os("NDB_BASEDIR").map(PathBuf::from);
+    if named.is_some_and(|base| base.join("bin/ndbd").exists()) || folder.exists() {
         return Ok(None);
     }
     let Some(archive) = find_archive() else {
