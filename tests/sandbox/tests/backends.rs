@@ -170,3 +170,62 @@ fn a_mysql_pair_swaps_roles() {
     baton_sandbox::require!(BackendKind::MasterMaster(Flavor::MySql));
     swap_a_pair(Flavor::MySql).unwrap();
 }
+
+fn lose_and_regain_ndb_nodes() -> Result<()> {
+    let (_sandbox, bed) = started(BackendKind::Ndb, &BackendOptions::default())?;
+    wait_for_row_of_each(&bed)?;
+    let ndb = bed.ndb().unwrap();
+    let killed = ndb.data[0].kill9()?;
+    // The statement in flight may be told so; then it is repeated.
+    wait_until("the other data node takes writes", LIMIT, || {
+        insert(&bed[0], 10).map(|_| true)
+    })?;
+    println!("ndb: data node killed, stall {:?}", killed.elapsed());
+    let begun = Instant::now();
+    ndb.restart_data(0)?;
+    println!("ndb: data node back after {:?}", begun.elapsed());
+    let frozen = bed[0].freeze()?;
+    insert(&bed[1], 11)?;
+    println!(
+        "ndb: SQL node frozen, the other writes after {:?}",
+        frozen.elapsed()
+    );
+    bed[0].kill9()?;
+    back(&bed, 0, "SQL node killed")?;
+    wait_for_row(&bed[0], 11)
+}
+
+#[test]
+fn ndb_nodes_are_lost_and_regained() {
+    baton_sandbox::require!(BackendKind::Ndb);
+    lose_and_regain_ndb_nodes().unwrap();
+}
+
+fn lose_and_regain_a_member() -> Result<()> {
+    let (_sandbox, bed) = started(BackendKind::GroupReplication, &BackendOptions::default())?;
+    assert_eq!(bed.find_writable(), Some(0));
+    insert(&bed[0], 1)?;
+    wait_for_row(&bed[2], 1)?;
+    let killed = bed[0].kill9()?;
+    wait_until("another member takes writes", LIMIT, || {
+        Ok(bed.find_writable().is_some())
+    })?;
+    println!("group: primary killed, next after {:?}", killed.elapsed());
+    let primary = bed.find_writable().unwrap();
+    insert(&bed[primary], 2)?;
+    back(&bed, 0, "killed")?;
+    wait_for_row(&bed[0], 2)?;
+    bed.kill_all()?;
+    let begun = Instant::now();
+    bed.start_all()?;
+    println!("group: all killed, ready after {:?}", begun.elapsed());
+    bed.nodes()
+        .iter()
+        .try_for_each(|server| wait_for_row(server, 2))
+}
+
+#[test]
+fn a_member_of_a_group_is_lost_and_regained() {
+    baton_sandbox::require!(BackendKind::GroupReplication);
+    lose_and_regain_a_member().unwrap();
+}
