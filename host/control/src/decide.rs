@@ -4,6 +4,7 @@ mod evidence;
 mod explain;
 mod held;
 mod judge;
+mod left_behind;
 mod requests;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ use crate::recover::{Means, Order};
 pub(crate) use explain::explain;
 pub(crate) use held::HeldFindings;
 pub(crate) use judge::Judged;
+pub(crate) use left_behind::{astray, left_behind};
 pub(crate) use requests::{Request, RequestKind};
 
 /// Cadence at which a cluster is looked at while evidence is coming in.

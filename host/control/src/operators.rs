@@ -95,8 +95,10 @@ impl Operators {
                 .take(PAST_MAX)
                 .map(past)
                 .collect();
+            let left = crate::decide::left_behind(all.iter().filter(|row| row.cluster == id));
             if let Some(entry) = inner.clusters.get_mut(&id) {
                 entry.past = past;
+                entry.left = left;
             }
         }
         Ok(())

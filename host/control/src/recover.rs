@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_core::ids::{ClusterId, LeaseEpoch, RecoveryId, ServerId};
-use baton_core::model::{ActiveRecovery, RecoveryKind, RecoveryOutcome, Snapshot};
+use baton_core::model::{ActiveRecovery, RecoveryKind, RecoveryOutcome, Snapshot, Topology};
 use baton_core::planning::StepId;
 use baton_core::time::Timestamp;
 use baton_ports::{Clock, Policies, RecoveryRow, Store};
@@ -198,6 +198,7 @@ impl Means {
 impl Recovery<'_> {
     /// Records the end. A store that does not answer leaves the row open: it is closed when the recovery is resumed.
     pub(crate) async fn end(mut self, outcome: RecoveryOutcome) -> RecoveryRow {
+        self.note_left_behind();
         self.row.outcome = outcome;
         self.row.ended = Some(self.means.clock.wall());
         self.record_end().await;
@@ -215,6 +216,22 @@ impl Recovery<'_> {
             elapsed_ms = self.means.clock.now().since(self.trigger).as_millis() as u64, "recovery ended"
         );
         self.row
+    }
+
+    /// Whoever was touched, or replicated from the server that failed, and does not follow the primary now.
+    fn note_left_behind(&mut self) {
+        if self.row.kind == RecoveryKind::Rejoin {
+            return;
+        }
+        let Some(snapshot) = self.means.snapshot() else {
+            return;
+        };
+        let topology = Topology::of(&snapshot);
+        let orphans = topology.replicas_of(&self.row.failed).iter();
+        let mut of: BTreeSet<ServerId> = orphans.map(|edge| edge.replica.clone()).collect();
+        of.extend(self.touched.iter().chain(&self.row.lost).cloned());
+        of.remove(&self.row.failed);
+        self.row.lost = crate::decide::astray(&snapshot, &of);
     }
 
     /// A store that is away for a moment is waited for; after that the loop finds the open row again and closes it.
@@ -241,6 +258,10 @@ impl Recovery<'_> {
         if let Some(entry) = inner.clusters.get_mut(&self.means.cluster) {
             entry.past.insert(0, crate::operators::past(&self.row));
             entry.past.truncate(crate::operators::PAST_MAX);
+            entry.left.extend(self.row.lost.iter().cloned());
+            if self.row.kind == RecoveryKind::Rejoin {
+                entry.left.remove(&self.row.failed);
+            }
             entry.wake.notify_one();
         }
     }

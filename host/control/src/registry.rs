@@ -39,6 +39,8 @@ pub(crate) struct ClusterEntry {
     pub(crate) wake: Arc<Notify>,
     pub(crate) active: Option<ActiveRecovery>,
     pub(crate) past: Vec<PastRecovery>,
+    /// Servers that a recovery left behind and that were not brought back yet.
+    pub(crate) left: BTreeSet<ServerId>,
     /// Code words of the findings it has now, for the rest of the fleet.
     pub(crate) findings: BTreeSet<String>,
 }
@@ -334,6 +336,7 @@ impl ClusterEntry {
             wake: Arc::new(Notify::new()),
             active: None,
             past: Vec::new(),
+            left: BTreeSet::new(),
             findings: BTreeSet::new(),
         }
     }

@@ -1,6 +1,6 @@
 //! Is a finding worth a recovery? The policy says so; the host's own rules say whether it may be asked at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -67,10 +67,12 @@ impl Memory {
 impl ClusterLoop {
     /// The most urgent recovery to begin now, if any.
     pub(crate) async fn decide(&mut self, snapshot: &Snapshot, report: &Report) -> Option<Order> {
+        let left = super::left_behind::findings(snapshot, &self.left_behind());
         let mut findings: Vec<&Finding> = report
             .findings
             .iter()
             .filter(|finding| finding.recovery.is_some())
+            .chain(&left)
             .collect();
         findings.sort_by_key(|finding| urgency(finding));
         let mut judged = Judged {
@@ -98,6 +100,12 @@ impl ClusterLoop {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = judged;
         order
+    }
+
+    fn left_behind(&self) -> BTreeSet<ServerId> {
+        let inner = self.means.registry.lock();
+        let entry = inner.clusters.get(&self.means.cluster);
+        entry.map(|entry| entry.left.clone()).unwrap_or_default()
     }
 
     /// What stops a recovery whatever a policy says.

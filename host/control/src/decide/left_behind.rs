@@ -1,0 +1,143 @@
+//! Replicas that a recovery left behind: their receiver was stopped by Baton, or they were away when the others were moved.
+//! They are brought back when they answer. A replica that an operator stopped is none of these.
+
+use std::collections::BTreeSet;
+
+use baton_core::analysis::{Code, Evidence, Finding, Severity};
+use baton_core::ids::ServerId;
+use baton_core::model::{
+    Edge, Reach, RecoveryKind, RecoveryOutcome, Server, ServerFacts, Snapshot, ThreadState,
+    Topology,
+};
+use baton_core::policy::Suggestion;
+use baton_ports::RecoveryRow;
+
+/// After so many attempts in vain a person has to look.
+const ATTEMPTS_MAX: usize = 3;
+
+/// Servers that ended recoveries (the newest first) left behind and that no later recovery brought back.
+pub(crate) fn left_behind<'a>(
+    rows: impl IntoIterator<Item = &'a RecoveryRow>,
+) -> BTreeSet<ServerId> {
+    let mut settled: BTreeSet<&ServerId> = BTreeSet::new();
+    let mut failed: Vec<&ServerId> = Vec::new();
+    let mut left = BTreeSet::new();
+    for row in rows.into_iter().filter(|row| row.ended.is_some()) {
+        left.extend(row.lost.iter().filter(|id| !settled.contains(id)).cloned());
+        match (row.kind, row.outcome) {
+            (RecoveryKind::Rejoin, RecoveryOutcome::Succeeded) => {
+                settled.insert(&row.failed);
+            }
+            (RecoveryKind::Rejoin, _) => {
+                failed.push(&row.failed);
+                if failed.iter().filter(|id| ***id == row.failed).count() >= ATTEMPTS_MAX {
+                    settled.insert(&row.failed);
+                }
+            }
+            (_, _) => settled.extend(&row.successor),
+        }
+    }
+    left
+}
+
+/// Of the servers that a recovery touched or did not reach, those that do not follow the primary when it ends.
+pub(crate) fn astray(snapshot: &Snapshot, of: &BTreeSet<ServerId>) -> Vec<ServerId> {
+    let topology = Topology::of(snapshot);
+    of.iter()
+        .filter(|id| snapshot.servers.contains_key(*id) && !follows(snapshot, &topology, id))
+        .cloned()
+        .collect()
+}
+
+/// What the loop is to answer: those of `left` that answer, do not follow the primary, and have nothing that a person must
+/// repair first.
+pub(super) fn findings(snapshot: &Snapshot, left: &BTreeSet<ServerId>) -> Vec<Finding> {
+    let Some(primary) = standing_primary(snapshot) else {
+        return Vec::new();
+    };
+    let topology = Topology::of(snapshot);
+    left.iter()
+        .filter(|id| **id != primary.id)
+        .filter_map(|id| snapshot.servers.get(id))
+        .filter(|server| may_be_brought_back(snapshot, &topology, server))
+        .map(|server| finding(server, primary))
+        .collect()
+}
+
+fn finding(server: &Server, primary: &Server) -> Finding {
+    let text = format!(
+        "A recovery left {} behind; it answers, and does not follow {}.",
+        server.id, primary.id
+    );
+    Finding {
+        code: Code::ReplicationStopped,
+        server: server.id.clone(),
+        severity: Severity::Warning,
+        suggestion: Suggestion::Act,
+        recovery: Some(RecoveryKind::Rejoin),
+        evidence: vec![Evidence {
+            code: "not-replicating",
+            text,
+            about: vec![server.id.clone()],
+        }],
+    }
+}
+
+fn standing_primary(snapshot: &Snapshot) -> Option<&Server> {
+    let primary = snapshot.servers.get(snapshot.cluster.primary.as_ref()?)?;
+    let writable = primary.last_facts().is_some_and(ServerFacts::is_writable);
+    (primary.probe.reach() == Reach::Answering && writable).then_some(primary)
+}
+
+fn may_be_brought_back(snapshot: &Snapshot, topology: &Topology, server: &Server) -> bool {
+    let takes_writes = server.last_facts().is_none_or(ServerFacts::is_writable);
+    let edges = topology.channels_of(&server.id);
+    server.probe.reach() == Reach::Answering
+        && !takes_writes
+        && !server.quarantined
+        && server.downtime.is_none()
+        && !follows(snapshot, topology, &server.id)
+        && edges.len() <= 1
+        && edges.iter().all(|edge| is_adrift(snapshot, edge))
+}
+
+/// Its receiver is stopped without an error of its own making, or hangs on a source that does not live or was set aside.
+fn is_adrift(snapshot: &Snapshot, edge: &Edge) -> bool {
+    let channel = &edge.channel;
+    if channel.applier_error.is_some() || channel.filtered || !channel.auto_position {
+        return false;
+    }
+    let source = edge.source.as_ref().and_then(|id| snapshot.servers.get(id));
+    let source_serves = source
+        .is_some_and(|source| source.probe.reach() == Reach::Answering && !source.quarantined);
+    channel.receiver == ThreadState::Stopped
+        || channel.applier == ThreadState::Stopped
+        || !source_serves
+}
+
+/// True if the server is the primary or replicates from it, directly or through others.
+fn follows(snapshot: &Snapshot, topology: &Topology, id: &ServerId) -> bool {
+    let mut at = id;
+    for _ in 0..snapshot.servers.len() {
+        if snapshot.cluster.primary.as_ref() == Some(at) {
+            return true;
+        }
+        let answers = snapshot
+            .servers
+            .get(at)
+            .is_some_and(|server| server.probe.reach() == Reach::Answering);
+        let running = topology
+            .channels_of(at)
+            .iter()
+            .find(|edge| edge.channel.is_replicating())
+            .and_then(|edge| edge.source.as_ref());
+        match running {
+            Some(source) if answers => at = source,
+            Some(_) | None => return false,
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;
