@@ -89,27 +89,32 @@ pub(crate) fn note_promotion(state: &mut State, opened: &Address) {
             });
         }
     }
-    let twice: Vec<Txn> = lost_twice(state, opened);
-    state.excused.extend(twice);
+    excuse(state, opened);
     state.violations.extend(found);
 }
 
-/// Acknowledged transactions of which no copy is within reach because at least two servers failed: what one acknowledgement
-/// promises ends there.
-fn lost_twice(state: &State, opened: &Address) -> Vec<Txn> {
+/// With two servers out of reach at a promotion, what only these two have is lost whatever anybody does: one acknowledgement
+/// promises to survive one failure. That holds as well for what they acknowledge to each other until one of them is fenced.
+fn excuse(state: &mut State, opened: &Address) {
     let (within, away): (Vec<_>, Vec<_>) = state.servers.values().partition(|server| {
-        server.process == Process::Up && state.network.passes(BATON, &server.address.to_string())
+        let reached = state.network.passes(BATON, &server.address.to_string());
+        server.address == *opened || (server.process == Process::Up && reached)
     });
     if away.len() < 2 {
-        return Vec::new();
+        return;
     }
-    let Some(own) = state.servers.get(opened) else {
-        return Vec::new();
-    };
-    let lost = state.acknowledged.iter().filter(|txn| {
-        !own.possesses(**txn) && !within.iter().any(|server| server.possesses(**txn))
-    });
-    lost.copied().collect()
+    let origins = away.iter().map(|server| server.number);
+    let kept: Vec<(u32, u64)> = origins
+        .map(|origin| {
+            let known = within
+                .iter()
+                .flat_map(|server| server.executed.iter().chain(&server.relay))
+                .filter(|txn| txn.origin == origin)
+                .map(|txn| txn.number);
+            (origin, known.max().unwrap_or(0))
+        })
+        .collect();
+    state.excused_after.extend(kept);
 }
 
 /// Invariant 9, at the end: nothing that a client was promised is missing on the primary.
@@ -117,10 +122,14 @@ pub(crate) fn check_acknowledged(state: &State) -> Vec<Violation> {
     let Some(primary) = state.servers.values().find(|server| server.takes_writes()) else {
         return Vec::new();
     };
+    let excused = |txn: &Txn| {
+        let kept = state.excused_after.get(&txn.origin);
+        kept.is_some_and(|kept| txn.number > *kept)
+    };
     let lost = state
         .acknowledged
         .iter()
-        .filter(|txn| !primary.possesses(**txn) && !state.excused.contains(txn));
+        .filter(|txn| !primary.possesses(**txn) && !excused(txn));
     lost.map(|txn| Violation::LostAcknowledged { txn: *txn })
         .take(3)
         .collect()

@@ -1,6 +1,6 @@
 //! Everything outside of Baton: servers, network, faults, and what clients were promised.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use baton_core::ids::Address;
@@ -20,8 +20,8 @@ pub struct State {
     pub(crate) network: Network,
     /// Transactions that clients were told are committed, while semi-sync was in force.
     pub acknowledged: Vec<Txn>,
-    /// Those of which two failures at once took every copy out of reach before a promotion.
-    pub excused: BTreeSet<Txn>,
+    /// By origin, the last transaction that survived two failures at once; what is later is not demanded.
+    pub excused_after: BTreeMap<u32, u64>,
     /// The armed trap.
     pub trap: Option<Trap>,
     /// Changes sent since it was armed.
