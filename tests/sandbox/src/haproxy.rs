@@ -10,10 +10,11 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::installation::find_program;
 use crate::wait::wait_until;
-use crate::{Host, Process, Sandbox};
+use crate::{Account, Host, Process, Rows, Sandbox, sql};
 
 /// It starts in a few milliseconds.
 const START_LIMIT: Duration = Duration::from_secs(10);
+const STATEMENT_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 
 /// How the proxy finds out whether a server is up.
@@ -155,6 +156,13 @@ impl Haproxy {
     /// Where it takes connections.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Runs statements through it as an account; the first one's rows, as text. Not for a
+    /// proxy on a host of a network.
+    pub fn query_as(&self, account: Account, statements: &str) -> Result<Rows> {
+        let opts = sql::account_opts(self.address, account);
+        sql::query(opts, statements, STATEMENT_LIMIT).context("through HAProxy")
     }
 
     /// Its process, to be killed or frozen.

@@ -2,12 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use baton_sandbox::{
-    Account, BackendBed, BackendKind, BackendOptions, Flavor, Need, Network, Sandbox, SemiSync,
-    Server, wait_until,
+    Account, BackendBed, BackendKind, BackendOptions, Flavor, Haproxy, HealthCheck, Need, Network,
+    Sandbox, SemiSync, Server, first_available, free_port, wait_until,
 };
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -110,7 +111,7 @@ fn cut_off_a_galera_node() -> Result<()> {
     let options = BackendOptions::default().with_network(&network);
     let (_sandbox, bed) = started(BackendKind::Galera, &options)?;
     let client = network.host("client")?;
-    let connects = || client.run(|| std::net::TcpStream::connect(bed[2].address()).is_ok());
+    let connects = || client.run(|| TcpStream::connect(bed[2].address()).is_ok());
     let cut = Instant::now();
     bed.isolate(2)?;
     insert(&bed[0], 1)?;
@@ -128,6 +129,41 @@ fn cut_off_a_galera_node() -> Result<()> {
 fn a_galera_node_is_cut_off_from_its_peers_only() {
     baton_sandbox::require!(BackendKind::Galera, Need::Namespaces);
     cut_off_a_galera_node().unwrap();
+}
+
+fn choose_the_first_through_haproxy() -> Result<()> {
+    let sandbox = Sandbox::new("haproxy")?;
+    let bed = sandbox.backend(BackendKind::Galera, &BackendOptions::default())?;
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+    let servers: Vec<_> = bed
+        .nodes()
+        .iter()
+        .map(|node| (node.name(), node.address()))
+        .collect();
+    let check = HealthCheck::fast().with_option("option mysql-check user haproxy");
+    let config = first_available(listen, &servers, &check);
+    let proxy = Haproxy::start(&sandbox, "proxy", &config, listen, None)?;
+    let node_behind = || proxy.query_as(Account::Baton, "SELECT @@wsrep_node_name");
+    let is_behind = |name: &str| {
+        let rows = node_behind()?;
+        anyhow::Ok(rows.first().and_then(|row| row.at(0)) == Some(name))
+    };
+    assert!(is_behind("galera1")?);
+    let killed = bed[0].kill9()?;
+    wait_until("the second node is behind it", LIMIT, || {
+        is_behind("galera2")
+    })?;
+    println!(
+        "haproxy: first node killed, next after {:?}",
+        killed.elapsed()
+    );
+    Ok(())
+}
+
+#[test]
+fn haproxy_sends_to_the_first_node_that_is_up() {
+    baton_sandbox::require!(BackendKind::Galera, Need::Haproxy);
+    choose_the_first_through_haproxy().unwrap();
 }
 
 fn swap_a_pair(flavor: Flavor) -> Result<()> {
@@ -175,7 +211,7 @@ fn lose_and_regain_ndb_nodes() -> Result<()> {
     let (_sandbox, bed) = started(BackendKind::Ndb, &BackendOptions::default())?;
     wait_for_row_of_each(&bed)?;
     let ndb = bed.ndb().unwrap();
-    let killed = ndb.data[0].kill9()?;
+    let killed = ndb.data_node(0).kill9()?;
     // The statement in flight may be told so; then it is repeated.
     wait_until("the other data node takes writes", LIMIT, || {
         insert(&bed[0], 10).map(|_| true)

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -21,6 +21,7 @@ pub(super) const REMEDY: &str = "no package has it: set NDB_BASEDIR to an instal
 const MANAGEMENT_PORT: u16 = 1186;
 /// A data node's port on a host.
 const DATA_PORT: u16 = 2202;
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 /// Reading it takes the whole way to the data nodes.
 const PROBE: &str = "SELECT COUNT(*) FROM sandbox.probe";
 
@@ -104,6 +105,7 @@ impl Ndb {
                     format!("--ndb-connectstring={connect}"),
                     format!("--ndb-nodeid={}", data_id(number)),
                     "--foreground".into(),
+                    "--connect-retry-delay=1".into(),
                 ],
                 host.clone(),
             ));
@@ -133,9 +135,13 @@ impl Ndb {
         Ok((ndb, servers))
     }
 
-    /// Starts what does not run. All at once: each part waits for those it needs.
+    /// Starts what does not run. All at once, once the management node has the
+    /// configuration: each part waits for those it needs.
     pub(super) fn start_all(&self, servers: &[Server]) -> Result<()> {
-        for part in std::iter::once(&self.management).chain(&self.data) {
+        if !self.management.is_running()? {
+            self.launch_management()?;
+        }
+        for part in &self.data {
             if !part.is_running()? {
                 part.launch()?;
             }
@@ -159,10 +165,38 @@ impl Ndb {
         .map(drop)
     }
 
+    /// Starts the management node and waits until it answers: whoever asks it before, asks
+    /// again only 5 s later.
+    pub fn launch_management(&self) -> Result<()> {
+        self.management.launch()?;
+        let address: SocketAddr = self.waiter.connect.parse().context("its own address")?;
+        let connect = || TcpStream::connect_timeout(&address, CONNECT_LIMIT).map(drop);
+        wait_until("the management node answers", READY_LIMIT, || {
+            match self.management.host() {
+                Some(host) => host.run(connect)??,
+                None => connect()?,
+            }
+            Ok(true)
+        })
+        .map(drop)
+        .with_context(|| format!("its log ends with:\n{}", self.management.log_tail(20)))
+    }
+
+    /// A data node.
+    ///
+    /// # Panics
+    /// When there is no such node: a mistake in the test.
+    pub fn data_node(&self, node: usize) -> &Part {
+        match self.data.get(node) {
+            Some(part) => part,
+            None => panic!("no data node {node}"),
+        }
+    }
+
     /// Starts a data node that was killed, or that ended because it lost the others, and
     /// waits until it has its data again.
     pub fn restart_data(&self, node: usize) -> Result<()> {
-        let part = self.data.get(node).context("no such data node")?;
+        let part = self.data_node(node);
         part.launch()?;
         self.wait_for_data(READY_LIMIT)
             .with_context(|| format!("its log ends with:\n{}", part.log_tail(20)))
