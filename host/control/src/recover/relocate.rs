@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use baton_core::ids::ServerId;
 use baton_core::model::{Reach, RecoveryOutcome, Snapshot, Topology};
-use baton_core::planning::{Candidate, plan_relocate};
+use baton_core::planning::{Candidate, orphans, plan_relocate};
 
 use super::Recovery;
 use super::run::Ended;
@@ -55,12 +55,7 @@ impl Recovery<'_> {
             return false;
         };
         let topology = Topology::of(&snapshot);
-        !topology.replicas_of(&self.row.failed).iter().any(|edge| {
-            snapshot
-                .servers
-                .get(&edge.replica)
-                .is_some_and(|s| s.probe.reach() == Reach::Answering)
-        })
+        orphans(&snapshot, &topology, &self.row.failed).is_empty()
     }
 }
 
@@ -71,20 +66,25 @@ fn destinations(snapshot: &Snapshot, dead: &ServerId) -> Vec<Candidate> {
     let Some(source) = topology.source_of(dead) else {
         return Vec::new();
     };
-    let orphans: Vec<_> = topology
-        .replicas_of(dead)
+    let wanted = orphans(snapshot, &topology, dead)
         .iter()
         .filter_map(|edge| snapshot.facts(&edge.replica))
         .map(baton_core::model::ServerFacts::possessed)
+        .reduce(|all, one| all.union(&one));
+    // Below the dead half of a pair is also the primary, and so the whole cluster: that way does not count.
+    let primary = snapshot.cluster.primary.clone();
+    let below: BTreeSet<ServerId> = topology
+        .replicas_of(dead)
+        .iter()
+        .filter(|edge| primary.as_ref() != Some(&edge.replica))
+        .flat_map(|edge| topology.subtree(&edge.replica))
+        .chain([dead.clone()])
         .collect();
-    let wanted = orphans.into_iter().reduce(|all, one| all.union(&one));
-    let below = topology.subtree(dead);
     let siblings = topology
         .replicas_of(source)
         .iter()
         .map(|edge| edge.replica.clone());
     // The dead one's source may itself have been replaced since: the present primary and its replicas will do as well.
-    let primary = snapshot.cluster.primary.clone();
     let firsts = primary
         .iter()
         .flat_map(|id| topology.replicas_of(id))

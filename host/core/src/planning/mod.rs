@@ -20,7 +20,7 @@ pub use failover::{SecureRequest, plan_promote, plan_secure, record_steps, renum
 pub use plan::{Action, OnFailure, Phase, Plan, Step, StepId};
 pub use question::{assess_question, rank_question};
 pub use rejoin::{RejoinClass, classify_returned, plan_attach, plan_fence};
-pub use relocate::plan_relocate;
+pub use relocate::{orphans, plan_relocate};
 pub use switchover::{SwitchoverRequest, plan_switchover};
 pub use unwind::plan_unwind;
 
