@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use baton_core::analysis::{Finding, PrimaryView, Report, analyze};
 use baton_core::ids::{NodeName, ServerId};
-use baton_core::model::{Reach, RecoveryKind, Snapshot, Topology};
+use baton_core::model::{ProbeFailure, Reach, RecoveryKind, Snapshot, Topology};
 use baton_core::planning::Reason;
 use baton_core::policy::{self, Context};
 use baton_core::time::Timestamp;
@@ -247,6 +247,9 @@ impl ClusterLoop {
                 let sessions = Arc::clone(&self.means.sessions);
                 let id = server.id.clone();
                 self.standing.spawn(async move { sessions.stand(id).await });
+            }
+            if server.probe.failure == Some(ProbeFailure::Refused) {
+                self.means.sessions.end(&server.id);
             }
         }
     }

@@ -204,6 +204,7 @@ impl Node {
         let sessions = Arc::new(Sessions::new(
             Arc::clone(&shared.registry),
             Arc::clone(&shared.ports.servers),
+            Arc::clone(&shared.lease),
             &id,
         ));
         let means = Arc::new(Means {

@@ -11,6 +11,7 @@ use baton_ports::{LockState, Servers, Session, StatementError, WatchAnswer};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::{sleep, timeout};
 
+use crate::lease::Keeper;
 use crate::registry::Registry;
 
 /// How often a standing session is used, so that it does not end by its own `wait_timeout` of some ten seconds.
@@ -19,6 +20,8 @@ const PING: Duration = Duration::from_secs(3);
 /// How long a lock in other hands is waited for, and the pause between two tries.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
+/// How long it may take to leave by itself.
+const EVICT_AFTER: Duration = Duration::from_millis(100);
 
 type Slot = Arc<AsyncMutex<Option<Session>>>;
 
@@ -26,6 +29,7 @@ type Slot = Arc<AsyncMutex<Option<Session>>>;
 pub(crate) struct Sessions {
     registry: Arc<Registry>,
     servers: Arc<dyn Servers>,
+    lease: Arc<Keeper>,
     lock_name: String,
     slots: Mutex<BTreeMap<ServerId, Slot>>,
 }
@@ -50,12 +54,14 @@ impl Sessions {
     pub(crate) fn new(
         registry: Arc<Registry>,
         servers: Arc<dyn Servers>,
+        lease: Arc<Keeper>,
         cluster: &ClusterId,
     ) -> Self {
         let lock_name = format!("baton:{cluster}");
         Self {
             registry,
             servers,
+            lease,
             lock_name,
             slots: Mutex::new(BTreeMap::new()),
         }
@@ -88,11 +94,23 @@ impl Sessions {
             .act(&address, &self.lock_name, limit)
             .await
             .map_err(unreachable)?;
-        // A holder may be on its way out: the session of a process that was killed a moment ago.
+        // A holder may be on its way out: the session of a process that was killed a moment ago. One that stays while this node
+        // holds the lease is of an earlier term, or our own from before the network was cut: its server has not noticed.
         let mut waited = Duration::ZERO;
+        let mut evicted = false;
         loop {
             match session.take_lock(limit).await.map_err(unreachable)? {
                 LockState::Held => return Ok(session),
+                LockState::HeldBy { connection }
+                    if waited >= EVICT_AFTER
+                        && !evicted
+                        && self.lease.epoch_for(limit).is_some() =>
+                {
+                    tracing::warn!(%server, connection, "the holder of the cluster's lock is sent away");
+                    let ended = session.evict(connection, limit).await;
+                    ended.map_err(unreachable)?;
+                    evicted = true;
+                }
                 LockState::HeldBy { .. } | LockState::Free
                     if waited < LOCK_PATIENCE.min(limit / 2) =>
                 {
@@ -140,6 +158,13 @@ impl Sessions {
         }
     }
 
+    /// Ends the session to a server that nobody listens on any more: it must not be found in its slot when the server is back.
+    pub(crate) fn end(&self, server: &ServerId) {
+        if let Ok(mut guard) = self.slot(server).try_lock() {
+            *guard = None;
+        }
+    }
+
     /// Reads a server through its standing session, or a new one.
     pub(crate) async fn read(
         &self,
@@ -150,11 +175,16 @@ impl Sessions {
         if let Ok(mut guard) = slot.try_lock()
             && let Some(session) = guard.as_mut()
         {
-            let answer = session.read(limit).await;
-            if answer.is_err() {
-                *guard = None;
+            match session.read(limit).await {
+                Err(failure) => {
+                    *guard = None;
+                    // The session of a server that was started anew is gone, and says nothing about the server.
+                    if !matches!(failure, ProbeFailure::Reset) {
+                        return Err(failure);
+                    }
+                }
+                answer => return answer,
             }
-            return answer;
         }
         // Without a session at hand a plain reading session will do; reading needs no lock.
         let address = self.registry.address(server);
