@@ -114,7 +114,8 @@ impl Registry {
                 log,
             },
             Err(failure) => {
-                tracing::warn!(
+                // Whoever asked tells people, and not again with each question.
+                tracing::debug!(
                     plugin = policy.label(),
                     question = Q::NAME,
                     kind = failure.kind(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use baton_core::analysis::{Finding, Report};
 use baton_core::ids::ServerId;
-use baton_core::model::{RecoveryKind, RecoveryOutcome, Snapshot, Switch};
+use baton_core::model::{RecoveryKind, RecoveryOutcome, ServerFacts, Snapshot, Switch};
 use baton_core::planning::{Reason, assess_question};
 use baton_core::policy::{Suggestion, Verdict};
 use baton_core::time::Timestamp;
@@ -19,6 +19,8 @@ use crate::settings::RejoinMode;
 const RETRY: Duration = Duration::from_secs(10);
 /// Pause after a rejoin that failed: it usually needs a person.
 const REJOIN_RETRY: Duration = Duration::from_secs(60);
+/// The same while the server may take writes: it is not even fenced, and that cannot wait.
+const FENCE_RETRY: Duration = Duration::from_secs(1);
 
 /// What the last round decided, for explanations.
 #[derive(Clone, Debug, Default)]
@@ -35,11 +37,14 @@ pub(crate) struct Judged {
 /// What a loop remembers between rounds.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    not_before: BTreeMap<ServerId, Timestamp>,
+    /// The last attempt on each server, if it failed.
+    failed: BTreeMap<ServerId, (RecoveryKind, Timestamp)>,
     ask_again: Option<Timestamp>,
     pause_until: Option<Timestamp>,
     /// The last verdict's words, so that a change is logged and a repetition is not.
     last_words: String,
+    /// The same for what a policy that failed said.
+    last_fallback: String,
 }
 
 impl Memory {
@@ -48,12 +53,21 @@ impl Memory {
     }
 
     pub(crate) fn note_ended(&mut self, row: &RecoveryRow, now: Timestamp) {
-        let again = match (row.kind, row.outcome) {
-            (_, RecoveryOutcome::Succeeded) => return,
-            (RecoveryKind::Rejoin, _) => REJOIN_RETRY,
-            (_, _) => RETRY,
-        };
-        self.not_before.insert(row.failed.clone(), now.plus(again));
+        if row.outcome != RecoveryOutcome::Succeeded {
+            self.failed.insert(row.failed.clone(), (row.kind, now));
+        }
+    }
+
+    /// When something may be tried again with a server; `writable` if it takes writes.
+    fn not_before(&self, server: &ServerId, writable: bool) -> Option<Timestamp> {
+        let again = self.failed.get(server).map(|(kind, at)| {
+            at.plus(match kind {
+                RecoveryKind::Rejoin if writable => FENCE_RETRY,
+                RecoveryKind::Rejoin => REJOIN_RETRY,
+                _ => RETRY,
+            })
+        });
+        again.max(self.pause_until)
     }
 
     /// Time until the policy wants to be asked again.
@@ -137,12 +151,12 @@ impl ClusterLoop {
             );
         }
         let now = snapshot.taken_at;
-        let until = self
-            .judge
-            .not_before
+        let writable = snapshot
+            .servers
             .get(&finding.server)
-            .copied()
-            .max(self.judge.pause_until);
+            .and_then(|server| server.last_facts())
+            .is_some_and(ServerFacts::is_writable);
+        let until = self.judge.not_before(&finding.server, writable);
         if let Some(until) = until.filter(|until| *until > now) {
             let seconds = until.since(now).as_secs() + 1;
             add(
@@ -243,11 +257,11 @@ impl ClusterLoop {
     }
 
     async fn audit_fallback(&mut self, snapshot: &Snapshot, policy: &str, text: &str) {
-        let words = format!("policy-fallback {policy} {text}");
-        if self.judge.last_words == words {
+        let words = format!("{policy} {text}");
+        if self.judge.last_fallback == words {
             return;
         }
-        self.judge.last_words = words;
+        self.judge.last_fallback = words;
         tracing::warn!(
             plugin = policy,
             error = text,
