@@ -277,9 +277,12 @@ impl Control for Handle {
             .ok_or_else(|| RequestError::not_found("server", server.as_str()))?;
         let settings = &shared.registry.settings;
         let failed = |failure: baton_core::model::ProbeFailure| {
-            shared
-                .registry
-                .failed(server, failure.clone(), shared.ports.clock.now());
+            shared.registry.failed(
+                server,
+                failure.clone(),
+                shared.ports.clock.now(),
+                shared.ports.clock.wall(),
+            );
             RequestError::refused(&format!("{address} does not answer ({})", failure.word()))
         };
         let watch = shared

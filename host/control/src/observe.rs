@@ -145,7 +145,8 @@ impl Observer {
     fn note_failure(&self, id: &ServerId, failure: ProbeFailure) {
         self.counters.probes_failed.add();
         tracing::debug!(server = %id, failure = failure.word(), "probe failed");
-        self.registry.failed(id, failure, self.clock.now());
+        self.registry
+            .failed(id, failure, self.clock.now(), self.clock.wall());
     }
 
     fn is_stale_hearsay(&self, id: &ServerId, born: Timestamp) -> bool {

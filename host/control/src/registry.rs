@@ -6,6 +6,8 @@ mod entry;
 mod identity;
 mod membership;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -166,6 +168,7 @@ impl Registry {
         let Some(entry) = inner.servers.get_mut(id) else {
             return;
         };
+        let unplaced = entry.cluster.is_none();
         let identity_changed = entry.answered(answer, ended, wall);
         if identity_changed {
             inner.dirty.insert(id.clone());
@@ -178,6 +181,10 @@ impl Registry {
         inner.compare_with_primary(id);
         let named = inner.assign(id, &self.settings, wall, |started| self.announce(started));
         drop(named);
+        // Not at each reading: it looks at all servers.
+        if unplaced {
+            inner.assign_waiting(id, &self.settings, wall, |started| self.announce(started));
+        }
         inner.wake_cluster_of(id);
     }
 
@@ -193,21 +200,20 @@ impl Registry {
     }
 
     /// Notes a failed attempt. Wakes the cluster.
-    pub(crate) fn failed(&self, id: &ServerId, failure: ProbeFailure, ended: Timestamp) {
+    pub(crate) fn failed(
+        &self,
+        id: &ServerId,
+        failure: ProbeFailure,
+        ended: Timestamp,
+        wall: WallTime,
+    ) {
         let mut inner = self.lock();
         let Some(entry) = inner.servers.get_mut(id) else {
             return;
         };
         entry.probe.failed(ended, failure);
         inner.wake_cluster_of(id);
-        // Replicas waiting for this source to be probed can be placed now.
-        let waiting = inner.unplaced_replicas_of(id);
-        for replica in waiting {
-            let named = inner.assign(&replica, &self.settings, WallTime::default(), |s| {
-                self.announce(s);
-            });
-            drop(named);
-        }
+        inner.assign_waiting(id, &self.settings, wall, |started| self.announce(started));
     }
 
     /// Wakes the loops of all clusters.

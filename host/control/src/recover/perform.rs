@@ -195,9 +195,12 @@ pub(crate) async fn observe(
             Ok(facts)
         }
         Err(failure) => {
-            means
-                .registry
-                .failed(server, failure.clone(), means.clock.now());
+            means.registry.failed(
+                server,
+                failure.clone(),
+                means.clock.now(),
+                means.clock.wall(),
+            );
             Err(WorkError::Lost(failure))
         }
     }

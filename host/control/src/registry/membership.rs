@@ -134,8 +134,31 @@ impl Inner {
         }
     }
 
+    /// Places the servers below `source` that waited for it to be probed.
+    pub(super) fn assign_waiting(
+        &mut self,
+        source: &ServerId,
+        settings: &ControlSettings,
+        wall: WallTime,
+        announce: impl Fn(Started),
+    ) {
+        // A configured source was placed with it.
+        let mut queue = self.sources_of(source);
+        queue.push(source.clone());
+        while let Some(next) = queue.pop() {
+            for replica in self.unplaced_replicas_of(&next) {
+                let named = self.assign(&replica, settings, wall, &announce);
+                drop(named);
+                let placed = |entry: &Entry| entry.cluster.is_some();
+                if self.servers.get(&replica).is_some_and(placed) {
+                    queue.push(replica);
+                }
+            }
+        }
+    }
+
     /// Replicas of a source that wait for it to be probed before they can be placed.
-    pub(super) fn unplaced_replicas_of(&self, source: &ServerId) -> Vec<ServerId> {
+    fn unplaced_replicas_of(&self, source: &ServerId) -> Vec<ServerId> {
         self.servers
             .values()
             .filter(|entry| entry.cluster.is_none() && entry.facts.is_some())
@@ -220,12 +243,7 @@ impl Inner {
             self.place_sources(sources, &cluster);
             return None;
         }
-        let not_probed = |source: &ServerId| {
-            self.servers
-                .get(source)
-                .is_some_and(|entry| entry.probe.reach() == Reach::NotProbed)
-        };
-        if sources.iter().any(not_probed) {
+        if self.waits_for_a_source(sources) {
             return None;
         }
         let root = sources.first().unwrap_or(id);
@@ -243,11 +261,23 @@ impl Inner {
         self.dirty_clusters.insert(cluster.clone());
         self.place(id, &cluster);
         self.place_sources(sources, &cluster);
-        for replica in below {
-            self.place(&replica, &cluster);
-        }
         announce(Started::Cluster(cluster));
         Some(name)
+    }
+
+    /// True if somebody above was not probed yet, however far up: whoever is there belongs to the same cluster.
+    fn waits_for_a_source(&self, sources: &[ServerId]) -> bool {
+        let mut queue = sources.to_vec();
+        let mut seen: BTreeSet<ServerId> = queue.iter().cloned().collect();
+        while let Some(next) = queue.pop() {
+            let reach = self.servers.get(&next).map(|entry| entry.probe.reach());
+            if reach == Some(Reach::NotProbed) {
+                return true;
+            }
+            let above = self.sources_of(&next);
+            queue.extend(above.into_iter().filter(|id| seen.insert(id.clone())));
+        }
+        false
     }
 
     /// Configured name, then the name that the server's query suggests, then the top server's address; made unique.

@@ -46,6 +46,7 @@ fn fail(registry: &Registry, id: &ServerId, seconds: u64) {
         id,
         ProbeFailure::Refused,
         Timestamp::from_millis(seconds * 1000),
+        WallTime::from_millis(seconds * 1000),
     );
 }
 
