@@ -1,18 +1,19 @@
 //! A topology and a node that looks after it.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use baton_sandbox::{
-    Flavor, Process, Sandbox, SemiSync, Server, Topology, TopologySpec, find_baton, free_port,
-    wait_until,
+    Flavor, Process, Sandbox, SemiSync, Server, Topology, TopologySpec, Writer, WriterOptions,
+    find_baton, free_port, wait_until,
 };
 use serde_json::Value;
 
-use crate::Api;
+use crate::{Api, Cables};
 
 /// How a bed is made.
 #[derive(Clone, Debug)]
@@ -25,7 +26,11 @@ pub struct BedOptions {
     pub sketch: String,
     /// Semi-synchronous replication.
     pub semi_sync: bool,
-    /// Lines added to the configuration, before all sections (`[section]` headers allowed).
+    /// Every server, Baton and the clients on a host of its own: see [`Bed::cables`].
+    pub network: bool,
+    /// What Baton starts from; by default the last server's address.
+    pub seeds: Option<Vec<String>>,
+    /// Lines added to the end of the configuration, after a `[section]` header of their own.
     pub config: String,
     /// `recovery.automatic`.
     pub automatic: bool,
@@ -39,9 +44,23 @@ impl BedOptions {
             flavor,
             sketch: "p1\nr1 <- p1\nr2 <- p1\nr3 <- p1\nc1 <- r1".to_owned(),
             semi_sync: true,
+            network: false,
+            seeds: None,
             config: String::new(),
             automatic: true,
         }
+    }
+
+    /// The topology that the sketch and the other options describe.
+    ///
+    /// # Errors
+    /// If the sketch cannot be read.
+    pub fn spec(&self) -> Result<TopologySpec> {
+        let mut spec = TopologySpec::parse(&self.sketch)?;
+        if self.semi_sync {
+            spec = spec.with_semi_sync(SemiSync::default());
+        }
+        Ok(spec)
     }
 }
 
@@ -56,7 +75,9 @@ pub struct Bed {
     pub topology: Topology,
     /// Owner of everything.
     pub sandbox: Sandbox,
-    config: PathBuf,
+    cables: Option<Cables>,
+    options: BedOptions,
+    port: u16,
 }
 
 impl Bed {
@@ -77,38 +98,92 @@ impl Bed {
     /// If something does not start.
     pub fn servers_only(options: &BedOptions) -> Result<Self> {
         let sandbox = Sandbox::new(&options.name)?;
-        let mut spec = TopologySpec::parse(&options.sketch)?;
-        if options.semi_sync {
-            spec = spec.with_semi_sync(SemiSync::default());
+        let mut spec = options.spec()?;
+        let cables = options.network.then(Cables::new).transpose()?;
+        if let Some(cables) = &cables {
+            spec = spec.with_network(cables.network());
         }
         let topology = sandbox.topology(options.flavor, &spec)?;
+        let mut bed = Self::around(sandbox, topology, options)?;
+        if let Some(cables) = cables {
+            bed.port = Cables::BATON_PORT;
+            bed.api = Api::new(&format!("http://{}", cables.api()));
+            bed.cables = Some(cables);
+        }
+        Ok(bed)
+    }
+
+    /// A bed of servers that run already; the node is not started.
+    ///
+    /// # Errors
+    /// If no port is free.
+    pub fn around(sandbox: Sandbox, topology: Topology, options: &BedOptions) -> Result<Self> {
         let port = free_port()?;
-        let config = sandbox.folder().join("baton.toml");
-        let seed = topology
-            .servers()
-            .last()
-            .context("an empty topology")?
-            .address();
-        let store = sandbox.folder().join("baton.db");
-        let automatic = if options.automatic { r#"["*"]"# } else { "[]" };
+        Ok(Self {
+            baton: None,
+            api: Api::new(&format!("http://127.0.0.1:{port}")),
+            topology,
+            sandbox,
+            cables: None,
+            options: options.clone(),
+            port,
+        })
+    }
+
+    /// What connects the servers, the node and the clients, if the options asked for a network.
+    ///
+    /// # Errors
+    /// If they did not.
+    pub fn cables(&self) -> Result<&Cables> {
+        self.cables.as_ref().context("a bed without a network")
+    }
+
+    /// A client that writes to whichever server takes it.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn writer(&self) -> Result<Writer> {
+        let options = WriterOptions {
+            host: self.cables.as_ref().map(|cables| cables.client().clone()),
+            ..WriterOptions::default()
+        };
+        Writer::start_with(self.topology.servers(), options)
+    }
+
+    /// Replaces the lines added to the configuration; the node reads them when it is started again.
+    pub fn set_config(&mut self, lines: &str) {
+        lines.clone_into(&mut self.options.config);
+    }
+
+    fn write_config(&self) -> Result<PathBuf> {
+        let path = self.sandbox.folder().join("baton.toml");
+        let last = self.topology.servers().last();
+        let seeds = match &self.options.seeds {
+            Some(seeds) => seeds.clone(),
+            None => vec![last.context("an empty topology")?.address().to_string()],
+        };
+        let listen = match &self.cables {
+            Some(cables) => cables.baton().address(),
+            None => Ipv4Addr::LOCALHOST,
+        };
+        let store = self.sandbox.folder().join("baton.db");
+        let automatic = if self.options.automatic {
+            r#"["*"]"#
+        } else {
+            "[]"
+        };
         let text = format!(
-            "[node]\nname = \"baton-1\"\n[http]\nlisten = \"127.0.0.1:{port}\"\n\
-             [topology]\nuser = \"baton\"\npassword = \"baton\"\nseeds = [\"{seed}\"]\n\
+            "[node]\nname = \"baton-1\"\n[http]\nlisten = \"{listen}:{}\"\n\
+             [topology]\nuser = \"baton\"\npassword = \"baton\"\nseeds = {seeds:?}\n\
              [replication]\nuser = \"repl\"\npassword = \"repl\"\n\
              [recovery]\nautomatic = {automatic}\n\
              [backend]\nkind = \"sqlite\"\npath = \"{}\"\n{}\n",
+            self.port,
             store.display(),
-            options.config
+            self.options.config
         );
-        fs::write(&config, text).with_context(|| format!("write {}", config.display()))?;
-        let api = Api::new(&format!("http://127.0.0.1:{port}"));
-        Ok(Self {
-            baton: None,
-            api,
-            topology,
-            sandbox,
-            config,
-        })
+        fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+        Ok(path)
     }
 
     /// Starts (again) the node with the same configuration and store.
@@ -116,9 +191,15 @@ impl Bed {
     /// # Errors
     /// If it does not start or does not answer.
     pub fn start_baton(&mut self) -> Result<()> {
+        // The one that runs, if any, holds the port and the store.
+        self.baton = None;
         let mut command = Command::new(find_baton()?);
-        command.arg("serve").arg("--config").arg(&self.config);
-        let process = self.sandbox.run("baton", &command, None)?;
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(self.write_config()?);
+        let host = self.cables.as_ref().map(Cables::baton);
+        let process = self.sandbox.run("baton", &command, host)?;
         let api = self.api.clone();
         let answered = wait_until("baton answers", Duration::from_secs(20), || {
             Ok(api.get_any("/livez").is_ok_and(|(status, _)| status == 200))
@@ -225,7 +306,18 @@ impl Bed {
         }
     }
 
-    /// Recoveries that ended, newest first.
+    /// Sets the promotion rule of a server, as an operator would.
+    ///
+    /// # Errors
+    /// If the node refuses.
+    pub fn set_promotion_rule(&self, name: &str, rule: &str) -> Result<()> {
+        let address = self.topology.server(name)?.address();
+        let (host, port) = (address.ip(), address.port());
+        let path = format!("/api/register-candidate/{host}/{port}/{rule}");
+        self.api.get(&path).map(drop)
+    }
+
+    /// Recoveries, newest first.
     ///
     /// # Errors
     /// If the node does not answer.

@@ -2,8 +2,15 @@
 
 mod api;
 mod bed;
+mod cables;
+mod frame;
 mod timeline;
 
 pub use api::Api;
 pub use bed::{Bed, BedOptions};
+pub use cables::Cables;
+pub use frame::{
+    LIMIT, require_nothing_lost, require_one_writable, wait_for_replication, wait_for_successor,
+    word,
+};
 pub use timeline::{millis, timeline};

@@ -1,42 +1,33 @@
 //! Failovers of real topologies.
 
-use std::time::Duration;
-
-use anyhow::{Context as _, Result};
-use baton_e2e::{Bed, BedOptions};
-use baton_sandbox::{Flavor, Need, Writer};
-use serde_json::Value;
-
-/// Generous: what is tested is that it happens, not how fast.
-const LIMIT: Duration = Duration::from_secs(40);
+use anyhow::Result;
+use baton_e2e::{
+    Bed, BedOptions, LIMIT, both_flavors, require_nothing_lost, require_one_writable, timeline,
+    wait_for_replication, wait_for_successor, word,
+};
+use baton_sandbox::Flavor;
+use serde_json::json;
 
 fn kill_the_primary(flavor: Flavor) -> Result<()> {
     let bed = Bed::start(&BedOptions::new("kill", flavor))?;
-    let writer = Writer::start(bed.topology.servers())?;
+    let writer = bed.writer()?;
     writer.wait_for_rows(100, LIMIT)?;
     bed.topology["p1"].kill9()?;
-    wait_for_successor(&bed, &writer)?;
+    wait_for_successor(&bed, &writer, "p1")?;
     let failover = bed.wait_for_recovery("failover", LIMIT)?;
     assert_eq!(word(&failover, "outcome"), "succeeded", "{failover}");
-    let successor = bed.only_writable().context("one server is writable")?;
+    let successor = require_one_writable(&bed)?;
     assert_ne!(
         successor.name(),
         "c1",
         "the replica of a replica was promoted"
     );
-    let rows = writer.acknowledged_count();
-    writer.wait_for_rows(rows + 100, LIMIT)?;
+    writer.wait_for_rows(100, LIMIT)?;
     // The old primary comes back, writable as its configuration says: fenced, and a replica if its history allows.
     bed.topology["p1"].restart()?;
     let rejoin = bed.wait_for_recovery("rejoin", LIMIT)?;
     assert!(!bed.topology["p1"].is_writable()?, "{rejoin}");
-    let report = writer.stop()?;
-    let successor = bed.only_writable().context("one server is writable")?;
-    assert_eq!(
-        report.lost_on(successor)?,
-        Vec::<u64>::new(),
-        "acknowledged rows were lost"
-    );
+    let report = require_nothing_lost(&bed, writer)?;
     if word(&rejoin, "outcome") == "succeeded" {
         bed.wait("the old primary catches up", LIMIT, || {
             report
@@ -47,24 +38,17 @@ fn kill_the_primary(flavor: Flavor) -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_killed_primary_is_replaced_and_taken_back_mariadb() {
-    baton_sandbox::require!(Flavor::MariaDb, Need::Baton);
-    kill_the_primary(Flavor::MariaDb).unwrap();
-}
-
-#[test]
-fn a_killed_primary_is_replaced_and_taken_back_mysql() {
-    baton_sandbox::require!(Flavor::MySql, Need::Baton);
-    kill_the_primary(Flavor::MySql).unwrap();
-}
+both_flavors!(
+    a_killed_primary_is_replaced_and_taken_back,
+    super::kill_the_primary
+);
 
 fn hang_the_primary(flavor: Flavor) -> Result<()> {
     let bed = Bed::start(&BedOptions::new("hang", flavor))?;
-    let writer = Writer::start(bed.topology.servers())?;
+    let writer = bed.writer()?;
     writer.wait_for_rows(100, LIMIT)?;
     bed.topology["p1"].freeze()?;
-    wait_for_successor(&bed, &writer)?;
+    wait_for_successor(&bed, &writer, "p1")?;
     let failover = bed.wait_for_recovery("failover", LIMIT)?;
     assert_eq!(word(&failover, "outcome"), "succeeded", "{failover}");
     // It wakes up, and must not take writes for longer than Baton needs to see it.
@@ -74,99 +58,59 @@ fn hang_the_primary(flavor: Flavor) -> Result<()> {
             .is_writable()
             .is_ok_and(|writable| !writable)
     })?;
-    let report = writer.stop()?;
-    let successor = bed.only_writable().context("one server is writable")?;
-    assert_eq!(
-        report.lost_on(successor)?,
-        Vec::<u64>::new(),
-        "acknowledged rows were lost"
-    );
+    require_nothing_lost(&bed, writer)?;
     Ok(())
 }
 
-#[test]
-fn a_hung_primary_is_unmasked_and_replaced_mariadb() {
-    baton_sandbox::require!(Flavor::MariaDb, Need::Baton);
-    hang_the_primary(Flavor::MariaDb).unwrap();
-}
-
-#[test]
-fn a_hung_primary_is_unmasked_and_replaced_mysql() {
-    baton_sandbox::require!(Flavor::MySql, Need::Baton);
-    hang_the_primary(Flavor::MySql).unwrap();
-}
+both_flavors!(
+    a_hung_primary_is_unmasked_and_replaced,
+    super::hang_the_primary
+);
 
 fn switch_over(flavor: Flavor) -> Result<()> {
     let bed = Bed::start(&BedOptions::new("switchover", flavor))?;
-    let writer = Writer::start(bed.topology.servers())?;
+    let writer = bed.writer()?;
     writer.wait_for_rows(100, LIMIT)?;
     let (cluster, _) = bed.cluster()?;
     let to = bed.topology["r2"].address().to_string();
     let path = format!("/api/v1/clusters/{cluster}/switchover");
-    bed.api.post(&path, &serde_json::json!({ "to": to }))?;
-    wait_for_successor(&bed, &writer)?;
-    assert_eq!(
-        bed.only_writable()
-            .context("one server is writable")?
-            .name(),
-        "r2"
-    );
-    bed.wait("all replicate from the new primary", LIMIT, || {
-        ["p1", "r1", "r3"]
-            .iter()
-            .all(|name| bed.topology[name].is_replicating().unwrap_or(false))
-    })?;
-    let rows = writer.acknowledged_count();
-    writer.wait_for_rows(rows + 100, LIMIT)?;
-    let report = writer.stop()?;
-    assert_eq!(
-        report.lost_on(&bed.topology["r2"])?,
-        Vec::<u64>::new(),
-        "acknowledged rows were lost"
-    );
+    bed.api.post(&path, &json!({ "to": to }))?;
+    wait_for_successor(&bed, &writer, "p1")?;
+    assert_eq!(require_one_writable(&bed)?.name(), "r2");
+    wait_for_replication(&bed, &["p1", "r1", "r3"])?;
+    writer.wait_for_rows(100, LIMIT)?;
+    require_nothing_lost(&bed, writer)?;
     Ok(())
 }
 
-#[test]
-fn a_switchover_under_load_loses_nothing_mariadb() {
-    baton_sandbox::require!(Flavor::MariaDb, Need::Baton);
-    switch_over(Flavor::MariaDb).unwrap();
-}
-
-#[test]
-fn a_switchover_under_load_loses_nothing_mysql() {
-    baton_sandbox::require!(Flavor::MySql, Need::Baton);
-    switch_over(Flavor::MySql).unwrap();
-}
+both_flavors!(a_switchover_under_load_loses_nothing, super::switch_over);
 
 /// A person may replace a living primary, too: it is fenced first.
-fn fail_over_by_order() -> Result<()> {
+fn fail_over_by_order(flavor: Flavor) -> Result<()> {
     let bed = Bed::start(&BedOptions {
         automatic: false,
-        ..BedOptions::new("order", Flavor::MariaDb)
+        ..BedOptions::new("order", flavor)
     })?;
     let (cluster, _) = bed.cluster()?;
-    let failover = bed.api.post(
-        &format!("/api/v1/clusters/{cluster}/failover"),
-        &serde_json::json!({}),
-    )?;
+    let failover = bed
+        .api
+        .post(&format!("/api/v1/clusters/{cluster}/failover"), &json!({}))?;
     assert_eq!(word(&failover, "outcome"), "succeeded", "{failover}");
-    let primary = bed.only_writable().context("one server is writable")?;
+    let primary = require_one_writable(&bed)?;
     assert_ne!(primary.name(), "p1");
     Ok(())
 }
 
-#[test]
-fn a_person_replaces_a_living_primary() {
-    baton_sandbox::require!(Flavor::MariaDb, Need::Baton);
-    fail_over_by_order().unwrap();
-}
+both_flavors!(
+    a_person_replaces_a_living_primary,
+    super::fail_over_by_order
+);
 
 /// Only clusters that the configuration names are recovered; the finding is shown all the same.
-fn leave_it_alone() -> Result<()> {
+fn leave_it_alone(flavor: Flavor) -> Result<()> {
     let bed = Bed::start(&BedOptions {
         automatic: false,
-        ..BedOptions::new("manual", Flavor::MariaDb)
+        ..BedOptions::new("manual", flavor)
     })?;
     let (cluster, _) = bed.cluster()?;
     bed.topology["p1"].kill9()?;
@@ -185,22 +129,21 @@ fn leave_it_alone() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_cluster_that_is_not_named_is_left_alone_and_explained() {
-    baton_sandbox::require!(Flavor::MariaDb, Need::Baton);
-    leave_it_alone().unwrap();
-}
+both_flavors!(
+    a_cluster_that_is_not_named_is_left_alone_and_explained,
+    super::leave_it_alone
+);
 
-fn errant_old_primary() -> Result<()> {
+fn errant_old_primary(flavor: Flavor) -> Result<()> {
     // Without semi-sync: the old primary commits what nobody received.
     let bed = Bed::start(&BedOptions {
         semi_sync: false,
-        ..BedOptions::new("errant", Flavor::MariaDb)
+        ..BedOptions::new("errant", flavor)
     })?;
-    let writer = Writer::start(bed.topology.servers())?;
+    let writer = bed.writer()?;
     writer.wait_for_rows(100, LIMIT)?;
     bed.topology["p1"].kill9()?;
-    wait_for_successor(&bed, &writer)?;
+    wait_for_successor(&bed, &writer, "p1")?;
     bed.wait_for_recovery("failover", LIMIT)?;
     // It commits something of its own before anybody fences it: started where Baton does not reach it yet.
     if let Some(baton) = &bed.baton {
@@ -212,13 +155,17 @@ fn errant_old_primary() -> Result<()> {
         baton.thaw()?;
     }
     let rejoin = bed.wait_for_recovery("rejoin", LIMIT)?;
+    let origin = match flavor {
+        Flavor::MariaDb => format!("0-{}-", bed.topology["p1"].server_id()),
+        Flavor::MySql => bed.topology["p1"].scalar("SELECT @@server_uuid")?,
+    };
     assert_eq!(word(&rejoin, "outcome"), "failed", "{rejoin}");
     assert!(
         !bed.topology["p1"].is_writable()?,
         "the errant server takes writes"
     );
     assert!(
-        rejoin.to_string().contains("0-1-"),
+        rejoin.to_string().contains(&origin),
         "the errant transactions are listed: {rejoin}"
     );
     assert!(
@@ -229,86 +176,63 @@ fn errant_old_primary() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn an_old_primary_with_errant_transactions_is_set_aside() {
-    baton_sandbox::require!(Flavor::MariaDb, Need::Baton);
-    errant_old_primary().unwrap();
-}
+both_flavors!(
+    an_old_primary_with_errant_transactions_is_set_aside,
+    super::errant_old_primary
+);
 
 /// A `must_not` candidate hands its transactions on and is not promoted; a dead intermediate source loses its replicas.
-fn intermediate_and_must_not() -> Result<()> {
-    let mut bed = Bed::servers_only(&BedOptions::new("must-not", Flavor::MariaDb))?;
+fn intermediate_and_must_not(flavor: Flavor) -> Result<()> {
+    let mut bed = Bed::servers_only(&BedOptions::new("must-not", flavor))?;
     bed.start_baton()?;
     bed.wait_for_discovery(5)?;
     bed.topology["r1"].kill9()?;
     let moved = bed.wait_for_recovery("intermediate-failover", LIMIT)?;
     assert_eq!(word(&moved, "outcome"), "succeeded", "{moved}");
-    bed.wait("the orphan replicates", LIMIT, || {
-        bed.topology["c1"].is_replicating().unwrap_or(false)
-    })?;
+    wait_for_replication(&bed, &["c1"])?;
     for name in ["r2", "c1"] {
-        let address = bed.topology[name].address();
-        bed.api.get(&format!(
-            "/api/register-candidate/{}/{}/must_not",
-            address.ip(),
-            address.port()
-        ))?;
+        bed.set_promotion_rule(name, "must_not")?;
     }
     bed.topology["p1"].kill9()?;
     let failover = bed.wait_for_recovery("failover", LIMIT)?;
     assert_eq!(word(&failover, "outcome"), "succeeded", "{failover}");
-    assert_eq!(
-        bed.only_writable()
-            .context("one server is writable")?
-            .name(),
-        "r3"
-    );
+    assert_eq!(require_one_writable(&bed)?.name(), "r3");
     Ok(())
 }
 
-#[test]
-fn a_dead_intermediate_source_and_must_not_candidates() {
-    baton_sandbox::require!(Flavor::MariaDb, Need::Baton);
-    intermediate_and_must_not().unwrap();
-}
+both_flavors!(
+    a_dead_intermediate_source_and_must_not_candidates,
+    super::intermediate_and_must_not
+);
 
-/// Baton is killed while it acts, and started again: the recovery is finished.
-fn restart_in_the_middle() -> Result<()> {
-    let mut bed = Bed::start(&BedOptions::new("restart", Flavor::MariaDb))?;
-    let writer = Writer::start(bed.topology.servers())?;
-    writer.wait_for_rows(100, LIMIT)?;
-    bed.topology["p1"].kill9()?;
-    bed.wait("a recovery began", LIMIT, || {
-        bed.recoveries().is_ok_and(|rows| !rows.is_empty())
+/// The preferred candidate has received less than its siblings: it fetches the rest from the most advanced one first.
+fn candidate_behind(flavor: Flavor) -> Result<()> {
+    let bed = Bed::start(&BedOptions {
+        sketch: "p1\nr1 <- p1\nr2 <- p1\nr3 <- p1".to_owned(),
+        ..BedOptions::new("behind", flavor)
     })?;
-    bed.baton()?.kill9()?;
-    bed.start_baton()?;
-    wait_for_successor(&bed, &writer)?;
+    bed.set_promotion_rule("r1", "must")?;
+    let writer = bed.writer()?;
+    writer.wait_for_rows(100, LIMIT)?;
+    bed.topology["r1"].exec(match flavor {
+        Flavor::MariaDb => "STOP SLAVE IO_THREAD",
+        Flavor::MySql => "STOP REPLICA IO_THREAD",
+    })?;
+    writer.wait_for_rows(200, LIMIT)?;
+    bed.topology["p1"].kill9()?;
+    wait_for_successor(&bed, &writer, "p1")?;
     let failover = bed.wait_for_recovery("failover", LIMIT)?;
     assert_eq!(word(&failover, "outcome"), "succeeded", "{failover}");
-    let report = writer.stop()?;
-    let successor = bed.only_writable().context("one server is writable")?;
-    assert_eq!(
-        report.lost_on(successor)?,
-        Vec::<u64>::new(),
-        "acknowledged rows were lost"
-    );
+    assert_eq!(require_one_writable(&bed)?.name(), "r1", "{failover}");
+    let journal = timeline(&bed, &failover)?;
+    assert!(journal.contains("catching up from"), "{journal}");
+    wait_for_replication(&bed, &["r2", "r3"])?;
+    writer.wait_for_rows(100, LIMIT)?;
+    require_nothing_lost(&bed, writer)?;
     Ok(())
 }
 
-#[test]
-fn a_node_killed_in_mid_recovery_finishes_it_after_its_restart() {
-    baton_sandbox::require!(Flavor::MariaDb, Need::Baton);
-    restart_in_the_middle().unwrap();
-}
-
-fn word<'a>(value: &'a Value, key: &str) -> &'a str {
-    value.get(key).and_then(Value::as_str).unwrap_or("-")
-}
-
-/// Waits until the writer uses another server than the first primary; a failure shows the node's log.
-fn wait_for_successor(bed: &Bed, writer: &Writer) -> Result<()> {
-    bed.wait("another server takes writes", LIMIT, || {
-        writer.server_in_use().is_some_and(|server| server != "p1")
-    })
-}
+both_flavors!(
+    a_preferred_candidate_that_is_behind_catches_up_first,
+    super::candidate_behind
+);
