@@ -5,9 +5,7 @@ mod answer;
 #[cfg(test)]
 mod tests;
 
-pub use admission::{
-    BOTH_WRITABLE, HISTORY_OLDER, OTHER_BACKEND_STATE, Objection, confine, objection,
-};
+pub use admission::{BOTH_WRITABLE, OTHER_BACKEND_STATE, Objection, confine, is_behind, objection};
 pub use answer::{check_selection, first_ready};
 
 use super::{Context, Ms, Pair, PeerView, ProbeView, Reason};

@@ -45,6 +45,9 @@ pub enum AnswerProblem {
     /// Chosen, but not among those it calls usable.
     #[error("the answer chooses node {0} and does not call it usable")]
     ChosenNotUsable(NodeIndex),
+    /// Another usable node has a newer history.
+    #[error("the answer changes to node {0}, whose history is older than that of another")]
+    ChosenIsBehind(NodeIndex),
     /// Nodes are usable, but none is chosen.
     #[error("the answer calls {usable} nodes usable and chooses none")]
     NothingChosen {

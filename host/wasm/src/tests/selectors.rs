@@ -86,8 +86,11 @@ fn first_takes_the_first_and_stays() {
     let galera = || node("g", BackendKind::Galera);
     let mut both = galera();
     both.not_ready = vec!["both-writable".into()];
-    let mut behind = galera();
-    behind.epoch_behind = Some(1);
+    let behind = || {
+        let mut behind = galera();
+        behind.epoch_behind = Some(1);
+        behind
+    };
     let mut lying = galera();
     lying.proof_ok = Some(false);
     let none = || json!({});
@@ -137,10 +140,24 @@ fn first_takes_the_first_and_stays() {
                 "no-node-fit",
             ),
             (
-                "older history",
+                "an older history is left out",
                 none(),
-                ask(vec![behind, galera()], Some(0)),
+                ask(vec![behind(), galera()], None),
                 Some(1),
+                "takes-first",
+            ),
+            (
+                "but not left",
+                none(),
+                ask(vec![behind(), galera()], Some(0)),
+                Some(0),
+                "stays",
+            ),
+            (
+                "nor is a cluster that lost commits",
+                none(),
+                ask(vec![behind(), behind()], None),
+                Some(0),
                 "takes-first",
             ),
             (

@@ -6,9 +6,6 @@ const HOUR_MS: u32 = 3_600_000;
 
 /// What speaks against using a node, as a word; `None` = nothing. Baton accepts no answer that names such a node, so leave it out.
 pub fn objection(node: &Node) -> Option<String> {
-    if node.epoch_behind.is_some_and(|behind| behind > 0) {
-        return Some("history-older".to_owned());
-    }
     // A refused or lost proof outweighs what the node says of itself: a node that was frozen tells its old state for seconds.
     if node.proof_ok == Some(false) {
         return Some("proof-failed".to_owned());
@@ -21,9 +18,14 @@ pub fn objection(node: &Node) -> Option<String> {
     }
 }
 
+/// Its lease epoch lies behind one that this Baton has seen: read before the newest was, or lost.
+fn is_behind(node: &Node) -> bool {
+    node.epoch_behind.is_some_and(|behind| behind > 0)
+}
+
 /// Words that bar a node even where everything else is well.
 fn bar(node: &Node) -> Option<String> {
-    const BARS: [&str; 3] = ["both-writable", "history-older", "other-backend-state"];
+    const BARS: [&str; 2] = ["both-writable", "other-backend-state"];
     let bar = node
         .not_ready
         .iter()
@@ -117,7 +119,9 @@ impl Keeping {
         let in_use = |index: u32| question.current == Some(index);
         fit.sort_by_cached_key(|(index, node)| {
             let unsettled = !in_use(*index) && !self.is_settled(node);
-            (unsettled, standing(node).order, *index)
+            // Baton accepts no change to an older history while a newer one can be used.
+            let behind = !in_use(*index) && is_behind(node);
+            (behind, unsettled, standing(node).order, *index)
         });
         let here = fit.iter().copied().find(|(index, _)| in_use(*index));
         let refused = here.filter(|_| fit.len() > 1 && self.refuses(question));
@@ -159,7 +163,9 @@ impl Keeping {
         reasons: &mut Vec<Reason>,
     ) -> Option<(u32, &'a Node)> {
         let mut first_not_yet = None;
-        for &(index, node) in fit.iter().filter(|(index, _)| *index != here.0) {
+        let newest = fit.iter().any(|(_, node)| !is_behind(node));
+        let others = fit.iter().filter(|(index, _)| *index != here.0);
+        for &(index, node) in others.filter(|(_, node)| !newest || !is_behind(node)) {
             let Move::When(why) = better(here.1, node) else {
                 continue;
             };

@@ -4,14 +4,12 @@ use super::{BackendNode, SelectQuestion};
 
 /// Word of a master-master pair of which both sides accept writes: each would overwrite the other's rows without an error.
 pub const BOTH_WRITABLE: &str = "both-writable";
-/// Word of a node whose lease epoch lies behind one that this Baton has seen.
-pub const HISTORY_OLDER: &str = "history-older";
 /// Word of a node of a backend that does not hold Baton's present state. Backends are separate databases: to write there would be to
 /// begin a second history.
 pub const OTHER_BACKEND_STATE: &str = "other-backend-state";
 
 /// Words that bar a node whatever else is said of it.
-const BARS: [&str; 3] = [BOTH_WRITABLE, HISTORY_OLDER, OTHER_BACKEND_STATE];
+const BARS: [&str; 2] = [BOTH_WRITABLE, OTHER_BACKEND_STATE];
 
 /// Why a node may not be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,9 +17,6 @@ pub enum Objection {
     /// A condition does not hold.
     #[error("{0}")]
     Word(String),
-    /// Its lease epoch lies behind.
-    #[error("its history is {0} epochs behind")]
-    EpochBehind(u32),
     /// It was never read.
     #[error("its state is not known")]
     NotKnown,
@@ -31,6 +26,9 @@ pub enum Objection {
 }
 
 /// What speaks against using a node; `None` = nothing.
+///
+/// An epoch that lies behind is no objection by itself: it may only have been read before the newest one was, and where commits are really
+/// lost on every node, Baton must go on with a higher epoch or never write again. See [`is_behind`].
 pub fn objection(node: &BackendNode) -> Option<Objection> {
     let bar = node
         .not_ready
@@ -38,9 +36,6 @@ pub fn objection(node: &BackendNode) -> Option<Objection> {
         .find(|word| BARS.contains(&word.as_str()));
     if let Some(word) = bar {
         return Some(Objection::Word(word.clone()));
-    }
-    if let Some(behind) = node.epoch_behind.filter(|behind| *behind > 0) {
-        return Some(Objection::EpochBehind(behind));
     }
     match node.ready {
         Some(true) => None,
@@ -51,6 +46,11 @@ pub fn objection(node: &BackendNode) -> Option<Objection> {
                 .map_or(Objection::NotReady, |word| Objection::Word(word.clone())),
         ),
     }
+}
+
+/// Its lease epoch lies behind one that this Baton has seen.
+pub fn is_behind(node: &BackendNode) -> bool {
+    node.epoch_behind.is_some_and(|behind| behind > 0)
 }
 
 /// Bars the nodes of every backend to which the state may not move.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{NodeIndex, SelectQuestion, Selection, objection};
+use super::{BackendNode, NodeIndex, SelectQuestion, Selection, is_behind, objection};
 use crate::policy::Reason;
 use crate::policy::check::{AnswerProblem, tidy};
 
@@ -30,6 +30,7 @@ pub fn check_selection(
     }
     match answer.chosen {
         Some(index) if !named.contains(&index) => Err(AnswerProblem::ChosenNotUsable(index)),
+        Some(index) if goes_behind(question, index) => Err(AnswerProblem::ChosenIsBehind(index)),
         None if !named.is_empty() => Err(AnswerProblem::NothingChosen {
             usable: named.len(),
         }),
@@ -37,14 +38,26 @@ pub fn check_selection(
     }
 }
 
-/// The answer if not even the default selector gives one: stay while the node in use is admitted, otherwise the first that is.
+/// A change to a node with an older history than another one that could be used. To stay on such a node is no change.
+fn goes_behind(question: &SelectQuestion, chosen: NodeIndex) -> bool {
+    let node = usize::try_from(chosen)
+        .ok()
+        .and_then(|index| question.nodes.get(index));
+    let up_to_date = |node: &BackendNode| objection(node).is_none() && !is_behind(node);
+    question.current != Some(chosen)
+        && node.is_some_and(is_behind)
+        && question.nodes.iter().any(up_to_date)
+}
+
+/// The answer if not even the default selector gives one: stay while the node in use is admitted, otherwise the first that is
+/// and has the newest history.
 pub fn first_ready(question: &SelectQuestion) -> Selection {
-    let admitted = (0..).zip(&question.nodes);
-    let mut usable: Vec<NodeIndex> = admitted
+    let mut admitted: Vec<(NodeIndex, &BackendNode)> = (0..)
+        .zip(&question.nodes)
         .filter(|(_, node)| objection(node).is_none())
-        .map(|(index, _)| index)
         .collect();
-    usable.sort_by_key(|index| Some(*index) != question.current);
+    admitted.sort_by_key(|(index, node)| (Some(*index) != question.current, is_behind(node)));
+    let usable: Vec<NodeIndex> = admitted.into_iter().map(|(index, _)| index).collect();
     let chosen = usable.first().copied();
     let text = match chosen {
         Some(_) => {
