@@ -1,6 +1,7 @@
 //! Made-up clusters of any size.
 
 use baton_core::model::{Flavor, LogFormat, PromotionRule, ThreadState};
+use baton_core::policy::backend::{BackendKind, BackendNode, SelectQuestion};
 use baton_core::policy::{
     AssessQuestion, Candidate, ChannelView, Cluster, Context, FindingView, PeerView, PlaceView,
     ProbeView, RankQuestion, Reach, Role, SemiSyncView, ServerView, Suggestion, VitalsView,
@@ -194,5 +195,54 @@ fn vitals() -> VitalsView {
         disk_total_mib: Some(200_000),
         commit_age: Some(3),
         commit_stall: None,
+    }
+}
+
+/// `nodes` backend nodes of three backends; the first one is in use and all are well.
+pub(crate) fn select_question(nodes: u32) -> SelectQuestion {
+    let mut context = context(Detail {
+        peers: 0,
+        semi_sync_and_vitals: false,
+    });
+    context.decision = "bench".into();
+    SelectQuestion {
+        context,
+        nodes: (0..nodes).map(backend_node).collect(),
+        current: Some(0),
+        current_for: Some(3_600_000),
+        leader: true,
+        ..SelectQuestion::default()
+    }
+}
+
+fn backend_node(index: u32) -> BackendNode {
+    let (backend, kind) = match index % 3 {
+        0 => ("galera", BackendKind::Galera),
+        1 => ("ndb", BackendKind::Ndb),
+        _ => ("pair", BackendKind::MasterMaster),
+    };
+    let address = format!("db-{index}.example.com:3306");
+    BackendNode {
+        id: format!("{backend}/{address}"),
+        address,
+        backend: backend.into(),
+        kind,
+        probe: probe(Reach::Answering),
+        peers: Vec::new(),
+        used_by: 1,
+        ready: Some(true),
+        not_ready: Vec::new(),
+        proof_age: Some(200),
+        proof_ok: Some(true),
+        ready_for: Some(3_600_000),
+        members: Some(3),
+        members_seen: Some(3),
+        epoch_behind: Some(0),
+        facts: vec![
+            ("wsrep_local_state".into(), "4".into()),
+            ("wsrep_cluster_status".into(), "Primary".into()),
+            ("wsrep_ready".into(), "ON".into()),
+        ],
+        tags: vec![("zone".into(), "a".into())],
     }
 }

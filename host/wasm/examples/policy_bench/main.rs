@@ -7,8 +7,10 @@ mod fleet;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use baton_ports::Policies;
-use baton_wasm::{DEFAULT_POLICY, PolicyChoice, WasmPolicies, record};
+use baton_ports::{Policies, Selectors};
+use baton_wasm::{
+    DEFAULT_POLICY, DEFAULT_SELECTOR, PolicyChoice, WasmPolicies, WasmSelectors, record,
+};
 
 use fleet::Detail;
 
@@ -59,6 +61,17 @@ fn main() -> Result<(), Box<dyn Error>> {
             });
             print(&format!("rank, {name}"), servers, &times, fuel);
         }
+    }
+    let selectors = WasmSelectors::beside(&policies, &PolicyChoice::of(DEFAULT_SELECTOR))?;
+    for nodes in [3, 10] {
+        let select = fleet::select_question(nodes);
+        let recorded = record::select_question_json(&select)?;
+        let fuel = record::replay(&selectors.current(), &recorded)?.fuel;
+        let times = measure(5_000, || {
+            let reply = runtime.block_on(selectors.select(&select));
+            assert!(reply.fallback.is_none(), "{:?}", reply.fallback);
+        });
+        print("select, backend-first", nodes, &times, fuel);
     }
     Ok(())
 }
