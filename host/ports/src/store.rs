@@ -359,6 +359,16 @@ pub trait Store: Send + Sync {
         epoch: LeaseEpoch,
         entries: &[JournalEntry],
     ) -> Result<(), StoreError>;
+    /// Takes over recoveries that were journaled elsewhere while this store was away: inserts or updates them by identity, with new
+    /// numbers, and appends the lines that are not here. May be repeated. Of two running ones of a cluster the one that comes later
+    /// is recorded as failed.
+    async fn merge_recoveries(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        rows: &[RecoveryRow],
+        steps: &[StepRow],
+    ) -> Result<(), StoreError>;
     /// Running recoveries.
     async fn running_recoveries(&self) -> Result<Vec<RecoveryRow>, StoreError>;
     /// Recoveries, newest first: of one cluster or all, `skip` and `limit` for paging.

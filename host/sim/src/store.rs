@@ -370,6 +370,46 @@ impl Store for SimStore {
         Ok(())
     }
 
+    async fn merge_recoveries(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        rows: &[RecoveryRow],
+        steps: &[StepRow],
+    ) -> Result<(), StoreError> {
+        self.enter("taking over recoveries").await?;
+        let mut tables = self.lock();
+        Self::guard(&tables, "taking over recoveries", lease, epoch)?;
+        for row in rows {
+            let count = i64::try_from(tables.recoveries.len()).unwrap_or(i64::MAX - 1);
+            match tables.recoveries.iter_mut().find(|old| old.id == row.id) {
+                Some(old) if old.epoch > row.epoch => {}
+                Some(old) => {
+                    let number = old.number;
+                    *old = RecoveryRow {
+                        number,
+                        ..row.clone()
+                    };
+                }
+                None => tables.recoveries.push(RecoveryRow {
+                    number: count + 1,
+                    ..row.clone()
+                }),
+            }
+        }
+        for step in steps {
+            let is_same = |old: &StepRow| old.recovery == step.recovery && old.entry == step.entry;
+            if !tables.steps.iter().any(is_same) {
+                let number = i64::try_from(tables.steps.len()).unwrap_or(i64::MAX - 1) + 1;
+                tables.steps.push(StepRow {
+                    number,
+                    ..step.clone()
+                });
+            }
+        }
+        Ok(())
+    }
+
     async fn running_recoveries(&self) -> Result<Vec<RecoveryRow>, StoreError> {
         self.enter("reading running recoveries").await?;
         let tables = self.lock();

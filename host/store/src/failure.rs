@@ -11,6 +11,8 @@ pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 pub enum Failure {
     /// Busy or interrupted; nothing was done; the whole transaction may be repeated.
     Retry(Cause),
+    /// Nothing was done, and this node of the database will not do it; another one may.
+    Elsewhere(Cause),
     /// It may have been done or not.
     Unknown(Cause),
     /// Read-only, full, corrupt, or gone; nothing was done.
@@ -68,7 +70,9 @@ impl Failure {
         match self {
             Self::Retry(source) => StoreError::Retry { operation, source },
             Self::Unknown(source) => StoreError::OutcomeUnknown { operation, source },
-            Self::Unavailable(source) => StoreError::Unavailable { operation, source },
+            Self::Elsewhere(source) | Self::Unavailable(source) => {
+                StoreError::Unavailable { operation, source }
+            }
             Self::Duplicate(source) => StoreError::Conflict {
                 operation,
                 conflict: format!("such a row exists already ({source})"),

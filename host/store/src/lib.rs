@@ -2,7 +2,8 @@
 //!
 //! The operations (`operations`) and the schema (`schema`) are written once, in SQL that SQLite, MariaDB, MySQL and NDB
 //! take alike; what differs between engines (how to connect, how a transaction begins, which error means what, the
-//! options behind a `CREATE TABLE`) sits behind `session::Backend`. SQLite is the first implementation.
+//! options behind a `CREATE TABLE`, whether to try again and where) sits behind `session::Backend`: SQLite, and database nodes
+//! that speak the MySQL protocol.
 //!
 //! Rules of the SQL here, so that the next engine changes nothing in it: `?` placeholders; integers and texts only; a
 //! primary key on every table; no upserts (`UPDATE`, then `INSERT` if no row matched, in one transaction); no
@@ -11,8 +12,10 @@
 
 #[cfg(feature = "contract")]
 pub mod contract;
+mod copy;
 mod failure;
 mod limits;
+mod mysql;
 mod operations;
 mod schema;
 mod session;
@@ -20,6 +23,8 @@ mod sqlite;
 mod store;
 mod value;
 
+pub use copy::{Occupied, StateDump};
+pub use mysql::{MySqlOptions, Selector};
 pub use schema::SCHEMA_VERSION;
 pub use sqlite::{Durability, OpenError, Opened, Sqlite, SqliteOptions};
-pub use store::{AuditLimits, SqlStore, SqliteStore};
+pub use store::{AuditLimits, MySqlStore, SqlStore, SqliteStore};

@@ -14,9 +14,9 @@ use baton_ports::{
 use crate::failure::{Failure, Refusal};
 use crate::operations::recovery::Acknowledgement;
 use crate::operations::{
-    audit, health, journal, lease, recovery, recovery_row, route, topology, wishes,
+    audit, handover, health, journal, lease, recovery, recovery_row, route, topology, wishes,
 };
-use crate::session::{Backend, Transaction};
+use crate::session::{Attempts, Backend, Transaction};
 use crate::value::{Row, Value, values};
 
 /// How much of the audit log is kept; what exceeds either limit goes, oldest first, whenever a line is added.
@@ -47,14 +47,10 @@ pub struct SqlStore<B> {
 /// The state store in a SQLite file or in memory.
 pub type SqliteStore = SqlStore<crate::sqlite::Sqlite>;
 
-impl<B: Backend> SqlStore<B> {
-    async fn begin(&self, operation: &'static str) -> Result<Box<dyn Transaction>, StoreError> {
-        self.backend
-            .begin()
-            .await
-            .map_err(|failure| failure.during(operation))
-    }
+/// The state store on the database node that is selected, whichever that is.
+pub type MySqlStore = SqlStore<crate::mysql::MySql>;
 
+impl<B: Backend> SqlStore<B> {
     /// All rows of a query.
     async fn all<T>(
         &self,
@@ -63,9 +59,35 @@ impl<B: Backend> SqlStore<B> {
         values: Vec<Value>,
         read: fn(Row) -> Result<T, Failure>,
     ) -> Result<Vec<T>, StoreError> {
-        let rows = self.backend.fetch(sql, values).await;
-        let read = rows.and_then(|rows| rows.into_iter().map(read).collect());
+        let rows = self.rows(operation, sql, values).await?;
+        let read: Result<Vec<T>, Failure> = rows.into_iter().map(read).collect();
         read.map_err(|failure| failure.during(operation))
+    }
+
+    async fn rows(
+        &self,
+        operation: &'static str,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut attempts = self.backend.attempts();
+        loop {
+            match self.backend.fetch(sql, values.clone()).await {
+                Ok(rows) => return Ok(rows),
+                Err(failure) => self.again(&mut attempts, operation, failure).await?,
+            }
+        }
+    }
+
+    /// Returns when the operation is to be attempted once more.
+    pub(crate) async fn again(
+        &self,
+        attempts: &mut Attempts,
+        operation: &'static str,
+        failure: Failure,
+    ) -> Result<(), StoreError> {
+        let repeat = self.backend.again(attempts, failure).await;
+        repeat.map_err(|failure| failure.during(operation))
     }
 
     /// The only row of a query, if there is one.
@@ -81,35 +103,52 @@ impl<B: Backend> SqlStore<B> {
 }
 
 /// Commits what succeeded, rolls back what did not.
-async fn finish<T>(
-    operation: &'static str,
+pub(crate) async fn finish<T>(
     transaction: Box<dyn Transaction>,
     result: Result<T, Refusal>,
-) -> Result<T, StoreError> {
+) -> Result<T, Refusal> {
     match result {
         Ok(value) => {
-            transaction
-                .commit()
-                .await
-                .map_err(|failure| failure.during(operation))?;
+            transaction.commit().await?;
             Ok(value)
         }
         Err(refusal) => {
             transaction.rollback().await;
-            Err(refusal.during(operation))
+            Err(refusal)
         }
     }
 }
 
-/// One transaction around one operation; gives what the port's call gives.
+/// One transaction around one operation, as often as the engine says; gives what the port's call gives. An operation that would do
+/// something else when it is done twice is told whether an earlier attempt of its may have been done.
 macro_rules! write {
-    ($store:expr, $operation:literal, |$session:ident| $work:expr) => {{
-        let mut transaction = $store.begin($operation).await?;
-        let $session = &mut *transaction;
-        let result = $work.await;
-        finish($operation, transaction, result).await
+    ($store:expr, $operation:literal, |$session:ident| $work:expr) => {
+        write!($store, $operation, |$session, _in_doubt| $work)
+    };
+    ($store:expr, $operation:literal, |$session:ident, $in_doubt:ident| $work:expr) => {{
+        let mut attempts = $store.backend.attempts();
+        loop {
+            let $in_doubt = attempts.in_doubt;
+            let result = match $store.backend.begin().await {
+                Ok(mut transaction) => {
+                    let $session = &mut *transaction;
+                    let result = $work.await;
+                    finish(transaction, result).await
+                }
+                Err(failure) => Err(failure.into()),
+            };
+            match result {
+                Ok(value) => break Ok(value),
+                Err(Refusal::Failed(failure)) => {
+                    $store.again(&mut attempts, $operation, failure).await?;
+                }
+                Err(refusal) => break Err(refusal.during($operation)),
+            }
+        }
     }};
 }
+
+pub(crate) use write;
 
 #[async_trait]
 impl<B: Backend> Store for SqlStore<B> {
@@ -256,9 +295,9 @@ impl<B: Backend> Store for SqlStore<B> {
     }
 
     async fn recoveries_enabled(&self) -> Result<bool, StoreError> {
-        let rows = self.backend.fetch(wishes::SWITCH, Vec::new()).await;
-        rows.and_then(wishes::read_switch)
-            .map_err(|failure| failure.during("reading whether recoveries are enabled"))
+        const OPERATION: &str = "reading whether recoveries are enabled";
+        let rows = self.rows(OPERATION, wishes::SWITCH, Vec::new()).await?;
+        wishes::read_switch(rows).map_err(|failure| failure.during(OPERATION))
     }
 
     async fn set_recoveries_enabled(&self, enabled: bool) -> Result<(), StoreError> {
@@ -268,9 +307,9 @@ impl<B: Backend> Store for SqlStore<B> {
     }
 
     async fn begin_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<i64, StoreError> {
-        write!(self, "beginning a recovery", |session| recovery::begin(
-            session, lease, row
-        ))
+        write!(self, "beginning a recovery", |session, in_doubt| {
+            recovery::begin(session, lease, row, in_doubt)
+        })
     }
 
     async fn update_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<(), StoreError> {
@@ -298,8 +337,23 @@ impl<B: Backend> Store for SqlStore<B> {
         epoch: LeaseEpoch,
         entries: &[JournalEntry],
     ) -> Result<(), StoreError> {
-        write!(self, "journaling steps", |session| journal::append(
-            session, lease, recovery, epoch, entries
+        write!(self, "journaling steps", |session, in_doubt| {
+            journal::append(session, (lease, epoch), recovery, entries, in_doubt)
+        })
+    }
+
+    async fn merge_recoveries(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        rows: &[RecoveryRow],
+        steps: &[StepRow],
+    ) -> Result<(), StoreError> {
+        write!(self, "taking over recoveries", |session| handover::merge(
+            session,
+            (lease, epoch),
+            rows,
+            steps
         ))
     }
 
@@ -362,8 +416,8 @@ impl<B: Backend> Store for SqlStore<B> {
             at,
             comment,
         };
-        write!(self, "acknowledging recoveries", |session| {
-            recovery::acknowledge(session, &acknowledgement)
+        write!(self, "acknowledging recoveries", |session, in_doubt| {
+            recovery::acknowledge(session, &acknowledgement, in_doubt)
         })
     }
 
@@ -385,9 +439,9 @@ impl<B: Backend> Store for SqlStore<B> {
 
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
         let limits = self.audit;
-        write!(self, "writing the audit log", |session| audit::append(
-            session, record, limits
-        ))
+        write!(self, "writing the audit log", |session, in_doubt| {
+            audit::append(session, record, limits, in_doubt)
+        })
     }
 
     async fn audits(&self, skip: u32, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {

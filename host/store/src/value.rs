@@ -112,6 +112,11 @@ impl Row {
         Self(values.into_iter())
     }
 
+    /// All its values.
+    pub(crate) fn into_values(self) -> Vec<Value> {
+        self.0.collect()
+    }
+
     fn refuse<T>(
         column: &'static str,
         found: &Value,

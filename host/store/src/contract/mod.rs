@@ -61,6 +61,8 @@ const CASES: &[(&str, Case)] = cases![
     recoveries::adoption_of_ended_or_unknown_is_a_conflict,
     recoveries::paging_newest_first,
     recoveries::acknowledging,
+    recoveries::taken_over_from_elsewhere,
+    recoveries::only_one_of_two_taken_over_runs,
     journal::lines_are_kept_in_order,
     journal::refused_lines_leave_no_trace,
     journal::fenced_after_takeover,

@@ -1,10 +1,10 @@
 //! Recoveries.
 
-use baton_core::ids::RecoveryId;
+use baton_core::ids::{LeaseEpoch, RecoveryId};
 use baton_core::model::{RecoveryKind, RecoveryOutcome};
-use baton_ports::{RecoveryRow, Store};
+use baton_ports::{JournalStage, RecoveryRow, StepRow, Store};
 
-use super::sketch::{LEASE, at, cluster, ended, node, recovery, take, take_of};
+use super::sketch::{LEASE, at, cluster, ended, line, node, recovery, take, take_of};
 use super::{must, must_conflict, must_fence};
 
 pub(super) async fn round_trip(store: &dyn Store) {
@@ -285,5 +285,66 @@ pub(super) async fn acknowledging(store: &dyn Store) {
     assert_eq!(
         said("r1").await,
         Some(("ann".to_owned(), at(1), "seen".to_owned()))
+    );
+}
+
+pub(super) async fn taken_over_from_elsewhere(store: &dyn Store) {
+    let epoch = take(store, "n1").await.epoch;
+    // Two that nobody knows here, one of them running, and one that was begun here and went on elsewhere.
+    let known = recovery("r1", "c1", epoch);
+    must(store.begin_recovery(LEASE, &known).await);
+    let rows = [
+        ended(&known),
+        recovery("r2", "c2", epoch),
+        ended(&recovery("r3", "c2", epoch)),
+    ];
+    let steps: Vec<StepRow> = [("r1", 1), ("r2", 1), ("r2", 2)]
+        .into_iter()
+        .map(|(id, step)| StepRow {
+            number: 77,
+            recovery: RecoveryId::new(id),
+            entry: line(step, JournalStage::Done),
+        })
+        .collect();
+    for _ in 0..2 {
+        must(store.merge_recoveries(LEASE, epoch, &rows, &steps).await);
+    }
+    for row in &rows {
+        let stored = must(store.recovery(&row.id).await);
+        let number = stored.as_ref().map_or(0, |stored| stored.number);
+        let expected = RecoveryRow {
+            number,
+            ..row.clone()
+        };
+        assert_eq!(stored, Some(expected));
+    }
+    assert_eq!(must(store.recoveries(None, 0, 10).await).len(), 3);
+    assert_eq!(must(store.steps(&RecoveryId::new("r1")).await).len(), 1);
+    let lines = must(store.steps(&RecoveryId::new("r2")).await);
+    let steps_there: Vec<u32> = lines.iter().map(|row| row.entry.step).collect();
+    assert_eq!(steps_there, [1, 2]);
+    must_fence(
+        store
+            .merge_recoveries(LEASE, LeaseEpoch(epoch.0 + 1), &rows, &steps)
+            .await,
+    );
+}
+
+pub(super) async fn only_one_of_two_taken_over_runs(store: &dyn Store) {
+    let epoch = take(store, "n1").await.epoch;
+    must(
+        store
+            .begin_recovery(LEASE, &recovery("r1", "c1", epoch))
+            .await,
+    );
+    let other = recovery("r2", "c1", epoch);
+    must(store.merge_recoveries(LEASE, epoch, &[other], &[]).await);
+    let running = must(store.running_recoveries().await);
+    assert_eq!(running.len(), 1);
+    let stored = must(store.recovery(&RecoveryId::new("r2")).await);
+    assert!(
+        stored.is_some_and(|row| row.outcome == RecoveryOutcome::Failed
+            && row.ended.is_some()
+            && row.errors.iter().any(|text| text.contains("r1")))
     );
 }

@@ -13,6 +13,8 @@ use crate::value::{Row, values};
 const INSERT: &str = "INSERT INTO baton_step
   (number, recovery_id, step, phase, stage, server_id, detail, at_ms, since_trigger_us)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const SAME: &str = "SELECT number FROM baton_step
+  WHERE recovery_id = ? AND step = ? AND stage = ? AND phase = ? AND at_ms = ? AND since_trigger_us = ?";
 pub(crate) const STEPS: &str =
     "SELECT number, recovery_id, step, phase, stage, server_id, detail, at_ms, since_trigger_us
   FROM baton_step WHERE recovery_id = ? ORDER BY number";
@@ -20,13 +22,28 @@ pub(crate) const STEPS: &str =
 /// Appends lines.
 pub(crate) async fn append(
     session: &mut dyn Session,
-    lease: &str,
+    (lease, epoch): (&str, LeaseEpoch),
     id: &RecoveryId,
-    epoch: LeaseEpoch,
     entries: &[JournalEntry],
+    in_doubt: bool,
 ) -> Result<(), Refusal> {
     lease::guard(session, lease, epoch).await?;
     recovery::require_epoch(session, id, |stored| stored == epoch, epoch).await?;
+    // They are written all together, so the first one tells.
+    if let Some(first) = entries.first().filter(|_| in_doubt)
+        && has(session, id, first).await?
+    {
+        return Ok(());
+    }
+    insert(session, id, entries).await
+}
+
+/// Inserts lines.
+pub(super) async fn insert(
+    session: &mut dyn Session,
+    id: &RecoveryId,
+    entries: &[JournalEntry],
+) -> Result<(), Refusal> {
     let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
     let first = sequence::take(session, Sequence::Step, count).await?;
     for (number, entry) in (first..).zip(entries) {
@@ -57,6 +74,23 @@ pub(crate) async fn append(
         session.execute(INSERT, values).await?;
     }
     Ok(())
+}
+
+/// Whether a line is there.
+pub(super) async fn has(
+    session: &mut dyn Session,
+    id: &RecoveryId,
+    line: &JournalEntry,
+) -> Result<bool, Refusal> {
+    let values = values![
+        id,
+        line.step,
+        line.stage.word(),
+        line.phase.as_str(),
+        line.at,
+        line.since_trigger_us,
+    ];
+    Ok(!session.fetch(SAME, values).await?.is_empty())
 }
 
 /// A line out of its row.

@@ -1,6 +1,7 @@
 //! The operations of the port, written once for all engines.
 
 pub(crate) mod audit;
+pub(crate) mod handover;
 pub(crate) mod health;
 pub(crate) mod journal;
 pub(crate) mod lease;

@@ -8,26 +8,29 @@ use baton_ports::RecoveryRow;
 use super::recovery_row::{
     insert_values, recovery_columns, require_fitting, require_successor, running_cluster,
 };
-use crate::failure::Refusal;
+use crate::failure::{Failure, Refusal};
 use crate::limits::{NAME_MAX, require_short};
 use crate::operations::lease;
 use crate::operations::sequence::{self, Sequence};
 use crate::session::Session;
-use crate::value::{list_text, values};
+use crate::value::{Value, list_text, values};
 
-const INSERT: &str = concat!(
+pub(super) const INSERT: &str = concat!(
     "INSERT INTO baton_recovery (",
     recovery_columns!(),
     ", running_cluster) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 );
-const RUNNING_ID: &str = "SELECT id, node FROM baton_recovery WHERE running_cluster = ?";
-const STATE: &str = "SELECT epoch, outcome FROM baton_recovery WHERE id = ?";
-const UPDATE: &str =
+pub(super) const RUNNING_ID: &str = "SELECT id, node FROM baton_recovery WHERE running_cluster = ?";
+pub(super) const STATE: &str = "SELECT epoch, outcome FROM baton_recovery WHERE id = ?";
+const NUMBER: &str = "SELECT number FROM baton_recovery WHERE id = ?";
+pub(super) const UPDATE: &str =
     "UPDATE baton_recovery SET successor_id = ?, successor_address = ?, outcome = ?,
   running_cluster = ?, ended_ms = ?, lost = ?, errors = ?, committed = ? WHERE id = ?";
 const ADOPT: &str = "UPDATE baton_recovery SET node = ?, epoch = ? WHERE id = ?";
 const ACKNOWLEDGE: &str = "UPDATE baton_recovery SET ack_who = ?, ack_ms = ?, ack_comment = ?
   WHERE ack_who IS NULL AND running_cluster IS NULL AND (? IS NULL OR id = ?) AND (? IS NULL OR cluster_id = ?)";
+const ACKNOWLEDGED: &str = "SELECT COUNT(*) FROM baton_recovery
+  WHERE ack_who = ? AND ack_ms = ? AND ack_comment = ? AND (? IS NULL OR id = ?) AND (? IS NULL OR cluster_id = ?)";
 pub(crate) const RUNNING: &str = concat!(
     "SELECT ",
     recovery_columns!(),
@@ -54,10 +57,20 @@ pub(crate) async fn begin(
     session: &mut dyn Session,
     lease: &str,
     row: &RecoveryRow,
+    in_doubt: bool,
 ) -> Result<i64, Refusal> {
     lease::guard(session, lease, row.epoch).await?;
     require_fitting(row)?;
-    if !session.fetch(STATE, values![&row.id]).await?.is_empty() {
+    if let Some(mut stored) = session
+        .fetch(STATE, values![&row.id])
+        .await?
+        .into_iter()
+        .next()
+    {
+        let is_ours = stored.epoch("baton_recovery.epoch")? == row.epoch;
+        if in_doubt && is_ours {
+            return number_of(session, &row.id).await;
+        }
         return Err(Refusal::Conflict(format!(
             "recovery {} is recorded already",
             row.id
@@ -78,6 +91,14 @@ pub(crate) async fn begin(
     let number = sequence::take(session, Sequence::Recovery, 1).await?;
     session.execute(INSERT, insert_values(row, number)).await?;
     Ok(number)
+}
+
+async fn number_of(session: &mut dyn Session, id: &RecoveryId) -> Result<i64, Refusal> {
+    let rows = session.fetch(NUMBER, values![id]).await?;
+    let Some(mut row) = rows.into_iter().next() else {
+        return Err(Failure::missing_row("baton_recovery.number").into());
+    };
+    Ok(row.integer("baton_recovery.number")?)
 }
 
 /// Refuses a recovery that is unknown or belongs to another epoch; tells whether it runs.
@@ -108,7 +129,13 @@ pub(crate) async fn update(
     if stored != RecoveryOutcome::Running && row.outcome == RecoveryOutcome::Running {
         return Err(Refusal::Conflict(format!("recovery {} has ended", row.id)));
     }
-    let values = values![
+    session.execute(UPDATE, changed_values(row)).await?;
+    Ok(())
+}
+
+/// The values of `UPDATE`.
+pub(super) fn changed_values(row: &RecoveryRow) -> Vec<Value> {
+    values![
         row.successor.as_ref(),
         row.successor_address.as_ref().map(ToString::to_string),
         row.outcome.word(),
@@ -118,9 +145,7 @@ pub(crate) async fn update(
         list_text(&row.errors),
         row.committed,
         &row.id,
-    ];
-    session.execute(UPDATE, values).await?;
-    Ok(())
+    ]
 }
 
 /// Takes over a running recovery.
@@ -155,6 +180,7 @@ pub(crate) struct Acknowledgement<'a> {
 pub(crate) async fn acknowledge(
     session: &mut dyn Session,
     acknowledgement: &Acknowledgement<'_>,
+    in_doubt: bool,
 ) -> Result<u64, Refusal> {
     let Acknowledgement {
         id,
@@ -164,10 +190,17 @@ pub(crate) async fn acknowledge(
         comment,
     } = *acknowledgement;
     require_short("the name of who acknowledges", by, NAME_MAX)?;
-    Ok(session
-        .execute(
-            ACKNOWLEDGE,
-            values![by, at, comment, id, id, cluster, cluster],
-        )
-        .await?)
+    let values = values![by, at, comment, id, id, cluster, cluster];
+    let mut before = 0;
+    if in_doubt
+        && let Some(mut row) = session
+            .fetch(ACKNOWLEDGED, values.clone())
+            .await?
+            .into_iter()
+            .next()
+    {
+        before = row.number("COUNT(*)")?;
+    }
+    let now: u64 = session.execute(ACKNOWLEDGE, values).await?;
+    Ok(now.saturating_add(before))
 }

@@ -1,5 +1,7 @@
 //! The schema: embedded migrations, applied in order, never changed once released.
 
+pub(crate) mod tables;
+
 use crate::failure::{Failure, Malformed};
 use crate::session::Backend;
 use crate::value::values;
@@ -8,21 +10,24 @@ use crate::value::values;
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// One step from a schema to the next.
-struct Migration {
-    version: u32,
-    sql: &'static str,
+pub(crate) struct Migration {
+    pub(crate) version: u32,
+    pub(crate) sql: &'static str,
 }
 
 /// All steps, in order; `SCHEMA_VERSION` is the last one's.
-const MIGRATIONS: &[Migration] = &[Migration {
+pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
     version: 1,
     sql: include_str!("0001_state.sql"),
 }];
 
-const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS baton_schema (
+pub(crate) const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS baton_schema (
   version BIGINT NOT NULL, program VARCHAR(64) NOT NULL, PRIMARY KEY (version)) {options}";
-const FIND_VERSION: &str = "SELECT MAX(version) FROM baton_schema";
-const RECORD_VERSION: &str = "INSERT INTO baton_schema (version, program) VALUES (?, ?)";
+const FIND_VERSION: &str = "SELECT MAX(version) FROM baton_schema WHERE version > 0";
+/// A row of this name says that a copy of another store was begun here and not finished.
+pub(crate) const UNFINISHED: &str = "SELECT enabled FROM baton_switch WHERE name = 'restoring'";
+pub(crate) const PROGRAM: &str = concat!("baton ", env!("CARGO_PKG_VERSION"));
+pub(crate) const RECORD_VERSION: &str = "INSERT INTO baton_schema (version, program) VALUES (?, ?)";
 
 /// Why the schema could not be brought up to date.
 #[derive(Debug)]
@@ -78,9 +83,8 @@ async fn apply(
                 .execute_text(&with_options(&statement, options))
                 .await?;
         }
-        let program = concat!("baton ", env!("CARGO_PKG_VERSION"));
         transaction
-            .execute(RECORD_VERSION, values![migration.version, program])
+            .execute(RECORD_VERSION, values![migration.version, PROGRAM])
             .await?;
         transaction.commit().await?;
     }
@@ -106,12 +110,12 @@ async fn stored_version(session: &mut dyn crate::session::Transaction) -> Result
     })
 }
 
-fn with_options(sql: &str, options: &str) -> String {
+pub(crate) fn with_options(sql: &str, options: &str) -> String {
     sql.replace("{options}", options)
 }
 
 /// The statements of a migration: separated by a semicolon at the end of a line, comments left out.
-fn statements(sql: &str) -> Vec<String> {
+pub(crate) fn statements(sql: &str) -> Vec<String> {
     let lines: Vec<&str> = sql
         .lines()
         .filter(|line| !line.trim_start().starts_with("--"))

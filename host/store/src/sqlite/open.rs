@@ -297,7 +297,8 @@ impl Opening<'_> {
         let path = self.path.clone();
         match failure {
             Failure::Retry(source) => OpenError::Locked { path, source },
-            Failure::Unknown(source)
+            Failure::Elsewhere(source)
+            | Failure::Unknown(source)
             | Failure::Unavailable(source)
             | Failure::Duplicate(source)
             | Failure::Dangling(source) => match source.downcast::<sqlx::Error>() {

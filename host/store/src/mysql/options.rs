@@ -1,0 +1,54 @@
+//! How patient the store is with database nodes.
+
+use std::time::Duration;
+
+use baton_core::policy::backend::BackendKind;
+
+use crate::store::AuditLimits;
+
+/// Limits of the store on database nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MySqlOptions {
+    /// For connecting and setting up a session. Default 2 s.
+    pub connect: Duration,
+    /// For a read, or the beginning of a transaction. Default 2 s.
+    pub read: Duration,
+    /// For a statement that writes, and for a commit. By default as long as a healthy cluster of that kind may stall when one of its
+    /// nodes vanishes, and two seconds more. Too small turns stalls into unknown outcomes, too large notices a frozen node late (but
+    /// a new selection is noticed at once).
+    pub write: Option<Duration>,
+    /// How long calls that are under way may take after another node was selected. Default 250 ms.
+    pub grace: Duration,
+    /// How long a call looks for a node that does what it asks, after the first one that did not. Default 5 s.
+    pub patience: Duration,
+    /// Sessions at the same time. Default 8.
+    pub sessions: usize,
+    /// How much of the audit log is kept.
+    pub audit: AuditLimits,
+}
+
+impl Default for MySqlOptions {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(2),
+            read: Duration::from_secs(2),
+            write: None,
+            grace: Duration::from_millis(250),
+            patience: Duration::from_secs(5),
+            sessions: 8,
+            audit: AuditLimits::default(),
+        }
+    }
+}
+
+impl MySqlOptions {
+    /// Longest stalls measured with the kinds' default timers, and two seconds.
+    pub(super) fn write_of(&self, kind: BackendKind) -> Duration {
+        self.write.unwrap_or(match kind {
+            BackendKind::Galera => Duration::from_secs(13),
+            BackendKind::GroupReplication => Duration::from_secs(10),
+            BackendKind::Ndb => Duration::from_secs(5),
+            BackendKind::MasterMaster | BackendKind::Sqlite => Duration::from_secs(4),
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! Taking over recoveries that were journaled elsewhere while this store was away.
+
+use baton_core::ids::LeaseEpoch;
+use baton_core::model::RecoveryOutcome;
+use baton_ports::{RecoveryRow, StepRow};
+
+use super::recovery::{INSERT, RUNNING_ID, STATE, UPDATE, changed_values};
+use super::recovery_row::{insert_values, require_fitting, running_cluster};
+use crate::failure::Refusal;
+use crate::operations::sequence::{self, Sequence};
+use crate::operations::{journal, lease};
+use crate::session::Session;
+use crate::value::values;
+
+const BELONGS: &str = "UPDATE baton_recovery SET node = ?, epoch = ? WHERE id = ?";
+
+/// Inserts recoveries and journal lines that are not here yet, and brings those up to date that are; what was done once may be done
+/// again.
+pub(crate) async fn merge(
+    session: &mut dyn Session,
+    (lease, epoch): (&str, LeaseEpoch),
+    rows: &[RecoveryRow],
+    steps: &[StepRow],
+) -> Result<(), Refusal> {
+    lease::guard(session, lease, epoch).await?;
+    for row in rows {
+        require_fitting(row)?;
+        merge_row(session, row).await?;
+    }
+    for step in steps {
+        if !journal::has(session, &step.recovery, &step.entry).await? {
+            journal::insert(session, &step.recovery, std::slice::from_ref(&step.entry)).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn merge_row(session: &mut dyn Session, row: &RecoveryRow) -> Result<(), Refusal> {
+    let row = &ended_if_another_runs(session, row).await?;
+    let stored = session.fetch(STATE, values![&row.id]).await?;
+    let Some(mut stored) = stored.into_iter().next() else {
+        let number = sequence::take(session, Sequence::Recovery, 1).await?;
+        session.execute(INSERT, insert_values(row, number)).await?;
+        return Ok(());
+    };
+    let stored_epoch = stored.epoch("baton_recovery.epoch")?;
+    let outcome = stored.word("baton_recovery.outcome", RecoveryOutcome::from_word)?;
+    let has_ended = outcome != RecoveryOutcome::Running;
+    // Somebody else has adopted it since, or ended it.
+    if stored_epoch > row.epoch || (has_ended && row.outcome == RecoveryOutcome::Running) {
+        return Ok(());
+    }
+    session.execute(UPDATE, changed_values(row)).await?;
+    session
+        .execute(BELONGS, values![&row.node, row.epoch, &row.id])
+        .await?;
+    Ok(())
+}
+
+/// Two recoveries of one cluster cannot run in one store: the one that comes later is recorded as having failed.
+async fn ended_if_another_runs(
+    session: &mut dyn Session,
+    row: &RecoveryRow,
+) -> Result<RecoveryRow, Refusal> {
+    let Some(cluster) = running_cluster(row) else {
+        return Ok(row.clone());
+    };
+    let running = session.fetch(RUNNING_ID, values![cluster]).await?;
+    let Some(mut other) = running.into_iter().next() else {
+        return Ok(row.clone());
+    };
+    let id = other.text("baton_recovery.id")?;
+    if id == row.id.as_str() {
+        return Ok(row.clone());
+    }
+    let mut ended = row.clone();
+    ended.outcome = RecoveryOutcome::Failed;
+    ended.ended = Some(row.started);
+    ended.errors.push(format!(
+        "it was running when it was handed over to a store in which recovery {id} was running"
+    ));
+    Ok(ended)
+}

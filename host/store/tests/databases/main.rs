@@ -1,0 +1,13 @@
+//! The store on real database nodes, of each kind.
+#![expect(clippy::unwrap_used, reason = "a test may end where it fails")]
+
+mod bed;
+mod contract;
+mod copies;
+mod doubt;
+mod experiment;
+mod following;
+mod preparing;
+mod rows;
+
+use bed::{Bed, Following};
