@@ -89,7 +89,12 @@ async fn migrate(link: &mut Link, found: u32) -> Result<(), Trouble> {
 async fn is_done_by_another(link: &mut Link) -> Result<bool, Trouble> {
     let claim = values![-i64::from(SCHEMA_VERSION), PROGRAM];
     if inserted(link, claim).await? {
-        return Ok(found(link).await? >= SCHEMA_VERSION);
+        // Somebody may have come to the end before it was claimed.
+        let is_done = found(link).await? >= SCHEMA_VERSION;
+        if is_done {
+            link.execute(UNCLAIM, Vec::new()).await?;
+        }
+        return Ok(is_done);
     }
     let begun = Instant::now();
     while begun.elapsed() < CLAIM {

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use baton_core::policy::backend::BackendKind;
 use baton_ports::Target;
-use baton_sandbox::{Flavor, Sandbox, Server, ServerOptions};
+use baton_sandbox::{
+    BackendBed, BackendKind as Kind, BackendOptions, Flavor, Sandbox, Server, ServerOptions,
+};
 use baton_store::{MySqlOptions, MySqlStore, Selector};
 use tokio::sync::watch;
 
@@ -38,6 +40,34 @@ impl Bed {
         let nodes = vec![server.address()];
         let bed = Self::new(BackendKind::MasterMaster, nodes, run, Box::new(sandbox));
         (bed, server)
+    }
+
+    /// A whole cluster; it is used on those of its nodes that take writes.
+    pub(crate) fn cluster(kind: Kind) -> (Self, Arc<BackendBed>) {
+        let sandbox = Sandbox::new("store").unwrap();
+        let cluster = sandbox.backend(kind, &BackendOptions::default()).unwrap();
+        let cluster = Arc::new(cluster);
+        let admin = Arc::clone(&cluster);
+        let run: Run = Box::new(move |sql| admin[0].exec(sql).unwrap());
+        let nodes = cluster.nodes().iter().map(Server::address).collect();
+        let named = match kind {
+            Kind::Galera => BackendKind::Galera,
+            Kind::MasterMaster(_) => BackendKind::MasterMaster,
+            Kind::Ndb => BackendKind::Ndb,
+            Kind::GroupReplication => BackendKind::GroupReplication,
+        };
+        let owner = Box::new((Arc::clone(&cluster), sandbox));
+        (Self::new(named, nodes, run, owner), cluster)
+    }
+
+    /// The nodes that take writes.
+    pub(crate) fn writable(&self) -> Vec<usize> {
+        match self.kind {
+            BackendKind::Galera | BackendKind::Ndb => (0..self.nodes.len()).collect(),
+            BackendKind::Sqlite | BackendKind::MasterMaster | BackendKind::GroupReplication => {
+                vec![0]
+            }
+        }
     }
 
     /// Any other nodes.

@@ -123,7 +123,8 @@ async fn a_frozen_node_holds_nobody_once_another_is_selected() {
     let (bed, server) = Bed::single(Flavor::MariaDb);
     let (other, _other_server) = Bed::single(Flavor::MariaDb);
     let following = bed.store(0, &bed.database());
-    let next = other.target(0, &other.database(), 2);
+    let mut next = other.target(0, &other.database(), 2);
+    next.node_id = format!("other/{}", other.nodes[0]);
     following.store.ping(&node("n1")).await.unwrap();
     server.freeze().unwrap();
     let begun = Instant::now();

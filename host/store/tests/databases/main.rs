@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may end where it fails")]
 
 mod bed;
+mod clusters;
 mod contract;
 mod copies;
 mod doubt;
