@@ -248,7 +248,10 @@ impl ClusterLoop {
             } => {
                 judged.obstacles = vec![Reason {
                     code: "ask".to_owned(),
-                    text: format!("the policy asks a person ({topic}): {prompt}"),
+                    text: format!(
+                        "the policy asks a person ({topic}): {prompt}; {}",
+                        answer_to_ask(kind, &snapshot.cluster.name, &finding.server)
+                    ),
                     about: vec![finding.server.clone()],
                 }];
                 None
@@ -312,6 +315,20 @@ impl ClusterLoop {
             );
         }
     }
+}
+
+/// Who answers a policy that asks, and with which words. No answer means no.
+fn answer_to_ask(kind: RecoveryKind, cluster: &str, server: &ServerId) -> String {
+    let command = match kind {
+        RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover => {
+            format!("`baton failover {cluster}` or POST /api/v1/servers/{server}/recover")
+        }
+        RecoveryKind::Switchover => format!("`baton switchover {cluster}`"),
+        RecoveryKind::IntermediateFailover | RecoveryKind::Rejoin => {
+            format!("POST /api/v1/servers/{server}/recover")
+        }
+    };
+    format!("whoever may change this cluster says yes with {command}; nothing is done until then")
 }
 
 /// A server that is set aside and cannot take writes needs no further fencing: a person has to look at it.
@@ -400,4 +417,23 @@ fn decision_text(finding: &Finding, policy: &str, reasons: &[Reason]) -> String 
         text.push_str(&reason.text);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::answer_to_ask;
+    use baton_core::ids::ServerId;
+    use baton_core::model::RecoveryKind;
+
+    #[test]
+    fn a_policy_that_asks_is_answered_by_a_command_that_is_named() {
+        let server = ServerId::new("db1:3306");
+        let said = answer_to_ask(RecoveryKind::Failover, "shop", &server);
+        assert!(said.contains("`baton failover shop`"), "{said}");
+        let said = answer_to_ask(RecoveryKind::IntermediateFailover, "shop", &server);
+        assert!(
+            said.contains("POST /api/v1/servers/db1:3306/recover"),
+            "{said}"
+        );
+    }
 }
