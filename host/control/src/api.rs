@@ -118,8 +118,8 @@ pub struct ChangePrimary {
     pub to: Option<ServerId>,
     /// Who asks, for the audit.
     pub by: String,
-    /// Give up (and undo) after this.
-    pub deadline: Duration,
+    /// Give up (and undo) after this; `None` = as configured for a switchover, without limit for a failover.
+    pub deadline: Option<Duration>,
 }
 
 /// The control loop as the outside sees it. Reads are answered from memory; they never block on servers.

@@ -378,13 +378,15 @@ impl Control for Handle {
 
     async fn failover(&self, request: ChangePrimary) -> Result<RecoveryRow, RequestError> {
         let kind = RequestKind::Failover { to: request.to };
-        self.order(&request.cluster, kind, &request.by, Some(request.deadline))
+        self.order(&request.cluster, kind, &request.by, request.deadline)
             .await
     }
 
     async fn switchover(&self, request: ChangePrimary) -> Result<RecoveryRow, RequestError> {
         let kind = RequestKind::Switchover { to: request.to };
-        self.order(&request.cluster, kind, &request.by, Some(request.deadline))
+        let configured = self.shared.registry.settings.switchover_deadline;
+        let deadline = request.deadline.unwrap_or(configured);
+        self.order(&request.cluster, kind, &request.by, Some(deadline))
             .await
     }
 

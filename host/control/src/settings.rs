@@ -26,6 +26,8 @@ pub struct ServerHint {
     pub promotion: Option<PromotionRule>,
     /// Where it stands, unless the server's own query tells.
     pub place: Option<Place>,
+    /// Free words, as pairs: `key=value`, or a word and an empty value.
+    pub tags: Vec<(String, String)>,
 }
 
 /// Settings of the loop.
@@ -59,6 +61,8 @@ pub struct ControlSettings {
     pub rejoin: RejoinMode,
     /// Largest lag with which a switchover begins.
     pub switchover_lag_limit: Duration,
+    /// A switchover that is not done after this is undone, unless the request says otherwise.
+    pub switchover_deadline: Duration,
     /// Prefix of route keys.
     pub route_prefix: String,
     /// Names of clusters by member address.
@@ -91,6 +95,7 @@ impl ControlSettings {
             intermediate: true,
             rejoin: RejoinMode::FenceAndAttach,
             switchover_lag_limit: Duration::from_secs(10),
+            switchover_deadline: Duration::from_secs(10),
             route_prefix: "mysql/master".to_owned(),
             cluster_names: BTreeMap::new(),
             hints: BTreeMap::new(),

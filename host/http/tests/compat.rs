@@ -374,23 +374,23 @@ async fn changes_reach_the_control_loop() {
         ),
         (
             "graceful-master-takeover/shop/shop-2/3306",
-            r#"switchover c-shop to Some(ServerId("shop-2:3306")) by baton-1 within 30s"#,
+            r#"switchover c-shop to Some(ServerId("shop-2:3306")) by baton-1 within the configured time"#,
         ),
         (
             "graceful-master-takeover/shop-1/3306/shop-2/3306",
-            r#"switchover c-shop to Some(ServerId("shop-2:3306")) by baton-1 within 30s"#,
+            r#"switchover c-shop to Some(ServerId("shop-2:3306")) by baton-1 within the configured time"#,
         ),
         (
             "graceful-master-takeover-auto/shop",
-            "switchover c-shop to None by baton-1 within 30s",
+            "switchover c-shop to None by baton-1 within the configured time",
         ),
         (
             "graceful-master-takeover-auto/shop-1/3306",
-            "switchover c-shop to None by baton-1 within 30s",
+            "switchover c-shop to None by baton-1 within the configured time",
         ),
         (
             "graceful-master-takeover-auto/shop/shop-2/3306",
-            r#"switchover c-shop to Some(ServerId("shop-2:3306")) by baton-1 within 30s"#,
+            r#"switchover c-shop to Some(ServerId("shop-2:3306")) by baton-1 within the configured time"#,
         ),
         ("disable-global-recoveries", "recoveries false by baton-1"),
         ("enable-global-recoveries", "recoveries true by baton-1"),

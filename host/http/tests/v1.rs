@@ -132,7 +132,7 @@ async fn changes_reach_the_control_loop() {
         (
             "clusters/shop/switchover",
             "",
-            "switchover c-shop to None by baton-1 within 30s",
+            "switchover c-shop to None by baton-1 within the configured time",
         ),
         (
             "clusters/shop/rename",

@@ -444,7 +444,7 @@ fn order_switchover(run: &Run) -> Option<JoinHandle<()>> {
             cluster: view.snapshot.cluster.id.clone(),
             to: None,
             by: "simulation".to_owned(),
-            deadline: Duration::from_secs(5),
+            deadline: Some(Duration::from_secs(5)),
         };
         // A refusal or failure is an outcome that the invariants judge.
         drop(handle.switchover(request).await);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use baton_core::ids::{Address, ClusterId, ServerId};
-use baton_core::model::{Control, Fleet, Server, Snapshot, Switch};
+use baton_core::model::{ActiveRecovery, Control, Fleet, RecoveryKind, Server, Snapshot, Switch};
 use baton_core::time::{Timestamp, WallTime};
 
 use super::entry::Entry;
@@ -32,6 +32,7 @@ impl Registry {
             .map(|(address, id)| (address.clone(), id.clone()))
             .collect();
         add_reported(&servers, &mut addresses);
+        let servers = marked(servers, entry.active.as_ref());
         Some(Snapshot {
             taken_at: now,
             wall,
@@ -59,11 +60,8 @@ impl Registry {
     }
 
     fn server(&self, entry: &Entry) -> Server {
-        let configured = self
-            .settings
-            .hints
-            .get(&entry.address)
-            .and_then(|hint| hint.place.clone());
+        let hint = self.settings.hints.get(&entry.address);
+        let configured = hint.and_then(|hint| hint.place.clone());
         let reported = entry
             .facts
             .as_ref()
@@ -79,11 +77,24 @@ impl Registry {
             errant: entry.errant.clone(),
             promotion: entry.promotion,
             place: reported.or(configured).unwrap_or_default(),
+            tags: hint.map(|hint| hint.tags.clone()).unwrap_or_default(),
             downtime: entry.downtime.clone(),
             maintenance: false,
             quarantined: entry.quarantined,
         }
     }
+}
+
+/// A server that is being taken back is worked on.
+fn marked(
+    mut servers: BTreeMap<ServerId, Server>,
+    active: Option<&ActiveRecovery>,
+) -> BTreeMap<ServerId, Server> {
+    let rejoining = active.filter(|active| active.kind == RecoveryKind::Rejoin);
+    if let Some(server) = rejoining.and_then(|active| servers.get_mut(&active.failed)) {
+        server.maintenance = true;
+    }
+    servers
 }
 
 /// `report_host` differing from the address: channels may name it. An address that a member really has goes first, and a

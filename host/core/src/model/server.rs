@@ -249,6 +249,8 @@ pub struct Server {
     pub downtime: Option<Downtime>,
     /// A person or another plan is working on it.
     pub maintenance: bool,
+    /// Configured free words, as pairs.
+    pub tags: Vec<(String, String)>,
     /// Set aside with errant transactions after a failover: never a candidate, never rejoined by itself.
     pub quarantined: bool,
 }

@@ -238,7 +238,7 @@ fn view(server: &Server, around: &Around<'_>) -> ServerView {
             .zip(0..)
             .find(|(p, _)| **p == place(server))
             .map(|(_, i)| i),
-        tags: None,
+        tags: (!server.tags.is_empty()).then(|| server.tags.clone()),
         promotion: server.promotion,
         probe: probe_view(&server.probe, around.snapshot.taken_at),
         peers: Vec::new(),

@@ -91,6 +91,7 @@ fn server(number: u32, sketch: &ServerSketch) -> Option<Server> {
             ends: WALL.plus(Duration::from_hours(1)),
         }),
         maintenance: sketch.maintenance,
+        tags: Vec::new(),
         quarantined: sketch.quarantined,
     })
 }

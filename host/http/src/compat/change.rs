@@ -19,8 +19,7 @@ use super::recovery::{Told, recovery};
 use crate::moments::now;
 use crate::work::to_the_end;
 
-/// How long a change of the primary may take. The predecessor has no such limit; its callers have patience.
-const SWITCHOVER_LIMIT: Duration = Duration::from_secs(30);
+/// How long a failover may take. The predecessor has no such limit; its callers have patience.
 const FAILOVER_LIMIT: Duration = Duration::from_mins(1);
 /// How long a downtime lasts if the path has no duration; the predecessor's client sends the same.
 const DOWNTIME: Duration = Duration::from_mins(10);
@@ -380,7 +379,7 @@ async fn failover(
     by: String,
 ) -> Result<Answer, Failure> {
     let control = Arc::clone(&context.app.control);
-    let request = change_primary(view, to, by, FAILOVER_LIMIT);
+    let request = change_primary(view, to, by, Some(FAILOVER_LIMIT));
     let row = to_the_end(async move { control.failover(request).await }).await?;
     ended(context, row, "Master failed over")
 }
@@ -395,7 +394,7 @@ async fn switchover(
         require_only_replica(view)?;
     }
     let control = Arc::clone(&context.app.control);
-    let request = change_primary(view, to, by, SWITCHOVER_LIMIT);
+    let request = change_primary(view, to, by, None);
     let row = to_the_end(async move { control.switchover(request).await }).await?;
     ended(context, row, "graceful-master-takeover: successor promoted")
 }
@@ -420,7 +419,7 @@ fn change_primary(
     view: &ClusterView,
     to: Option<Found>,
     by: String,
-    deadline: Duration,
+    deadline: Option<Duration>,
 ) -> ChangePrimary {
     ChangePrimary {
         cluster: view.snapshot.cluster.id.clone(),

@@ -29,13 +29,13 @@ pub(super) struct ChangeBody {
 }
 
 impl ChangeBody {
-    pub(super) fn deadline(&self, default: Duration) -> Result<Duration, Problem> {
+    pub(super) fn deadline(&self, default: Option<Duration>) -> Result<Option<Duration>, Problem> {
         let Some(text) = &self.deadline else {
             return Ok(default);
         };
         let deadline = duration("deadline", text)?;
         if (DEADLINE_MIN..=DEADLINE_MAX).contains(&deadline) {
-            Ok(deadline)
+            Ok(Some(deadline))
         } else {
             Err(Problem::invalid(format!(
                 "deadline is {text:?}, not between 1s and 10m"

@@ -25,8 +25,7 @@ use crate::moments::now;
 use crate::server::App;
 use crate::work::to_the_end;
 
-/// How long a change of the primary may take unless the request says.
-const SWITCHOVER: Duration = Duration::from_secs(30);
+/// How long a failover may take unless the request says.
 const FAILOVER: Duration = Duration::from_mins(1);
 
 type Changed<T> = Result<Json<T>, Problem>;
@@ -40,7 +39,7 @@ pub(super) async fn failover(
     Name(name): Name,
     Body(body): Body<ChangeBody>,
 ) -> Changed<RecoveryDocument> {
-    let request = change_primary(&app, &name, &body, by, FAILOVER)?;
+    let request = change_primary(&app, &name, &body, by, Some(FAILOVER))?;
     let control = Arc::clone(&app.control);
     let row = to_the_end(async move { control.failover(request).await }).await?;
     with_steps(&app, row).await
@@ -53,7 +52,7 @@ pub(super) async fn switchover(
     Name(name): Name,
     Body(body): Body<ChangeBody>,
 ) -> Changed<RecoveryDocument> {
-    let request = change_primary(&app, &name, &body, by, SWITCHOVER)?;
+    let request = change_primary(&app, &name, &body, by, None)?;
     let control = Arc::clone(&app.control);
     let row = to_the_end(async move { control.switchover(request).await }).await?;
     with_steps(&app, row).await
@@ -275,7 +274,7 @@ fn change_primary(
     name: &str,
     body: &ChangeBody,
     By(by): By,
-    deadline: Duration,
+    deadline: Option<Duration>,
 ) -> Result<ChangePrimary, Problem> {
     let deadline = body.deadline(deadline)?;
     let cluster = require_cluster(app, name)?.snapshot.cluster.id.clone();

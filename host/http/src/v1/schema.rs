@@ -124,6 +124,7 @@ pub(super) struct ServerDocument {
     pub(super) place: PlaceDocument,
     pub(super) downtime: Option<DowntimeDocument>,
     pub(super) maintenance: bool,
+    pub(super) tags: Vec<String>,
     pub(super) quarantined: bool,
 }
 

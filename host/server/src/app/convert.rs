@@ -101,6 +101,7 @@ pub(super) fn control(settings: &Settings) -> ControlSettings {
         config::RejoinMode::Off => RejoinMode::Off,
     };
     control.switchover_lag_limit = recovery.switchover_lag_limit;
+    control.switchover_deadline = recovery.switchover_deadline;
     control.route_prefix.clone_from(&recovery.kv_prefix);
     control.cluster_names = settings
         .clusters
@@ -131,13 +132,19 @@ fn server_hint(hint: &config::ServerHint) -> ServerHint {
         address: _,
         promotion,
         place,
-        tags: _,
+        tags,
     } = hint;
     let known = *place != Place::default();
     ServerHint {
         promotion: Some(*promotion),
         place: known.then(|| place.clone()),
+        tags: tags.iter().map(|tag| tag_pair(tag)).collect(),
     }
+}
+
+fn tag_pair(tag: &str) -> (String, String) {
+    let (key, value) = tag.split_once('=').unwrap_or((tag, ""));
+    (key.to_owned(), value.to_owned())
 }
 
 fn analysis(limits: &config::AnalysisLimits) -> AnalysisSettings {

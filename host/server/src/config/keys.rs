@@ -123,7 +123,7 @@ pub(crate) static SECTIONS: &[Section] = &[
             Key::new("data_center", Kind::Text(Rule::Any), Nothing, "Its data centre."),
             Key::new("region", Kind::Text(Rule::Any), Nothing, "Its region."),
             Key::new("environment", Kind::Text(Rule::Any), Nothing, "Its environment."),
-            Key::new("tags", Kind::Texts(Rule::Any), Is("[]"), "Free words, shown to people and to policies."),
+            Key::new("tags", Kind::Texts(Rule::Any), Is("[]"), "Free words, or `key=value`, shown to people and to policies."),
         ],
     },
     Section {

@@ -34,6 +34,7 @@ pub(in crate::v1) fn server(view: &ClusterView, server: &Server) -> ServerDocume
         place,
         downtime,
         maintenance,
+        tags,
         quarantined,
     } = server.clone();
     let heard = |name: &str| {
@@ -62,7 +63,17 @@ pub(in crate::v1) fn server(view: &ClusterView, server: &Server) -> ServerDocume
         place: place_document(place),
         downtime: downtime.map(downtime_document),
         maintenance,
+        tags: tags.into_iter().map(word_of).collect(),
         quarantined,
+    }
+}
+
+/// A tag as it stands in the configuration.
+fn word_of((key, value): (String, String)) -> String {
+    if value.is_empty() {
+        key
+    } else {
+        format!("{key}={value}")
     }
 }
 
