@@ -29,6 +29,8 @@ pub struct BackendHandle {
     pub(crate) leader: watch::Sender<bool>,
     pub(crate) epoch: watch::Sender<u64>,
     pub(crate) peers: watch::Sender<PeerKnowledge>,
+    pub(crate) copies: watch::Sender<Vec<String>>,
+    pub(crate) accept: mpsc::Sender<()>,
 }
 
 impl BackendHandle {
@@ -48,8 +50,9 @@ impl BackendHandle {
             generation,
             class: class.to_owned(),
         };
-        // When the queue is full, the loop knows already that something is wrong.
-        drop(self.reports.try_send(report));
+        if self.reports.try_send(report).is_err() {
+            tracing::debug!("the watch over the backend has reports enough");
+        }
     }
 
     /// This Baton node holds a lease, or does not any more.
@@ -74,5 +77,20 @@ impl BackendHandle {
             *known = peers;
             changed
         });
+    }
+
+    /// Names of the backends to which the whole state was copied, beside the one that holds it: only these may take over.
+    pub fn set_copies(&self, backends: Vec<String>) {
+        self.copies.send_if_modified(|known| {
+            let changed = *known != backends;
+            *known = backends;
+            changed
+        });
+    }
+
+    /// A person accepts that epochs, tables or clusters seen before are gone for good. What is there now is taken as it is.
+    pub fn accept_history(&self) {
+        // One that waits already is enough.
+        self.accept.try_send(()).unwrap_or_default();
     }
 }

@@ -40,8 +40,10 @@ pub(crate) struct Judging {
     pub(crate) nodes: Vec<Node>,
     /// Identity of each cluster that was used once.
     identities: Vec<Option<String>>,
-    /// Highest lease epoch ever seen.
-    pub(crate) epoch: Option<u64>,
+    /// Highest lease epoch ever seen, and when it was seen first.
+    epoch: Option<(u64, Timestamp)>,
+    /// Highest lease epoch read in each cluster.
+    epochs: Vec<Option<u64>>,
     schema_version: u32,
 }
 
@@ -62,6 +64,7 @@ impl Judging {
             nodes,
             identities: vec![None; spec.clusters.len()],
             epoch: None,
+            epochs: vec![None; spec.clusters.len()],
             schema_version: spec.schema_version,
         }
     }
@@ -73,22 +76,46 @@ impl Judging {
         };
         found.progress.take(probe);
         let cluster = found.cluster;
-        let seen = found.progress.content.and_then(|content| content.epoch);
-        // An epoch counts only if the node's word counts: one of a foreign cluster must not age all others.
+        let seen = found
+            .progress
+            .content
+            .and_then(|(_, content)| content.epoch);
         self.judge(cluster, now);
-        let trusted = self.nodes.get(node).is_some_and(is_trusted);
-        if trusted && seen > self.epoch {
-            self.epoch = seen;
+        // An epoch counts only if the node's word counts: one of a foreign cluster must not age all others.
+        let trusted = self.is_ready(node);
+        if let Some(seen) = seen.filter(|_| trusted) {
+            if let Some(highest) = self.epochs.get_mut(cluster) {
+                *highest = (*highest).max(Some(seen));
+            }
+            self.note_epoch(seen, now);
+        }
+    }
+
+    /// An epoch that was seen.
+    pub(crate) fn note_epoch(&mut self, epoch: u64, now: Timestamp) {
+        if epoch > self.highest_epoch().unwrap_or(0) {
+            self.epoch = Some((epoch, now));
             self.judge_all(now);
         }
     }
 
-    /// An epoch seen elsewhere.
-    pub(crate) fn note_epoch(&mut self, epoch: u64, now: Timestamp) {
-        if epoch > 0 && Some(epoch) > self.epoch {
-            self.epoch = Some(epoch);
-            self.judge_all(now);
-        }
+    /// Highest lease epoch ever seen.
+    pub(crate) fn highest_epoch(&self) -> Option<u64> {
+        self.epoch.map(|(epoch, _)| epoch)
+    }
+
+    /// A person accepts that what was seen is gone.
+    pub(crate) fn accept_history(&mut self, now: Timestamp) {
+        self.epoch = None;
+        self.epochs.fill(None);
+        self.identities.fill(None);
+        self.judge_all(now);
+    }
+
+    /// The cluster that has shown the highest epoch: where the state is.
+    pub(crate) fn holder(&self) -> Option<usize> {
+        let highest = self.epochs.iter().copied().max().flatten()?;
+        self.epochs.iter().position(|epoch| *epoch == Some(highest))
     }
 
     /// The cluster of this node is in use from now on: no other may stand in for it.
@@ -112,6 +139,8 @@ impl Judging {
         let memory = Memory {
             identity: self.identities.get(cluster).and_then(Option::as_deref),
             epoch: self.epoch,
+            had_tables: self.epochs.len() == 1
+                || self.epochs.get(cluster).is_some_and(Option::is_some),
             schema_version: self.schema_version,
         };
         let subjects: Vec<Subject<'_>> = self
@@ -136,10 +165,7 @@ impl Judging {
     }
 
     pub(crate) fn outlines(&self) -> Vec<Outline> {
-        self.nodes
-            .iter()
-            .map(|node| node.outline(self.epoch))
-            .collect()
+        self.nodes.iter().map(Node::outline).collect()
     }
 
     /// True if every node has been tried.
@@ -170,10 +196,6 @@ fn new_node(cluster: usize, of: &ClusterSpec, node: &NodeSpec) -> Node {
     }
 }
 
-fn is_trusted(node: &Node) -> bool {
-    node.verdict.ready == Some(true)
-}
-
 impl Node {
     pub(crate) fn subject(&self) -> Subject<'_> {
         Subject {
@@ -192,7 +214,7 @@ impl Node {
         }
     }
 
-    fn outline(&self, epoch: Option<u64>) -> Outline {
+    fn outline(&self) -> Outline {
         let words = |conditions: &[rules::Condition]| {
             conditions.iter().map(|condition| condition.word).collect()
         };
@@ -202,7 +224,7 @@ impl Node {
             words: words(&self.verdict.against),
             notes: words(&self.verdict.notes),
             proof_ok: self.proof_ok(),
-            epoch_behind: rules::epoch_behind(&self.progress, epoch),
+            epoch_behind: self.verdict.epoch_behind,
             members: self.members(),
         }
     }

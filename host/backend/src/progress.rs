@@ -61,8 +61,8 @@ pub(crate) enum Standing {
 pub(crate) struct Progress {
     /// The last full answer.
     pub(crate) reading: Option<(Timestamp, Reading)>,
-    /// What the tables said last.
-    pub(crate) content: Option<Content>,
+    /// What the tables said last, and when they were asked at the earliest.
+    pub(crate) content: Option<(Timestamp, Content)>,
     /// The last proof that was tried, and when.
     pub(crate) proof: Option<(Timestamp, Proof)>,
     /// Proofs in a row that came to no end.
@@ -105,8 +105,8 @@ impl Progress {
         self.failing_since = None;
         self.successes = self.successes.saturating_add(1);
         self.answered = Some(ended);
-        if reading.content.is_some() {
-            self.content = reading.content;
+        if let Some(content) = reading.content {
+            self.content = Some((at, content));
         }
         match &reading.facts {
             Ok(facts) if rules::is_sick(facts) => self.trouble(),

@@ -81,7 +81,7 @@ pub(crate) fn decide(sides: [Side<'_>; 2], before: Before, now: Timestamp) -> De
         },
         (Some(own), None) if !is_writable(own) => alone(0, (first, own), second, before, now),
         (None, Some(own)) if !is_writable(own) => alone(1, (second, own), first, before, now),
-        (Some(_), None) | (None, Some(_)) | (None, None) => Decision::Nothing,
+        (Some(_) | None, None) | (None, Some(_)) => Decision::Nothing,
     }
 }
 

@@ -59,6 +59,17 @@ pub(crate) fn read(database: &str) -> String {
 /// A read that needs the data nodes, while Baton's tables do not exist yet.
 pub(crate) const NDB_WITHOUT_TABLES: &str = "SELECT COUNT(*) FROM ndbinfo.nodes";
 
+/// One row if the account sees the database.
+pub(crate) fn find_database(database: &str) -> String {
+    let name = database.replace('\\', "\\\\").replace('\'', "''");
+    format!("SELECT 1 FROM information_schema.schemata WHERE schema_name = '{name}'")
+}
+
+/// No right to read a table, or no such table or database.
+pub(crate) fn is_about_rights(number: u16) -> bool {
+    matches!(number, 1044 | 1049 | 1109 | 1142 | 1143 | 1146)
+}
+
 /// What the answer says. `None`: not an answer to this question.
 pub(crate) fn content(table: &Table) -> Option<Content> {
     let record = table.first()?;

@@ -61,7 +61,7 @@ pub(crate) fn question(judging: &Judging, about: Circumstances<'_>) -> SelectQue
         nodes: judging
             .nodes
             .iter()
-            .map(|node| view(node, judging.epoch, about.peers, now))
+            .map(|node| view(node, about.peers, now))
             .collect(),
         current: about.current.and_then(|at| u32::try_from(at).ok()),
         current_for: about.since.map(|at| ms(now.since(at))),
@@ -73,7 +73,7 @@ pub(crate) fn question(judging: &Judging, about: Circumstances<'_>) -> SelectQue
     }
 }
 
-fn view(node: &Node, epoch: Option<u64>, peers: &PeerKnowledge, now: Timestamp) -> BackendNode {
+fn view(node: &Node, peers: &PeerKnowledge, now: Timestamp) -> BackendNode {
     let known = peers.of(&node.id);
     let (members, members_seen) = node.members();
     let word = |condition: &rules::Condition| condition.word.as_str().to_owned();
@@ -96,7 +96,7 @@ fn view(node: &Node, epoch: Option<u64>, peers: &PeerKnowledge, now: Timestamp) 
         ready_for: node.ready_since.map(|at| ms(now.since(at))),
         members,
         members_seen,
-        epoch_behind: rules::epoch_behind(&node.progress, epoch),
+        epoch_behind: node.verdict.epoch_behind,
         facts: node
             .progress
             .facts()

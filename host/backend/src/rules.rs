@@ -1,6 +1,7 @@
 //! What facts mean, per kind: may a write go there now, and if not, why not. Pure; the sources are the measured behaviour of
 //! each kind and its documentation.
 
+mod history;
 pub(crate) mod pair;
 mod words;
 
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 
 use baton_core::model::ProbeFailure;
 use baton_core::policy::backend::BackendKind;
+use baton_core::time::Timestamp;
 
 use crate::facts::{Facts, GaleraFacts, GroupFacts, NdbFacts};
 use crate::progress::{Progress, Standing};
@@ -33,8 +35,10 @@ pub(crate) struct Subject<'a> {
 pub(crate) struct Memory<'a> {
     /// Identity of the cluster once used.
     pub(crate) identity: Option<&'a str>,
-    /// Highest lease epoch ever seen.
-    pub(crate) epoch: Option<u64>,
+    /// Highest lease epoch ever seen, and when it was seen first.
+    pub(crate) epoch: Option<(u64, Timestamp)>,
+    /// This backend had tables once.
+    pub(crate) had_tables: bool,
     /// Highest version of the tables that this program can use.
     pub(crate) schema_version: u32,
 }
@@ -48,6 +52,8 @@ pub(crate) struct Verdict {
     pub(crate) against: Vec<Condition>,
     /// What a person should know although the node can be used.
     pub(crate) notes: Vec<Condition>,
+    /// How far its lease epoch lies behind the best of its backend.
+    pub(crate) epoch_behind: Option<u32>,
 }
 
 /// True for facts of a node that is out of order, as opposed to one that merely has another role. Such a node has to prove
@@ -106,6 +112,7 @@ pub(crate) fn judge(subjects: &[Subject<'_>], memory: Memory<'_>) -> Vec<Verdict
         .map(|subject| alone(*subject, memory, reference))
         .collect();
     pair::judge(subjects, &mut verdicts);
+    history::judge(subjects, memory, &mut verdicts);
     cut_off(subjects, &mut verdicts);
     donors(&mut verdicts);
     verdicts
@@ -327,7 +334,7 @@ fn group(subject: Subject<'_>, facts: &GroupFacts, verdict: &mut Verdict) {
 
 /// What the tables say.
 fn content(subject: Subject<'_>, memory: Memory<'_>, verdict: &mut Verdict) {
-    let Some(content) = subject.progress.content else {
+    let Some((_, content)) = subject.progress.content else {
         return;
     };
     if content.no_database {
@@ -351,23 +358,6 @@ fn content(subject: Subject<'_>, memory: Memory<'_>, verdict: &mut Verdict) {
         );
         verdict.against(Condition::of(Word::SchemaNewer, subject.address, &text));
     }
-    if let Some(behind) = epoch_behind(subject.progress, memory.epoch).filter(|behind| *behind > 0)
-    {
-        let text = format!(
-            "has a lease epoch that is {behind} below the highest ever seen: it lags, lost commits, or was restored from a backup"
-        );
-        verdict
-            .notes
-            .push(Condition::of(Word::HistoryOlder, subject.address, &text));
-    }
-}
-
-/// How far the epoch read there lies behind the highest ever seen. A node without tables is behind by all of it.
-pub(crate) fn epoch_behind(progress: &Progress, highest: Option<u64>) -> Option<u32> {
-    let content = progress.content?;
-    let highest = highest?;
-    let behind = highest.saturating_sub(content.epoch.unwrap_or(0));
-    Some(u32::try_from(behind).unwrap_or(u32::MAX))
 }
 
 fn unproven(subject: Subject<'_>) -> Condition {

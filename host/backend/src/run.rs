@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_core::policy::Context;
+use baton_core::policy::backend::{SelectQuestion, confine};
 use baton_core::time::Timestamp;
 use baton_ports::{Clock, Selectors};
 use tokio::sync::{Notify, mpsc, watch};
@@ -63,6 +64,7 @@ struct Asked {
     nodes: Vec<Outline>,
     leader: bool,
     peers: PeerKnowledge,
+    copies: Vec<String>,
     current: Option<usize>,
 }
 
@@ -77,6 +79,8 @@ struct Inlets {
     leader: watch::Receiver<bool>,
     epoch: watch::Receiver<u64>,
     peers: watch::Receiver<PeerKnowledge>,
+    copies: watch::Receiver<Vec<String>>,
+    accepted: mpsc::Receiver<()>,
 }
 
 /// What the loop wakes up for.
@@ -85,6 +89,7 @@ enum Event {
     Reported(Report),
     Told,
     Role(Role),
+    Accepted,
     Tick,
     Closed,
 }
@@ -101,6 +106,8 @@ impl Backend {
         let (leader_in, leader) = watch::channel(false);
         let (epoch_in, epoch) = watch::channel(0);
         let (peers_in, peers) = watch::channel(PeerKnowledge::default());
+        let (copies_in, copies) = watch::channel(Vec::new());
+        let (accept, accepted) = mpsc::channel(1);
         let (choice, targets) = Choice::new();
         let (status_out, status) = watch::channel(Arc::new(BackendStatus::default()));
         let handle = BackendHandle {
@@ -110,6 +117,8 @@ impl Backend {
             leader: leader_in,
             epoch: epoch_in,
             peers: peers_in,
+            copies: copies_in,
+            accept,
         };
         let judging = Judging::new(&spec);
         let backend = Self {
@@ -136,6 +145,8 @@ impl Backend {
                 leader,
                 epoch,
                 peers,
+                copies,
+                accepted,
             },
         };
         (backend, handle)
@@ -150,7 +161,8 @@ impl Backend {
             let event = tokio::select! {
                 Some((node, probe)) = self.probes.recv() => Event::Probed(node, probe),
                 report = self.inlets.reports.recv() => report.map_or(Event::Closed, Event::Reported),
-                changed = told(&mut self.inlets.leader, &mut self.inlets.epoch, &mut self.inlets.peers) => if changed { Event::Told } else { Event::Closed },
+                changed = told(&mut self.inlets.leader, &mut self.inlets.epoch, &mut self.inlets.peers, &mut self.inlets.copies) => if changed { Event::Told } else { Event::Closed },
+                Some(()) = self.inlets.accepted.recv() => Event::Accepted,
                 role = self.roles.finished() => Event::Role(role),
                 _ = tick.tick() => Event::Tick,
             };
@@ -196,6 +208,7 @@ impl Backend {
                 self.judging.note_epoch(epoch, now);
             }
             Event::Role(role) => self.wake(role.nodes()),
+            Event::Accepted => self.judging.accept_history(now),
             Event::Tick => due = true,
             Event::Closed => return false,
         }
@@ -241,6 +254,7 @@ impl Backend {
             nodes: self.judging.outlines(),
             leader: *self.inlets.leader.borrow(),
             peers: self.inlets.peers.borrow().clone(),
+            copies: self.inlets.copies.borrow().clone(),
             current: self.choice.current(),
         };
         let changed = self.asked.as_ref() != Some(&about);
@@ -261,7 +275,8 @@ impl Backend {
             failures,
             zone: self.spec.zone.as_deref(),
         };
-        let question = question::question(&self.judging, circumstances);
+        let mut question = question::question(&self.judging, circumstances);
+        self.confine(&mut question);
         let reply = self.selectors.select(&question).await;
         self.choice.take(reply, &self.judging, self.clock.now());
         if let Some(node) = self.choice.current() {
@@ -270,6 +285,21 @@ impl Backend {
         self.asked = Some(Asked {
             current: self.choice.current(),
             ..about
+        });
+    }
+
+    /// The state is in one backend: another one may be used only once everything was copied there.
+    fn confine(&self, question: &mut SelectQuestion) {
+        let copies = self.inlets.copies.borrow();
+        let name = |at: usize| {
+            self.spec
+                .clusters
+                .get(at)
+                .map(|cluster| cluster.name.clone())
+        };
+        let holder = self.judging.holder().and_then(name);
+        confine(question, holder.as_deref(), |backend| {
+            copies.iter().any(|copy| copy == backend)
         });
     }
 
@@ -311,7 +341,7 @@ impl Backend {
         let status = BackendStatus {
             clusters: self.cluster_status(&peers, now),
             selection: self.choice.status(&self.judging, now),
-            highest_epoch: self.judging.epoch,
+            highest_epoch: self.judging.highest_epoch(),
         };
         self.outlets.status.send_replace(Arc::new(status));
     }
@@ -322,11 +352,13 @@ async fn told(
     leader: &mut watch::Receiver<bool>,
     epoch: &mut watch::Receiver<u64>,
     peers: &mut watch::Receiver<PeerKnowledge>,
+    copies: &mut watch::Receiver<Vec<String>>,
 ) -> bool {
     let changed = tokio::select! {
         changed = leader.changed() => changed,
         changed = epoch.changed() => changed,
         changed = peers.changed() => changed,
+        changed = copies.changed() => changed,
     };
     changed.is_ok()
 }

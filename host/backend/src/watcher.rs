@@ -311,20 +311,27 @@ impl Watcher {
         kind: BackendKind,
         (held, content): (Proof, Content),
     ) -> Result<(Proof, Option<Content>, bool), ProbeFailure> {
+        let limit = self.given.timing.read;
+        let mut content = content;
+        if !content.no_database && !content.denied {
+            // MariaDB complains about the table even if the whole database is missing.
+            let sql = proof::find_database(&self.given.spec.url.database);
+            let tables = open.session.tables(&sql, limit).await?;
+            content.no_database = tables.first().is_some_and(|table| table.first().is_none());
+        }
         if kind != BackendKind::Ndb {
             // The statement that ends the frame was not reached.
             return Ok((held, Some(content), !open.framed));
         }
-        let limit = self.given.timing.read;
-        match open.session.tables(proof::NDB_WITHOUT_TABLES, limit).await {
-            Ok(_) => Ok((held, Some(content), true)),
+        let proof = match open.session.tables(proof::NDB_WITHOUT_TABLES, limit).await {
+            Err(ProbeFailure::Timeout(_)) => return Ok((Proof::Late, None, false)),
+            Err(ProbeFailure::Statement { number }) if !proof::is_about_rights(number) => {
+                Proof::Refused(number)
+            }
             // Not every account may read ndbinfo: then the facts have to do until the tables exist.
-            Err(ProbeFailure::Statement {
-                number: 1142 | 1044 | 1146 | 1049 | 1109,
-            }) => Ok((held, Some(content), true)),
-            Err(ProbeFailure::Statement { number }) => Ok((Proof::Refused(number), None, true)),
-            Err(ProbeFailure::Timeout(_)) => Ok((Proof::Late, None, false)),
-            Err(failure) => Err(failure),
-        }
+            Ok(_) | Err(ProbeFailure::Statement { .. } | ProbeFailure::Authentication { .. }) => held,
+            Err(failure) => return Err(failure),
+        };
+        Ok((proof, Some(content), true))
     }
 }

@@ -68,13 +68,13 @@ impl ProbeSession {
         pause: Duration,
         limit: Duration,
     ) -> Result<WatchAnswer, ProbeFailure> {
-        let reader = match &mut self.reader {
-            Some(reader) => reader,
-            None => {
-                let deadline = Instant::now() + limit;
-                let dialect = Dialect::discover(&mut self.session, deadline).await?;
-                self.reader.insert(Reader::new(dialect, None))
-            }
+        if self.reader.is_none() {
+            let deadline = Instant::now() + limit;
+            let dialect = Dialect::discover(&mut self.session, deadline).await?;
+            self.reader = Some(Reader::new(dialect, None));
+        }
+        let Some(reader) = &mut self.reader else {
+            return Err(ProbeFailure::NotMysql);
         };
         let ask = Ask {
             pause,

@@ -48,7 +48,7 @@ pub(super) fn judge(subjects: &[Subject<'_>], verdicts: &mut [Verdict]) {
 }
 
 /// Facts that still hold: of a node that answers, or did a moment ago.
-pub(crate) fn pair_facts<'a>(subject: Subject<'a>) -> Option<&'a ServerFacts> {
+pub(crate) fn pair_facts(subject: Subject<'_>) -> Option<&ServerFacts> {
     let holds = matches!(
         subject.progress.standing(),
         Standing::Answering | Standing::Suspect

@@ -97,6 +97,7 @@ fn memory() -> Memory<'static> {
     Memory {
         identity: None,
         epoch: None,
+        had_tables: true,
         schema_version: 1,
     }
 }
@@ -314,7 +315,7 @@ fn what_the_tables_say() {
         words(
             &[history([Ok(reading)])],
             Memory {
-                epoch: Some(12),
+                epoch: Some((12, at(0))),
                 ..memory()
             },
         )
@@ -339,8 +340,8 @@ fn what_the_tables_say() {
         }),
         "n1 ready\n"
     );
-    // A backend that came back empty lacks everything.
-    assert_eq!(holding(Content::default()), "n1 ready (history-older)\n");
+    // A backend that came back empty: a person decides.
+    assert_eq!(holding(Content::default()), "n1 no: history-older\n");
     assert_eq!(
         holding(Content {
             schema: Some(2),
@@ -504,4 +505,42 @@ fn one_of_a_pair_is_used_without_the_other() {
         ),
         "n1 ready\n"
     );
+}
+
+#[test]
+fn a_node_that_lacks_what_its_fellows_have_is_behind() {
+    let shows = |epoch| {
+        let mut reading = reading(with(|_| {}), Proof::Held);
+        reading.content = Some(Content {
+            epoch,
+            ..Content::default()
+        });
+        history([Ok(reading)])
+    };
+    let behind = |nodes: &[Progress], seen_at| {
+        let subjects: Vec<Subject<'_>> = nodes
+            .iter()
+            .map(|progress| Subject {
+                address: "n",
+                database: "baton",
+                progress,
+            })
+            .collect();
+        let memory = Memory {
+            epoch: Some((12, at(seen_at))),
+            ..memory()
+        };
+        let verdicts = judge(&subjects, memory);
+        verdicts
+            .iter()
+            .map(|verdict| verdict.epoch_behind)
+            .collect::<Vec<_>>()
+    };
+    let two = [shows(Some(12)), shows(Some(9))];
+    assert_eq!(behind(&two, 0), [Some(0), Some(3)]);
+    // Read before the highest epoch was seen.
+    assert_eq!(behind(&two, 5_000), [Some(0), Some(0)]);
+    // All lost the same: waiting would not bring it back.
+    let both = [shows(Some(9)), shows(Some(9))];
+    assert_eq!(behind(&both, 0), [Some(0), Some(0)]);
 }

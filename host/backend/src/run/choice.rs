@@ -14,7 +14,6 @@ use crate::facts::Facts;
 use crate::judging::{Judging, Node};
 use crate::progress::ms;
 use crate::question::PeerKnowledge;
-use crate::rules;
 use crate::status::{ClusterStatus, NodeStatus, SelectionStatus};
 
 /// Changes of the last hour are counted, but no more than this many are kept.
@@ -106,13 +105,11 @@ impl Choice {
             self.last = chosen;
             self.generation += 1;
         }
-        match node {
-            Some(node) => tracing::info!(
-                node = node.id,
-                generation = self.generation,
-                "backend node chosen"
-            ),
-            None => tracing::warn!("no backend node is fit for use"),
+        if let Some(node) = node {
+            let generation = self.generation;
+            tracing::info!(node = node.id, generation, "backend node chosen");
+        } else {
+            tracing::warn!("no backend node is fit for use");
         }
         self.targets.send_replace(node.map(|node| Target {
             node_id: node.id.clone(),
@@ -174,7 +171,7 @@ impl Backend {
     ) -> NodeStatus {
         let age = |at: Timestamp| -> Ms { ms(now.since(at)) };
         let (members, members_seen) = node.members();
-        let content = node.progress.content;
+        let content = node.progress.content.map(|(_, content)| content);
         let probe: ProbeView = node.progress.view(now);
         NodeStatus {
             id: node.id.clone(),
@@ -190,7 +187,7 @@ impl Backend {
             members,
             members_seen,
             epoch: content.and_then(|content| content.epoch),
-            epoch_behind: rules::epoch_behind(&node.progress, self.judging.epoch),
+            epoch_behind: node.verdict.epoch_behind,
             schema: content.and_then(|content| content.schema),
             facts: node.progress.facts().map(Facts::pairs).unwrap_or_default(),
             tags: node.spec.tags.clone(),
