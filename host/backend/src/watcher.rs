@@ -329,7 +329,9 @@ impl Watcher {
                 Proof::Refused(number)
             }
             // Not every account may read ndbinfo: then the facts have to do until the tables exist.
-            Ok(_) | Err(ProbeFailure::Statement { .. } | ProbeFailure::Authentication { .. }) => held,
+            Ok(_) | Err(ProbeFailure::Statement { .. } | ProbeFailure::Authentication { .. }) => {
+                held
+            }
             Err(failure) => return Err(failure),
         };
         Ok((proof, Some(content), true))
