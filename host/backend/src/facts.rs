@@ -20,7 +20,7 @@ pub enum Facts {
 /// Galera's status values; meanings and traps in its documentation, "Galera Status Variables".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GaleraFacts {
-    /// `wsrep_on`.
+    /// A provider is loaded (`wsrep_provider`).
     pub on: bool,
     /// `wsrep_ready`.
     pub ready: bool,
@@ -139,7 +139,7 @@ fn galera_pairs(facts: &GaleraFacts) -> Vec<Pair> {
         "non-Primary"
     };
     let mut pairs = vec![
-        pair("wsrep_on", switch(facts.on)),
+        pair("wsrep_provider", if facts.on { "loaded" } else { "none" }),
         pair("wsrep_ready", switch(facts.ready)),
         pair("wsrep_cluster_status", status),
         pair("wsrep_local_state", facts.local_state),

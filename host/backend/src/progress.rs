@@ -33,6 +33,8 @@ pub(crate) struct Reading {
     pub(crate) facts: Result<Facts, WrongKind>,
     /// The proof.
     pub(crate) proof: Proof,
+    /// Time it took, or was given.
+    pub(crate) proof_took: Duration,
     /// What the tables say, if they could be asked.
     pub(crate) content: Option<Content>,
     /// Time the facts took.
@@ -42,6 +44,13 @@ pub(crate) struct Reading {
 /// The node does not know what it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WrongKind;
+
+/// Proofs in a row without an answer: when the first of them began, and the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Late {
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
+}
 
 /// How a node stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +74,8 @@ pub(crate) struct Progress {
     pub(crate) content: Option<(Timestamp, Content)>,
     /// The last proof that was tried, and when.
     pub(crate) proof: Option<(Timestamp, Proof)>,
-    /// Proofs in a row that came to no end.
-    pub(crate) late: u32,
+    /// Proofs in a row that came to no end, if the last one did not.
+    pub(crate) late: Option<Late>,
     /// Proven, and no trouble since.
     pub(crate) proven: bool,
     /// Since when it fails without interruption.
@@ -113,7 +122,8 @@ impl Progress {
             Ok(facts) => {
                 self.recovering = self.recovering.map(|good| good.saturating_add(1));
                 let provable = rules::has_proof(facts.kind());
-                self.prove(&reading.proof, provable);
+                let took = reading.proof_took;
+                self.prove(&reading.proof, provable, earlier(ended, took));
             }
             Err(WrongKind) => self.trouble(),
         }
@@ -123,9 +133,12 @@ impl Progress {
         self.reading = Some((at, reading));
     }
 
-    fn prove(&mut self, proof: &Proof, provable: bool) {
+    fn prove(&mut self, proof: &Proof, provable: bool, began: Timestamp) {
         match proof {
-            Proof::Late => self.late = self.late.saturating_add(1),
+            Proof::Late => {
+                let first = self.late.map_or(began, |late| late.first);
+                self.late = Some(Late { first, last: began });
+            }
             Proof::Refused(_) => self.trouble(),
             Proof::Held => self.prove_now(),
             Proof::NotTried if !provable => self.prove_now(),
@@ -134,7 +147,7 @@ impl Progress {
     }
 
     fn prove_now(&mut self) {
-        self.late = 0;
+        self.late = None;
         if self.recovering.is_none_or(|good| good >= GOOD_AGAIN) {
             self.proven = true;
             self.recovering = None;
@@ -143,7 +156,7 @@ impl Progress {
 
     fn trouble(&mut self) {
         self.proven = false;
-        self.late = 0;
+        self.late = None;
         self.recovering = Some(0);
     }
 
@@ -227,6 +240,11 @@ pub(crate) fn is_silence(failure: &ProbeFailure) -> bool {
         | ProbeFailure::Statement { .. }
         | ProbeFailure::Other(_) => false,
     }
+}
+
+fn earlier(at: Timestamp, by: Duration) -> Timestamp {
+    let by = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
+    Timestamp::from_micros(at.micros().saturating_sub(by))
 }
 
 /// Milliseconds, saturating.

@@ -10,7 +10,7 @@ use baton_mysql::{Record, Table};
 use crate::facts::{Facts, GaleraFacts, GroupFacts, NdbFacts};
 
 /// `SHOW GLOBAL STATUS` cannot be joined with variables; this table can, and is readable on a node without quorum.
-const GALERA: &str = "SELECT @@global.wsrep_on AS wsrep_on, @@global.read_only AS read_only, \
+const GALERA: &str = "SELECT @@global.wsrep_provider AS provider, @@global.read_only AS read_only, \
 @@global.wsrep_reject_queries AS reject_queries, @@global.wsrep_desync AS desync, \
 MAX(IF(VARIABLE_NAME='WSREP_READY',VARIABLE_VALUE,NULL)) AS ready, \
 MAX(IF(VARIABLE_NAME='WSREP_CLUSTER_STATUS',VARIABLE_VALUE,NULL)) AS cluster_status, \
@@ -63,16 +63,20 @@ impl Wording {
 }
 
 /// Asks a server of a pair whether it belongs to a cluster of another kind.
-pub(crate) const MEMBERSHIP: &str =
-    "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('wsrep_on','group_replication_group_name')";
+pub(crate) const MEMBERSHIP: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('wsrep_provider','group_replication_group_name')";
 
 /// The answer.
 pub(crate) fn is_cluster_member(table: &Table) -> bool {
     let variables = Table::from_pairs(table);
     variables.first().is_some_and(|record| {
-        record.flag(&["wsrep_on"]) == Some(true)
+        record.filled(&["wsrep_provider"]).is_some_and(is_provider)
             || record.filled(&["group_replication_group_name"]).is_some()
     })
+}
+
+/// MariaDB and MySQL servers without Galera show `none`. (`@@global.wsrep_on` was seen to be 0 on members of a cluster.)
+fn is_provider(provider: &str) -> bool {
+    !provider.eq_ignore_ascii_case("none")
 }
 
 /// The text of the question, after a pause on the server. `None` for a pair, which is read like a managed server.
@@ -120,7 +124,7 @@ fn on_unless_off(record: Record<'_>, name: &str) -> bool {
 fn galera(record: Record<'_>) -> GaleraFacts {
     let status = record.text(&["cluster_status"]).unwrap_or_default();
     GaleraFacts {
-        on: record.flag(&["wsrep_on"]) == Some(true),
+        on: record.filled(&["provider"]).is_some_and(is_provider),
         ready: record.flag(&["ready"]) == Some(true),
         primary: status.eq_ignore_ascii_case("primary"),
         local_state: record.number(&["local_state"]).unwrap_or(0),

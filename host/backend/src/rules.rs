@@ -16,9 +16,6 @@ use crate::progress::{Progress, Standing};
 use crate::proof::Proof;
 pub use words::{Condition, Word};
 
-/// Proofs in a row without an answer after which a node counts as cut off, if the others' proofs hold.
-const CUT_OFF_AFTER: u32 = 2;
-
 /// State identity of a cluster that came up without knowing its own past.
 const ZERO_UUID: &str = "00000000-0000-0000-0000-000000000000";
 
@@ -202,7 +199,7 @@ fn galera(subject: Subject<'_>, facts: &GaleraFacts, verdict: &mut Verdict) {
     if !facts.on {
         say(
             Word::WrongKind,
-            "runs without Galera (wsrep_on is OFF): correct the kind, or start it as part of the cluster",
+            "runs without Galera (no wsrep_provider): correct the kind, or start it as part of the cluster",
         );
         return;
     }
@@ -377,18 +374,22 @@ fn unproven(subject: Subject<'_>) -> Condition {
 }
 
 /// A node whose proofs do not come back while another's do is cut off; if nobody's do, the cluster stalls, and waiting is
-/// all that can be done.
+/// all that can be done. A proof of the other counts if it lies between two of the node's that did not come back: the end of
+/// a stall does not reach all nodes at the same moment.
 fn cut_off(subjects: &[Subject<'_>], verdicts: &mut [Verdict]) {
-    let held = subjects.iter().any(|subject| {
-        subject.progress.standing() == Standing::Answering
-            && subject.progress.late == 0
-            && matches!(subject.progress.proof, Some((_, Proof::Held)))
-    });
-    if !held {
-        return;
-    }
+    let held: Vec<Timestamp> = subjects
+        .iter()
+        .filter_map(|subject| match subject.progress.proof {
+            Some((ended, Proof::Held)) => Some(ended),
+            _ => None,
+        })
+        .collect();
     for (subject, verdict) in subjects.iter().zip(verdicts) {
-        if subject.progress.late >= CUT_OFF_AFTER && verdict.ready == Some(true) {
+        let is_cut_off = subject.progress.late.is_some_and(|late| {
+            held.iter()
+                .any(|ended| late.first < *ended && *ended < late.last)
+        });
+        if is_cut_off && verdict.ready == Some(true) {
             verdict.against(unproven(*subject));
         }
     }

@@ -171,6 +171,7 @@ impl Watcher {
             }
         };
         open.fresh = false;
+        let asked = self.given.clock.now();
         let (proof, content, reusable) = self.prove(&mut open, facts.as_ref().ok()).await?;
         if reusable {
             self.open = Some(open);
@@ -178,6 +179,7 @@ impl Watcher {
         let reading = Reading {
             facts,
             proof,
+            proof_took: self.given.clock.now().since(asked),
             content,
             round_trip: took,
         };

@@ -56,6 +56,7 @@ fn progress(said: &Said) -> Progress {
         Ok(Reading {
             facts: Ok(Facts::Pair(Box::new(said.facts.clone()))),
             proof: Proof::NotTried,
+            proof_took: Duration::ZERO,
             content: None,
             round_trip: Duration::ZERO,
         }),
