@@ -180,6 +180,9 @@ async fn open_store(backend: &BackendSettings) -> anyhow::Result<Arc<SqliteStore
     let path = match backend {
         BackendSettings::Sqlite { path } => path.clone(),
         BackendSettings::Memory => ":memory:".into(),
+        BackendSettings::Databases(_) => {
+            anyhow::bail!("the state cannot be kept in [[backend.cluster]] yet")
+        }
     };
     let opened = SqliteStore::open(&path, &SqliteOptions::default()).await;
     let opened = opened.with_context(|| format!("opening the state store {}", path.display()))?;

@@ -345,7 +345,7 @@ fn a_wrong_configuration_starts_nothing() {
         assert!(text.contains("problems in the configuration"), "{text}");
         for part in [
             "topology.password: is missing",
-            "backend.kind = \"galera\": comes with a later version",
+            "backend.kind = \"galera\": is written in [[backend.cluster]]",
             "no-such",
             "cooldown-ms",
         ] {

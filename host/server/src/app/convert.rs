@@ -85,6 +85,10 @@ pub(super) fn control(settings: &Settings) -> ControlSettings {
     control.store = match &settings.backend {
         BackendSettings::Sqlite { path } => format!("sqlite {}", path.display()),
         BackendSettings::Memory => "sqlite :memory:".to_owned(),
+        BackendSettings::Databases(clusters) => {
+            let names = clusters.iter().map(|cluster| cluster.name.as_str());
+            names.collect::<Vec<_>>().join(", ")
+        }
     };
     control.seeds.clone_from(&topology.seeds);
     control.poll_interval = topology.poll_interval;

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::key::{Default, Form, Kind};
 use super::keys::{SECTIONS, find_key, is_parent, names_in};
 use super::problem::Problem;
-use super::value::{self, SecretSource, Value};
+use super::value::{self, NodeSource, SecretSource, Value};
 
 /// The values of a file that are right by themselves, and what is wrong with the others.
 #[derive(Debug, std::default::Default)]
@@ -90,7 +90,7 @@ impl Document {
             }
             Err(why) => {
                 let shown = match kind {
-                    Kind::Secret => "<redacted>".to_owned(),
+                    Kind::Secret | Kind::Nodes => "<redacted>".to_owned(),
                     _ => value::shown(value.get_ref()),
                 };
                 self.refuse(line, path, Some(shown), why);
@@ -296,6 +296,13 @@ impl Document {
         }
     }
 
+    pub(crate) fn nodes(&self, path: &str) -> Vec<NodeSource> {
+        match self.find(path) {
+            Some(Value::Nodes(nodes)) => nodes,
+            _ => Vec::new(),
+        }
+    }
+
     pub(crate) fn free(&self, path: &str) -> serde_json::Value {
         match self.find(path) {
             Some(Value::Free(value)) => value,
@@ -347,7 +354,7 @@ fn printed(value: &Value) -> String {
         Value::Texts(texts) => format!("{texts:?}"),
         Value::Duration(duration) => format!("\"{}\"", humantime::format_duration(*duration)),
         Value::Whole(number) => number.to_string(),
-        Value::Secret(SecretSource::Literal(_)) => "<redacted>".to_owned(),
+        Value::Secret(SecretSource::Literal(_)) | Value::Nodes(_) => "<redacted>".to_owned(),
         Value::Secret(SecretSource::Env(name)) => format!("{{ env = {name:?} }}"),
         Value::Secret(SecretSource::File(path)) => format!("{{ file = {path:?} }}"),
         Value::Free(value) => value.to_string(),

@@ -61,10 +61,10 @@ pub(crate) enum Default {
 pub(crate) enum Kind {
     /// `true` or `false`.
     Flag,
-    /// One of these words. The others are known to come with a later version.
+    /// One of these words. The others are written in another section, which the text names.
     Word {
         words: &'static [&'static str],
-        later: &'static [&'static str],
+        elsewhere: (&'static [&'static str], &'static str),
     },
     /// A text.
     Text(Rule),
@@ -76,6 +76,8 @@ pub(crate) enum Kind {
     Whole { least: u32, most: u32 },
     /// A password: literal, `{ env = "NAME" }` or `{ file = "PATH" }`.
     Secret,
+    /// Nodes of a database cluster: each a URL, or a table with a URL and tags.
+    Nodes,
     /// A table that somebody else validates.
     Free,
 }
@@ -134,7 +136,10 @@ impl Key {
 
 /// One of these words.
 pub(crate) const fn word(words: &'static [&'static str]) -> Kind {
-    Kind::Word { words, later: &[] }
+    Kind::Word {
+        words,
+        elsewhere: (&[], ""),
+    }
 }
 
 /// A duration between two numbers of milliseconds.

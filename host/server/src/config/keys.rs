@@ -16,6 +16,8 @@ pub(crate) static SECTIONS: &[Section] = &[
         keys: &[
             Key::new("name", Kind::Text(Rule::Name), Required,
                 "Name of this node, in the lease, the audit log and status pages. Two nodes of one installation must never share it."),
+            Key::new("zone", Kind::Text(Rule::Name), Nothing,
+                "Where this node stands: `builtin:backend-nearest` prefers database nodes with the same `zone`."),
             Key::new("peers", Kind::Texts(Rule::Url), Is("[]"),
                 "The HTTP addresses of the other nodes of this installation."),
             Key::new("data_dir", Kind::Text(Rule::Path), Is("\".\""),
@@ -224,10 +226,41 @@ pub(crate) static SECTIONS: &[Section] = &[
         form: Form::Always,
         about: "Where Baton keeps its state.",
         keys: &[
-            Key::new("kind", Kind::Word { words: &["sqlite"], later: &["galera", "ndb", "master-master", "group-replication"] }, Is("\"sqlite\""),
-                "`sqlite`: one file, embedded. (`galera`, `ndb`, `master-master` and `group-replication` come with a later version.)"),
+            Key::new("kind", Kind::Word { words: &["sqlite"], elsewhere: (&["galera", "ndb", "master-master", "group-replication"], "[[backend.cluster]]") }, Is("\"sqlite\""),
+                "`sqlite`: one file, embedded, for a single Baton node. The other kinds are written in `[[backend.cluster]]`."),
             Key::new("path", Kind::Text(Rule::Path), Is("\"baton.db\""),
                 "The file, or `:memory:` to forget everything at the end of the process."),
+        ],
+    },
+    Section {
+        path: "backend.cluster",
+        form: Form::Repeated,
+        about: "A database on several hosts that keeps Baton's state, in place of `[backend]`; several of them in order of preference. Baton watches every node itself and needs no proxy. `config/` has a sample for each kind.",
+        keys: &[
+            Key::new("name", Kind::Text(Rule::Name), Required, "Its name, in status pages and commands."),
+            Key::new("kind", word(&["galera", "ndb", "master-master", "group-replication"]), Required,
+                "What it is. `galera` (also XtraDB Cluster), `ndb` (MySQL Cluster: its SQL nodes) and `group-replication` keep every acknowledged write when a node fails. `master-master` is a pair of asynchronous replicas of each other, of which one takes writes: a failure may lose the last writes, and two nodes have no majority."),
+            Key::new("nodes", Kind::Nodes, Required,
+                "Its nodes in order of preference, each `\"mysql://user:password@host:port/database\"` (special characters percent-encoded), `{ env = \"NAME\" }` or `{ file = \"PATH\" }` with such a URL, or `{ url = ..., zone = \"a\", tags = { rack = \"r1\" } }`. Zones and tags are for the selector. The account needs all rights on the database and sight of the status, and neither `SUPER` nor `READ ONLY ADMIN`."),
+            Key::new("probe_interval", duration(50, MINUTE), Is("\"500ms\""),
+                "How often each node is probed. A lost connection is noticed at once, whatever this says.")
+                .bounds("statements on every node", "a node that hangs or changes its role is noticed late"),
+            Key::new("connect_timeout", duration(10, MINUTE), Is("\"500ms\""),
+                "Longest wait for a connection to a node, and as long again for the login.")
+                .bounds("a busy node is taken for a dead one", "a dead host is noticed late"),
+            Key::new("read_timeout", duration(10, MINUTE), Is("\"500ms\""),
+                "Longest wait for the answer to a probe. A node that misses it twice in a row is not used.")
+                .bounds("a busy node is taken for a dead one", "a node that hangs is noticed late"),
+            Key::new("promote_passive", Kind::Flag, Is("true"),
+                "Kind `master-master`: when the active node is gone, Baton makes the passive one writable: after it has fenced the active one if that answers, seen it silent from here and from the passive node, and waited until everything received is applied. Without, a person does."),
+            Key::new("promote_after", duration(0, HOUR), Is("\"10s\""),
+                "Kind `master-master`: how long the active node must have been silent. One that refuses connections, because its process is gone, is replaced at once.")
+                .bounds("a pause of the network or the host costs the last writes", "the state cannot be written for so long"),
+            Key::new("promote_drain", duration(100, HOUR), Is("\"30s\""),
+                "Kind `master-master`: how long the passive node may take to apply what it has received."),
+            Key::new("admin_user", Kind::Text(Rule::Any), Nothing,
+                "Kind `master-master`: account that may set `read_only`, on both nodes; by default the one of the URL. On MariaDB such an account may also write on a closed node, so it should not be the one of the URL."),
+            Key::new("admin_password", Kind::Secret, Nothing, "Its password."),
         ],
     },
     Section {

@@ -2,6 +2,7 @@
 //!
 //! One table (`keys`) describes every key; from it come the reader, the checks, the defaults and `docs/configuration.md`.
 
+mod databases;
 mod document;
 mod key;
 mod keys;

@@ -89,6 +89,7 @@ fn values(kind: Kind) -> String {
         }
         Kind::Whole { least, most } => format!("whole number, {least} to {most}"),
         Kind::Secret => "password".to_owned(),
+        Kind::Nodes => "list of nodes".to_owned(),
         Kind::Free => "table".to_owned(),
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use baton_core::ids::{Address, NodeName};
 use baton_core::model::{Place, PromotionRule};
 
+use super::databases;
 use super::document::Document;
 use super::problem::Problem;
 use super::settings::{
@@ -44,7 +45,7 @@ pub(crate) fn build(document: &mut Document, around: &Surroundings<'_>) -> Setti
         recovery: recovery(document),
         analysis: analysis(document),
         policy: policy(document, &data_dir, around),
-        backend: backend(document, &data_dir),
+        backend: backend(document, &data_dir, around),
         log: log(document),
         warnings: Vec::new(),
     };
@@ -60,6 +61,7 @@ fn node(document: &mut Document, data_dir: &Path, around: &Surroundings<'_>) -> 
     }
     NodeSettings {
         name: NodeName::new(document.text("node.name").unwrap_or_default()),
+        zone: document.text("node.zone"),
         peers: document
             .texts("node.peers")
             .iter()
@@ -342,7 +344,16 @@ fn plugin(
     PluginSource::File(path)
 }
 
-fn backend(document: &Document, data_dir: &Path) -> BackendSettings {
+fn backend(document: &mut Document, data_dir: &Path, around: &Surroundings<'_>) -> BackendSettings {
+    if !document.instances(databases::SECTION).is_empty() {
+        for key in ["backend.kind", "backend.path"] {
+            if document.is_given(key) && document.is_sound(key) {
+                let why = format!("is of no use beside [[{}]]", databases::SECTION);
+                document.object(key, why);
+            }
+        }
+        return BackendSettings::Databases(databases::read(document, data_dir, around));
+    }
     match document.text("backend.path").as_deref() {
         Some(":memory:") => BackendSettings::Memory,
         path => BackendSettings::Sqlite {
@@ -404,7 +415,12 @@ fn addresses(document: &Document, key: &str) -> Vec<Address> {
 }
 
 /// Refuses a value that another key has already.
-fn once(document: &mut Document, seen: &mut BTreeMap<String, String>, value: String, key: &str) {
+pub(super) fn once(
+    document: &mut Document,
+    seen: &mut BTreeMap<String, String>,
+    value: String,
+    key: &str,
+) {
     if value.is_empty() {
         return;
     }
@@ -476,34 +492,41 @@ fn relate(
 }
 
 /// Resolves a password.
-fn secret(
+pub(super) fn secret(
     document: &mut Document,
     key: &str,
     data_dir: &Path,
     around: &Surroundings<'_>,
 ) -> Secret {
-    match document.secret(key) {
-        None => Secret::default(),
-        Some(SecretSource::Literal(text)) => Secret::new(text),
-        Some(SecretSource::Env(name)) => (around.env)(&name).map_or_else(
-            || {
-                document.object(key, format!("the environment variable {name} is not set"));
-                Secret::default()
-            },
-            Secret::new,
-        ),
-        Some(SecretSource::File(path)) => {
+    let Some(source) = document.secret(key) else {
+        return Secret::default();
+    };
+    match reveal(source, data_dir, around) {
+        Ok(text) => Secret::new(text),
+        Err(why) => {
+            document.object(key, why);
+            Secret::default()
+        }
+    }
+}
+
+/// The text itself, or why it cannot be had.
+pub(super) fn reveal(
+    source: SecretSource,
+    data_dir: &Path,
+    around: &Surroundings<'_>,
+) -> Result<String, String> {
+    match source {
+        SecretSource::Literal(text) => Ok(text),
+        SecretSource::Env(name) => {
+            (around.env)(&name).ok_or_else(|| format!("the environment variable {name} is not set"))
+        }
+        SecretSource::File(path) => {
             match (around.read)(&data_dir.join(&path)).map(String::from_utf8) {
                 // Editors end files with a new line; no password ends with one.
-                Ok(Ok(text)) => Secret::new(text.trim_end_matches(['\r', '\n'])),
-                Ok(Err(_)) => {
-                    document.object(key, "the file is not text".to_owned());
-                    Secret::default()
-                }
-                Err(error) => {
-                    document.object(key, format!("the file cannot be read ({error})"));
-                    Secret::default()
-                }
+                Ok(Ok(text)) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
+                Ok(Err(_)) => Err("the file is not text".to_owned()),
+                Err(error) => Err(format!("the file cannot be read ({error})")),
             }
         }
     }

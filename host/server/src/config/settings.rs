@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use baton_backend::ClusterSpec;
 use baton_core::ids::{Address, NodeName};
 use baton_core::model::{Place, PromotionRule};
 
@@ -44,6 +45,8 @@ pub struct Settings {
 pub struct NodeSettings {
     /// Its name.
     pub name: NodeName,
+    /// Where it stands, as the selector of the state store sees it.
+    pub zone: Option<String>,
     /// Addresses of the other nodes.
     pub peers: Vec<String>,
     /// Where it writes.
@@ -261,6 +264,8 @@ pub enum BackendSettings {
     },
     /// Embedded, forgotten at the end.
     Memory,
+    /// Databases on the MySQL protocol, in order of preference.
+    Databases(Vec<ClusterSpec>),
 }
 
 /// Log lines.

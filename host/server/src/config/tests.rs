@@ -13,6 +13,19 @@ use super::{ConfigError, Settings, Surroundings, parse, reference};
 
 const MINIMAL: &str = include_str!("../../../../config/minimal.toml");
 const SQLITE: &str = include_str!("../../../../config/sqlite.toml");
+/// Samples with the state in a database on several hosts.
+const DATABASES: [(&str, &str); 4] = [
+    ("galera", include_str!("../../../../config/galera.toml")),
+    ("ndb", include_str!("../../../../config/ndb.toml")),
+    (
+        "group-replication",
+        include_str!("../../../../config/group-replication.toml"),
+    ),
+    (
+        "master-master",
+        include_str!("../../../../config/master-master.toml"),
+    ),
+];
 
 /// Reads as on a machine where the samples' variables and files exist, and nothing else does.
 fn read(text: &str) -> Result<Settings, ConfigError> {
@@ -23,9 +36,11 @@ fn read(text: &str) -> Result<Settings, ConfigError> {
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
     };
     let around = Surroundings {
-        env: &|name| {
-            name.starts_with("BATON_")
-                .then(|| format!("value of {name}"))
+        env: &|name| match name.strip_prefix("BATON_STATE_URL_") {
+            Some(number) => Some(format!("mysql://baton:hunter2@10.0.0.1{number}/baton")),
+            None => name
+                .starts_with("BATON_")
+                .then(|| format!("value of {name}")),
         },
         read: &file,
         is_dir: &|path| path == Path::new("."),
@@ -97,7 +112,7 @@ kind = "galera"
       line 16: http.read_only = "no": expected true or false, found a string
       line 18: recovery.rejoin = "atach": is not one of "fence-and-attach", "fence", "off"
       line 19: recovery.step_limit = "20s": must be shorter than recovery.switchover_deadline ("10s", the default)
-      line 21: backend.kind = "galera": comes with a later version; this one knows "sqlite"
+      line 21: backend.kind = "galera": is written in [[backend.cluster]]; here stands "sqlite"
     "#);
 }
 
@@ -371,21 +386,93 @@ fn the_full_sample_is_accepted_and_shows_every_key() {
     assert_eq!(settings.policy.settings["cooldown-ms"], 3_600_000);
     assert_eq!(settings.recovery.automatic, ["shop", "test-*"]);
     assert!(settings.warnings.is_empty(), "{:?}", settings.warnings);
-    let document = Document::read(SQLITE);
+    let full = Document::read(SQLITE);
+    // What is written in place of [backend] cannot stand in the same file.
+    let databases = DATABASES.map(|(_, text)| Document::read(text));
     for section in SECTIONS {
-        let place = document
-            .instances(section.path)
-            .first()
-            .cloned()
-            .unwrap_or(section.path.to_owned());
         for key in section.keys {
-            let path = format!("{place}.{}", key.name);
-            assert!(
-                document.is_given(&path),
-                "config/sqlite.toml does not show {path}"
-            );
+            let name = format!("{}.{}", section.path, key.name);
+            let shows = |document: &Document| {
+                let instances = document.instances(section.path);
+                let place = instances.first().map_or(section.path, String::as_str);
+                document.is_given(&format!("{place}.{}", key.name))
+            };
+            let shown = match section.path {
+                "backend.cluster" => databases.iter().any(shows),
+                _ => shows(&full),
+            };
+            assert!(shown, "no sample shows {name}");
         }
     }
+}
+
+#[test]
+fn the_database_samples_are_accepted() {
+    for (kind, text) in DATABASES {
+        let settings = read(text).unwrap_or_else(|error| panic!("config/{kind}.toml: {error}"));
+        let BackendSettings::Databases(clusters) = &settings.backend else {
+            panic!("config/{kind}.toml keeps the state elsewhere");
+        };
+        let [cluster] = clusters.as_slice() else {
+            panic!("config/{kind}.toml has several backends");
+        };
+        assert_eq!(cluster.kind.word(), kind);
+        assert_eq!(cluster.timing, baton_backend::Timing::default());
+        assert_eq!(cluster.promotion.is_some(), kind == "master-master");
+        assert!(settings.warnings.is_empty(), "{:?}", settings.warnings);
+        let shown = format!("{settings:?}");
+        assert!(
+            !shown.contains("secret@") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+    }
+    let settings = read(DATABASES[2].1).expect("accepted");
+    let BackendSettings::Databases(clusters) = &settings.backend else {
+        panic!("not a database");
+    };
+    let node = &clusters[0].nodes[2];
+    assert_eq!(node.url.address.to_string(), "10.0.0.13:3306");
+    let tag = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(node.tags, [tag("rack", "r1"), tag("zone", "c")]);
+}
+
+#[test]
+fn databases_have_rules() {
+    let text = r#"
+[backend]
+path = "x.db"
+[[backend.cluster]]
+name = "one"
+kind = "galera"
+nodes = ["mysql://u:hunter2@h1/d", "http://u:hunter2@h2/d", { env = "HOME_SWEET" }, "mysql://u:hunter2@h1:3306/d"]
+promote_after = "1s"
+[[backend.cluster]]
+name = "one"
+kind = "master-master"
+nodes = ["mysql://u:hunter2@h1/d"]
+admin_password = "hunter2"
+[[backend.cluster]]
+name = "three"
+kind = "galara"
+nodes = [{ url = "mysql://u:hunter2@h3/d", zine = "a" }, 7]
+[[backend.cluster]]
+name = "four"
+kind = "ndb"
+nodes = []
+"#;
+    insta::assert_snapshot!(with(text), @r#"
+    10 problems in the configuration
+      line 6: backend.path = "x.db": is of no use beside [[backend.cluster]]
+      line 10: backend.cluster[0].nodes = <redacted>: node 2 must begin with mysql://; node 3 the environment variable HOME_SWEET is not set
+      line 10: backend.cluster[0].nodes = <redacted>: h1:3306 stands in it twice
+      line 11: backend.cluster[0].promote_after = "1s": means something only for the kind "master-master"
+      line 13: backend.cluster[1].name = "one": one stands in backend.cluster[0].name already
+      line 15: backend.cluster[1].nodes = <redacted>: h1:3306 stands in backend.cluster[0].nodes already
+      line 16: backend.cluster[1].admin_password = <redacted>: is of no use without admin_user
+      line 19: backend.cluster[2].kind = "galara": is not one of "galera", "ndb", "master-master", "group-replication"; did you mean "galera"?
+      line 20: backend.cluster[2].nodes = <redacted>: node 1: "zine" is none of url, zone, tags; node 2: expected a URL in quotes, { env = "NAME" }, { file = "PATH" }, or { url = one of these, zone = "...", tags = { ... } }
+      line 24: backend.cluster[3].nodes = <redacted>: must name at least one node
+    "#);
 }
 
 #[test]

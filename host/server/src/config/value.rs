@@ -17,7 +17,15 @@ pub(crate) enum Value {
     Duration(Duration),
     Whole(u32),
     Secret(SecretSource),
+    Nodes(Vec<NodeSource>),
     Free(serde_json::Value),
+}
+
+/// One node of a database cluster. The URL holds a password.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct NodeSource {
+    pub(crate) url: SecretSource,
+    pub(crate) tags: Vec<(String, String)>,
 }
 
 /// Where a password comes from.
@@ -35,7 +43,8 @@ pub(crate) fn read(kind: Kind, value: &DeValue<'_>) -> Result<Value, String> {
             DeValue::Boolean(flag) => Ok(Value::Flag(*flag)),
             other => Err(expected("true or false", other)),
         },
-        Kind::Word { words, later } => read_word(words, later, value),
+        Kind::Word { words, elsewhere } => read_word(words, elsewhere, value),
+        Kind::Nodes => read_nodes(value).map(Value::Nodes),
         Kind::Text(rule) => read_text(rule, value).map(Value::Text),
         Kind::Texts(rule) => match value {
             DeValue::Array(items) => read_texts(rule, items).map(Value::Texts),
@@ -85,16 +94,21 @@ fn read_texts(rule: Rule, items: &DeArray<'_>) -> Result<Vec<String>, String> {
     }
 }
 
-fn read_word(words: &[&str], later: &[&str], value: &DeValue<'_>) -> Result<Value, String> {
+fn read_word(
+    words: &[&str],
+    elsewhere: (&[&str], &str),
+    value: &DeValue<'_>,
+) -> Result<Value, String> {
     let DeValue::String(text) = value else {
         return Err(expected(&format!("one of {}", quoted(words)), value));
     };
     if words.contains(&text.as_ref()) {
         return Ok(Value::Text(text.clone().into_owned()));
     }
-    if later.contains(&text.as_ref()) {
+    if elsewhere.0.contains(&text.as_ref()) {
         return Err(format!(
-            "comes with a later version; this one knows {}",
+            "is written in {}; here stands {}",
+            elsewhere.1,
             quoted(words)
         ));
     }
@@ -166,6 +180,74 @@ fn read_secret(value: &DeValue<'_>) -> Result<SecretSource, String> {
         }
         other => Err(expected(FORMS, other)),
     }
+}
+
+fn read_nodes(value: &DeValue<'_>) -> Result<Vec<NodeSource>, String> {
+    let DeValue::Array(items) = value else {
+        return Err(expected("a list of nodes", value));
+    };
+    let mut nodes = Vec::new();
+    let mut wrong = Vec::new();
+    for (number, item) in (1..).zip(items.iter()) {
+        match read_node(item.get_ref()) {
+            Ok(node) => nodes.push(node),
+            Err(why) => wrong.push(format!("node {number}: {why}")),
+        }
+    }
+    if nodes.is_empty() && wrong.is_empty() {
+        return Err("must name at least one node".to_owned());
+    }
+    if wrong.is_empty() {
+        Ok(nodes)
+    } else {
+        Err(wrong.join("; "))
+    }
+}
+
+/// A URL, or `{ url = URL, zone = "a", tags = { rack = "r1" } }`. Nothing of the value is shown: it may hold a password.
+fn read_node(value: &DeValue<'_>) -> Result<NodeSource, String> {
+    let table = match value {
+        DeValue::Table(table) if table.get("url").is_some() => table,
+        other => {
+            return read_url(other).map(|url| NodeSource {
+                url,
+                tags: Vec::new(),
+            });
+        }
+    };
+    let mut node = NodeSource {
+        url: SecretSource::Literal(String::new()),
+        tags: Vec::new(),
+    };
+    for (key, value) in table {
+        match (key.get_ref().as_ref(), value.get_ref()) {
+            ("url", url) => node.url = read_url(url)?,
+            ("zone", DeValue::String(zone)) if !zone.is_empty() => {
+                node.tags
+                    .push(("zone".to_owned(), zone.clone().into_owned()));
+            }
+            ("tags", DeValue::Table(tags)) => {
+                for (name, value) in tags {
+                    let DeValue::String(text) = value.get_ref() else {
+                        return Err(format!("the tag {:?} is not a text", name.get_ref()));
+                    };
+                    node.tags
+                        .push((name.get_ref().to_string(), text.clone().into_owned()));
+                }
+            }
+            ("zone" | "tags", _) => {
+                return Err("zone is a text, tags a table of texts".to_owned());
+            }
+            (key, _) => return Err(format!("{key:?} is none of url, zone, tags")),
+        }
+    }
+    Ok(node)
+}
+
+fn read_url(value: &DeValue<'_>) -> Result<SecretSource, String> {
+    const FORMS: &str = "expected a URL in quotes, { env = \"NAME\" }, { file = \"PATH\" }, or { url = one of these, \
+                         zone = \"...\", tags = { ... } }";
+    read_secret(value).map_err(|_| FORMS.to_owned())
 }
 
 /// The word most like `text`, if one is like it at all.
