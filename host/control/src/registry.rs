@@ -265,6 +265,24 @@ impl Registry {
         }
     }
 
+    /// Notes that a receiver was severed.
+    pub(crate) fn note_severed(&self, id: &ServerId, channel: &str, at: Timestamp) {
+        if let Some(entry) = self.lock().servers.get_mut(id) {
+            entry.severed.retain(|(name, _)| name != channel);
+            entry.severed.push((channel.to_owned(), at));
+        }
+    }
+
+    /// Notes that a receiver was to connect anew and was not even let go by its source.
+    pub(crate) fn note_reconnect_failed(&self, id: &ServerId, channel: &str, at: Timestamp) {
+        let mut inner = self.lock();
+        if let Some(entry) = inner.servers.get_mut(id) {
+            entry.reconnect_failed.retain(|(name, _)| name != channel);
+            entry.reconnect_failed.push((channel.to_owned(), at));
+        }
+        inner.wake_cluster_of(id);
+    }
+
     /// Takes over what operators said, as the store has it.
     pub(crate) fn set_operators(
         &self,

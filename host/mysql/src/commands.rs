@@ -47,6 +47,9 @@ impl Performer<'_> {
             ServerCommand::StopReceivers { channel } => {
                 self.stop_receivers(channel.as_deref()).await
             }
+            ServerCommand::SeverReceivers { channel } => {
+                self.sever_receivers(channel.as_deref()).await
+            }
             ServerCommand::StartReceivers { channel } => {
                 self.start_receivers(channel.as_deref()).await
             }

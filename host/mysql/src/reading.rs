@@ -1,17 +1,19 @@
 //! One reading: which statements, in which order, and what their answers are.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::pin::pin;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use baton_core::model::{ProbeFailure, ServerFacts};
+use baton_core::model::{ProbeFailure, ServerFacts, TimeoutPhase};
 use baton_core::time::Timestamp;
 use baton_ports::{Clock, WatchAnswer};
+use tokio::time::{Instant, timeout_at};
 
 use crate::dialect::{Dialect, STATUS};
 use crate::facts::{Answers, Beside, Garbled, facts};
 use crate::failure::{Stage, probe_failure};
 use crate::rows::Table;
-use crate::session::{Outcome, Session, within};
+use crate::session::{Outcome, Session};
 
 /// What changes slowly (registered replicas; counters where semi-sync is off) is read at most this often by a watch.
 const SLOW_EVERY: Duration = Duration::from_millis(4500);
@@ -19,6 +21,10 @@ const SLOW_EVERY: Duration = Duration::from_millis(4500);
 /// The same for the list of sessions, which costs the server time in proportion to their number. It finds only replicas that
 /// do not report their host.
 const SESSIONS_EVERY: Duration = Duration::from_secs(15);
+
+/// A pause is slept in so many naps. The end of each arrives by itself, so a server that hangs is noticed a fraction of the pause after
+/// it should have woken, without another round trip.
+const NAPS: u32 = 3;
 
 /// How much of a requested pause is relied on. Server and node measure it by different clocks.
 const PAUSE_TRUST_PERCENT: u32 = 99;
@@ -106,9 +112,15 @@ impl Reader {
         let slow = due(self.slow_at, SLOW_EVERY);
         let sessions = due(self.sessions_at, SESSIONS_EVERY);
         let batch = self.batch(ask.pause, Due { slow, sessions });
-        let woke = AtomicU64::new(0);
-        let noted = || woke.store(clock.now().micros(), Ordering::Relaxed);
-        let outcome = within(ask.pause + ask.limit, session.send(&batch.sql, noted)).await?;
+        let (naps, woke) = (AtomicU32::new(0), AtomicU64::new(0));
+        // The first rows are those of the naps.
+        let noted = || {
+            if naps.load(Ordering::Relaxed) < NAPS {
+                naps.fetch_add(1, Ordering::Relaxed);
+                woke.store(clock.now().micros(), Ordering::Relaxed);
+            }
+        };
+        let outcome = in_time(ask, &naps, session.send(&batch.sql, noted)).await?;
         let ended = clock.now();
         self.take(&batch, outcome)?;
         if slow {
@@ -140,14 +152,11 @@ impl Reader {
             parts: Vec::new(),
         };
         if !pause.is_zero() {
-            batch.add(
-                Part::Sleep,
-                &format!(
-                    "SELECT SLEEP({}.{:06})",
-                    pause.as_secs(),
-                    pause.subsec_micros()
-                ),
-            );
+            let nap = pause / NAPS;
+            let sql = format!("SELECT SLEEP({}.{:06})", nap.as_secs(), nap.subsec_micros());
+            for _ in 0..NAPS {
+                batch.add(Part::Sleep, &sql);
+            }
         }
         batch.add(Part::Variables, &self.dialect.variables);
         batch.add(Part::Channels, self.dialect.wording.show());
@@ -243,12 +252,31 @@ impl Batch {
 /// Parameters of one reading.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ask {
-    /// Time for the server to sleep first.
+    /// Time for the server to sleep first, in naps.
     pub(crate) pause: Duration,
     /// From the end of the pause to the last byte.
     pub(crate) limit: Duration,
     /// How much.
     pub(crate) depth: Depth,
+}
+
+/// Waits for the answers. Each nap's end is a sign of life that must not be late by more than the limit.
+async fn in_time(
+    ask: Ask,
+    naps: &AtomicU32,
+    work: impl Future<Output = Outcome>,
+) -> Result<Outcome, ProbeFailure> {
+    let sent = Instant::now();
+    let mut work = pin!(work);
+    loop {
+        let over = naps.load(Ordering::Relaxed);
+        let due = (ask.pause / NAPS * (over + 1)).min(ask.pause) + ask.limit;
+        match timeout_at(sent + due, &mut work).await {
+            Ok(outcome) => return Ok(outcome),
+            Err(_) if naps.load(Ordering::Relaxed) > over => {}
+            Err(_) => return Err(ProbeFailure::Timeout(TimeoutPhase::Statement)),
+        }
+    }
 }
 
 /// When a reading was evaluated.

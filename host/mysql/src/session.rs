@@ -38,10 +38,10 @@ impl Session {
         self.conn.id()
     }
 
-    /// Sends one or more statements and reads all answers. `first_row` is called when the first row arrives.
-    pub(crate) async fn send(&mut self, sql: &str, first_row: impl FnOnce() + Send) -> Outcome {
+    /// Sends one or more statements and reads all answers. `on_row` is called when a row arrives.
+    pub(crate) async fn send(&mut self, sql: &str, on_row: impl FnMut() + Send) -> Outcome {
         let mut tables = Vec::new();
-        let work = read_all(&mut self.conn, sql, first_row, &mut tables);
+        let work = read_all(&mut self.conn, sql, on_row, &mut tables);
         // The protocol library asserts what a well-behaved server sends; whatever a server sends must not end this process.
         let error = match AssertUnwindSafe(work).catch_unwind().await {
             Ok(result) => result.err(),
@@ -94,18 +94,15 @@ pub(crate) async fn within<T>(
 async fn read_all(
     conn: &mut Conn,
     sql: &str,
-    first_row: impl FnOnce(),
+    mut on_row: impl FnMut(),
     tables: &mut Vec<Table>,
 ) -> Result<(), Error> {
-    let mut first_row = Some(first_row);
     let mut result = conn.query_iter(sql).await?;
     loop {
         let columns = names(&result);
         let mut rows = Vec::new();
         let read = result.for_each(|row| {
-            if let Some(called) = first_row.take() {
-                called();
-            }
+            on_row();
             rows.push(cells(row));
         });
         // The error of the next statement comes with the end of this one's rows: they are whole.

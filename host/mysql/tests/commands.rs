@@ -20,6 +20,7 @@ on_both!(
     a_replica_becomes_a_primary,
     a_primary_becomes_a_replica,
     threads_stop_and_start,
+    a_severed_receiver_receives_nothing,
     other_channels_are_left_alone,
     waiting_is_bounded,
     the_guard_holds,
@@ -149,6 +150,43 @@ async fn a_primary_becomes_a_replica(flavor: Flavor) {
         },
     )
     .await;
+}
+
+async fn a_severed_receiver_receives_nothing(flavor: Flavor) {
+    let (_sandbox, topology) = pair(flavor);
+    let (p1, r1) = (&topology["p1"], &topology["r1"]);
+    let mut session = locked(r1).await;
+    // A source that hangs would keep a receiver that is stopped; this one does not wait for it.
+    p1.freeze().unwrap();
+    perform(
+        session.as_mut(),
+        ServerCommand::SeverReceivers { channel: all() },
+    )
+    .await;
+    perform(
+        session.as_mut(),
+        ServerCommand::SeverReceivers { channel: all() },
+    )
+    .await;
+    let before = session.read(LIMIT).await.unwrap().facts.executed;
+    p1.thaw().unwrap();
+    p1.exec("CREATE DATABASE after_the_cut").unwrap();
+    until(session.as_mut(), "its thread ends", |facts| {
+        facts
+            .channels
+            .iter()
+            .all(|channel| channel.receiver == ThreadState::Stopped)
+    })
+    .await;
+    let after = session.read(LIMIT).await.unwrap().facts;
+    assert_eq!(after.executed, before);
+    assert_eq!(after.channels.len(), 1, "the channel is kept");
+    perform(
+        session.as_mut(),
+        ServerCommand::StartReceivers { channel: all() },
+    )
+    .await;
+    until(session.as_mut(), "it receives again", is_receiving).await;
 }
 
 async fn threads_stop_and_start(flavor: Flavor) {

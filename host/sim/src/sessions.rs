@@ -336,7 +336,8 @@ fn change_server(server: &mut SimServer, command: &ServerCommand) {
     match command {
         ServerCommand::Fence { kill_writers: _ } => server.read_only = true,
         ServerCommand::OpenWrites(_) => server.read_only = false,
-        ServerCommand::StopReceivers { channel: _ } => set(server, Some(false), None),
+        ServerCommand::StopReceivers { channel: _ }
+        | ServerCommand::SeverReceivers { channel: _ } => set(server, Some(false), None),
         ServerCommand::StartReceivers { channel: _ } => set(server, Some(true), None),
         ServerCommand::ReconnectReceiver { channel: _ } => {
             set(server, Some(false), None);

@@ -147,6 +147,7 @@ async fn send(
         ServerCommand::OpenWrites(guard) => guard.within,
         ServerCommand::Fence { .. }
         | ServerCommand::StopReceivers { .. }
+        | ServerCommand::SeverReceivers { .. }
         | ServerCommand::StartReceivers { .. }
         | ServerCommand::ReconnectReceiver { .. }
         | ServerCommand::StopReplication { .. }
@@ -177,6 +178,17 @@ pub(crate) async fn send_plain(
         .await
         .map_err(WorkError::Statement);
     lent.keep_after(&outcome);
+    if let (
+        Ok(()),
+        ServerCommand::SeverReceivers {
+            channel: Some(channel),
+        },
+    ) = (&outcome, command)
+    {
+        means
+            .registry
+            .note_severed(server, channel, means.clock.now());
+    }
     outcome
 }
 

@@ -73,6 +73,8 @@ impl Registry {
             facts: entry.facts.clone(),
             heartbeat_moved: entry.heartbeat_moved.clone(),
             reconnected: entry.reconnected.clone(),
+            reconnect_failed: entry.reconnect_failed.clone(),
+            severed: entry.severed.clone(),
             progressed_at: entry.progressed_at,
             errant: entry.errant.clone(),
             promotion: entry.promotion,

@@ -150,6 +150,14 @@ fn testimony(
                 return Testimony::Unread;
             }
             let heard = replica.heard_on(&channel.name).filter(|at| *at > lost_at);
+            let in_vain = replica
+                .reconnect_failed_on(&channel.name)
+                .filter(|at| *at > lost_at && reconnected.is_none_or(|accepted| accepted < *at));
+            let is_young = |at: Timestamp| scene.now().since(at) <= scene.settings.receiver_silence;
+            if in_vain.is_some_and(is_young) && heard.is_none() {
+                // The receiver may still look connected: its thread waits for its source to let it go.
+                return Testimony::Lost { tested: true };
+            }
             let at = Instants {
                 read: facts.at,
                 reconnected,

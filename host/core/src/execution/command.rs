@@ -27,12 +27,19 @@ pub enum ServerCommand {
         /// One channel, or all.
         channel: Option<String>,
     },
+    /// End the receiver's connection and let its thread end in its own time: from then on it receives and acknowledges nothing. For
+    /// receivers of a source that does not answer, which take seconds to stop. Where the thread cannot be told, it is stopped.
+    SeverReceivers {
+        /// One channel, or all.
+        channel: Option<String>,
+    },
     /// Start the receiver again.
     StartReceivers {
         /// One channel, or all.
         channel: Option<String>,
     },
-    /// Stop and start the receiver: a living source accepts it again at once, a hung one does not.
+    /// Stop and start the receiver: a living source accepts it again at once, a hung one does not. "Not reached" means that its source
+    /// did not even let it go; then the receiver ends later, and has to be started again if the source lives.
     ReconnectReceiver {
         /// The channel.
         channel: String,
@@ -88,6 +95,7 @@ impl ServerCommand {
             Self::Fence { .. } => "fence",
             Self::OpenWrites(_) => "open-writes",
             Self::StopReceivers { .. } => "stop-receivers",
+            Self::SeverReceivers { .. } => "sever-receivers",
             Self::StartReceivers { .. } => "start-receivers",
             Self::ReconnectReceiver { .. } => "reconnect-receiver",
             Self::StopReplication { .. } => "stop-replication",

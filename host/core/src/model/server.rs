@@ -237,6 +237,12 @@ pub struct Server {
     /// For each channel, by name, when Baton last made its receiver connect anew: the end of the statement that started it.
     /// A receiver that a later reading shows running was accepted by its source after this instant.
     pub reconnected: Vec<(String, Timestamp)>,
+    /// For each channel, by name, when a receiver that Baton wanted to connect anew was not even let go by its source. It says as much
+    /// as a receiver that connects in vain.
+    pub reconnect_failed: Vec<(String, Timestamp)>,
+    /// For each channel, by name, when Baton last severed its receiver: from then on it received nothing, although its thread may
+    /// still show as running for a while.
+    pub severed: Vec<(String, Timestamp)>,
     /// When the executed set last grew.
     pub progressed_at: Option<Timestamp>,
     /// Errant transactions found by reading this server before its source.
@@ -264,6 +270,16 @@ impl Server {
     /// See [`reconnected`](Self::reconnected).
     pub fn reconnected_on(&self, channel: &str) -> Option<Timestamp> {
         latest(&self.reconnected, channel)
+    }
+
+    /// See [`severed`](Self::severed).
+    pub fn severed_on(&self, channel: &str) -> Option<Timestamp> {
+        latest(&self.severed, channel)
+    }
+
+    /// See [`reconnect_failed`](Self::reconnect_failed).
+    pub fn reconnect_failed_on(&self, channel: &str) -> Option<Timestamp> {
+        latest(&self.reconnect_failed, channel)
     }
 
     /// The last reading, if it began after `instant`.

@@ -7,7 +7,8 @@ use super::{Blocked, ExpectedLoss};
 use crate::gtid::GtidSet;
 use crate::ids::ServerId;
 use crate::model::{
-    PromotionRule, Reach, RecoveryKind, Server, ServerFacts, Snapshot, ThreadState, Topology,
+    Channel, PromotionRule, Reach, RecoveryKind, Server, ServerFacts, Snapshot, ThreadState,
+    Topology,
 };
 use crate::time::Timestamp;
 
@@ -229,7 +230,7 @@ fn exclusions(
             .as_ref()
             .and_then(|a| field.snapshot.addresses.get(a))
             == Some(replaced);
-        if field.read_after.is_some() && from_replaced && channel.receiver != ThreadState::Stopped {
+        if from_replaced && may_still_receive(server, channel, field.read_after) {
             no(
                 "still-receiving",
                 format!(
@@ -420,4 +421,16 @@ pub fn expected_loss(snapshot: &Snapshot, replaced: &ServerId, list: &[Candidate
             reason: "GTID sets of different kinds cannot be compared".to_owned(),
         },
     }
+}
+
+/// A receiver has ended if it shows as stopped, or if it was severed by this recovery before the reading: its thread may wait for
+/// its source for a while, but it receives nothing.
+fn may_still_receive(server: &Server, channel: &Channel, read_after: Option<Timestamp>) -> bool {
+    let Some(read_after) = read_after else {
+        return false;
+    };
+    let severed = server
+        .severed_on(&channel.name)
+        .is_some_and(|at| at > read_after && server.facts_after(at).is_some());
+    channel.receiver != ThreadState::Stopped && !severed
 }

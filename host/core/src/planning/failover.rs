@@ -54,9 +54,13 @@ pub fn plan_secure(
         (OnFailure::Abort, settings.revoke_limit),
     );
     let fence_waiver = add_fence(&mut steps, snapshot, request, confirm, settings);
+    let lingers = does_not_let_go(snapshot, &request.failed);
     for edge in &replicas {
-        let stop = ServerCommand::StopReceivers {
-            channel: Some(edge.channel.name.clone()),
+        let channel = Some(edge.channel.name.clone());
+        let stop = if lingers {
+            ServerCommand::SeverReceivers { channel }
+        } else {
+            ServerCommand::StopReceivers { channel }
         };
         let stopped = steps.command(
             Phase::Revoke,
@@ -119,6 +123,19 @@ fn add_fence(
     }
 }
 
+/// True for a server that is silent without being gone: stopping a receiver then waits for it (one second on MariaDB with
+/// semi-synchronous replication, two on MySQL while it connects).
+fn does_not_let_go(snapshot: &Snapshot, server: &ServerId) -> bool {
+    let probe = snapshot.servers.get(server).map(|server| &server.probe);
+    probe.is_some_and(|probe| {
+        let gone = matches!(
+            probe.failure,
+            Some(ProbeFailure::Refused | ProbeFailure::Reset)
+        );
+        probe.reach() == Reach::Silent && !gone
+    })
+}
+
 /// Replicas of `source` that answer, in identity order.
 pub(crate) fn answering_replicas(
     snapshot: &Snapshot,
@@ -154,14 +171,40 @@ pub fn plan_promote(
         .collect();
     let prepared = add_drain(&mut steps, snapshot, choice, settings);
     let others = siblings.iter().map(|edge| edge.replica.clone()).collect();
-    let opened = add_promotion(&mut steps, &choice.successor, others, &prepared, settings);
-    add_semi_sync(&mut steps, snapshot, secured, choice, &opened);
+    let catches_up = choice.catch_up_from.is_some();
+    let opened = if catches_up {
+        // Its receiver runs: it must not read from a sibling when it takes writes.
+        add_promotion(&mut steps, &choice.successor, others, &prepared, settings)
+    } else {
+        add_opening(&mut steps, &choice.successor, others, &prepared, settings)
+    };
     let recorded = add_record(&mut steps, &choice.successor, &[opened], settings);
+    // Before a replica connects: one that comes earlier is taken on without acknowledgements, and writers wait in vain for them.
+    let ready = add_semi_sync(&mut steps, snapshot, secured, choice, opened);
+    let forgotten = if catches_up {
+        ready
+    } else {
+        add_forgetting(&mut steps, &choice.successor, ready, settings)
+    };
+    if ready != opened {
+        // Only now: a receiver that still is there would be made to connect anew.
+        let off = ServerCommand::SetSemiSync {
+            source: None,
+            replica: Some(false),
+        };
+        let limits = (OnFailure::Continue, settings.step_limit);
+        steps.command(
+            Phase::Verify,
+            (&choice.successor, off),
+            &[forgotten],
+            limits,
+        );
+    }
     add_repoints(
         &mut steps,
         snapshot,
         (&choice.successor, &siblings),
-        &[opened],
+        &[ready],
         settings,
     );
     steps.step(
@@ -285,13 +328,23 @@ pub(crate) fn add_promotion(
         after,
         (OnFailure::Abort, settings.step_limit),
     );
+    add_opening(steps, successor, others, &[forgotten], settings)
+}
+
+fn add_opening(
+    steps: &mut Builder,
+    successor: &ServerId,
+    others: BTreeSet<ServerId>,
+    after: &[StepId],
+    settings: &PlanSettings,
+) -> StepId {
     let confirmed = steps.step(
         Phase::Promote,
         Action::Confirm {
             target: Some(successor.clone()),
             others,
         },
-        &[forgotten],
+        after,
         (OnFailure::Abort, settings.revoke_limit),
     );
     let guard = Guard {
@@ -305,41 +358,60 @@ pub(crate) fn add_promotion(
     )
 }
 
+/// Forgets replication after writes are open: the receiver was stopped or severed and everything it received is applied, so the
+/// channel is dead, but taking it down may have to wait for its thread (a second or two if the source hangs).
+fn add_forgetting(
+    steps: &mut Builder,
+    successor: &ServerId,
+    after: StepId,
+    settings: &PlanSettings,
+) -> StepId {
+    steps.command(
+        Phase::Verify,
+        (
+            successor,
+            ServerCommand::ForgetReplication { channel: None },
+        ),
+        &[after],
+        (OnFailure::Continue, settings.step_limit),
+    )
+}
+
 /// If the replaced primary waited for acknowledgements, its successor shall, too. Sent at once after writes are open, not
 /// before: the first writers would be kept waiting for replicas that are still on their way.
+///
+/// Gives the step after which replicas may connect.
 fn add_semi_sync(
     steps: &mut Builder,
     snapshot: &Snapshot,
     secured: &Plan,
     choice: &Choice,
-    opened: &StepId,
-) {
-    if has_source_role(snapshot, &secured.failed) == Some(true)
-        && has_source_role(snapshot, &choice.successor) == Some(false)
-    {
-        steps.command(
-            Phase::Verify,
-            (&choice.successor, as_semi_sync(RecoverySide::Source)),
-            &[*opened],
-            (OnFailure::Continue, PlanSettings::default().step_limit),
-        );
+    opened: StepId,
+) -> StepId {
+    let wanted = has_source_role(snapshot, &secured.failed) == Some(true)
+        && has_source_role(snapshot, &choice.successor) == Some(false);
+    if !wanted {
+        return opened;
     }
+    steps.command(
+        Phase::Verify,
+        (
+            &choice.successor,
+            ServerCommand::SetSemiSync {
+                source: Some(true),
+                replica: None,
+            },
+        ),
+        &[opened],
+        (OnFailure::Continue, PlanSettings::default().step_limit),
+    )
 }
 
-/// Side of semi-synchronous replication that a server takes.
-#[derive(Clone, Copy)]
-pub(crate) enum RecoverySide {
-    Source,
-    Replica,
-}
-
-/// Takes one side and leaves the other: a replica with the source's side on would wait for acknowledgements of what it
-/// applies, which never come when nobody reads from it.
-pub(crate) fn as_semi_sync(side: RecoverySide) -> ServerCommand {
-    let is_source = matches!(side, RecoverySide::Source);
+/// A server that stops being the primary: it acknowledges from now on.
+pub(crate) fn acknowledging() -> ServerCommand {
     ServerCommand::SetSemiSync {
-        source: Some(is_source),
-        replica: Some(!is_source),
+        source: Some(false),
+        replica: Some(true),
     }
 }
 
@@ -443,4 +515,101 @@ pub fn renumber(steps: Vec<super::Step>, first: StepId) -> Vec<super::Step> {
             ..step
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::planning::{candidates, choose};
+    use crate::sketch;
+
+    const DEAD: &str = "
+        p1 primary silent refused 2s
+        r1 <- p1 io=connecting
+        r2 <- p1 io=connecting
+    ";
+    const HUNG: &str = "
+        p1 primary silent timeout-handshake 2s
+        r1 <- p1 reconnect-failed=500ms
+        r2 <- p1
+    ";
+
+    fn secured(snapshot: &Snapshot) -> Plan {
+        let failed = snapshot.cluster.primary.clone().expect("a primary");
+        let request = SecureRequest {
+            kind: RecoveryKind::Failover,
+            failed,
+            epoch: LeaseEpoch(3),
+            first_step: 1,
+        };
+        plan_secure(snapshot, &request, &PlanSettings::default()).expect("a plan")
+    }
+
+    fn words(plan: &Plan) -> Vec<&'static str> {
+        let steps = plan.steps.iter();
+        steps
+            .filter_map(|step| match &step.action {
+                Action::Command { command, .. } => Some(command.word()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn receivers_of_a_hung_source_are_severed_those_of_a_dead_one_stopped() {
+        let hung = words(&secured(&sketch::snapshot(HUNG)));
+        assert_eq!(hung, ["fence", "sever-receivers", "sever-receivers"]);
+        let dead = words(&secured(&sketch::snapshot(DEAD)));
+        assert_eq!(dead, ["stop-receivers", "stop-receivers"]);
+    }
+
+    #[test]
+    fn a_receiver_that_still_shows_as_running_has_ended_only_if_it_was_severed_before_the_reading()
+    {
+        for (sketch, allowed) in [
+            ("severed=1s", true),
+            // Read 100 ms ago, severed after that; severed before this recovery; not at all.
+            ("severed=50ms", false),
+            ("severed=9s", false),
+            ("", false),
+        ] {
+            let text = format!("p1 primary silent timeout-handshake 9s\n r1 <- p1 {sketch}");
+            let snapshot = sketch::snapshot(&text);
+            let failed = snapshot.cluster.primary.clone().expect("a primary");
+            let began = snapshot
+                .taken_at
+                .since(crate::time::Timestamp::from_millis(3000));
+            let began = crate::time::Timestamp::default().plus(began);
+            let list = candidates(&snapshot, &failed, Some(began));
+            let first = list.first().expect("a candidate");
+            assert_eq!(first.is_allowed(), allowed, "{sketch}");
+        }
+    }
+
+    #[test]
+    fn writes_are_open_before_the_dead_channel_is_forgotten() {
+        let snapshot = sketch::snapshot(DEAD);
+        let secured = secured(&snapshot);
+        let list = candidates(&snapshot, &secured.failed, None);
+        let order: Vec<ServerId> = list.iter().map(|c| c.server.clone()).collect();
+        let choice = choose(RecoveryKind::Failover, &order, &list, &snapshot, false);
+        let choice = choice.expect("a choice");
+        let plan = plan_promote(&snapshot, &secured, &choice, &PlanSettings::default(), 50);
+        let place = |word| words(&plan).iter().position(|other| *other == word);
+        assert!(
+            place("open-writes") < place("forget-replication"),
+            "{plan:?}"
+        );
+        // A successor that is still fed by a sibling forgets first.
+        let fed = Choice {
+            catch_up_from: order.iter().find(|id| **id != choice.successor).cloned(),
+            ..choice
+        };
+        let plan = plan_promote(&snapshot, &secured, &fed, &PlanSettings::default(), 50);
+        let place = |word| words(&plan).iter().position(|other| *other == word);
+        assert!(
+            place("forget-replication") < place("open-writes"),
+            "{plan:?}"
+        );
+    }
 }

@@ -47,7 +47,7 @@ impl Default for PlanSettings {
             step_limit: Duration::from_secs(5),
             // MySQL takes two seconds to stop a receiver that was just told to connect to a source that hangs.
             revoke_limit: Duration::from_secs(3),
-            silent_fence_limit: Duration::from_millis(150),
+            silent_fence_limit: Duration::from_millis(100),
             drain_limit: Duration::from_secs(60),
             verify_limit: Duration::from_secs(10),
             guard: Duration::from_millis(250),

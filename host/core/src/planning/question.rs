@@ -360,9 +360,8 @@ fn channel_view(
             .map_or(0, |error| error.number),
         observed_age: ms(now.since(at)),
         read_after_loss: lost_at.is_some_and(|lost| at > lost),
-        received_age: heartbeat
-            .max(server.progressed_at)
-            .map(|at| ms(now.since(at))),
+        // Not the applier's progress: applying what came before a loss is no sign of life after it.
+        received_age: heartbeat.map(|at| ms(now.since(at))),
         progress_age: server.progressed_at.map(|at| ms(now.since(at))),
         lag: channel.lag.map(ms),
         delay: ms(channel.delay),

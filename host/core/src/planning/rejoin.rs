@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::PlanSettings;
-use super::failover::{RecoverySide, as_semi_sync, first_channel, has_source_role};
+use super::failover::{acknowledging, first_channel, has_source_role};
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
 use crate::execution::ServerCommand;
 use crate::gtid::GtidSet;
@@ -122,7 +122,7 @@ pub fn plan_attach(
         };
         let sided = (has_source_role(snapshot, returned) == Some(true)).then(|| {
             let limits = (OnFailure::Continue, settings.step_limit);
-            let command = as_semi_sync(RecoverySide::Replica);
+            let command = acknowledging();
             steps.command(Phase::Rejoin, (returned, command), &[], limits)
         });
         let pointed = steps.command(

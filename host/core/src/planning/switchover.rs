@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::failover::{
-    RecoverySide, add_record, add_repoints, answering_replicas, as_semi_sync, first_channel,
-    has_source_role,
+    acknowledging, add_record, add_repoints, answering_replicas, first_channel, has_source_role,
 };
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
 use super::{Blocked, PlanSettings};
@@ -333,7 +332,7 @@ fn add_demoted(
         let limits = (OnFailure::Continue, settings.step_limit);
         steps.command(
             Phase::Rejoin,
-            (&request.from, as_semi_sync(RecoverySide::Replica)),
+            (&request.from, acknowledging()),
             &[opened],
             limits,
         )

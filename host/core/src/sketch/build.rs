@@ -76,6 +76,8 @@ fn server(number: u32, sketch: &ServerSketch) -> Option<Server> {
         }),
         heartbeat_moved: instants(|channel| channel.heartbeat),
         reconnected: instants(|channel| channel.reconnected),
+        reconnect_failed: instants(|channel| channel.reconnect_failed),
+        severed: instants(|channel| channel.severed),
         progressed_at: sketch.progressed.map(ago),
         errant: if unread {
             None

@@ -42,13 +42,8 @@ impl Performer<'_> {
             present.is_some_and(|record| record.filled(&["Source_User", "Master_User"]).is_some());
         let account = self.account(at.account || !has_user)?;
         if present.is_some() {
-            self.run(&statement(
-                dialect.wording,
-                "STOP",
-                Threads::Both,
-                Some(at.channel),
-            ))
-            .await?;
+            let stop = statement(dialect.wording, "STOP", Threads::Both, Some(at.channel));
+            self.stop_with_short_farewell(&stop, "").await?;
         }
         let follows = present.is_some_and(|record| {
             record

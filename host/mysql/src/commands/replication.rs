@@ -1,9 +1,12 @@
 //! Starting, stopping and forgetting replication.
 
+use std::time::Duration;
+
 use baton_ports::StatementError;
+use tokio::time::{Instant, sleep};
 
 use super::Performer;
-use crate::dialect::Wording;
+use crate::dialect::{SESSIONS, Wording};
 use crate::failure::number;
 use crate::rows::Table;
 use crate::text::quote;
@@ -49,6 +52,32 @@ pub(super) fn forget(wording: Wording, channel: Option<&str>) -> String {
         }
         (_, None) => format!("{stop}; RESET {noun} ALL"),
     }
+}
+
+/// The farewell of MariaDB's semi-synchronous receivers, as short as it can be, and as it was. The session keeps what it was.
+const SHORT_FAREWELL: &str = "SET @baton_farewell = CAST(COALESCE(@baton_farewell, @@GLOBAL.rpl_semi_sync_slave_kill_conn_timeout) AS UNSIGNED); \
+     SET GLOBAL rpl_semi_sync_slave_kill_conn_timeout = 1";
+const USUAL_FAREWELL: &str = "SET GLOBAL rpl_semi_sync_slave_kill_conn_timeout = CAST(COALESCE(@baton_farewell, @@GLOBAL.rpl_semi_sync_slave_kill_conn_timeout) AS UNSIGNED); \
+     SET @baton_farewell = NULL";
+
+/// Receiver threads of MySQL, by the name of their instrument (MySQL manual, "The threads Table"; the first is the older name). Empty if
+/// the performance schema is off.
+const RECEIVER_THREADS: &str = "SELECT PROCESSLIST_ID AS Id, PROCESSLIST_COMMAND AS Command FROM performance_schema.threads \
+     WHERE NAME IN ('thread/sql/slave_io', 'thread/sql/replica_io') AND PROCESSLIST_ID IS NOT NULL";
+
+/// How long a receiver may say farewell before its source counts as hung, and the pause between two looks.
+const FAREWELL_PATIENCE: Duration = Duration::from_millis(450);
+const ROUND: Duration = Duration::from_millis(10);
+
+/// The thread of a server's receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReceiverThread {
+    Running(u64),
+    /// Killed, on its way out.
+    Ending,
+    NotRunning,
+    /// There are several, or the server does not show them.
+    NotTold,
 }
 
 /// What a server says about a channel that is not there.
@@ -102,30 +131,113 @@ impl Performer<'_> {
     /// Stops a receiver (and then does more). A MariaDB receiver with semi-synchronous replication says farewell to its
     /// source when it is stopped: it connects anew, within `rpl_semi_sync_slave_kill_conn_timeout` (5 s), which a source that
     /// hangs uses up (seen on MariaDB 10.11). For this statement the limit is the least there is, one second.
-    async fn stop_with_short_farewell(
+    pub(super) async fn stop_with_short_farewell(
         &mut self,
         stop: &str,
         then: &str,
     ) -> Result<(), StatementError> {
-        let says_farewell = self.wording() == Wording::Connections
-            && self.reader.dialect().has("rpl_semi_sync_slave_enabled");
-        if !says_farewell {
+        if !self.says_farewell() {
             return self
                 .run_allowing(&format!("{stop}{then}"), &NO_CHANNEL)
                 .await
                 .map(drop);
         }
-        let back = "SET GLOBAL rpl_semi_sync_slave_kill_conn_timeout = @baton_farewell";
-        let sql = format!(
-            "SET @baton_farewell = @@GLOBAL.rpl_semi_sync_slave_kill_conn_timeout; \
-             SET GLOBAL rpl_semi_sync_slave_kill_conn_timeout = 1; {stop}; {back}{then}"
-        );
+        let sql = format!("{SHORT_FAREWELL}; {stop}; {USUAL_FAREWELL}{then}");
         let outcome = self.run_allowing(&sql, &NO_CHANNEL).await.map(drop);
         if matches!(outcome, Err(StatementError::Refused { .. })) {
             // After an error the rest of the text was not executed.
-            self.run(back).await?;
+            self.run(USUAL_FAREWELL).await?;
         }
         outcome
+    }
+
+    fn says_farewell(&self) -> bool {
+        self.wording() == Wording::Connections
+            && self.reader.dialect().has("rpl_semi_sync_slave_enabled")
+    }
+
+    /// The thread of the receiver, if it can be told: with several channels it cannot.
+    async fn receiver_thread(&mut self) -> Result<ReceiverThread, StatementError> {
+        let sql = match self.wording() {
+            Wording::Connections => format!("{}; {SESSIONS}", self.wording().show()),
+            Wording::Replica | Wording::Slave => {
+                format!("{}; {RECEIVER_THREADS}", self.wording().show())
+            }
+        };
+        let tables = self.run(&sql).await?;
+        let several = tables.first().map_or(0, |channels| names(channels).len()) > 1;
+        let mut threads = tables
+            .get(1)
+            .into_iter()
+            .flat_map(Table::records)
+            .filter(|thread| {
+                let is = |word| thread.text(&["Command"]) == Some(word);
+                thread.text(&["User"]) == Some("system user") && (is("Slave_IO") || is("Killed"))
+                    || self.wording() != Wording::Connections
+            });
+        let first = threads.next();
+        Ok(
+            match first.and_then(|thread| Some((thread, thread.number(&["Id"])?))) {
+                None => ReceiverThread::NotRunning,
+                Some(_) if several || threads.next().is_some() => ReceiverThread::NotTold,
+                Some((thread, _)) if thread.text(&["Command"]) == Some("Killed") => {
+                    ReceiverThread::Ending
+                }
+                Some((_, id)) => ReceiverThread::Running(id),
+            },
+        )
+    }
+
+    /// `KILL` closes the thread's connection before it returns (tried on MariaDB 10.11 and MySQL 9.7, connected and while connecting),
+    /// so nothing that comes later can be acknowledged; what the thread does on its way out is not waited for.
+    pub(super) async fn sever_receivers(
+        &mut self,
+        channel: Option<&str>,
+    ) -> Result<(), StatementError> {
+        match self.receiver_thread().await? {
+            ReceiverThread::Ending => Ok(()),
+            ReceiverThread::NotRunning | ReceiverThread::NotTold => {
+                self.stop_receivers(channel).await
+            }
+            ReceiverThread::Running(id) => self.kill_receiver(id).await,
+        }
+    }
+
+    async fn kill_receiver(&mut self, id: u64) -> Result<(), StatementError> {
+        let mut sql = format!("KILL {id}");
+        if self.says_farewell() {
+            sql = format!("{SHORT_FAREWELL}; {sql}");
+        }
+        self.run_allowing(&sql, &[number::NO_SUCH_THREAD])
+            .await
+            .map(drop)
+    }
+
+    /// A receiver that would say a long farewell is ended and given some time; if its source does not let it go by then, the source
+    /// accepts no connections.
+    async fn reconnect_after_farewell(&mut self, channel: &str) -> Result<(), StatementError> {
+        let ReceiverThread::Running(id) = self.receiver_thread().await? else {
+            return self.stop_and_start(channel).await;
+        };
+        self.kill_receiver(id).await?;
+        let until = self.deadline.min(Instant::now() + FAREWELL_PATIENCE);
+        while self.receiver_thread().await? == ReceiverThread::Ending {
+            if Instant::now() >= until {
+                return Err(StatementError::NotReached {
+                    command: self.word,
+                    limit: FAREWELL_PATIENCE,
+                });
+            }
+            sleep(ROUND).await;
+        }
+        self.stop_and_start(channel).await
+    }
+
+    async fn stop_and_start(&mut self, channel: &str) -> Result<(), StatementError> {
+        let stop = statement(self.wording(), "STOP", Threads::Receiver, Some(channel));
+        let start = statement(self.wording(), "START", Threads::Receiver, Some(channel));
+        self.stop_with_short_farewell(&stop, &format!("; {start}"))
+            .await
     }
 
     async fn start(
@@ -164,10 +276,11 @@ impl Performer<'_> {
     }
 
     pub(super) async fn reconnect_receiver(&mut self, channel: &str) -> Result<(), StatementError> {
-        let stop = statement(self.wording(), "STOP", Threads::Receiver, Some(channel));
-        let start = statement(self.wording(), "START", Threads::Receiver, Some(channel));
-        self.stop_with_short_farewell(&stop, &format!("; {start}"))
-            .await
+        if self.says_farewell() {
+            self.reconnect_after_farewell(channel).await
+        } else {
+            self.stop_and_start(channel).await
+        }
     }
 
     pub(super) async fn stop_replication(
@@ -193,8 +306,8 @@ impl Performer<'_> {
         channel: Option<&str>,
     ) -> Result<(), StatementError> {
         for target in self.targets(channel).await? {
-            self.run_allowing(&forget(self.wording(), target.as_deref()), &NO_CHANNEL)
-                .await?;
+            let forget = forget(self.wording(), target.as_deref());
+            self.stop_with_short_farewell(&forget, "").await?;
         }
         Ok(())
     }

@@ -176,6 +176,24 @@ fn hung_the_replica_could_not_reconnect() {
 }
 
 #[test]
+fn hung_it_did_not_even_let_the_receiver_go() {
+    insta::assert_snapshot!(verdict_of("
+        p1 primary silent timeout-handshake 2s
+        r1 <- p1 reconnect-failed=500ms
+        r2 <- p1
+    "), @"CRITICAL primary-hung p1: act failover; does-not-answer p1; receiver-still-connected r2; receiver-lost-it r1");
+}
+
+#[test]
+fn a_receiver_that_hears_something_is_a_veto_even_if_it_was_not_let_go() {
+    insta::assert_snapshot!(verdict_of("
+        p1 primary silent timeout-handshake 2s
+        r1 <- p1 reconnect-failed=500ms heartbeat=300ms
+        r2 <- p1
+    "), @"warning primary-unreachable p1: hold; does-not-answer p1; replica-hears-it r1; receiver-still-connected r2");
+}
+
+#[test]
 fn a_receiver_that_could_not_connect_before_unmasks_nobody() {
     insta::assert_snapshot!(verdict_of("
         p1 primary silent timeout 2s

@@ -28,6 +28,8 @@ pub(in crate::v1) fn server(view: &ClusterView, server: &Server) -> ServerDocume
         facts,
         heartbeat_moved,
         reconnected: _,
+        reconnect_failed: _,
+        severed: _,
         progressed_at,
         errant,
         promotion,
