@@ -269,7 +269,8 @@ pub trait Store: Send + Sync {
     async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError>;
     /// Takes the lease if it is free, own, or still in the state `expected` (epoch and renewals) that the caller saw unchanged for long enough.
     /// The new epoch is greater than the row's and than `highest`, the highest that the caller ever saw: a backend that lost commits, or was
-    /// restored from an old copy, must not make epochs run backwards.
+    /// restored from an old copy, must not make epochs run backwards. A row whose epoch is below `highest` is taken only as `expected`, even if
+    /// it is free or own: who took the lease in a commit that is lost may hold it still.
     async fn claim_lease(
         &self,
         name: &str,

@@ -100,7 +100,8 @@ impl Store for SimStore {
         let mut tables = self.lock();
         let old = tables.leases.get(name).cloned();
         if let Some(old) = &old {
-            let free = old.holder.as_ref().is_none_or(|holder| holder == node);
+            let free =
+                old.holder.as_ref().is_none_or(|holder| holder == node) && old.epoch >= highest;
             if !free && expected != Some((old.epoch, old.renewals)) {
                 return Ok(Claim::Other(old.clone()));
             }

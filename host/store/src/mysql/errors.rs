@@ -114,6 +114,14 @@ pub(super) enum Trouble {
         #[source]
         source: sqlx::Error,
     },
+    /// All sessions wait for something.
+    #[error("none of {sessions} sessions with the backend became free within {limit:?}")]
+    Busy {
+        /// How many there are.
+        sessions: usize,
+        /// How long it was waited.
+        limit: Duration,
+    },
     /// Baton's tables are gone, or were never made.
     #[error(
         "backend node {node} lacks tables of the state store: was it emptied or restored? restart baton to make them anew"
@@ -182,6 +190,7 @@ impl Trouble {
             },
             Self::NoTables { .. }
             | Self::NoTarget { .. }
+            | Self::Busy { .. }
             | Self::Newer { .. }
             | Self::Unfinished { .. }
             | Self::Ended { .. } => verdict(Class::GiveUp, "refused"),

@@ -1,11 +1,13 @@
 //! The sessions that are kept, all of one target.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use baton_core::policy::backend::BackendKind;
 use baton_ports::Target;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
 
 use super::Selector;
 use super::errors::{Class, Phase, Trouble};
@@ -61,8 +63,13 @@ impl Home {
 
     /// The right to a session, in the order of asking.
     pub(super) async fn permit(&self) -> Result<OwnedSemaphorePermit, Failure> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        permit.map_err(|closed| Failure::Unavailable(Box::new(closed)))
+        let limit = self.options.patience.max(self.options.read);
+        let permit = timeout(limit, Arc::clone(&self.permits).acquire_owned()).await;
+        let busy = || {
+            let sessions = self.options.sessions;
+            Trouble::Busy { sessions, limit }.into_failure(Class::GiveUp)
+        };
+        permit.ok().and_then(Result::ok).ok_or_else(busy)
     }
 
     /// A session on the present target, and whether it is a new one.
@@ -81,11 +88,11 @@ impl Home {
             .map_err(|trouble| blame(trouble, Phase::Connect))?;
         let backend = backend_of(&target).to_owned();
         let mut prepared = self.prepared.lock().await;
-        if !prepared.contains_key(&backend) {
+        if let Entry::Vacant(entry) = prepared.entry(backend) {
             let found = prepare(&mut link)
                 .await
                 .map_err(|trouble| blame(trouble, Phase::Statement))?;
-            prepared.insert(backend, found);
+            entry.insert(found);
         }
         drop(prepared);
         Ok((link, true))

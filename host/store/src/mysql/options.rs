@@ -21,7 +21,7 @@ pub struct MySqlOptions {
     pub grace: Duration,
     /// How long a call looks for a node that does what it asks, after the first one that did not. Default 5 s.
     pub patience: Duration,
-    /// Sessions at the same time. Default 8.
+    /// Sessions at the same time. Default 16: a stalled cluster keeps all that are writing.
     pub sessions: usize,
     /// How much of the audit log is kept.
     pub audit: AuditLimits,
@@ -35,7 +35,7 @@ impl Default for MySqlOptions {
             write: None,
             grace: Duration::from_millis(250),
             patience: Duration::from_secs(5),
-            sessions: 8,
+            sessions: 16,
             audit: AuditLimits::default(),
         }
     }

@@ -18,7 +18,7 @@ pub(crate) const FIND: &str =
     "SELECT holder, epoch, renewals, ttl_ms FROM baton_lease WHERE name = ?";
 const TAKE: &str =
     "UPDATE baton_lease SET holder = ?, epoch = CASE WHEN epoch > ? THEN epoch ELSE ? END + 1, renewals = renewals + 1, ttl_ms = ?
-  WHERE name = ? AND (holder IS NULL OR holder = ? OR (epoch = ? AND renewals = ?))";
+  WHERE name = ? AND (((holder IS NULL OR holder = ?) AND epoch >= ?) OR (epoch = ? AND renewals = ?))";
 const CREATE: &str = "INSERT INTO baton_lease (name, holder, epoch, renewals, ttl_ms, guard) VALUES (?, ?, ?, 1, ?, 0)";
 const RENEW: &str =
     "UPDATE baton_lease SET renewals = renewals + 1 WHERE name = ? AND holder = ? AND epoch = ?";
@@ -54,7 +54,8 @@ async fn find(session: &mut dyn Session, name: &str) -> Result<Option<LeaseState
     rows.into_iter().next().map(read).transpose()
 }
 
-/// Takes the lease if it is free, of the same node, or as expected. Each grant has an epoch of its own: a node that
+/// Takes the lease if it is free, of the same node, or as expected. A row behind the highest epoch that was ever seen is what a
+/// database shows that lost commits: who took the lease in one of those may hold it still, so it is taken only as expected. Each grant has an epoch of its own: a node that
 /// restarted is a new holder, and what its earlier self still has under way is fenced.
 pub(crate) async fn claim(session: &mut dyn Session, bid: &Bid<'_>) -> Result<Claim, Refusal> {
     require_short("the lease's name", bid.name, LEASE_MAX)?;
@@ -74,6 +75,7 @@ pub(crate) async fn claim(session: &mut dyn Session, bid: &Bid<'_>) -> Result<Cl
         bid.ttl.into(),
         bid.name.into(),
         bid.node.into(),
+        bid.highest.into(),
         epoch,
         renewals,
     ];

@@ -1,5 +1,9 @@
 //! The store on real database nodes, of each kind.
-#![expect(clippy::unwrap_used, reason = "a test may end where it fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may end where it fails"
+)]
 
 mod bed;
 mod clusters;
