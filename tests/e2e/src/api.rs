@@ -16,8 +16,13 @@ pub struct Api {
 impl Api {
     /// A client of the node at `base`, for example `http://127.0.0.1:3000`.
     pub fn new(base: &str) -> Self {
+        Self::within(base, Duration::from_secs(60))
+    }
+
+    /// A client that does not wait longer than this for an answer.
+    pub fn within(base: &str, limit: Duration) -> Self {
         let config = Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(60)))
+            .timeout_global(Some(limit))
             .http_status_as_error(false)
             .build();
         Self {

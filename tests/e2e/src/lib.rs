@@ -3,12 +3,14 @@
 mod api;
 mod bed;
 mod cables;
+mod fleet;
 mod frame;
 mod timeline;
 
 pub use api::Api;
 pub use bed::{Bed, BedOptions};
 pub use cables::Cables;
+pub use fleet::{Fleet, FleetOptions, Member};
 pub use frame::{
     LIMIT, require_nothing_lost, require_one_writable, wait_for_replication, wait_for_successor,
     word,
