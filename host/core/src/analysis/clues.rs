@@ -97,6 +97,10 @@ pub const CLUES: &[(&str, &str)] = &[
         "the primary is read-only, so nobody else is fenced",
     ),
     (
+        "one-of-several-sources",
+        "somebody reads from a server outside the topology beside another source",
+    ),
+    (
         "has-followers",
         "as many replicas follow a server outside the topology as the primary",
     ),

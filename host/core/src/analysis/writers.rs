@@ -137,6 +137,7 @@ pub(super) fn old_primary_returned(scene: &Scene<'_>, draft: &mut Draft) {
                 evidence("primary-read-only", text, [&primary.id])
             }),
             followed_as_much(scene, &server.id, &primary.id),
+            read_beside(scene, &server.id),
             (server.quarantined && facts.read_only).then(|| {
                 let text = format!("{} is set aside already.", server.id);
                 evidence("quarantined", text, [&server.id])
@@ -162,6 +163,27 @@ pub(super) fn old_primary_returned(scene: &Scene<'_>, draft: &mut Draft) {
             found,
         );
     }
+}
+
+/// If somebody reads from `server` beside another source: that is how a person made it, and nothing that a failover leaves behind.
+fn read_beside(scene: &Scene<'_>, server: &ServerId) -> Option<Evidence> {
+    let from_others = |replica: &ServerId| {
+        let mut sources = scene.topology.channels_of(replica).iter();
+        sources.any(|edge| edge.source.as_ref().is_some_and(|other| other != server))
+    };
+    let readers: Vec<&ServerId> = scene
+        .edges_below(server)
+        .filter(|edge| edge.channel.receiver != ThreadState::Stopped)
+        .map(|edge| &edge.replica)
+        .filter(|replica| from_others(replica))
+        .collect();
+    (!readers.is_empty()).then(|| {
+        let text = format!(
+            "{} read from {server} beside another source.",
+            listed(readers.iter().copied())
+        );
+        evidence("one-of-several-sources", text, readers)
+    })
 }
 
 /// If as many servers follow `server` as the primary, it may be the record that is wrong.

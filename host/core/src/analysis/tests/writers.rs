@@ -71,6 +71,19 @@ fn a_second_top_with_followers_is_not_fenced() {
 }
 
 #[test]
+fn the_second_source_of_a_multi_source_replica_is_not_fenced() {
+    insta::assert_snapshot!(verdict_of("
+        p1 primary
+        p2 rw
+        m1 <- p1@one <- p2@two
+        r1 <- p1
+    "), @r"
+    CRITICAL split-brain p1: hold; also-writable p2
+    CRITICAL old-primary-returned p2: hold rejoin; outside-the-topology p2; one-of-several-sources m1
+    ");
+}
+
+#[test]
 fn nobody_is_fenced_for_a_read_only_primary() {
     insta::assert_snapshot!(verdict_of("
         p0 rw
