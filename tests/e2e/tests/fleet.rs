@@ -1,7 +1,5 @@
 //! Several nodes that share a backend.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};

@@ -292,6 +292,13 @@ impl BackendBed {
         }
     }
 
+    /// Like [`Self::launch`], without the care that a good supervisor takes: a killed node of
+    /// Galera starts without its position. When all nodes of a cluster do that at once, it
+    /// forms again under a UUID of zeroes, and looks healthy while its nodes may differ.
+    pub fn launch_carelessly(&self, node: usize) -> Result<()> {
+        self.node(node)?.launch(&[])
+    }
+
     /// Whether a node takes part: Galera's is synced, a pair's replicates (or has nobody to
     /// replicate from), NDB's reaches its tables, a group's is online.
     pub fn is_ready(&self, node: usize) -> Result<bool> {
@@ -337,9 +344,9 @@ impl BackendBed {
 
     /// Shuts all nodes down cleanly, the first one last; on NDB the data nodes too.
     pub fn stop_all(&self) -> Result<()> {
-        for server in self.servers.iter().rev() {
-            server.stop()?;
-        }
+        let (first, others) = self.servers.split_first().context("no nodes")?;
+        at_once(others, Server::stop)?;
+        first.stop()?;
         match &self.engine {
             Engine::Ndb(ndb) => ndb.stop(),
             Engine::Galera(_) | Engine::MasterMaster(_) | Engine::GroupReplication(_) => Ok(()),
@@ -349,18 +356,11 @@ impl BackendBed {
     /// Kills all nodes at once, on NDB also the data nodes and the management node.
     pub fn kill_all(&self) -> Result<()> {
         let running = self.servers.iter().filter(|server| server.pid().is_some());
-        // One thread each: together they die within a millisecond or two.
-        std::thread::scope(|scope| {
-            let killers: Vec<_> = running
-                .map(|server| scope.spawn(|| server.kill9().map(drop)))
-                .collect();
-            if let Engine::Ndb(ndb) = &self.engine {
-                ndb.kill_all()?;
-            }
-            killers
-                .into_iter()
-                .try_for_each(|killer| killer.join().unwrap_or_else(|_| bail!("a kill panicked")))
-        })
+        let running: Vec<&Server> = running.collect();
+        if let Engine::Ndb(ndb) = &self.engine {
+            ndb.kill_all()?;
+        }
+        at_once(&running, |server| server.kill9().map(drop))
     }
 
     /// The first node that takes writes of ordinary accounts now.
@@ -448,6 +448,21 @@ impl Index<usize> for BackendBed {
             None => panic!("no node {node} in a {} cluster", self.kind),
         }
     }
+}
+
+/// Does something to each at the same time, in a thread each.
+fn at_once<T: Sync>(items: &[T], action: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = items
+            .iter()
+            .map(|item| scope.spawn(|| action(item)))
+            .collect();
+        threads.into_iter().try_for_each(|thread| {
+            thread
+                .join()
+                .unwrap_or_else(|_| bail!("a thread of the sandbox panicked"))
+        })
+    })
 }
 
 /// Prepares the servers of a cluster, one for each name, with options that may depend on

@@ -86,7 +86,12 @@ fn lose_and_regain_a_galera_node() -> Result<()> {
     bed.start_all()?;
     println!("galera: all stopped, ready after {:?}", begun.elapsed());
     insert(&bed[2], 12)?;
-    wait_for_row(&bed[0], 12)
+    wait_for_row(&bed[0], 12)?;
+    bed.kill_all()?;
+    (0..3).try_for_each(|node| bed.launch_carelessly(node))?;
+    bed.wait_ready(1, LIMIT)?;
+    assert!(identity(1)?.unwrap().starts_with("00000000-0000"));
+    Ok(())
 }
 
 /// Every node sees the others' writes, if it may write at all.

@@ -1,11 +1,10 @@
 //! Three members of MySQL Group Replication, in single-primary mode.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::thread;
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 
-use super::{BackendOptions, READY_LIMIT, Timers, prepare_all};
+use super::{BackendOptions, READY_LIMIT, Timers, at_once, prepare_all};
 use crate::{Account, Flavor, Installation, Sandbox, Server, ServerOptions, free_port};
 
 /// The port for the group's own messages on a host.
@@ -74,7 +73,7 @@ impl Group {
     /// The first start, or the one after a loss of all members: the one that executed most
     /// begins, which only a person may decide in earnest, and the others join it.
     pub(super) fn start_all(&self, servers: &[Server]) -> Result<()> {
-        let missing: Vec<&Server> = servers.iter().filter(|s| s.pid().is_none()).collect();
+        let mut missing: Vec<&Server> = servers.iter().filter(|s| s.pid().is_none()).collect();
         if missing.len() < servers.len() {
             return missing.into_iter().try_for_each(launch);
         }
@@ -90,13 +89,8 @@ impl Group {
             "SET GLOBAL group_replication_bootstrap_group = ON; START GROUP_REPLICATION; \
              SET GLOBAL group_replication_bootstrap_group = OFF",
         )?;
-        let others = missing.iter().filter(|s| s.name() != first.name());
-        thread::scope(|scope| {
-            let joins: Vec<_> = others.map(|server| scope.spawn(|| join(server))).collect();
-            joins
-                .into_iter()
-                .try_for_each(|join| join.join().map_err(|_| anyhow!("a join panicked"))?)
-        })
+        missing.retain(|server| server.name() != first.name());
+        at_once(&missing, |server| join(server))
     }
 }
 

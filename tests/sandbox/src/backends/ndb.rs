@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
-use super::{BackendOptions, Part, READY_LIMIT, Timers, prepare_all};
+use super::{BackendOptions, Part, READY_LIMIT, Timers, at_once, prepare_all};
 use crate::wait::wait_until;
 use crate::{Host, Installation, Sandbox, Server, ServerOptions, free_port, places};
 
@@ -209,26 +209,19 @@ impl Ndb {
 
     pub(super) fn stop(&self) -> Result<()> {
         // Together: a node that is left alone asks the arbitrator, which may be gone.
-        std::thread::scope(|scope| {
-            let stops: Vec<_> = self
-                .data
-                .iter()
-                .map(|part| scope.spawn(|| part.stop()))
-                .collect();
-            stops
-                .into_iter()
-                .try_for_each(|stop| stop.join().unwrap_or_else(|_| bail!("a stop panicked")))
-        })?;
+        at_once(&self.data, Part::stop)?;
         self.management.stop()
     }
 
     pub(super) fn kill_all(&self) -> Result<()> {
-        for part in std::iter::once(&self.management).chain(&self.data) {
+        let kill = |part: &Part| {
             if part.is_running()? {
                 part.kill9()?;
             }
-        }
-        Ok(())
+            Ok(())
+        };
+        at_once(&self.data, kill)?;
+        kill(&self.management)
     }
 }
 
