@@ -198,7 +198,7 @@ impl Means {
 impl Recovery<'_> {
     /// Records the end. A store that does not answer leaves the row open: it is closed when the recovery is resumed.
     pub(crate) async fn end(mut self, outcome: RecoveryOutcome) -> RecoveryRow {
-        self.note_left_behind();
+        self.note_left_behind(outcome);
         self.row.outcome = outcome;
         self.row.ended = Some(self.means.clock.wall());
         self.record_end().await;
@@ -219,7 +219,7 @@ impl Recovery<'_> {
     }
 
     /// Whoever was touched, or replicated from the server that failed, and does not follow the primary now.
-    fn note_left_behind(&mut self) {
+    fn note_left_behind(&mut self, outcome: RecoveryOutcome) {
         if self.row.kind == RecoveryKind::Rejoin {
             return;
         }
@@ -231,7 +231,12 @@ impl Recovery<'_> {
         let mut of: BTreeSet<ServerId> = orphans.map(|edge| edge.replica.clone()).collect();
         of.extend(self.touched.iter().chain(&self.row.lost).cloned());
         of.remove(&self.row.failed);
-        self.row.lost = crate::decide::astray(&snapshot, &of);
+        // Of a recovery that stopped midway, readings may be older than its last steps: whoever it touched counts.
+        self.row.lost = if outcome == RecoveryOutcome::Succeeded {
+            crate::decide::astray(&snapshot, &of)
+        } else {
+            of.into_iter().collect()
+        };
     }
 
     /// A store that is away for a moment is waited for; after that the loop finds the open row again and closes it.
