@@ -191,7 +191,7 @@ fn stranger(behave: fn(std::net::TcpStream)) -> u16 {
 async fn nodes_that_do_not_behave_delay_no_other() {
     baton_sandbox::require!(Flavor::MariaDb);
     let (_sandbox, topology) = start(Flavor::MariaDb, "p1");
-    let silent = stranger(|stream| std::mem::forget(stream));
+    let silent = stranger(std::mem::forget);
     let web = stranger(|mut stream| {
         stream
             .write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n")

@@ -127,7 +127,10 @@ impl Watched {
             tokio::time::timeout(LIMIT, targets.wait_for(|target| fits(target.as_ref()))).await;
         match waited {
             Ok(target) => target.unwrap().clone(),
-            Err(_) => panic!("waited in vain until {what}; last: {:#?}", self.status()),
+            Err(late) => panic!(
+                "waited in vain until {what} ({late}); last: {:#?}",
+                self.status()
+            ),
         }
     }
 
@@ -165,7 +168,10 @@ impl Watched {
         let waited = tokio::time::timeout(LIMIT, status.wait_for(|status| fits(status))).await;
         match waited {
             Ok(status) => status.unwrap().clone(),
-            Err(_) => panic!("waited in vain until {what}; last: {:#?}", self.status()),
+            Err(late) => panic!(
+                "waited in vain until {what} ({late}); last: {:#?}",
+                self.status()
+            ),
         }
     }
 
