@@ -1,9 +1,10 @@
 //! Real MariaDB and MySQL servers that a test can start, break and repair.
 //!
 //! [`Sandbox`] owns a directory in memory and everything started in it: servers
-//! ([`Server`]), whole replication topologies ([`Topology`]), network namespaces
-//! ([`Network`]), and any other program ([`Process`]). Dropping it ends them all and
-//! removes the directory; if this process dies first, the kernel kills them.
+//! ([`Server`]), whole replication topologies ([`Topology`]), clusters for Baton's own state
+//! ([`BackendBed`]), [`Haproxy`], network namespaces ([`Network`]), and any other program
+//! ([`Process`]). Dropping it ends them all and removes the directory; if this process dies
+//! first, the kernel kills them.
 //!
 //! Functions here block the calling thread and may be called from synchronous and from
 //! asynchronous code alike: SQL runs on a runtime of its own.
