@@ -492,14 +492,16 @@ pub(crate) fn add_repoints(
         .collect()
 }
 
-/// Steps that record a successor which is writable already.
+/// Steps that record a successor which is writable already, and take down its channels: whoever opened writes may have ended before
+/// that, and a channel that is kept would follow the old primary again when the successor restarts.
 pub fn record_steps(
     successor: &ServerId,
     first_step: StepId,
     settings: &PlanSettings,
 ) -> Vec<super::Step> {
     let mut steps = Builder::new(first_step);
-    add_record(&mut steps, successor, &[], settings);
+    let routed = add_record(&mut steps, successor, &[], settings);
+    add_forgetting(&mut steps, successor, routed, settings);
     steps.finish()
 }
 
@@ -611,5 +613,15 @@ mod tests {
             place("forget-replication") < place("open-writes"),
             "{plan:?}"
         );
+    }
+
+    #[test]
+    fn finishing_forward_leaves_the_successor_without_channels() {
+        let steps = record_steps(&ServerId::new("r1"), 7, &PlanSettings::default());
+        let forgets = |action: &Action| {
+            matches!(action, Action::Command { server, command: ServerCommand::ForgetReplication { channel: None } }
+                if server.as_str() == "r1")
+        };
+        assert!(steps.iter().any(|step| forgets(&step.action)));
     }
 }
