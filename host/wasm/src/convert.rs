@@ -4,7 +4,7 @@
 
 mod backend;
 
-pub(crate) use backend::{select_question, selection, selection_record};
+pub(crate) use backend::{Costly, select_question, selection, selection_record};
 
 use baton_core::model::{Flavor, LogFormat, PromotionRule, ThreadState};
 use baton_core::policy as core;

@@ -24,7 +24,8 @@ pub(crate) trait Question: Sync {
     /// Name of the function asked.
     const NAME: &str;
 
-    fn to_contract(&self) -> Self::Contract;
+    /// What is costly to hand over and not in `wants` may be left out.
+    fn to_contract(&self, wants: &[String]) -> Self::Contract;
     fn call(policy: &Policy, question: &Self::Contract) -> Called<Self::Raw>;
     /// Holds the answer against what Baton allows.
     fn accept(&self, answer: Self::Raw) -> Result<Self::Answer, CallFailure>;
@@ -38,7 +39,8 @@ impl Question for AssessQuestion {
     type Answer = Assessment;
     const NAME: &str = "assess";
 
-    fn to_contract(&self) -> Self::Contract {
+    /// The question was made for what its policy wants.
+    fn to_contract(&self, _wants: &[String]) -> Self::Contract {
         convert::assess_question(self)
     }
 
@@ -65,7 +67,7 @@ impl Question for RankQuestion {
     type Answer = Ranking;
     const NAME: &str = "rank";
 
-    fn to_contract(&self) -> Self::Contract {
+    fn to_contract(&self, _wants: &[String]) -> Self::Contract {
         convert::rank_question(self)
     }
 
@@ -109,8 +111,13 @@ impl Question for SelectQuestion {
     type Answer = Selection;
     const NAME: &str = "select";
 
-    fn to_contract(&self) -> Self::Contract {
-        convert::select_question(self)
+    fn to_contract(&self, wants: &[String]) -> Self::Contract {
+        let wanted = |word: &str| wants.iter().any(|want| want == word);
+        let costly = convert::Costly {
+            facts: wanted("facts"),
+            tags: wanted("tags"),
+        };
+        convert::select_question(self, costly)
     }
 
     fn call(policy: &Policy, question: &Self::Contract) -> Called<Self::Raw> {

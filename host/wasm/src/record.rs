@@ -92,7 +92,7 @@ pub fn rank_question_json(question: &RankQuestion) -> Result<String, RecordError
 /// As [`assess_question_json`].
 pub fn select_question_json(question: &SelectQuestion) -> Result<String, RecordError> {
     write_question(RecordedQuestion::Select(Box::new(
-        convert::select_question(question),
+        convert::select_question(question, convert::Costly::ALL),
     )))
 }
 

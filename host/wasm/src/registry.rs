@@ -104,7 +104,12 @@ impl Registry {
             answer,
             log,
             fuel: _,
-        } = call(&policy, question.to_contract(), Q::call).await;
+        } = call(
+            &policy,
+            question.to_contract(&policy.identity().wants),
+            Q::call,
+        )
+        .await;
         match answer.and_then(|answer| question.accept(answer)) {
             Ok(answer) => PolicyReply {
                 answer,
@@ -141,7 +146,10 @@ impl Registry {
         mut log: Vec<String>,
         begun: Instant,
     ) -> PolicyReply<Q::Answer> {
-        let called = Q::call(&self.fallback, &question.to_contract());
+        let called = Q::call(
+            &self.fallback,
+            &question.to_contract(&self.fallback.identity().wants),
+        );
         log.extend(called.log);
         let (answer, policy) = match called.answer.and_then(|answer| question.accept(answer)) {
             Ok(answer) => (answer, self.fallback.label()),

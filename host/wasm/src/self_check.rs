@@ -28,7 +28,8 @@ pub(crate) fn run(policy: &Policy) -> Result<(), LoadError> {
 }
 
 fn ask<Q: Question>(policy: &Policy, question: &Q) -> Called<Q::Answer> {
-    let Called { answer, log, fuel } = Q::call(policy, &question.to_contract());
+    let Called { answer, log, fuel } =
+        Q::call(policy, &question.to_contract(&policy.identity().wants));
     let answer = answer.and_then(|answer| question.accept(answer));
     Called { answer, log, fuel }
 }

@@ -5,8 +5,26 @@ use baton_core::policy::backend as core;
 use super::{context, peer_view, probe, reasons, reasons_from};
 use crate::bindings::backend::selector;
 
+/// What is handed over only to selectors that want it: texts are most of what a question costs.
+#[derive(Clone, Copy)]
+pub(crate) struct Costly {
+    pub(crate) facts: bool,
+    pub(crate) tags: bool,
+}
+
+impl Costly {
+    /// What records hold, so that they can be asked of any selector.
+    pub(crate) const ALL: Self = Self {
+        facts: true,
+        tags: true,
+    };
+}
+
 /// `select`: question.
-pub(crate) fn select_question(question: &core::SelectQuestion) -> selector::SelectQuestion {
+pub(crate) fn select_question(
+    question: &core::SelectQuestion,
+    costly: Costly,
+) -> selector::SelectQuestion {
     let core::SelectQuestion {
         context: asked_in,
         nodes,
@@ -20,7 +38,7 @@ pub(crate) fn select_question(question: &core::SelectQuestion) -> selector::Sele
     } = question;
     selector::SelectQuestion {
         context: context(asked_in),
-        nodes: nodes.iter().map(node).collect(),
+        nodes: nodes.iter().map(|it| node(it, costly)).collect(),
         current: *current,
         current_for: *current_for,
         changed_age: *changed_age,
@@ -61,7 +79,7 @@ pub(crate) fn selection_record(answer: &core::Selection) -> selector::Selection 
     }
 }
 
-fn node(node: &core::BackendNode) -> selector::Node {
+fn node(node: &core::BackendNode, costly: Costly) -> selector::Node {
     let core::BackendNode {
         id,
         address,
@@ -97,8 +115,16 @@ fn node(node: &core::BackendNode) -> selector::Node {
         members: *members,
         members_seen: *members_seen,
         epoch_behind: *epoch_behind,
-        facts: facts.clone(),
-        tags: tags.clone(),
+        facts: if costly.facts {
+            facts.clone()
+        } else {
+            Vec::new()
+        },
+        tags: if costly.tags {
+            tags.clone()
+        } else {
+            Vec::new()
+        },
         extra: None,
     }
 }

@@ -8,6 +8,7 @@ use baton_ports::Selectors;
 use serde_json::{Value, json};
 
 use super::fixture::{block_on, builtin_selector, selector_behind_the_port, with_settings};
+use crate::question::Question as _;
 use crate::self_check;
 
 const FIRST: &str = "backend-first";
@@ -514,4 +515,25 @@ fn a_zone_is_a_text() {
             .contains("/self-zone: must be a text, not 3"),
         "{refused}"
     );
+}
+
+#[test]
+fn costly_facts_come_to_those_that_want_them() {
+    let mut question = self_check::select_question();
+    question.nodes[0].facts = vec![("wsrep_ready".into(), "ON".into())];
+    question.nodes[0].tags = vec![("zone".into(), "a".into())];
+    for (wants, facts, tags) in [
+        (&[][..], 0, 0),
+        (&["tags"], 0, 1),
+        (&["facts"], 1, 0),
+        (&["tags", "facts"], 1, 1),
+    ] {
+        let wants: Vec<String> = wants.iter().map(|&want| want.to_owned()).collect();
+        let node = question.to_contract(&wants).nodes.remove(0);
+        assert_eq!(
+            (node.facts.len(), node.tags.len()),
+            (facts, tags),
+            "{wants:?}"
+        );
+    }
 }
