@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::causes::chain;
 use crate::config::{BackendSettings, PluginSource, Settings};
 use crate::telemetry;
 
@@ -197,21 +198,6 @@ fn choice(settings: &Settings) -> PolicyChoice {
         plugin: convert::plugin(&settings.policy.failover),
         settings: settings.policy.settings.clone(),
     }
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// The clock of the machine.

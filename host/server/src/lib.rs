@@ -1,6 +1,7 @@
 //! The `baton` program: configuration, command line, wiring.
 
 pub mod app;
+mod causes;
 pub mod cli;
 pub mod config;
 mod secret;

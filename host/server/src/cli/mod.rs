@@ -33,6 +33,7 @@ use self::client::Client;
 use self::failure::Failure;
 use self::paint::{BAD, GOOD, WARN, paint};
 use self::screen::Screen;
+use crate::causes::chain;
 use crate::config::{ConfigError, Problem};
 use crate::{app, config};
 
@@ -197,16 +198,4 @@ fn load(file: &Path) -> Result<Loaded, ConfigError> {
         policies,
         selectors,
     })
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
