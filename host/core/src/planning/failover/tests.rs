@@ -1,0 +1,102 @@
+use super::*;
+use crate::planning::{candidates, choose};
+use crate::sketch;
+
+const DEAD: &str = "
+    p1 primary silent refused 2s
+    r1 <- p1 io=connecting
+    r2 <- p1 io=connecting
+";
+const HUNG: &str = "
+    p1 primary silent timeout-handshake 2s
+    r1 <- p1 reconnect-failed=500ms
+    r2 <- p1
+";
+
+fn secured(snapshot: &Snapshot) -> Plan {
+    let failed = snapshot.cluster.primary.clone().expect("a primary");
+    let request = SecureRequest {
+        kind: RecoveryKind::Failover,
+        failed,
+        epoch: LeaseEpoch(3),
+        first_step: 1,
+    };
+    plan_secure(snapshot, &request, &PlanSettings::default()).expect("a plan")
+}
+
+fn words(plan: &Plan) -> Vec<&'static str> {
+    let steps = plan.steps.iter();
+    steps
+        .filter_map(|step| match &step.action {
+            Action::Command { command, .. } => Some(command.word()),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn receivers_of_a_hung_source_are_severed_those_of_a_dead_one_stopped() {
+    let hung = words(&secured(&sketch::snapshot(HUNG)));
+    assert_eq!(hung, ["fence", "sever-receivers", "sever-receivers"]);
+    let dead = words(&secured(&sketch::snapshot(DEAD)));
+    assert_eq!(dead, ["stop-receivers", "stop-receivers"]);
+}
+
+#[test]
+fn a_receiver_that_still_shows_as_running_has_ended_only_if_it_was_severed_before_the_reading() {
+    for (sketch, allowed) in [
+        ("severed=1s", true),
+        // Read 100 ms ago, severed after that; severed before this recovery; not at all.
+        ("severed=50ms", false),
+        ("severed=9s", false),
+        ("", false),
+    ] {
+        let text = format!("p1 primary silent timeout-handshake 9s\n r1 <- p1 {sketch}");
+        let snapshot = sketch::snapshot(&text);
+        let failed = snapshot.cluster.primary.clone().expect("a primary");
+        let began = snapshot
+            .taken_at
+            .since(crate::time::Timestamp::from_millis(3000));
+        let began = crate::time::Timestamp::default().plus(began);
+        let list = candidates(&snapshot, &failed, Some(began));
+        let first = list.first().expect("a candidate");
+        assert_eq!(first.is_allowed(), allowed, "{sketch}");
+    }
+}
+
+#[test]
+fn writes_are_open_before_the_dead_channel_is_forgotten() {
+    let snapshot = sketch::snapshot(DEAD);
+    let secured = secured(&snapshot);
+    let list = candidates(&snapshot, &secured.failed, None);
+    let order: Vec<ServerId> = list.iter().map(|c| c.server.clone()).collect();
+    let choice = choose(RecoveryKind::Failover, &order, &list, &snapshot, false);
+    let choice = choice.expect("a choice");
+    let plan = plan_promote(&snapshot, &secured, &choice, &PlanSettings::default(), 50);
+    let place = |word| words(&plan).iter().position(|other| *other == word);
+    assert!(
+        place("open-writes") < place("forget-replication"),
+        "{plan:?}"
+    );
+    // A successor that is still fed by a sibling forgets first.
+    let fed = Choice {
+        catch_up_from: order.iter().find(|id| **id != choice.successor).cloned(),
+        ..choice
+    };
+    let plan = plan_promote(&snapshot, &secured, &fed, &PlanSettings::default(), 50);
+    let place = |word| words(&plan).iter().position(|other| *other == word);
+    assert!(
+        place("forget-replication") < place("open-writes"),
+        "{plan:?}"
+    );
+}
+
+#[test]
+fn finishing_forward_leaves_the_successor_without_channels() {
+    let steps = record_steps(&ServerId::new("r1"), 7, &PlanSettings::default());
+    let forgets = |action: &Action| {
+        matches!(action, Action::Command { server, command: ServerCommand::ForgetReplication { channel: None } }
+            if server.as_str() == "r1")
+    };
+    assert!(steps.iter().any(|step| forgets(&step.action)));
+}
