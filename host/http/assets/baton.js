@@ -166,8 +166,8 @@ function explanation(one) {
     const head = make("tr", "", [["number", "Rank"], ["", "Server"], ["number", "Missing"], ["number", "Not applied"], ["", "Why"]]
       .map(([kind, text]) => make("th", kind, text)));
     const number = (value) => make("td", "number", value === null ? "–" : String(value));
-    const rows = one.candidates.map((c) => make("tr", "", number(c.rank), make("td", "mono", where(c.server)), number(c.missing),
-      number(c.unapplied), make("td", "", c.reasons.map((r) => r.text).join("; "))));
+    const rows = one.candidates.map((c) => make("tr", "", number(c.rank), make("td", "mono whole", where(c.server)), number(c.missing),
+      number(c.unapplied), make("td", "", c.reasons.map((r) => r.text.replace(/\.$/, "")).join("; "))));
     parts.push(make("table", "", make("thead", "", head), make("tbody", "", rows)));
   }
   parts.push(make("p", "quiet", "Asked: " + one.policy));
