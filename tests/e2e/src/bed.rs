@@ -28,6 +28,8 @@ pub struct BedOptions {
     pub semi_sync: bool,
     /// Every server, Baton and the clients on a host of its own: see [`Bed::cables`].
     pub network: bool,
+    /// What servers say their host is, instead of their address; empty: they do not say.
+    pub report_hosts: Vec<(&'static str, &'static str)>,
     /// What Baton starts from; by default the last server's address.
     pub seeds: Option<Vec<String>>,
     /// Lines added to the end of the configuration, after a `[section]` header of their own.
@@ -45,6 +47,7 @@ impl BedOptions {
             sketch: "p1\nr1 <- p1\nr2 <- p1\nr3 <- p1\nc1 <- r1".to_owned(),
             semi_sync: true,
             network: false,
+            report_hosts: Vec::new(),
             seeds: None,
             config: String::new(),
             automatic: true,
@@ -59,6 +62,9 @@ impl BedOptions {
         let mut spec = TopologySpec::parse(&self.sketch)?;
         if self.semi_sync {
             spec = spec.with_semi_sync(SemiSync::default());
+        }
+        for (name, host) in &self.report_hosts {
+            spec = spec.with_options(name, |server| server.report_host = Some((*host).to_owned()));
         }
         Ok(spec)
     }
@@ -153,6 +159,14 @@ impl Bed {
     /// Replaces the lines added to the configuration; the node reads them when it is started again.
     pub fn set_config(&mut self, lines: &str) {
         lines.clone_into(&mut self.options.config);
+    }
+
+    /// Replaces what the node starts from, like [`Self::set_config`].
+    pub fn set_seeds(&mut self, seeds: &[&str]) {
+        let addresses = seeds
+            .iter()
+            .map(|name| self.topology[name].address().to_string());
+        self.options.seeds = Some(addresses.collect());
     }
 
     fn write_config(&self) -> Result<PathBuf> {
