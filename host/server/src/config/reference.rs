@@ -94,8 +94,13 @@ fn values(kind: Kind) -> String {
     }
 }
 
+/// Without years, whose length is a matter of opinion.
 fn in_words(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string()
+    const DAY: u64 = 24 * 3600;
+    match duration.as_secs() {
+        long if long > 30 * DAY && long.is_multiple_of(DAY) => format!("{}days", long / DAY),
+        _ => humantime::format_duration(duration).to_string(),
+    }
 }
 
 fn rule_text(rule: Rule) -> &'static str {
