@@ -32,7 +32,7 @@ mod tests {
     fn layers(texts: &[&'static str]) -> Option<Box<Layer>> {
         let (text, below) = texts.split_first()?;
         Some(Box::new(Layer {
-            text: *text,
+            text,
             source: layers(below),
         }))
     }
