@@ -162,6 +162,6 @@ impl Observer {
         (id.as_str(), self.clock.now().micros()).hash(&mut hasher);
         let interval = self.registry.settings.poll_interval;
         let spread = u32::try_from(hasher.finish() % 100).unwrap_or(0);
-        interval - interval / 10 + interval / 1000 * spread
+        interval.saturating_sub(interval / 10) + interval / 1000 * spread
     }
 }

@@ -126,7 +126,7 @@ impl Inner {
             entry.errant = if foreign {
                 None
             } else {
-                errant_of(&facts.value.executed, &own.value.executed)
+                Some(errant_of(&facts.value.executed, &own.value.executed))
             };
         }
         if let Some(entry) = self.servers.get_mut(id) {
@@ -348,9 +348,9 @@ impl Inner {
 }
 
 /// What `replica` has and `primary` lacks; the empty set if nothing is known to be errant.
-fn errant_of(replica: &GtidSet, primary: &GtidSet) -> Option<GtidSet> {
+fn errant_of(replica: &GtidSet, primary: &GtidSet) -> GtidSet {
     match GtidSet::errant(replica, primary) {
-        Some(errant) if errant.count > 0 => Some(replica.subtract(primary)),
-        Some(_) | None => Some(replica.empty_like()),
+        Some(errant) if errant.count > 0 => replica.subtract(primary),
+        Some(_) | None => replica.empty_like(),
     }
 }
