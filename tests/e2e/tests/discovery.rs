@@ -81,8 +81,9 @@ fn instances(bed: &Bed) -> Vec<(u64, bool)> {
     let answer = bed.api.get("/api/all-instances").unwrap_or_default();
     let list = answer.as_array().cloned().unwrap_or_default();
     let row = |instance: &Value| {
-        let port = instance["Key"]["Port"].as_u64()?;
-        Some((port, instance["IsLastCheckValid"] == Value::Bool(true)))
+        let port = instance.pointer("/Key/Port")?.as_u64()?;
+        let valid = instance.get("IsLastCheckValid") == Some(&Value::Bool(true));
+        Some((port, valid))
     };
     list.iter().filter_map(row).collect()
 }

@@ -28,7 +28,8 @@ fn misbehave() -> Result<()> {
         bed.start_baton()?;
         bed.wait("the living servers are seen", LIMIT, || {
             bed.cluster().is_ok_and(|(_, primary)| primary.is_some()) && answering(&bed) == alive
-        })?;
+        })
+        .with_context(|| format!("{:?}", bed.api.get("/api/v1/servers")))?;
         let old = require_one_writable(&bed)?.name().to_owned();
         let before = bed.recoveries()?.len();
         bed.topology[old.as_str()].kill9()?;
