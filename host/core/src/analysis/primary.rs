@@ -1,5 +1,7 @@
 //! Which server the cluster writes to.
 
+use std::time::Duration;
+
 use super::report::PrimaryView;
 use super::scene::current;
 use crate::ids::ServerId;
@@ -34,11 +36,27 @@ fn successor(snapshot: &Snapshot, topology: &Topology, recorded: &Server) -> Opt
     only(snapshot.servers.values().filter(took_over)).map(|server| server.id.clone())
 }
 
-/// The recorded primary, which answers, replicates from `server`.
+/// For how long a severed receiver may look as if it ran: until its thread has noticed.
+const SEVERED_FOR: Duration = Duration::from_secs(60);
+
+/// Whether Baton severed the channel's receiver lately.
+pub(super) fn is_severed(snapshot: &Snapshot, edge: &Edge) -> bool {
+    let replica = snapshot.servers.get(&edge.replica);
+    let at = replica.and_then(|replica| replica.severed_on(&edge.channel.name));
+    at.is_some_and(|at| snapshot.taken_at.since(at) < SEVERED_FOR)
+}
+
+/// The recorded primary, which answers, receives from `server`. A channel alone says nothing: one whose receiver was stopped or
+/// severed for the promotion may be what the last reading still shows.
 fn follows(snapshot: &Snapshot, topology: &Topology, recorded: &Server, server: &Server) -> bool {
+    let receives = |edge: &Edge| {
+        edge.source.as_ref() == Some(&server.id)
+            && edge.channel.receiver == ThreadState::Running
+            && !is_severed(snapshot, edge)
+    };
     current(recorded).is_some()
         && snapshot.servers.contains_key(&server.id)
-        && reads_from(topology, &recorded.id, &server.id)
+        && topology.channels_of(&recorded.id).iter().any(receives)
 }
 
 /// The recorded primary is silent or read-only, and nobody follows it any more: whoever it had follow `server`, which

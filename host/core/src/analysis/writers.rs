@@ -1,5 +1,6 @@
 //! Who takes writes, and who should.
 
+use super::primary::is_severed;
 use super::report::{Code, Evidence, PrimaryView, Severity};
 use super::scene::{Draft, Scene, current, evidence, listed};
 use crate::ids::ServerId;
@@ -195,6 +196,7 @@ fn followed_as_much(scene: &Scene<'_>, server: &ServerId, primary: &ServerId) ->
                 ThreadState::Running | ThreadState::Connecting => scene.answers(&edge.replica),
                 ThreadState::Stopped | ThreadState::Unknown => false,
             })
+            .filter(|edge| !is_severed(scene.snapshot, edge))
             .map(|edge| &edge.replica)
             .collect()
     };

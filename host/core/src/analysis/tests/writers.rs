@@ -142,6 +142,28 @@ fn the_recorded_primary_follows_another_one() {
     ");
 }
 
+/// The old primary is back, and the new one's channel to it, stopped for the promotion, was not read since.
+#[test]
+fn a_stopped_or_severed_channel_does_not_make_the_old_primary_the_new_one() {
+    insta::assert_snapshot!(verdict_of("
+        p0 rw
+        p1 primary <- p0 io=stopped sql=stopped
+        r1 <- p1
+    "), @r"
+    CRITICAL split-brain p1: hold; also-writable p0
+    CRITICAL old-primary-returned p0: act rejoin; outside-the-topology p0
+    warning intermediate-replicas-stopped p0: hold; not-replicating p1
+    ");
+    insta::assert_snapshot!(verdict_of("
+        p0 rw
+        p1 primary <- p0 severed=1s
+        r1 <- p1
+    "), @r"
+    CRITICAL split-brain p1: hold; also-writable p0
+    CRITICAL old-primary-returned p0: act rejoin; outside-the-topology p0
+    ");
+}
+
 #[test]
 fn a_person_promoted_a_replica_while_the_primary_was_dead() {
     insta::assert_snapshot!(verdict_of("
