@@ -20,6 +20,7 @@ use baton_core::model::{ActiveRecovery, RecoveryKind, RecoveryOutcome, Snapshot,
 use baton_core::planning::StepId;
 use baton_core::time::Timestamp;
 use baton_ports::{Clock, Policies, RecoveryRow, Store};
+use futures::future::join_all;
 
 use crate::counters::Counters;
 use crate::lease::{Keeper, LEASE, describe};
@@ -198,10 +199,16 @@ impl Means {
 impl Recovery<'_> {
     /// Records the end. A store that does not answer leaves the row open: it is closed when the recovery is resumed.
     pub(crate) async fn end(mut self, outcome: RecoveryOutcome) -> RecoveryRow {
+        if outcome == RecoveryOutcome::Succeeded {
+            self.look_again().await;
+        }
         self.note_left_behind(outcome);
         self.row.outcome = outcome;
         self.row.ended = Some(self.means.clock.wall());
         self.record_end().await;
+        // A server that was found a moment ago may not be in the store yet, and the seed may be the one that died.
+        let (registry, store) = (&self.means.registry, &*self.means.store);
+        crate::operators::write_changes(registry, store, &self.means.counters).await;
         let counter = match outcome {
             RecoveryOutcome::Succeeded => &self.means.counters.recoveries_succeeded,
             RecoveryOutcome::Failed | RecoveryOutcome::Unwound | RecoveryOutcome::Running => {
@@ -216,6 +223,14 @@ impl Recovery<'_> {
             elapsed_ms = self.means.clock.now().since(self.trigger).as_millis() as u64, "recovery ended"
         );
         self.row
+    }
+
+    /// Reads whom the steps changed: the next round must not judge a picture in which the successor still follows the server it
+    /// replaced. Who does not answer is noted as such.
+    async fn look_again(&self) {
+        let limit = self.means.registry.settings.read_limit;
+        let touched = self.touched.iter().filter(|id| **id != self.row.failed);
+        join_all(touched.map(|id| observe(self.means, id, limit))).await;
     }
 
     /// Whoever was touched, or replicated from the server that failed, and does not follow the primary now.
