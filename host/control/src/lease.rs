@@ -12,6 +12,25 @@ use tokio::time::sleep;
 /// Name of the one lease; leases are named so that a fleet can be divided later.
 pub(crate) const LEASE: &str = "fleet";
 
+/// Stands between the name of a node and the number of its start in the lease's holder: on a shared store two starts under one name are
+/// two holders, so that two processes that were given the same name by mistake never both hold it.
+const INCARNATION: char = '#';
+
+/// Who holds a lease in the store: the node itself if the store is its own, else this start of it.
+pub(crate) fn holder(node: &NodeName, start: &str, shared: bool) -> NodeName {
+    if shared {
+        NodeName::new(format!("{node}{INCARNATION}{start}"))
+    } else {
+        node.clone()
+    }
+}
+
+/// The node's name without the number of its start.
+fn plain(holder: &NodeName) -> NodeName {
+    let text = holder.as_str();
+    NodeName::new(text.split_once(INCARNATION).map_or(text, |(name, _)| name))
+}
+
 /// What is known of the lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
@@ -24,8 +43,9 @@ pub(crate) struct Held {
 pub(crate) struct Keeper {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    node: NodeName,
+    holder: NodeName,
     ttl: Duration,
+    highest: Mutex<LeaseEpoch>,
     held: watch::Sender<Option<Held>>,
     other: Mutex<Option<NodeName>>,
     problem: Mutex<Option<String>>,
@@ -35,15 +55,16 @@ impl Keeper {
     pub(crate) fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        node: NodeName,
+        holder: NodeName,
         ttl: Duration,
     ) -> Self {
         let held = watch::Sender::new(None);
         Self {
             store,
             clock,
-            node,
+            holder,
             ttl,
+            highest: Mutex::default(),
             held,
             other: Mutex::new(None),
             problem: Mutex::new(None),
@@ -68,7 +89,7 @@ impl Keeper {
     /// The present holder, as far as known.
     pub(crate) fn leader(&self) -> Option<NodeName> {
         if self.epoch_for(Duration::ZERO).is_some() {
-            return Some(self.node.clone());
+            return Some(plain(&self.holder));
         }
         self.other
             .lock()
@@ -104,7 +125,10 @@ impl Keeper {
     ) -> Result<Claim, StoreError> {
         let held = self.held.borrow().clone();
         if let Some(held) = held {
-            return self.store.renew_lease(LEASE, &self.node, held.epoch).await;
+            return self
+                .store
+                .renew_lease(LEASE, &self.holder, held.epoch)
+                .await;
         }
         // A foreign lease is taken only after its row has not changed for longer than its holder may act on it.
         let margin = self.ttl / 4;
@@ -112,9 +136,10 @@ impl Keeper {
             .as_ref()
             .filter(|(state, since)| now.since(*since) > state.ttl.saturating_add(margin))
             .map(|(state, _)| (state.epoch, state.renewals));
+        let highest = *self.highest.lock().unwrap_or_else(PoisonError::into_inner);
         let claim = self
             .store
-            .claim_lease(LEASE, &self.node, self.ttl, expected, LeaseEpoch::default())
+            .claim_lease(LEASE, &self.holder, self.ttl, expected, highest)
             .await?;
         match &claim {
             Claim::Held(_) => *seen = None,
@@ -128,6 +153,10 @@ impl Keeper {
     }
 
     fn note(&self, outcome: Result<Claim, StoreError>, before: Timestamp) {
+        if let Ok(Claim::Held(state) | Claim::Other(state)) = &outcome {
+            let mut highest = self.highest.lock().unwrap_or_else(PoisonError::into_inner);
+            *highest = (*highest).max(state.epoch);
+        }
         let problem = outcome.as_ref().err().map(describe);
         *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
         match outcome {
@@ -147,7 +176,8 @@ impl Keeper {
             }
             Ok(Claim::Other(state)) => {
                 self.lose("lease is held by another node");
-                *self.other.lock().unwrap_or_else(PoisonError::into_inner) = state.holder;
+                *self.other.lock().unwrap_or_else(PoisonError::into_inner) =
+                    state.holder.as_ref().map(plain);
             }
             // What is held stays held until it runs out by this clock.
             Err(error) => tracing::warn!(error = describe(&error), "lease not renewed"),
@@ -182,7 +212,7 @@ impl Keeper {
         if let Some(held) = held
             && let Err(error) = self
                 .store
-                .release_lease(LEASE, &self.node, held.epoch)
+                .release_lease(LEASE, &self.holder, held.epoch)
                 .await
         {
             tracing::warn!(error = describe(&error), "lease not released");

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::counters::Counters;
 use crate::decide::{ClusterLoop, Published, Request};
 use crate::handle::Handle;
-use crate::lease::Keeper;
+use crate::lease::{Keeper, holder};
 use crate::observe::Observer;
 use crate::operators::Operators;
 use crate::recover::Means;
@@ -74,10 +74,16 @@ impl Node {
         for seed in &registry.settings.seeds {
             registry.learn(seed);
         }
+        let wall = ports.clock.wall();
+        let start = format!("{:x}-{:x}", wall.millis(), std::process::id());
         let lease = Arc::new(Keeper::new(
             Arc::clone(&ports.store),
             Arc::clone(&ports.clock),
-            registry.settings.node.clone(),
+            holder(
+                &registry.settings.node,
+                &start,
+                registry.settings.shared_store,
+            ),
             registry.settings.lease_ttl,
         ));
         let observer = Arc::new(Observer {
@@ -94,13 +100,7 @@ impl Node {
             clock: Arc::clone(&ports.clock),
             counters: Arc::clone(&counters),
         };
-        let wall = ports.clock.wall();
-        let token = format!(
-            "{}-{:x}-{:x}",
-            registry.settings.node,
-            wall.millis(),
-            std::process::id()
-        );
+        let token = format!("{}-{start}", registry.settings.node);
         let shared = Arc::new(Shared {
             registry,
             lease,

@@ -33,13 +33,17 @@ impl Operators {
     /// Reads and writes for ever.
     pub(crate) async fn keep(&self) {
         let mut round: u32 = 0;
+        let mut led = false;
         loop {
             self.read().await;
-            if round.is_multiple_of(SEEN_EVERY) {
+            // What is recorded comes from one node: the one that leads.
+            let leads = self.registry.lock().lease.is_some();
+            if leads && (round.is_multiple_of(SEEN_EVERY) || !led) {
                 self.registry.mark_all_dirty();
                 self.expire().await;
             }
             self.write().await;
+            led = leads;
             round = round.wrapping_add(1);
             sleep(READ_EVERY).await;
         }
@@ -68,10 +72,12 @@ impl Operators {
             .into_iter()
             .filter(|(_, downtime)| downtime.ends > now)
             .collect();
-        let rules: BTreeMap<ServerId, (PromotionRule, bool)> = self
-            .store
-            .servers()
-            .await?
+        let servers = self.store.servers().await?;
+        if self.registry.lock().lease.is_none() {
+            self.registry
+                .follow(&servers, &self.store.clusters().await?);
+        }
+        let rules: BTreeMap<ServerId, (PromotionRule, bool)> = servers
             .into_iter()
             .map(|row| {
                 let expired = row.promotion_expires.is_some_and(|end| end <= now);
@@ -104,8 +110,11 @@ impl Operators {
         Ok(())
     }
 
-    /// Writes what changed. What cannot be written now is written later.
+    /// Writes what changed, if this node leads. What cannot be written now is written later.
     pub(crate) async fn write(&self) {
+        if self.registry.lock().lease.is_none() {
+            return;
+        }
         write_changes(&self.registry, &*self.store, &self.counters).await;
     }
 

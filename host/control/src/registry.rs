@@ -128,6 +128,28 @@ impl Registry {
         }
     }
 
+    /// Takes over what the node that leads has recorded since: new clusters and servers, who belongs where, who is primary. Only for a
+    /// node that does not lead: what the leader has in memory is newer than what it has recorded.
+    pub(crate) fn follow(&self, servers: &[ServerRow], clusters: &[ClusterRow]) {
+        let mut inner = self.lock();
+        for row in clusters {
+            let Some(entry) = inner.clusters.get_mut(&row.id) else {
+                let entry = ClusterEntry::new(row.clone());
+                inner.clusters.insert(row.id.clone(), entry);
+                self.announce(Started::Cluster(row.id.clone()));
+                continue;
+            };
+            let changed = entry.row != *row && entry.row.primary_epoch <= row.primary_epoch;
+            if changed {
+                entry.row.clone_from(row);
+                entry.wake.notify_one();
+            }
+        }
+        for row in servers {
+            inner.follow_server(row, |started| self.announce(started));
+        }
+    }
+
     /// Begins to watch an address, if it is not known yet. Gives the server's identity.
     pub(crate) fn learn(&self, address: &Address) -> ServerId {
         let mut inner = self.lock();

@@ -71,6 +71,8 @@ pub struct ControlSettings {
     pub hints: BTreeMap<Address, ServerHint>,
     /// Time to live of the lease.
     pub lease_ttl: Duration,
+    /// The store is shared with other nodes; false for an embedded one, which is this node's own.
+    pub shared_store: bool,
     /// Analysis.
     pub analysis: AnalysisSettings,
     /// Plans.
@@ -100,6 +102,7 @@ impl ControlSettings {
             cluster_names: BTreeMap::new(),
             hints: BTreeMap::new(),
             lease_ttl: Duration::from_secs(10),
+            shared_store: false,
             analysis: AnalysisSettings::default(),
             plan: PlanSettings::default(),
         }

@@ -1,21 +1,23 @@
 //! Wiring: reads top to bottom as the list of what runs.
 
 mod convert;
+mod state;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
+use baton_backend::BackendHandle;
 use baton_control::{Control, Node, Ports};
 use baton_core::time::{Timestamp, WallTime};
 use baton_mysql::MysqlServers;
-use baton_ports::{Clock, Store};
-use baton_store::{SqliteOptions, SqliteStore};
+use baton_ports::Clock;
 use baton_wasm::{PolicyChoice, WasmPolicies, WasmSelectors};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use self::state::State;
 use crate::causes::chain;
 use crate::config::{BackendSettings, PluginSource, Settings};
 use crate::telemetry;
@@ -74,32 +76,43 @@ pub fn load_selectors(
 ///
 /// # Errors
 /// If the node cannot start, or a part of it failed.
-pub fn run(settings: Settings, policies: WasmPolicies) -> anyhow::Result<()> {
+pub fn run(
+    settings: Settings,
+    policies: WasmPolicies,
+    selectors: WasmSelectors,
+) -> anyhow::Result<()> {
     telemetry::init(&settings.log).context("setting up the log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    runtime.block_on(serve(settings, Arc::new(policies)))
+    runtime.block_on(serve(settings, Arc::new(policies), selectors))
 }
 
-async fn serve(settings: Settings, policies: Arc<WasmPolicies>) -> anyhow::Result<()> {
+async fn serve(
+    settings: Settings,
+    policies: Arc<WasmPolicies>,
+    selectors: WasmSelectors,
+) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     // Bound before the store is opened: a second node on the same port ends here and touches nothing.
     let listener = TcpListener::bind(settings.http.listen)
         .await
         .with_context(|| format!("listening on {} (http.listen)", settings.http.listen))?;
-    let store = open_store(&settings.backend).await?;
+    let state = open_state(&settings, selectors, Arc::clone(&clock)).await?;
     let servers = MysqlServers::new(convert::mysql(&settings), Arc::clone(&clock));
     let ports = Ports {
         servers: Arc::new(servers),
-        store: Arc::clone(&store) as Arc<dyn Store>,
+        store: state.store(),
         policies: Arc::clone(&policies) as Arc<dyn baton_ports::Policies>,
         clock,
     };
     let node = Node::prepare(ports, convert::control(&settings)).await;
     let node = node.context("reading the state store")?;
     let handle: Arc<dyn Control> = node.handle();
+    if let Some(backend) = state.backend() {
+        tokio::spawn(inform(backend.clone(), Arc::clone(&handle)));
+    }
     let router = baton_http::router(handle, convert::http(&settings)?);
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(reload_on_hangup(policies, settings.clone()));
@@ -121,7 +134,7 @@ async fn serve(settings: Settings, policies: Arc<WasmPolicies>) -> anyhow::Resul
     http.await
         .context("the HTTP task failed")?
         .context("serving HTTP")?;
-    store.close().await;
+    state.close().await;
     node.context("the node's task failed")
 }
 
@@ -177,20 +190,29 @@ async fn reload_on_hangup(policies: Arc<WasmPolicies>, settings: Settings) {
     }
 }
 
-async fn open_store(backend: &BackendSettings) -> anyhow::Result<Arc<SqliteStore>> {
-    let path = match backend {
-        BackendSettings::Sqlite { path } => path.clone(),
-        BackendSettings::Memory => ":memory:".into(),
-        BackendSettings::Databases(_) => {
-            anyhow::bail!("the state cannot be kept in [[backend.cluster]] yet")
+async fn open_state(
+    settings: &Settings,
+    selectors: WasmSelectors,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<State> {
+    match &settings.backend {
+        BackendSettings::Sqlite { path } => State::embedded(path.clone()).await,
+        BackendSettings::Memory => State::embedded(":memory:".into()).await,
+        BackendSettings::Databases(clusters) => {
+            let node = (settings.node.name.as_str(), settings.node.zone.clone());
+            State::on_databases(node, clusters.clone(), Arc::new(selectors), clock).await
         }
-    };
-    let opened = SqliteStore::open(&path, &SqliteOptions::default()).await;
-    let opened = opened.with_context(|| format!("opening the state store {}", path.display()))?;
-    if opened.created {
-        tracing::info!(path = %path.display(), "state store created");
     }
-    Ok(Arc::new(opened.store))
+}
+
+/// Tells the watch over the databases who leads and what the highest epoch is, which is how it recognises a node that lost commits.
+async fn inform(backend: BackendHandle, handle: Arc<dyn Control>) {
+    loop {
+        let node = handle.node();
+        backend.set_leader(node.lease.is_some());
+        backend.note_epoch(node.lease.map_or(0, |epoch| epoch.0));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 fn choice(settings: &Settings) -> PolicyChoice {

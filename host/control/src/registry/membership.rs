@@ -6,9 +6,10 @@ use baton_core::gtid::GtidSet;
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, ServerId};
 use baton_core::model::Reach;
 use baton_core::time::{Timestamp, WallTime};
-use baton_ports::ClusterRow;
+use baton_ports::{ClusterRow, ServerRow};
 
 use super::entry::Entry;
+use super::identity::Seen;
 use super::{ClusterEntry, Inner, Started};
 use crate::settings::ControlSettings;
 
@@ -19,6 +20,33 @@ pub(super) struct Neighbours {
 }
 
 impl Inner {
+    /// Takes over a recorded server. One that was found here under another identity is folded into it.
+    pub(super) fn follow_server(&mut self, row: &ServerRow, announce: impl Fn(Started)) {
+        if !self.servers.contains_key(&row.id) {
+            self.servers.insert(row.id.clone(), Entry::stored(row));
+            announce(Started::Server(row.id.clone()));
+        }
+        for address in row.aliases.iter().chain([&row.address]) {
+            match self.addresses.get(address).cloned() {
+                Some(owner) if owner == row.id => {}
+                Some(owner) => self.merge(&owner, &row.id, Seen::Unasked),
+                None => {
+                    self.addresses.insert(address.clone(), row.id.clone());
+                }
+            }
+        }
+        let Some(entry) = self.servers.get_mut(&row.id) else {
+            return;
+        };
+        entry.address.clone_from(&row.address);
+        if row.cluster.is_some() && entry.cluster != row.cluster {
+            entry.cluster.clone_from(&row.cluster);
+            entry.hearsay = false;
+            let id = row.id.clone();
+            self.wake_cluster_of(&id);
+        }
+    }
+
     pub(super) fn neighbours(&self, id: &ServerId, now: Timestamp) -> Neighbours {
         let mut found = Neighbours {
             sources: Vec::new(),
@@ -246,6 +274,8 @@ impl Inner {
         if self.waits_for_a_source(sources) {
             return None;
         }
+        // Two nodes that found clusters of their own would lock and count them apart: the others learn them from the store.
+        self.lease?;
         let root = sources.first().unwrap_or(id);
         let name = self.name_for(id, root, settings);
         self.made = self.made.wrapping_add(1);

@@ -90,6 +90,10 @@ pub(super) fn control(settings: &Settings) -> ControlSettings {
             names.collect::<Vec<_>>().join(", ")
         }
     };
+    if let BackendSettings::Databases(clusters) = &settings.backend {
+        control.shared_store = true;
+        control.lease_ttl = super::state::lease_ttl(clusters.iter().map(|cluster| cluster.kind));
+    }
     control.seeds.clone_from(&topology.seeds);
     control.poll_interval = topology.poll_interval;
     control.connect_limit = topology.connect_timeout;

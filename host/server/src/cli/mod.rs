@@ -108,12 +108,14 @@ fn client(shared: &Shared) -> Result<Client, Failure> {
 
 fn serve(file: &Path) -> Result<(), Failure> {
     let Loaded {
-        settings, policies, ..
+        settings,
+        policies,
+        selectors,
     } = load(file).map_err(|error| Failure::Usage(chain(&error)))?;
     for warning in &settings.warnings {
         screen::eprint(&format!("{} {warning}", paint(WARN, "warning:")));
     }
-    app::run(settings, policies).map_err(|error| Failure::Refused(format!("{error:#}")))
+    app::run(settings, policies, selectors).map_err(|error| Failure::Refused(format!("{error:#}")))
 }
 
 fn check(file: &Path, screen: Screen) -> Result<(), Failure> {
@@ -157,10 +159,6 @@ fn problem_document(problem: &Problem) -> serde_json::Value {
 struct Loaded {
     settings: config::Settings,
     policies: WasmPolicies,
-    #[expect(
-        dead_code,
-        reason = "loaded so that a wrong selector is refused; used once a backend has several nodes"
-    )]
     selectors: WasmSelectors,
 }
 

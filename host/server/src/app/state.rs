@@ -1,0 +1,154 @@
+//! The state store that the configuration names, ready to use.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use baton_backend::{Backend, BackendHandle, BackendSpec, ClusterSpec};
+use baton_core::policy::backend::BackendKind;
+use baton_ports::{Clock, Selectors, Store};
+use baton_store::{MySqlOptions, MySqlStore, SCHEMA_VERSION, Selector, SqliteOptions, SqliteStore};
+use tokio::task::JoinHandle;
+
+/// How long a starting node looks for a backend node before it gives up.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the state is kept.
+pub(super) enum State {
+    /// Embedded.
+    Embedded(Arc<SqliteStore>),
+    /// On one of several database nodes.
+    Databases {
+        store: Arc<MySqlStore>,
+        backend: BackendHandle,
+        watch: JoinHandle<()>,
+    },
+}
+
+impl State {
+    pub(super) async fn embedded(path: PathBuf) -> anyhow::Result<Self> {
+        let opened = SqliteStore::open(&path, &SqliteOptions::default()).await;
+        let opened =
+            opened.with_context(|| format!("opening the state store {}", path.display()))?;
+        if opened.created {
+            tracing::info!(path = %path.display(), "state store created");
+        }
+        Ok(Self::Embedded(Arc::new(opened.store)))
+    }
+
+    /// Watches the databases, and waits until the tables are there on the node that is selected.
+    pub(super) async fn on_databases(
+        (node, zone): (&str, Option<String>),
+        clusters: Vec<ClusterSpec>,
+        selectors: Arc<dyn Selectors>,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let spec = BackendSpec {
+            node: node.to_owned(),
+            zone,
+            schema_version: SCHEMA_VERSION,
+            clusters,
+        };
+        let (run, backend) = Backend::new(spec, selectors, clock);
+        let watch = tokio::spawn(run.run());
+        let link = Arc::new(Link(backend.clone()));
+        let store = MySqlStore::follow(backend.targets(), link, MySqlOptions::default());
+        let prepared = async {
+            loop {
+                match store.prepare().await {
+                    Ok(found) => return found,
+                    Err(error) => {
+                        tracing::warn!(
+                            error = crate::causes::chain(&error),
+                            "the state store is not ready yet"
+                        );
+                        tokio::time::sleep(Duration::from_millis(500)).await;
+                    }
+                }
+            }
+        };
+        let found = tokio::time::timeout(START_PATIENCE, prepared).await;
+        let found = found.with_context(|| {
+            format!(
+                "waiting for a database node to keep the state on for {START_PATIENCE:?}: {}",
+                why_none(&backend)
+            )
+        })?;
+        if found == 0 {
+            tracing::info!("state tables created");
+        }
+        Ok(Self::Databases {
+            store: Arc::new(store),
+            backend,
+            watch,
+        })
+    }
+
+    pub(super) fn store(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Embedded(store) => Arc::clone(store) as Arc<dyn Store>,
+            Self::Databases { store, .. } => Arc::clone(store) as Arc<dyn Store>,
+        }
+    }
+
+    /// The watch over the databases, if the state is on some.
+    pub(super) fn backend(&self) -> Option<&BackendHandle> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Databases { backend, .. } => Some(backend),
+        }
+    }
+
+    pub(super) async fn close(self) {
+        match self {
+            Self::Embedded(store) => store.close().await,
+            Self::Databases { watch, .. } => watch.abort(),
+        }
+    }
+}
+
+/// Time to live of the lease: several times the longest stall that a healthy cluster of the kind shows when it loses a node (measured, with
+/// the kinds' default timers). A shorter one makes leaders give up during such a stall.
+pub(super) fn lease_ttl(kinds: impl Iterator<Item = BackendKind>) -> Duration {
+    let of = |kind| match kind {
+        BackendKind::Galera | BackendKind::Ndb | BackendKind::GroupReplication => {
+            Duration::from_secs(30)
+        }
+        BackendKind::MasterMaster | BackendKind::Sqlite => Duration::from_secs(10),
+    };
+    kinds.map(of).max().unwrap_or(Duration::from_secs(10))
+}
+
+/// What stands against each node, for people.
+fn why_none(backend: &BackendHandle) -> String {
+    let status = backend.status().borrow().clone();
+    let nodes = status.clusters.iter().flat_map(|cluster| &cluster.nodes);
+    let lines: Vec<String> = nodes
+        .map(|node| {
+            let against: Vec<String> = node.against.iter().map(|c| c.text.clone()).collect();
+            let failure = node.probe.failure.clone().unwrap_or_default();
+            format!("{} ({failure}{})", node.address, against.join("; "))
+        })
+        .collect();
+    lines.join(", ")
+}
+
+/// Tells the watch what the store meets, and the store what the watch knows.
+struct Link(BackendHandle);
+
+impl Selector for Link {
+    fn failed(&self, generation: u64, class: &'static str) {
+        self.0.report(generation, class);
+    }
+
+    fn reason(&self) -> String {
+        let reasons = &self.0.status().borrow().selection.reasons.clone();
+        let texts: Vec<&str> = reasons.iter().map(|reason| reason.text.as_str()).collect();
+        if texts.is_empty() {
+            "none was selected".to_owned()
+        } else {
+            texts.join("; ")
+        }
+    }
+}
