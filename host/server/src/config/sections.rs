@@ -402,6 +402,18 @@ fn warnings(document: &Document, settings: &Settings) -> Vec<Problem> {
             "the end of the process forgets everything, a recovery under way included",
         );
     }
+    if let BackendSettings::Databases(clusters) = &settings.backend
+        && !settings.node.peers.is_empty()
+        && clusters
+            .iter()
+            .any(|cluster| !cluster.kind.is_synchronous())
+    {
+        warn(
+            "backend.cluster",
+            "keeps the state of several nodes on an asynchronous pair: if the pair splits, two of them may lead at once; run one node, or use \
+             Galera, NDB or Group Replication",
+        );
+    }
     warnings
 }
 
