@@ -437,6 +437,17 @@ fn the_database_samples_are_accepted() {
 }
 
 #[test]
+fn several_nodes_on_a_pair_are_warned_of() {
+    let (_, text) = DATABASES
+        .iter()
+        .find(|(kind, _)| *kind == "master-master")
+        .expect("a sample");
+    let several = text.replace("[node]\n", "[node]\npeers = [\"http://10.0.0.2:3000\"]\n");
+    let warnings = read(&several).expect("accepted").warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+}
+
+#[test]
 fn databases_have_rules() {
     let text = r#"
 [backend]
