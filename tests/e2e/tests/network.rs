@@ -27,7 +27,7 @@ fn only_baton_is_cut_off(flavor: Flavor) -> Result<()> {
     writer.wait_for_rows(100, LIMIT)?;
     bed.cables()?.cut("baton", "p1")?;
     wait_for_finding(&bed, "primary-unreachable")?;
-    require_quiet(&bed, 20)?;
+    require_quiet(&bed, 12)?;
     let report = writer.stop()?;
     let strangers = report
         .acknowledged()
@@ -41,7 +41,7 @@ fn only_baton_is_cut_off(flavor: Flavor) -> Result<()> {
     })?;
     bed.cables()?.cut("baton", "p1")?;
     wait_for_finding(&bed, "primary-unreachable")?;
-    require_quiet(&bed, 20)?;
+    require_quiet(&bed, 12)?;
     assert_eq!(require_one_writable(&bed)?.name(), "p1");
     Ok(())
 }
@@ -96,7 +96,7 @@ fn baton_is_cut_off(flavor: Flavor) -> Result<()> {
     writer.wait_for_rows(100, LIMIT)?;
     bed.cables()?.unplug("baton")?;
     wait_for_finding(&bed, "primary-and-replicas-dead")?;
-    require_quiet(&bed, 20)?;
+    require_quiet(&bed, 12)?;
     bed.cables()?.plug_in("baton")?;
     bed.wait_for_discovery(3)?;
     require_quiet(&bed, 10)?;
