@@ -183,6 +183,7 @@ impl Node {
                 let epoch = held.borrow_and_update().as_ref().map(|held| held.epoch);
                 shared.registry.lock().lease = epoch;
                 shared.registry.wake_all();
+                shared.registry.unrecorded.notify_one();
                 if held.changed().await.is_err() {
                     return;
                 }

@@ -18,6 +18,8 @@ use crate::registry::Registry;
 pub(crate) const PAST_MAX: usize = 20;
 /// How often the store is read.
 const READ_EVERY: Duration = Duration::from_secs(1);
+/// What is found within this time is recorded together.
+const SWARM: Duration = Duration::from_millis(10);
 /// How often last-seen times are written.
 const SEEN_EVERY: u32 = 60;
 
@@ -45,7 +47,22 @@ impl Operators {
             self.write().await;
             led = leads;
             round = round.wrapping_add(1);
-            sleep(READ_EVERY).await;
+            self.record_until(READ_EVERY).await;
+        }
+    }
+
+    /// Waits, and meanwhile records what is found: a process that dies must leave behind whom it knew.
+    async fn record_until(&self, wait: Duration) {
+        let over = sleep(wait);
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                () = &mut over => return,
+                () = self.registry.unrecorded.notified() => {}
+            }
+            // Servers are found in swarms.
+            sleep(SWARM).await;
+            self.write().await;
         }
     }
 

@@ -71,6 +71,9 @@ pub(crate) struct Registry {
     pub(crate) settings: ControlSettings,
     started: mpsc::UnboundedSender<Started>,
     changes: watch::Sender<u64>,
+    /// Told when a server was placed, or this node came to lead: what is known is to be recorded at once, because the next process
+    /// cannot find the replicas of a primary that died meanwhile.
+    pub(crate) unrecorded: Notify,
 }
 
 impl Registry {
@@ -84,6 +87,7 @@ impl Registry {
             settings,
             started,
             changes: watch::Sender::new(0),
+            unrecorded: Notify::new(),
         };
         (Arc::new(registry), receiver)
     }
@@ -208,6 +212,9 @@ impl Registry {
             inner.assign_waiting(id, &self.settings, wall, |started| self.announce(started));
         }
         inner.wake_cluster_of(id);
+        if !inner.dirty.is_empty() {
+            self.unrecorded.notify_one();
+        }
     }
 
     /// Notes where the host name of a server's address leads to (IP literals), before it is first asked.

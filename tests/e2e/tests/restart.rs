@@ -54,7 +54,9 @@ fn die_and_finish(flavor: Flavor) -> Result<()> {
         })?;
     }
     require_nothing_lost(&bed, writer)?;
-    assert!(bed.recoveries()?.iter().all(ended));
+    bed.wait("the last rejoin ended", LIMIT, || {
+        bed.recoveries().is_ok_and(|rows| rows.iter().all(ended))
+    })?;
     Ok(())
 }
 

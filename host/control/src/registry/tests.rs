@@ -28,6 +28,7 @@ impl Discovery {
         }
         let node = baton_core::ids::NodeName::new("n");
         let (registry, _) = Registry::new(ControlSettings::new(node));
+        registry.lock().lease = Some(baton_core::ids::LeaseEpoch(1));
         Self { registry, facts }
     }
 

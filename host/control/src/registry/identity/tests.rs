@@ -11,7 +11,9 @@ use crate::registry::Registry;
 use crate::settings::ControlSettings;
 
 fn registry() -> Arc<Registry> {
-    Registry::new(ControlSettings::new(NodeName::new("n"))).0
+    let registry = Registry::new(ControlSettings::new(NodeName::new("n"))).0;
+    registry.lock().lease = Some(baton_core::ids::LeaseEpoch(1));
+    registry
 }
 
 fn address(text: &str) -> Address {
