@@ -21,6 +21,7 @@ use baton_ports::{ClusterRow, ServerRow, WatchAnswer};
 use tokio::sync::{Notify, mpsc, watch};
 
 pub(crate) use entry::Entry;
+use entry::stamp;
 use identity::Seen;
 
 use crate::settings::ControlSettings;
@@ -289,16 +290,14 @@ impl Registry {
     /// Notes that a receiver was made to connect anew, at the end of the statement that started it.
     pub(crate) fn note_reconnected(&self, id: &ServerId, channel: &str, at: Timestamp) {
         if let Some(entry) = self.lock().servers.get_mut(id) {
-            entry.reconnected.retain(|(name, _)| name != channel);
-            entry.reconnected.push((channel.to_owned(), at));
+            stamp(&mut entry.reconnected, channel, at);
         }
     }
 
     /// Notes that a receiver was severed.
     pub(crate) fn note_severed(&self, id: &ServerId, channel: &str, at: Timestamp) {
         if let Some(entry) = self.lock().servers.get_mut(id) {
-            entry.severed.retain(|(name, _)| name != channel);
-            entry.severed.push((channel.to_owned(), at));
+            stamp(&mut entry.severed, channel, at);
         }
     }
 
@@ -306,8 +305,7 @@ impl Registry {
     pub(crate) fn note_reconnect_failed(&self, id: &ServerId, channel: &str, at: Timestamp) {
         let mut inner = self.lock();
         if let Some(entry) = inner.servers.get_mut(id) {
-            entry.reconnect_failed.retain(|(name, _)| name != channel);
-            entry.reconnect_failed.push((channel.to_owned(), at));
+            stamp(&mut entry.reconnect_failed, channel, at);
         }
         inner.wake_cluster_of(id);
     }

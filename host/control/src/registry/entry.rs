@@ -127,6 +127,12 @@ impl Entry {
     }
 }
 
+/// Notes when something happened to a channel; only the last time is kept.
+pub(super) fn stamp(times: &mut Vec<(String, Timestamp)>, channel: &str, at: Timestamp) {
+    times.retain(|(name, _)| name != channel);
+    times.push((channel.to_owned(), at));
+}
+
 /// Notes for each channel when its receiver showed life: a heartbeat, or something received. The instant is that of the
 /// earlier reading: what arrived came after it, and a lower bound never takes what came before a loss for a sign of life.
 fn note_movement(
@@ -143,8 +149,7 @@ fn note_movement(
         let received =
             before.received != channel.received && channel.received.contains(&before.received);
         if same_source && (heartbeat || received) {
-            moved.retain(|(name, _)| *name != channel.name);
-            moved.push((channel.name.clone(), old.at));
+            stamp(moved, &channel.name, old.at);
         }
     }
     moved.retain(|(name, _)| new.channels.iter().any(|channel| channel.name == *name));
