@@ -2,14 +2,12 @@
 //! one and the simulator's.
 
 mod backend_target;
-mod peers;
 mod policies;
 mod servers;
 mod store;
 
 pub use backend_target::Target;
 pub use baton_core::execution::{Guard, ServerCommand};
-pub use peers::{PeerFailure, PeerReport, PeerSighting, Peers};
 pub use policies::{Policies, PolicyFailure, PolicyReply, Selectors};
 pub use servers::{
     ActSession, FailureWord, LockState, Servers, Session, StatementError, Watch, WatchAnswer,
