@@ -17,7 +17,7 @@ const LEASE: usize = 1;
 /// members would count different majorities.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Voters {
-    /// Grows with each change.
+    /// Grows with each change, over all clusters.
     pub version: u64,
     /// The members.
     pub current: BTreeSet<ServerId>,
@@ -85,13 +85,13 @@ impl Voters {
     }
 
     /// The change to `members`, to be recorded by whoever has the right in both; `None` if there is nothing to change, or the last change
-    /// is not known to everybody yet.
-    pub fn change_to(&self, members: &BTreeSet<ServerId>) -> Option<Self> {
+    /// is not known to everybody yet. `version` must be greater than any given before, in all clusters.
+    pub fn change_to(&self, members: &BTreeSet<ServerId>, version: u64) -> Option<Self> {
         if self.previous.is_some() || self.current == *members || members.is_empty() {
             return None;
         }
         Some(Self {
-            version: self.version.saturating_add(1),
+            version,
             current: members.clone(),
             previous: (!self.current.is_empty()).then(|| self.current.clone()),
         })
@@ -206,15 +206,15 @@ mod tests {
 
     #[test]
     fn a_change_waits_for_the_last_one_to_be_known() {
-        let first = Voters::default().change_to(&set(&[1, 2, 3])).unwrap();
+        let first = Voters::default().change_to(&set(&[1, 2, 3]), 1).unwrap();
         assert_eq!(first.previous, None, "nobody could act before");
-        let second = first.change_to(&set(&[1, 2, 3, 4])).unwrap();
+        let second = first.change_to(&set(&[1, 2, 3, 4]), 2).unwrap();
         assert_eq!(second.previous, Some(set(&[1, 2, 3])));
-        assert_eq!(second.change_to(&set(&[1])), None);
+        assert_eq!(second.change_to(&set(&[1]), 3), None);
         assert_eq!(second.settled(1), None);
         let settled = second.settled(2).unwrap();
         assert_eq!(settled.previous, None);
-        assert_eq!(settled.change_to(&set(&[1, 2, 3, 4])), None);
-        assert_eq!(settled.change_to(&set(&[])), None);
+        assert_eq!(settled.change_to(&set(&[1, 2, 3, 4]), 3), None);
+        assert_eq!(settled.change_to(&set(&[]), 3), None);
     }
 }

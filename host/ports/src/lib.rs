@@ -2,19 +2,21 @@
 //! one and the simulator's.
 
 mod backend_target;
+mod peers;
 mod policies;
 mod servers;
 mod store;
 
 pub use backend_target::Target;
 pub use baton_core::execution::{Guard, ServerCommand};
+pub use peers::{PeerFailure, PeerReport, PeerSighting, Peers};
 pub use policies::{Policies, PolicyFailure, PolicyReply, Selectors};
 pub use servers::{
     ActSession, FailureWord, LockState, Servers, Session, StatementError, Watch, WatchAnswer,
 };
 pub use store::{
-    AuditRecord, Claim, ClusterRow, JournalEntry, JournalStage, LeaseState, RecoveryRow, Route,
-    ServerRow, StepRow, Store, StoreError,
+    AuditRecord, Claim, ClusterRow, JournalEntry, JournalStage, LeaseState, NodeRow, RecoveryRow,
+    Route, ServerRow, StepRow, Store, StoreError,
 };
 
 use baton_core::time::{Timestamp, WallTime};

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule, RecoveryKind, RecoveryOutcome};
+use baton_core::right::Voters;
 use baton_core::time::WallTime;
 use std::time::Duration;
 
@@ -157,6 +158,23 @@ pub struct RecoveryRow {
     pub acknowledged: Option<(String, WallTime, String)>,
     /// Whether the point of no return was passed (the step that opens writes was sent).
     pub committed: bool,
+}
+
+/// A Baton node as registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeRow {
+    /// Its name.
+    pub name: NodeName,
+    /// Unique per process start.
+    pub start: String,
+    /// Where its API listens, for people and for forwarding.
+    pub url: String,
+    /// Program version.
+    pub version: String,
+    /// Grows while it lives; counted by the store.
+    pub beats: u64,
+    /// Newest version of recorded members (over all clusters) that it has read.
+    pub voters_seen: u64,
 }
 
 /// Before or after a step.
@@ -338,6 +356,24 @@ pub trait Store: Send + Sync {
     async fn recoveries_enabled(&self) -> Result<bool, StoreError>;
     /// Sets the global switch.
     async fn set_recoveries_enabled(&self, enabled: bool) -> Result<(), StoreError>;
+
+    // Nodes, and whose locks are votes.
+    /// Registers a node, or shows that it lives: `beats` is counted by the store.
+    async fn beat(&self, node: &NodeRow) -> Result<(), StoreError>;
+    /// All registered nodes, by name.
+    async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError>;
+    /// Removes a node that is gone for good; `false` if unknown.
+    async fn forget_node(&self, name: &NodeName) -> Result<bool, StoreError>;
+    /// Recorded members of all clusters.
+    async fn voters(&self) -> Result<Vec<(ClusterId, Voters)>, StoreError>;
+    /// Records the members of a cluster. The version must be greater than that of every other record.
+    async fn set_voters(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        cluster: &ClusterId,
+        voters: &Voters,
+    ) -> Result<(), StoreError>;
 
     // Recoveries and their journal.
     /// Opens a recovery; [`StoreError::Conflict`] if one of the same cluster is running. Gives its number.

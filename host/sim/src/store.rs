@@ -7,10 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule, RecoveryOutcome};
+use baton_core::right::Voters;
 use baton_core::time::WallTime;
 use baton_ports::{
-    AuditRecord, Claim, ClusterRow, JournalEntry, LeaseState, RecoveryRow, Route, ServerRow,
-    StepRow, Store, StoreError,
+    AuditRecord, Claim, ClusterRow, JournalEntry, LeaseState, NodeRow, RecoveryRow, Route,
+    ServerRow, StepRow, Store, StoreError,
 };
 use tokio::time::sleep;
 
@@ -30,6 +31,8 @@ struct Tables {
     steps: Vec<StepRow>,
     routes: BTreeMap<String, Route>,
     audits: Vec<AuditRecord>,
+    nodes: BTreeMap<NodeName, NodeRow>,
+    voters: BTreeMap<ClusterId, Voters>,
 }
 
 /// The store. It survives the node.
@@ -295,6 +298,52 @@ impl Store for SimStore {
     async fn set_recoveries_enabled(&self, enabled: bool) -> Result<(), StoreError> {
         self.enter("setting the switch").await?;
         self.lock().disabled = !enabled;
+        Ok(())
+    }
+
+    async fn beat(&self, node: &NodeRow) -> Result<(), StoreError> {
+        self.enter("registering a node").await?;
+        let mut tables = self.lock();
+        let beats = tables.nodes.get(&node.name).map_or(0, |row| row.beats);
+        let row = NodeRow {
+            beats: beats + 1,
+            ..node.clone()
+        };
+        tables.nodes.insert(node.name.clone(), row);
+        Ok(())
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
+        self.enter("reading the nodes").await?;
+        Ok(self.lock().nodes.values().cloned().collect())
+    }
+
+    async fn forget_node(&self, name: &NodeName) -> Result<bool, StoreError> {
+        self.enter("forgetting a node").await?;
+        Ok(self.lock().nodes.remove(name).is_some())
+    }
+
+    async fn voters(&self) -> Result<Vec<(ClusterId, Voters)>, StoreError> {
+        self.enter("reading the recorded members").await?;
+        let tables = self.lock();
+        Ok(tables
+            .voters
+            .iter()
+            .map(|(id, voters)| (id.clone(), voters.clone()))
+            .collect())
+    }
+
+    async fn set_voters(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        cluster: &ClusterId,
+        voters: &Voters,
+    ) -> Result<(), StoreError> {
+        self.enter("recording members").await?;
+        let mut tables = self.lock();
+        Self::guard(&tables, "recording members", lease, epoch)?;
+        tables.voters.insert(cluster.clone(), voters.clone());
         Ok(())
     }
 

@@ -5,16 +5,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule};
+use baton_core::right::Voters;
 use baton_core::time::WallTime;
 use baton_ports::{
-    AuditRecord, Claim, ClusterRow, JournalEntry, LeaseState, RecoveryRow, Route, ServerRow,
-    StepRow, Store, StoreError,
+    AuditRecord, Claim, ClusterRow, JournalEntry, LeaseState, NodeRow, RecoveryRow, Route,
+    ServerRow, StepRow, Store, StoreError,
 };
 
 use crate::failure::{Failure, Refusal};
 use crate::operations::recovery::Acknowledgement;
 use crate::operations::{
-    audit, handover, health, journal, lease, recovery, recovery_row, route, topology, wishes,
+    audit, handover, health, journal, lease, node, recovery, recovery_row, route, topology, wishes,
 };
 use crate::session::{Attempts, Backend, Transaction};
 use crate::value::{Row, Value, values};
@@ -304,6 +305,48 @@ impl<B: Backend> Store for SqlStore<B> {
         write!(self, "setting whether recoveries are enabled", |session| {
             wishes::set_switch(session, enabled)
         })
+    }
+
+    async fn beat(&self, node: &NodeRow) -> Result<(), StoreError> {
+        write!(self, "registering a node", |session| node::beat(
+            session, node
+        ))
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
+        self.all("reading the nodes", node::NODES, Vec::new(), node::read)
+            .await
+    }
+
+    async fn forget_node(&self, name: &NodeName) -> Result<bool, StoreError> {
+        write!(self, "forgetting a node", |session| node::forget(
+            session, name
+        ))
+    }
+
+    async fn voters(&self) -> Result<Vec<(ClusterId, Voters)>, StoreError> {
+        self.all(
+            "reading the recorded members",
+            node::VOTERS,
+            Vec::new(),
+            node::read_voters,
+        )
+        .await
+    }
+
+    async fn set_voters(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        cluster: &ClusterId,
+        voters: &Voters,
+    ) -> Result<(), StoreError> {
+        write!(self, "recording members", |session| node::set_voters(
+            session,
+            (lease, epoch),
+            cluster,
+            voters
+        ))
     }
 
     async fn begin_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<i64, StoreError> {

@@ -248,6 +248,19 @@ impl Row {
     /// A list of texts, stored as JSON.
     pub(crate) fn list(&mut self, column: &'static str) -> Result<Vec<String>, Failure> {
         let text = self.text(column)?;
+        Self::parse_list(column, text)
+    }
+
+    /// A list of texts, or nothing.
+    pub(crate) fn list_or_null(
+        &mut self,
+        column: &'static str,
+    ) -> Result<Option<Vec<String>>, Failure> {
+        let text = self.text_or_null(column)?;
+        text.map(|text| Self::parse_list(column, text)).transpose()
+    }
+
+    fn parse_list(column: &'static str, text: String) -> Result<Vec<String>, Failure> {
         match serde_json::from_str(&text) {
             Ok(list) => Ok(list),
             Err(_) => Self::refuse(column, &Value::Text(text), "a list of texts"),

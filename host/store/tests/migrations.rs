@@ -13,7 +13,10 @@ use baton_store::{SCHEMA_VERSION, SqliteStore};
 use support::{LEASE, open, raw, run_raw, take};
 
 /// A dump of each schema version, made by the program that had it as its newest.
-const DUMPS: &[(u32, &str)] = &[(1, include_str!("fixtures/schema_1.sql"))];
+const DUMPS: &[(u32, &str)] = &[
+    (1, include_str!("fixtures/schema_1.sql")),
+    (2, include_str!("fixtures/schema_2.sql")),
+];
 
 async fn restored(path: &Path, dump: &str) -> SqliteStore {
     run_raw(
@@ -89,6 +92,9 @@ async fn dumps_of_all_versions_open_with_their_content() {
         assert_eq!(store.steps(&RecoveryId::new("r1")).await.unwrap().len(), 2);
         assert_eq!(store.routes().await.unwrap()[0].value, "db2:3306");
         assert_eq!(store.audits(0, 10).await.unwrap().len(), 1);
+        let since_2 = usize::from(*version >= 2);
+        assert_eq!(store.nodes().await.unwrap().len(), since_2);
+        assert_eq!(store.voters().await.unwrap().len(), since_2);
 
         // And it goes on from there.
         assert_eq!(take(&store, "n2").await, LeaseEpoch(4));

@@ -4,6 +4,7 @@
 
 mod journal;
 mod leases;
+mod nodes;
 mod recoveries;
 mod routes_audit;
 mod sketch;
@@ -47,6 +48,8 @@ const CASES: &[(&str, Case)] = cases![
     topology::unknown_servers_are_conflicts,
     topology::clusters_are_named_once,
     topology::cluster_with_servers_stays,
+    nodes::nodes_register_and_beat,
+    nodes::members_are_recorded_under_the_lease,
     topology::intended_primary,
     topology::older_epoch_never_overwrites_the_primary,
     topology::downtimes_end,

@@ -5,6 +5,7 @@ pub(crate) mod handover;
 pub(crate) mod health;
 pub(crate) mod journal;
 pub(crate) mod lease;
+pub(crate) mod node;
 pub(crate) mod recovery;
 pub(crate) mod recovery_row;
 pub(crate) mod route;

@@ -7,7 +7,7 @@ use crate::session::Backend;
 use crate::value::values;
 
 /// The schema version this program writes.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// One step from a schema to the next.
 pub(crate) struct Migration {
@@ -16,10 +16,16 @@ pub(crate) struct Migration {
 }
 
 /// All steps, in order; `SCHEMA_VERSION` is the last one's.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    sql: include_str!("0001_state.sql"),
-}];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        sql: include_str!("0001_state.sql"),
+    },
+    Migration {
+        version: 2,
+        sql: include_str!("0002_nodes.sql"),
+    },
+];
 
 pub(crate) const CREATE_VERSIONS: &str = "CREATE TABLE IF NOT EXISTS baton_schema (
   version BIGINT NOT NULL, program VARCHAR(64) NOT NULL, PRIMARY KEY (version)) {options}";
