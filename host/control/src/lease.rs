@@ -1,4 +1,7 @@
-//! The right to act at all: a lease in the store, with an epoch, counted down by this node's own monotonic clock.
+//! The right to act at all: a lease in the store, with an epoch, counted down by this node's own monotonic clock; and what stands
+//! in for it while the store is away.
+
+mod bid;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -6,68 +9,129 @@ use std::time::Duration;
 use baton_core::ids::{LeaseEpoch, NodeName};
 use baton_core::time::Timestamp;
 use baton_ports::{Claim, Clock, LeaseState, Store, StoreError};
-use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::sync::{Notify, watch};
+
+use crate::peers::PeerTable;
 
 /// Name of the one lease; leases are named so that a fleet can be divided later.
 pub(crate) const LEASE: &str = "fleet";
 
-/// Stands between the name of a node and the number of its start in the lease's holder: on a shared store two starts under one name are
-/// two holders, so that two processes that were given the same name by mistake never both hold it.
+/// Stands between the name of a node and the number of its start in the lease's holder: two starts under one name are two holders.
 const INCARNATION: char = '#';
 
-/// Who holds a lease in the store: the node itself if the store is its own, else this start of it.
-pub(crate) fn holder(node: &NodeName, start: &str, shared: bool) -> NodeName {
-    if shared {
-        NodeName::new(format!("{node}{INCARNATION}{start}"))
-    } else {
-        node.clone()
-    }
-}
-
-/// The node's name without the number of its start.
-fn plain(holder: &NodeName) -> NodeName {
-    let text = holder.as_str();
-    NodeName::new(text.split_once(INCARNATION).map_or(text, |(name, _)| name))
+/// Under what this node acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tenure {
+    /// The lease.
+    Lease {
+        /// Nothing may be done under it after this instant. Counted from *before* the renewal was sent.
+        until: Timestamp,
+        /// It is half a vote only from then on: before, the holder it was taken from may still count it.
+        counts_from: Timestamp,
+    },
+    /// The store is away, and no node is known to act. What may be done is decided by the clusters' own votes alone.
+    StandIn {
+        /// The lease was held under this epoch, so that its row can be renewed when the store is back.
+        renews: bool,
+    },
 }
 
 /// What is known of the lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) epoch: LeaseEpoch,
-    /// Nothing may be done under it after this instant. Counted from *before* the renewal was sent.
-    pub(crate) until: Timestamp,
+    pub(crate) tenure: Tenure,
+}
+
+impl Held {
+    fn lasts(&self, until: Timestamp) -> bool {
+        match self.tenure {
+            Tenure::Lease { until: end, .. } => end > until,
+            Tenure::StandIn { renews: _ } => true,
+        }
+    }
+}
+
+/// How the lease is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct LeaseSettings {
+    pub(crate) node: NodeName,
+    pub(crate) ttl: Duration,
+    /// Guard period of verified steps: what a gained lease waits before it counts.
+    pub(crate) guard: Duration,
+    /// Several nodes share the store; false where it is this node's own, which nobody else can open.
+    pub(crate) shared: bool,
+    /// Act without the store, by the clusters' votes.
+    pub(crate) stand_in: bool,
 }
 
 /// Keeps the lease.
 pub(crate) struct Keeper {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    peers: Arc<PeerTable>,
+    settings: LeaseSettings,
+    /// `name#start`: the holder in the store.
     holder: NodeName,
-    ttl: Duration,
-    highest: Mutex<LeaseEpoch>,
     held: watch::Sender<Option<Held>>,
     other: Mutex<Option<NodeName>>,
+    highest: Mutex<LeaseEpoch>,
     problem: Mutex<Option<String>>,
+    /// A recovery runs: what it acts under must not change hands for convenience.
+    busy: watch::Sender<u32>,
+    /// An operator wants this node to lead, or not to.
+    wish: Mutex<Option<Wish>>,
+    wished: Notify,
+}
+
+/// An operator's word about leadership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    /// Take the lease now.
+    Lead,
+    /// Give it up, and do not bid before then.
+    Rest(Timestamp),
+}
+
+/// Counts as busy until dropped.
+pub(crate) struct Busy {
+    count: watch::Sender<u32>,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.count
+            .send_modify(|count| *count = count.saturating_sub(1));
+    }
 }
 
 impl Keeper {
     pub(crate) fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        holder: NodeName,
-        ttl: Duration,
+        peers: Arc<PeerTable>,
+        settings: LeaseSettings,
+        start: &str,
     ) -> Self {
-        let held = watch::Sender::new(None);
+        // An own store has one holder at a time: what an earlier process of this node held, this one need not wait for.
+        let holder = if settings.shared {
+            NodeName::new(format!("{}{INCARNATION}{start}", settings.node))
+        } else {
+            settings.node.clone()
+        };
         Self {
             store,
             clock,
+            peers,
+            settings,
             holder,
-            ttl,
-            highest: Mutex::default(),
-            held,
+            held: watch::Sender::new(None),
             other: Mutex::new(None),
+            highest: Mutex::new(LeaseEpoch::default()),
             problem: Mutex::new(None),
+            busy: watch::Sender::new(0),
+            wish: Mutex::new(None),
+            wished: Notify::new(),
         }
     }
 
@@ -76,123 +140,127 @@ impl Keeper {
         self.held.subscribe()
     }
 
-    /// The epoch, if the lease is held and outlives `needed` from now.
+    /// The epoch, if this node may act for `needed` from now as far as the lease goes.
     pub(crate) fn epoch_for(&self, needed: Duration) -> Option<LeaseEpoch> {
-        let now = self.clock.now();
-        self.held
-            .borrow()
-            .as_ref()
-            .filter(|held| held.until > now.plus(needed))
+        let end = self.clock.now().plus(needed);
+        let held = self.held.borrow();
+        held.as_ref()
+            .filter(|held| held.lasts(end))
             .map(|held| held.epoch)
+    }
+
+    /// True if the lease is half a vote now, and outlives `needed`.
+    pub(crate) fn is_half_a_vote(&self, needed: Duration) -> bool {
+        let now = self.clock.now();
+        match self.held.borrow().as_ref().map(|held| held.tenure) {
+            Some(Tenure::Lease { until, counts_from }) => {
+                counts_from <= now && until > now.plus(needed)
+            }
+            Some(Tenure::StandIn { renews: _ }) | None => false,
+        }
+    }
+
+    /// True while this node acts without the store.
+    pub(crate) fn stands_in(&self) -> bool {
+        let held = self.held.borrow();
+        held.as_ref()
+            .is_some_and(|held| matches!(held.tenure, Tenure::StandIn { renews: _ }))
     }
 
     /// The present holder, as far as known.
     pub(crate) fn leader(&self) -> Option<NodeName> {
         if self.epoch_for(Duration::ZERO).is_some() {
-            return Some(plain(&self.holder));
+            return Some(self.settings.node.clone());
         }
-        self.other
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.other).clone().or_else(|| self.peers.actor())
+    }
+
+    /// The highest epoch ever seen.
+    pub(crate) fn highest(&self) -> LeaseEpoch {
+        *lock(&self.highest)
     }
 
     /// Why the store did not answer the last time.
     pub(crate) fn problem(&self) -> Option<String> {
-        self.problem
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.problem).clone()
     }
 
-    /// Takes and renews the lease for ever. Dropping the future keeps what is held until it runs out.
-    pub(crate) async fn keep(&self) {
-        // What another holder's row looked like, and since when it has not changed.
-        let mut seen: Option<(LeaseState, Timestamp)> = None;
-        loop {
-            let before = self.clock.now();
-            let outcome = self.attempt(&mut seen, before).await;
-            self.note(outcome, before);
-            self.drop_if_over();
-            sleep(self.ttl / 5).await;
+    /// Marks that a recovery runs, until the mark is dropped.
+    pub(crate) fn busy(&self) -> Busy {
+        self.busy
+            .send_modify(|count| *count = count.saturating_add(1));
+        Busy {
+            count: self.busy.clone(),
         }
     }
 
-    async fn attempt(
-        &self,
-        seen: &mut Option<(LeaseState, Timestamp)>,
-        now: Timestamp,
-    ) -> Result<Claim, StoreError> {
-        let held = self.held.borrow().clone();
-        if let Some(held) = held {
-            return self
-                .store
-                .renew_lease(LEASE, &self.holder, held.epoch)
-                .await;
-        }
-        // A foreign lease is taken only after its row has not changed for longer than its holder may act on it.
-        let margin = self.ttl / 4;
-        let expected = seen
-            .as_ref()
-            .filter(|(state, since)| now.since(*since) > state.ttl.saturating_add(margin))
-            .map(|(state, _)| (state.epoch, state.renewals));
-        let highest = *self.highest.lock().unwrap_or_else(PoisonError::into_inner);
-        let claim = self
-            .store
-            .claim_lease(LEASE, &self.holder, self.ttl, expected, highest)
-            .await?;
-        match &claim {
-            Claim::Held(_) => *seen = None,
-            Claim::Other(state) => {
-                if seen.as_ref().is_none_or(|(old, _)| old != state) {
-                    *seen = Some((state.clone(), now));
-                }
-            }
-        }
-        Ok(claim)
+    /// Bids for the lease whoever holds it. It is half a vote only when the old holder cannot count it any more.
+    pub(crate) fn grab(&self) {
+        *lock(&self.wish) = Some(Wish::Lead);
+        self.wished.notify_one();
     }
 
-    fn note(&self, outcome: Result<Claim, StoreError>, before: Timestamp) {
-        if let Ok(Claim::Held(state) | Claim::Other(state)) = &outcome {
-            let mut highest = self.highest.lock().unwrap_or_else(PoisonError::into_inner);
-            *highest = (*highest).max(state.epoch);
-        }
-        let problem = outcome.as_ref().err().map(describe);
-        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+    /// Gives the lease up and lets others bid first.
+    pub(crate) async fn stand_down(&self) {
+        let rest = self.settings.ttl.saturating_add(self.settings.ttl / 2);
+        *lock(&self.wish) = Some(Wish::Rest(self.clock.now().plus(rest)));
+        self.release().await;
+    }
+
+    fn see_epoch(&self, epoch: LeaseEpoch) {
+        let mut highest = lock(&self.highest);
+        *highest = (*highest).max(epoch);
+    }
+
+    /// Takes the outcome of a bid or a renewal in. `taken_early`: the holder's own time may not be over yet.
+    fn note(&self, outcome: Result<Claim, StoreError>, before: Timestamp, taken_early: Duration) {
+        *lock(&self.problem) = outcome.as_ref().err().map(describe);
         match outcome {
-            Ok(Claim::Held(state)) => {
-                let new = Held {
-                    epoch: state.epoch,
-                    until: before.plus(self.ttl),
-                };
-                self.held.send_if_modified(|held| {
-                    let changed_hands = held.as_ref().map(|h| h.epoch) != Some(new.epoch);
-                    if changed_hands {
-                        tracing::info!(lease_epoch = new.epoch.0, "lease taken");
-                    }
-                    *held = Some(new.clone());
-                    changed_hands
-                });
-            }
+            Ok(Claim::Held(state)) => self.hold(&state, before, taken_early),
             Ok(Claim::Other(state)) => {
-                self.lose("lease is held by another node");
-                *self.other.lock().unwrap_or_else(PoisonError::into_inner) =
-                    state.holder.as_ref().map(plain);
+                self.see_epoch(state.epoch);
+                if !self.outranks(&state) {
+                    self.lose("lease is held by another node");
+                    *lock(&self.other) = state.holder.as_ref().map(plain_name);
+                }
             }
             // What is held stays held until it runs out by this clock.
             Err(error) => tracing::warn!(error = describe(&error), "lease not renewed"),
         }
     }
 
-    fn drop_if_over(&self) {
-        let over = self
-            .held
-            .borrow()
-            .as_ref()
-            .is_some_and(|held| held.until <= self.clock.now());
-        if over {
-            self.lose("lease ran out");
-        }
+    /// The row of a dead holder does not end what stands in for it under a later epoch: the next bid replaces the row.
+    fn outranks(&self, row: &LeaseState) -> bool {
+        let held = self.held.borrow();
+        held.as_ref().is_some_and(|held| {
+            held.tenure == Tenure::StandIn { renews: false } && held.epoch > row.epoch
+        })
+    }
+
+    fn hold(&self, state: &LeaseState, before: Timestamp, taken_early: Duration) {
+        self.see_epoch(state.epoch);
+        let until = before.plus(self.settings.ttl);
+        self.held.send_if_modified(|held| {
+            let counted = match held.as_ref().map(|held| (held.epoch, held.tenure)) {
+                Some((epoch, Tenure::Lease { counts_from, .. })) if epoch == state.epoch => {
+                    Some(counts_from)
+                }
+                _ => None,
+            };
+            let counts_from = counted
+                .unwrap_or_else(|| self.clock.now().plus(self.settings.guard.max(taken_early)));
+            let new = Held {
+                epoch: state.epoch,
+                tenure: Tenure::Lease { until, counts_from },
+            };
+            let changed_hands = counted.is_none();
+            if changed_hands {
+                tracing::info!(lease_epoch = new.epoch.0, "lease taken");
+            }
+            *held = Some(new);
+            changed_hands
+        });
+        *lock(&self.other) = None;
     }
 
     fn lose(&self, why: &'static str) {
@@ -209,15 +277,26 @@ impl Keeper {
     pub(crate) async fn release(&self) {
         let held = self.held.borrow().clone();
         self.lose("clean stop");
-        if let Some(held) = held
-            && let Err(error) = self
-                .store
-                .release_lease(LEASE, &self.holder, held.epoch)
-                .await
+        if let Some(Held {
+            epoch,
+            tenure: Tenure::Lease { .. },
+        }) = held
+            && let Err(error) = self.store.release_lease(LEASE, &self.holder, epoch).await
         {
             tracing::warn!(error = describe(&error), "lease not released");
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The node's name without the number of its start.
+fn plain_name(holder: &NodeName) -> NodeName {
+    let text = holder.as_str();
+    let name = text.split_once(INCARNATION).map_or(text, |(name, _)| name);
+    NodeName::new(name)
 }
 
 /// An error with its causes, on one line.

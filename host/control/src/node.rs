@@ -5,16 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use baton_core::ids::ClusterId;
 use baton_core::time::WallTime;
-use baton_ports::{Clock, Policies, Servers, Store, StoreError};
+use baton_ports::{Clock, Peers, Policies, Servers, Store, StoreError};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::counters::Counters;
 use crate::decide::{ClusterLoop, Published, Request};
 use crate::handle::Handle;
-use crate::lease::{Keeper, holder};
+use crate::lease::{Keeper, LeaseSettings};
 use crate::observe::Observer;
 use crate::operators::Operators;
+use crate::peers::PeerTable;
 use crate::recover::Means;
 use crate::registry::{Registry, Started};
 use crate::sessions::Sessions;
@@ -22,6 +23,9 @@ use crate::settings::ControlSettings;
 
 /// Requests waiting for one cluster; a person's orders, so a few are plenty.
 const REQUESTS: usize = 16;
+
+/// Clocks of different machines do not run equally fast: so much longer than a guard lasts on a server is waited here.
+pub(crate) const GUARD_MARGIN: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// The ports a node works through.
 #[derive(Clone)]
@@ -34,6 +38,8 @@ pub struct Ports {
     pub policies: Arc<dyn Policies>,
     /// Clock.
     pub clock: Arc<dyn Clock>,
+    /// The other nodes.
+    pub peers: Arc<dyn Peers>,
 }
 
 /// What is known of each cluster's loop.
@@ -48,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) ports: Ports,
     pub(crate) registry: Arc<Registry>,
     pub(crate) lease: Arc<Keeper>,
+    pub(crate) peers: Arc<PeerTable>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) operators: Operators,
     pub(crate) clusters: Mutex<BTreeMap<ClusterId, ClusterHandle>>,
@@ -76,15 +83,23 @@ impl Node {
         }
         let wall = ports.clock.wall();
         let start = format!("{:x}-{:x}", wall.millis(), std::process::id());
+        let peers = Arc::new(PeerTable::new(
+            Arc::clone(&ports.peers),
+            Arc::clone(&ports.clock),
+            &registry.settings.peers,
+        ));
         let lease = Arc::new(Keeper::new(
             Arc::clone(&ports.store),
             Arc::clone(&ports.clock),
-            holder(
-                &registry.settings.node,
-                &start,
-                registry.settings.shared_store,
-            ),
-            registry.settings.lease_ttl,
+            Arc::clone(&peers),
+            LeaseSettings {
+                node: registry.settings.node.clone(),
+                ttl: registry.settings.lease_ttl,
+                guard: registry.settings.plan.guard + GUARD_MARGIN,
+                shared: registry.settings.shared_store,
+                stand_in: registry.settings.shared_store && registry.settings.without_backend,
+            },
+            &start,
         ));
         let observer = Arc::new(Observer {
             registry: Arc::clone(&registry),
@@ -104,6 +119,7 @@ impl Node {
         let shared = Arc::new(Shared {
             registry,
             lease,
+            peers,
             counters,
             operators,
             clusters: Mutex::default(),
@@ -174,6 +190,7 @@ impl Node {
     fn spawn_keepers(&self, keepers: &mut JoinSet<()>) {
         let shared = Arc::clone(&self.shared);
         keepers.spawn(async move { shared.lease.keep().await });
+        keepers.spawn(Arc::clone(&self.shared.peers).keep());
         let shared = Arc::clone(&self.shared);
         keepers.spawn(async move { shared.operators.keep().await });
         let shared = Arc::clone(&self.shared);
@@ -205,7 +222,7 @@ impl Node {
         let sessions = Arc::new(Sessions::new(
             Arc::clone(&shared.registry),
             Arc::clone(&shared.ports.servers),
-            Arc::clone(&shared.lease),
+            (Arc::clone(&shared.lease), Arc::clone(&shared.ports.clock)),
             &id,
         ));
         let means = Arc::new(Means {

@@ -2,12 +2,13 @@
 //! a pool: the lock dies with the session, so whoever has the lock knows that nothing of an old holder still runs there.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use baton_core::ids::{ClusterId, ServerId};
 use baton_core::model::ProbeFailure;
-use baton_ports::{LockState, Servers, Session, StatementError, WatchAnswer};
+use baton_core::time::Timestamp;
+use baton_ports::{Clock, LockState, Servers, Session, StatementError, WatchAnswer};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::{sleep, timeout};
 
@@ -20,8 +21,10 @@ const PING: Duration = Duration::from_secs(3);
 /// How long a lock in other hands is waited for, and the pause between two tries.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
-/// How long it may take to leave by itself.
+/// How long its holder may take to leave by itself.
 const EVICT_AFTER: Duration = Duration::from_millis(100);
+/// A holder of one lock is sent away at most this often, so that two nodes that cannot hear each other do not duel without end.
+const EVICT_EVERY: Duration = Duration::from_secs(2);
 
 type Slot = Arc<AsyncMutex<Option<Session>>>;
 
@@ -30,8 +33,12 @@ pub(crate) struct Sessions {
     registry: Arc<Registry>,
     servers: Arc<dyn Servers>,
     lease: Arc<Keeper>,
+    clock: Arc<dyn Clock>,
     lock_name: String,
     slots: Mutex<BTreeMap<ServerId, Slot>>,
+    /// When each lock was gained, and when a holder was last sent away.
+    gained: Mutex<BTreeMap<ServerId, Timestamp>>,
+    evicted: Mutex<BTreeMap<ServerId, Timestamp>>,
 }
 
 /// Why there is no session with the lock.
@@ -54,7 +61,7 @@ impl Sessions {
     pub(crate) fn new(
         registry: Arc<Registry>,
         servers: Arc<dyn Servers>,
-        lease: Arc<Keeper>,
+        (lease, clock): (Arc<Keeper>, Arc<dyn Clock>),
         cluster: &ClusterId,
     ) -> Self {
         let lock_name = format!("baton:{cluster}");
@@ -62,22 +69,27 @@ impl Sessions {
             registry,
             servers,
             lease,
+            clock,
             lock_name,
-            slots: Mutex::new(BTreeMap::new()),
+            slots: Mutex::default(),
+            gained: Mutex::default(),
+            evicted: Mutex::default(),
         }
     }
 
+    /// When the lock on a server was gained by the present session.
+    pub(crate) fn gained(&self, server: &ServerId) -> Option<Timestamp> {
+        lock(&self.gained).get(server).copied()
+    }
+
     fn slot(&self, server: &ServerId) -> Slot {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = lock(&self.slots);
         Arc::clone(slots.entry(server.clone()).or_default())
     }
 
     /// Ends all sessions, which frees the locks.
     pub(crate) fn close(&self) {
-        self.slots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        lock(&self.slots).clear();
     }
 
     async fn open(&self, server: &ServerId, limit: Duration) -> Result<Session, NoSession> {
@@ -94,22 +106,36 @@ impl Sessions {
             .act(&address, &self.lock_name, limit)
             .await
             .map_err(unreachable)?;
-        // A holder may be on its way out: the session of a process that was killed a moment ago. One that stays while this node
-        // holds the lease is of an earlier term, or our own from before the network was cut: its server has not noticed.
+        self.take(server, &mut session, limit).await?;
+        lock(&self.gained).insert(server.clone(), self.clock.now());
+        Ok(session)
+    }
+
+    /// Takes the lock. A holder may be on its way out (the session of a process that was killed a moment ago). One that stays while this
+    /// node acts is of an earlier term, or our own from before the network was cut: its server has not noticed. It is sent away.
+    async fn take(
+        &self,
+        server: &ServerId,
+        session: &mut Session,
+        limit: Duration,
+    ) -> Result<(), NoSession> {
+        let unreachable = |failure| NoSession::Unreachable {
+            server: server.clone(),
+            failure,
+        };
         let mut waited = Duration::ZERO;
-        let mut evicted = false;
         loop {
-            match session.take_lock(limit).await.map_err(unreachable)? {
-                LockState::Held => return Ok(session),
+            let state = session.take_lock(limit).await.map_err(unreachable)?;
+            match state {
+                LockState::Held => return Ok(()),
                 LockState::HeldBy { connection }
-                    if waited >= EVICT_AFTER
-                        && !evicted
-                        && self.lease.epoch_for(limit).is_some() =>
+                    if waited >= EVICT_AFTER && self.may_evict(server, limit) =>
                 {
                     tracing::warn!(%server, connection, "the holder of the cluster's lock is sent away");
-                    let ended = session.evict(connection, limit).await;
-                    ended.map_err(unreachable)?;
-                    evicted = true;
+                    session
+                        .evict(connection, limit)
+                        .await
+                        .map_err(unreachable)?;
                 }
                 LockState::HeldBy { .. } | LockState::Free
                     if waited < LOCK_PATIENCE.min(limit / 2) =>
@@ -130,6 +156,20 @@ impl Sessions {
                 }
             }
         }
+    }
+
+    /// With cause, and not again and again.
+    fn may_evict(&self, server: &ServerId, limit: Duration) -> bool {
+        let now = self.clock.now();
+        let mut evicted = lock(&self.evicted);
+        let lately = evicted
+            .get(server)
+            .is_some_and(|at| now.since(*at) < EVICT_EVERY);
+        let may = self.lease.epoch_for(limit).is_some() && !lately;
+        if may {
+            evicted.insert(server.clone(), now);
+        }
+        may
     }
 
     /// Keeps a standing session to `server` for ever. To be dropped when this node does not lead or the server is gone.
@@ -212,6 +252,10 @@ impl Sessions {
             .await
             .unwrap_or_else(|_| Err(timed_out()))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A session in exclusive use. Dropping it ends the session (its state may be unknown); [`Lent::keep`] gives it back.

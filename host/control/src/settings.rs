@@ -71,8 +71,15 @@ pub struct ControlSettings {
     pub hints: BTreeMap<Address, ServerHint>,
     /// Time to live of the lease.
     pub lease_ttl: Duration,
-    /// The store is shared with other nodes; false for an embedded one, which is this node's own.
+    /// Where the other Baton nodes listen, as configured.
+    pub peers: Vec<String>,
+    /// The store is shared with other nodes: who acts on a cluster needs the vote of its members. False for an embedded store, which has
+    /// one node only.
     pub shared_store: bool,
+    /// Act by the clusters' votes alone while a shared store is away.
+    pub without_backend: bool,
+    /// How many other nodes must agree that a primary is lost before it is called dead; more than there are means all that answer.
+    pub confirmations: u32,
     /// Analysis.
     pub analysis: AnalysisSettings,
     /// Plans.
@@ -102,7 +109,10 @@ impl ControlSettings {
             cluster_names: BTreeMap::new(),
             hints: BTreeMap::new(),
             lease_ttl: Duration::from_secs(10),
+            peers: Vec::new(),
             shared_store: false,
+            without_backend: true,
+            confirmations: 0,
             analysis: AnalysisSettings::default(),
             plan: PlanSettings::default(),
         }

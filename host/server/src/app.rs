@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use baton_backend::BackendHandle;
-use baton_control::{Control, Node, Ports};
+use baton_control::{Control, NoPeers, Node, Ports};
 use baton_core::time::{Timestamp, WallTime};
 use baton_mysql::MysqlServers;
 use baton_ports::Clock;
@@ -105,6 +105,7 @@ async fn serve(
         servers: Arc::new(servers),
         store: state.store(),
         policies: Arc::clone(&policies) as Arc<dyn baton_ports::Policies>,
+        peers: Arc::new(NoPeers),
         clock,
     };
     let node = Node::prepare(ports, convert::control(&settings)).await;

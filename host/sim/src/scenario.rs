@@ -215,6 +215,7 @@ impl Run {
             }),
             store: Arc::clone(&self.store) as Arc<dyn Store>,
             policies: Arc::new(SimPolicies),
+            peers: Arc::new(baton_control::NoPeers),
             clock: Arc::clone(&self.clock),
         };
         let mut settings = ControlSettings::new(NodeName::new("baton-1"));

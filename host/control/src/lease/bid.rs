@@ -1,0 +1,278 @@
+//! When to bid for the lease, and when to stand in for it. The decision is a pure function of what is known; the loop around it
+//! waits, asks and reports.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use baton_core::ids::LeaseEpoch;
+use baton_core::time::Timestamp;
+use baton_ports::{Claim, LeaseState, StoreError};
+use tokio::time::{Instant, sleep};
+
+use super::{Held, Keeper, LEASE, Tenure, Wish, lock};
+use crate::peers::Life;
+
+/// How long a node may be silent before its lease is bid for ahead of time. A frozen process is told from a slow one by
+/// nobody; what makes the early bid safe is that the lease is no half vote until the old holder's time is over.
+const SILENCE: Duration = Duration::from_secs(2);
+/// How long the store may keep a bid of ours waiting before it counts as away, when nobody acts.
+const STORE_PATIENCE: Duration = Duration::from_millis(300);
+/// Each node gives the ones before it so much time, so that they do not duel.
+const TURN: Duration = Duration::from_millis(400);
+/// Pause of the loop when nothing happens that would wake it.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What somebody else's lease looked like, and since when it has not changed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    state: Option<(LeaseState, Timestamp)>,
+}
+
+impl Seen {
+    fn note(&mut self, state: &LeaseState, now: Timestamp) {
+        if self.state.as_ref().is_none_or(|(old, _)| old != state) {
+            self.state = Some((state.clone(), now));
+        }
+    }
+}
+
+/// Whose turn it is to act when the holder of the lease seems to be dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nobody's: the holder lives, or another node acts.
+    Nobodys,
+    /// Ours, now.
+    Ours,
+}
+
+/// What a bid is made with.
+struct Bid {
+    expected: Option<(LeaseEpoch, u64)>,
+    /// How long the holder it is taken from may still count the lease.
+    early: Duration,
+}
+
+type Pending<'a> =
+    Pin<Box<dyn Future<Output = (Result<Claim, StoreError>, Timestamp, Duration)> + Send + 'a>>;
+
+impl Keeper {
+    /// Takes and renews the lease for ever. Dropping the future keeps what is held until it runs out.
+    pub(crate) async fn keep(&self) {
+        let mut seen = Seen::default();
+        let mut peers = self.peers.subscribe();
+        let mut next = Instant::now();
+        let mut away_since: Option<Timestamp> = None;
+        let mut pending: Option<(Pending<'_>, Timestamp)> = None;
+        loop {
+            let now = self.clock.now();
+            if pending.is_none() && Instant::now() >= next && self.may_bid(&seen, now) {
+                let bid = self.bid(&seen, now);
+                pending = Some((Box::pin(self.attempt(bid)), now));
+            }
+            tokio::select! {
+                biased;
+                (outcome, before, early) = ended(&mut pending) => {
+                    pending = None;
+                    if let Ok(Claim::Other(state)) = &outcome {
+                        seen.note(state, self.clock.now());
+                    }
+                    away_since = outcome.as_ref().err().map(|_| away_since.unwrap_or(before));
+                    self.note(outcome, before, early);
+                    next = Instant::now() + self.pause(&seen);
+                }
+                _ = peers.changed(), if self.peers.count() > 0 => next = next.min(Instant::now() + TICK),
+                () = self.wished.notified() => next = Instant::now(),
+                () = sleep(TICK) => {}
+            }
+            let now = self.clock.now();
+            self.end_or_stand_in(now);
+            let waiting = pending.as_ref().map(|(_, since)| *since);
+            let away = away_since.or(waiting);
+            let is_away = away.is_some_and(|since| now.since(since) > STORE_PATIENCE);
+            if is_away && self.turn(now) == Turn::Ours {
+                self.stand_in();
+            }
+        }
+    }
+
+    /// Time until the next bid or renewal: short while it is this node's turn.
+    fn pause(&self, seen: &Seen) -> Duration {
+        let bids = self.stands_in() && seen.state.is_some();
+        if bids || self.turn(self.clock.now()) == Turn::Ours {
+            TICK
+        } else {
+            self.settings.ttl / 5
+        }
+    }
+
+    async fn attempt(&self, bid: Bid) -> (Result<Claim, StoreError>, Timestamp, Duration) {
+        let before = self.clock.now();
+        let renews = self
+            .held
+            .borrow()
+            .as_ref()
+            .and_then(|held| match held.tenure {
+                Tenure::Lease { .. } | Tenure::StandIn { renews: true } => Some(held.epoch),
+                Tenure::StandIn { renews: false } => None,
+            });
+        let outcome = match renews {
+            Some(epoch) => self.store.renew_lease(LEASE, &self.holder, epoch).await,
+            None => {
+                let (ttl, highest) = (self.settings.ttl, self.highest());
+                self.store
+                    .claim_lease(LEASE, &self.holder, ttl, bid.expected, highest)
+                    .await
+            }
+        };
+        (
+            outcome,
+            before,
+            if renews.is_some() {
+                Duration::ZERO
+            } else {
+                bid.early
+            },
+        )
+    }
+
+    /// What the next bid may expect of the row: a foreign lease is taken after its row has not changed for longer than its holder may
+    /// act on it; earlier only if the holder is dead or mute, or an operator says so, and then it does not count as a vote yet.
+    fn bid(&self, seen: &Seen, now: Timestamp) -> Bid {
+        let Some((state, since)) = &seen.state else {
+            return Bid {
+                expected: None,
+                early: Duration::ZERO,
+            };
+        };
+        let row = Some((state.epoch, state.renewals));
+        let whole = state.ttl.saturating_add(self.settings.ttl / 4);
+        let waited = now.since(*since);
+        if waited > whole {
+            return Bid {
+                expected: row,
+                early: Duration::ZERO,
+            };
+        }
+        let wished = lock(&self.wish)
+            .take_if(|wish| *wish == Wish::Lead)
+            .is_some();
+        // Who stands in is the one that acts: its bid replaces the row of whoever is dead.
+        let ours = self.stands_in() || self.turn(now) == Turn::Ours;
+        Bid {
+            expected: row.filter(|_| wished || ours),
+            early: whole,
+        }
+    }
+
+    fn may_bid(&self, seen: &Seen, now: Timestamp) -> bool {
+        let resting = match *lock(&self.wish) {
+            Some(Wish::Rest(until)) => self.clock.now() < until,
+            Some(Wish::Lead) | None => false,
+        };
+        let held = self.held.borrow().clone();
+        // A recovery under way is not cut short for a new epoch.
+        let changes_epoch = held
+            .as_ref()
+            .is_some_and(|held| held.tenure == Tenure::StandIn { renews: false });
+        let in_the_middle = changes_epoch && *self.busy.borrow() > 0;
+        !resting && !in_the_middle && (held.is_some() || !self.yields(seen, now))
+    }
+
+    /// Who acts without the store is not robbed of it by a peer that merely sees the store return first; but one that never
+    /// comes back to the store does not keep everybody from it.
+    fn yields(&self, seen: &Seen, now: Timestamp) -> bool {
+        let Some(actor) = self.peers.actor() else {
+            return false;
+        };
+        let waited = seen
+            .state
+            .as_ref()
+            .map_or(Duration::ZERO, |(state, since)| {
+                now.since(*since).saturating_sub(state.ttl)
+            });
+        lock(&self.other).as_ref() != Some(&actor) && waited < self.settings.ttl
+    }
+
+    /// Whose turn it is to replace the known holder.
+    pub(super) fn turn(&self, now: Timestamp) -> Turn {
+        if self.held.borrow().is_some() || self.peers.actor().is_some() {
+            return Turn::Nobodys;
+        }
+        let other = lock(&self.other).clone();
+        let dead_since = match other.as_ref().map(|other| self.peers.life(other)) {
+            Some(Life::Gone(since)) => since,
+            Some(Life::Silent(since)) => since.plus(SILENCE),
+            Some(Life::Living) => return Turn::Nobodys,
+            // Only its time can tell.
+            Some(Life::Unknown) => return Turn::Nobodys,
+            // Nobody known: a node that came up while the store was away, after the others had time to be heard.
+            None => Timestamp::default().plus(SILENCE * 2),
+        };
+        if other.is_some_and(|other| self.peers.is_heard_by_others(&other)) {
+            return Turn::Nobodys;
+        }
+        let rank = self.peers.rank(&self.settings.node);
+        let since = dead_since.plus(TURN.saturating_mul(rank));
+        if now < since {
+            Turn::Nobodys
+        } else {
+            Turn::Ours
+        }
+    }
+
+    /// A lease that ran out is gone, unless the store is away and nobody is known to have taken it: then this node goes on by the
+    /// clusters' votes alone.
+    fn end_or_stand_in(&self, now: Timestamp) {
+        let Some(held) = self.held.borrow().clone() else {
+            return;
+        };
+        let actor = self.peers.living().into_iter().filter(|report| report.acts);
+        if self.stands_in() && actor.map(|report| report.epoch).max() > Some(held.epoch) {
+            self.lose("another node acts under a later epoch");
+            return;
+        }
+        if held.lasts(now) {
+            return;
+        }
+        let goes_on =
+            self.settings.stand_in && self.problem().is_some() && self.peers.actor().is_none();
+        if !goes_on {
+            self.lose("lease ran out");
+            return;
+        }
+        tracing::warn!(
+            "the lease ran out while the state store is away: acting by the clusters' votes"
+        );
+        self.held.send_modify(|held| {
+            if let Some(held) = held {
+                held.tenure = Tenure::StandIn { renews: true };
+            }
+        });
+    }
+
+    fn stand_in(&self) {
+        if !self.settings.stand_in || self.held.borrow().is_some() {
+            return;
+        }
+        let epoch = LeaseEpoch(self.highest().0.saturating_add(1));
+        tracing::warn!(
+            lease_epoch = epoch.0,
+            "the state store is away and nobody acts: acting by the clusters' votes"
+        );
+        self.see_epoch(epoch);
+        self.held.send_replace(Some(Held {
+            epoch,
+            tenure: Tenure::StandIn { renews: false },
+        }));
+    }
+}
+
+/// The end of the attempt under way; never, if there is none.
+async fn ended(
+    pending: &mut Option<(Pending<'_>, Timestamp)>,
+) -> (Result<Claim, StoreError>, Timestamp, Duration) {
+    match pending {
+        Some((attempt, _)) => attempt.await,
+        None => std::future::pending().await,
+    }
+}
