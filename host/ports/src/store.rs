@@ -285,6 +285,12 @@ pub trait Store: Send + Sync {
     // Leases.
     /// Reads a lease; `None` if nobody ever took it.
     async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError>;
+    /// The highest epoch of a lease that is known here; 0 if there is none. A store that remembers by itself tells it even while the
+    /// database that it shares with others is away.
+    async fn highest_epoch(&self, name: &str) -> Result<LeaseEpoch, StoreError> {
+        let state = self.lease(name).await?;
+        Ok(state.map_or(LeaseEpoch::default(), |state| state.epoch))
+    }
     /// Takes the lease if it is free, own, or still in the state `expected` (epoch and renewals) that the caller saw unchanged for long enough.
     /// The new epoch is greater than the row's and than `highest`, the highest that the caller ever saw: a backend that lost commits, or was
     /// restored from an old copy, must not make epochs run backwards. A row whose epoch is below `highest` is taken only as `expected`, even if
@@ -405,6 +411,15 @@ pub trait Store: Send + Sync {
         epoch: LeaseEpoch,
         rows: &[RecoveryRow],
         steps: &[StepRow],
+    ) -> Result<(), StoreError>;
+    /// Takes over intended primaries and routes that were recorded elsewhere while this store was away, each under its own epoch. Of
+    /// what is recorded here under the same or a later epoch nothing is changed; clusters that are not recorded here are passed over.
+    async fn merge_intents(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        clusters: &[ClusterRow],
+        routes: &[Route],
     ) -> Result<(), StoreError>;
     /// Running recoveries.
     async fn running_recoveries(&self) -> Result<Vec<RecoveryRow>, StoreError>;

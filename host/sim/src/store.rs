@@ -460,6 +460,34 @@ impl Store for SimStore {
         Ok(())
     }
 
+    async fn merge_intents(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        clusters: &[ClusterRow],
+        routes: &[Route],
+    ) -> Result<(), StoreError> {
+        const OPERATION: &str = "taking over primaries and routes";
+        self.enter(OPERATION).await?;
+        let mut tables = self.lock();
+        Self::guard(&tables, OPERATION, lease, epoch)?;
+        for row in clusters {
+            if let Some(old) = tables.clusters.get_mut(&row.id)
+                && old.primary_epoch < row.primary_epoch
+            {
+                old.primary.clone_from(&row.primary);
+                old.primary_epoch = row.primary_epoch;
+            }
+        }
+        for route in routes {
+            let old = tables.routes.get(&route.key);
+            if old.is_none_or(|old| old.epoch < route.epoch) {
+                tables.routes.insert(route.key.clone(), route.clone());
+            }
+        }
+        Ok(())
+    }
+
     async fn running_recoveries(&self) -> Result<Vec<RecoveryRow>, StoreError> {
         self.enter("reading running recoveries").await?;
         let tables = self.lock();

@@ -400,6 +400,18 @@ impl<B: Backend> Store for SqlStore<B> {
         ))
     }
 
+    async fn merge_intents(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        clusters: &[ClusterRow],
+        routes: &[Route],
+    ) -> Result<(), StoreError> {
+        write!(self, "taking over primaries and routes", |session| {
+            handover::merge_intents(session, (lease, epoch), clusters, routes)
+        })
+    }
+
     async fn running_recoveries(&self) -> Result<Vec<RecoveryRow>, StoreError> {
         self.all(
             "reading running recoveries",

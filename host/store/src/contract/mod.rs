@@ -70,6 +70,7 @@ const CASES: &[(&str, Case)] = cases![
     journal::refused_lines_leave_no_trace,
     journal::fenced_after_takeover,
     journal::lines_of_unknown_recoveries_are_conflicts,
+    topology::intents_taken_over_from_elsewhere,
     routes_audit::newer_routes_stay,
     routes_audit::fenced_routes_change_nothing,
     routes_audit::audit_newest_first,

@@ -3,7 +3,7 @@
 use baton_core::ids::LeaseEpoch;
 use baton_core::model::{Downtime, PromotionRule};
 use baton_core::time::WallTime;
-use baton_ports::{ClusterRow, ServerRow, Store};
+use baton_ports::{ClusterRow, Route, ServerRow, Store};
 
 use super::sketch::{LEASE, address, at, cluster, server, server_id, take, take_of};
 use super::{must, must_conflict, must_fence};
@@ -321,4 +321,59 @@ pub(super) async fn recoveries_are_enabled_until_switched_off(store: &dyn Store)
         must(store.set_recoveries_enabled(enabled).await);
         assert_eq!(must(store.recoveries_enabled().await), enabled);
     }
+}
+
+pub(super) async fn intents_taken_over_from_elsewhere(store: &dyn Store) {
+    must(store.put_cluster(&cluster("c1"), "c1").await);
+    let epoch = take(store, "n1").await.epoch;
+    must(
+        store
+            .set_primary(LEASE, epoch, &cluster("c1"), &server_id("db1"))
+            .await,
+    );
+    let route = |value: &str, epoch| Route {
+        key: "k".to_owned(),
+        value: value.to_owned(),
+        epoch,
+    };
+    must(store.put_routes(LEASE, epoch, &[route("db1", epoch)]).await);
+    let intent = |name: &str, primary: &str, epoch| ClusterRow {
+        id: cluster(name),
+        name: String::new(),
+        primary: Some(server_id(primary)),
+        primary_epoch: epoch,
+    };
+    let later = LeaseEpoch(epoch.0 + 1);
+    for (given, clusters, routes) in [
+        // What is as old as what is recorded does not replace it, and what is not known here is passed over.
+        (
+            epoch,
+            vec![intent("c1", "db9", epoch), intent("c9", "db9", later)],
+            vec![route("db9", epoch)],
+        ),
+        (
+            later,
+            vec![intent("c1", "db2", later)],
+            vec![route("db2", later)],
+        ),
+        // Once more does nothing.
+        (
+            later,
+            vec![intent("c1", "db2", later)],
+            vec![route("db2", later)],
+        ),
+    ] {
+        must(store.merge_intents(LEASE, epoch, &clusters, &routes).await);
+        let found = must(store.clusters().await);
+        assert_eq!(found.len(), 1);
+        let primary = if given == later { "db2" } else { "db1" };
+        assert_eq!(
+            found
+                .first()
+                .map(|row| (row.primary.clone(), row.primary_epoch)),
+            Some((Some(server_id(primary)), given))
+        );
+        assert_eq!(must(store.routes().await), vec![route(primary, given)]);
+    }
+    must_fence(store.merge_intents(LEASE, later, &[], &[]).await);
 }

@@ -1,18 +1,22 @@
-//! Taking over recoveries that were journaled elsewhere while this store was away.
+//! Taking over what was recorded elsewhere while this store was away.
 
 use baton_core::ids::LeaseEpoch;
 use baton_core::model::RecoveryOutcome;
-use baton_ports::{RecoveryRow, StepRow};
+use baton_ports::{ClusterRow, RecoveryRow, Route, StepRow};
 
 use super::recovery::{INSERT, RUNNING_ID, STATE, UPDATE, changed_values};
 use super::recovery_row::{insert_values, require_fitting, running_cluster};
 use crate::failure::Refusal;
 use crate::operations::sequence::{self, Sequence};
-use crate::operations::{journal, lease};
+use crate::operations::{journal, lease, route};
 use crate::session::Session;
 use crate::value::values;
 
 const BELONGS: &str = "UPDATE baton_recovery SET node = ?, epoch = ? WHERE id = ?";
+
+/// Intended primary of an older epoch.
+const NEWER_PRIMARY: &str = "UPDATE baton_cluster SET primary_id = ?, primary_epoch = ?
+  WHERE id = ? AND primary_epoch < ?";
 
 /// Inserts recoveries and journal lines that are not here yet, and brings those up to date that are; what was done once may be done
 /// again.
@@ -80,4 +84,28 @@ async fn ended_if_another_runs(
         "it was running when it was handed over to a store in which recovery {id} was running"
     ));
     Ok(ended)
+}
+
+/// Records primaries and routes of later epochs than those that are here.
+pub(crate) async fn merge_intents(
+    session: &mut dyn Session,
+    (lease, epoch): (&str, LeaseEpoch),
+    clusters: &[ClusterRow],
+    routes: &[Route],
+) -> Result<(), Refusal> {
+    lease::guard(session, lease, epoch).await?;
+    for row in clusters {
+        let ClusterRow {
+            id,
+            name: _,
+            primary,
+            primary_epoch,
+        } = row;
+        let values = values![primary.as_ref(), *primary_epoch, id, *primary_epoch];
+        session.execute(NEWER_PRIMARY, values).await?;
+    }
+    for route in routes {
+        route::put_if_newer(session, route).await?;
+    }
+    Ok(())
 }

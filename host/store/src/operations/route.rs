@@ -38,25 +38,37 @@ pub(crate) async fn put(
         epoch: _,
     } in routes
     {
-        require_short("the route's key", key, ROUTE_MAX)?;
-        let values = values![value.as_str(), epoch, key.as_str()];
-        let stored = session
-            .fetch(EPOCH, values![key.as_str()])
-            .await?
-            .into_iter()
-            .next();
-        match stored
-            .map(|mut row| row.epoch("baton_route.epoch"))
-            .transpose()?
-        {
-            None => {
-                session.execute(INSERT, values).await?;
-            }
-            Some(stored) if stored <= epoch => {
-                session.execute(REPLACE, values).await?;
-            }
-            Some(_) => {}
+        put_one(session, (key, value), epoch, |stored| stored <= epoch).await?;
+    }
+    Ok(())
+}
+
+/// Writes a route under its own epoch, if none of that epoch or a later one is there.
+pub(super) async fn put_if_newer(session: &mut dyn Session, route: &Route) -> Result<(), Refusal> {
+    let Route { key, value, epoch } = route;
+    put_one(session, (key, value), *epoch, |stored| stored < *epoch).await
+}
+
+async fn put_one(
+    session: &mut dyn Session,
+    (key, value): (&str, &str),
+    epoch: LeaseEpoch,
+    gives_way: impl FnOnce(LeaseEpoch) -> bool,
+) -> Result<(), Refusal> {
+    require_short("the route's key", key, ROUTE_MAX)?;
+    let values = values![value, epoch, key];
+    let stored = session.fetch(EPOCH, values![key]).await?.into_iter().next();
+    match stored
+        .map(|mut row| row.epoch("baton_route.epoch"))
+        .transpose()?
+    {
+        None => {
+            session.execute(INSERT, values).await?;
         }
+        Some(stored) if gives_way(stored) => {
+            session.execute(REPLACE, values).await?;
+        }
+        Some(_) => {}
     }
     Ok(())
 }
