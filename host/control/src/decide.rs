@@ -6,6 +6,7 @@ mod held;
 mod judge;
 mod left_behind;
 mod requests;
+mod witnesses;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,6 +74,9 @@ pub(crate) struct ClusterLoop {
     stands: BTreeSet<ServerId>,
     evidence: evidence::Throttle,
     judge: judge::Memory,
+    /// What the other nodes see of the missing primary, and the question under way.
+    heard: Option<witnesses::Heard>,
+    asking: JoinSet<witnesses::Heard>,
     resumed: bool,
 }
 
@@ -95,6 +99,8 @@ impl ClusterLoop {
             stands: BTreeSet::new(),
             evidence: evidence::Throttle::default(),
             judge: judge::Memory::default(),
+            heard: None,
+            asking: JoinSet::new(),
             resumed: false,
         }
     }
@@ -110,6 +116,9 @@ impl ClusterLoop {
                     if let Ok(server) = read {
                         self.reading.remove(&server);
                     }
+                }
+                Some(heard) = self.asking.join_next(), if !self.asking.is_empty() => {
+                    self.heard = heard.ok().or(self.heard.take());
                 }
                 request = self.requests.recv() => match request {
                     Some(request) => self.serve(request).await,
@@ -136,6 +145,7 @@ impl ClusterLoop {
         self.adopt_primary(&snapshot, &report).await;
         self.publish(&snapshot, &report);
         self.keep_standing(&snapshot);
+        self.ask_peers(&snapshot);
         self.gather(&snapshot, &report);
         if !self.resumed && self.resume(&snapshot).await {
             return Some(FAST);

@@ -11,6 +11,8 @@ mod operators;
 mod peers;
 mod recover;
 mod registry;
+mod right;
+mod roll;
 mod sessions;
 mod settings;
 

@@ -2,30 +2,33 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use baton_core::ids::ClusterId;
 use baton_core::time::WallTime;
 use baton_ports::{Clock, Peers, Policies, Servers, Store, StoreError};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::counters::Counters;
 use crate::decide::{ClusterLoop, Published, Request};
 use crate::handle::Handle;
-use crate::lease::{Keeper, LeaseSettings};
+use crate::lease::{Keeper, LeaseSettings, describe};
 use crate::observe::Observer;
 use crate::operators::Operators;
 use crate::peers::PeerTable;
 use crate::recover::Means;
 use crate::registry::{Registry, Started};
+use crate::right::{GUARD_MARGIN, Right};
+use crate::roll::Roll;
 use crate::sessions::Sessions;
 use crate::settings::ControlSettings;
 
 /// Requests waiting for one cluster; a person's orders, so a few are plenty.
 const REQUESTS: usize = 16;
-
-/// Clocks of different machines do not run equally fast: so much longer than a guard lasts on a server is waited here.
-pub(crate) const GUARD_MARGIN: std::time::Duration = std::time::Duration::from_millis(50);
+/// How long whoever came to lead tries to read what the last leader recorded, before it acts on what it knows.
+const CATCH_UP: Duration = Duration::from_millis(500);
 
 /// The ports a node works through.
 #[derive(Clone)]
@@ -57,6 +60,7 @@ pub(crate) struct Shared {
     pub(crate) peers: Arc<PeerTable>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) operators: Operators,
+    pub(crate) roll: Roll,
     pub(crate) clusters: Mutex<BTreeMap<ClusterId, ClusterHandle>>,
     pub(crate) token: String,
     pub(crate) started: WallTime,
@@ -67,6 +71,60 @@ pub struct Node {
     shared: Arc<Shared>,
     started: mpsc::UnboundedReceiver<Started>,
     observer: Arc<Observer>,
+}
+
+impl Shared {
+    /// Tells the loops who may act, for ever. Whoever comes to lead first reads what the last leader recorded.
+    async fn pass_lease_on(&self) {
+        let mut held = self.lease.subscribe();
+        loop {
+            let epoch = held.borrow_and_update().as_ref().map(|held| held.epoch);
+            let led = self.registry.lock().lease.is_some();
+            if epoch.is_some() && !led && self.registry.settings.shared_store {
+                self.catch_up().await;
+            }
+            self.registry.lock().lease = epoch;
+            self.registry.wake_all();
+            self.registry.unrecorded.notify_one();
+            if held.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn catch_up(&self) {
+        let reading = async {
+            let followed = self.operators.follow().await;
+            followed.and(self.roll.read().await)
+        };
+        match timeout(CATCH_UP, reading).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(
+                    error = describe(&error),
+                    "what the last leader recorded cannot be read"
+                );
+            }
+            Err(_) => {
+                tracing::warn!("what the last leader recorded could not be read in time");
+            }
+        }
+    }
+
+    /// A primary that another node recorded under a later epoch is the primary, even if the store cannot be read now.
+    async fn hear_of_primaries(&self) {
+        let mut changes = self.peers.subscribe();
+        loop {
+            for report in self.peers.living() {
+                for (cluster, server, epoch) in &report.primaries {
+                    self.registry.hear_of_primary(cluster, server, *epoch);
+                }
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
 }
 
 impl Node {
@@ -115,6 +173,12 @@ impl Node {
             clock: Arc::clone(&ports.clock),
             counters: Arc::clone(&counters),
         };
+        let roll = Roll {
+            registry: Arc::clone(&registry),
+            store: Arc::clone(&ports.store),
+            lease: Arc::clone(&lease),
+            start: start.clone(),
+        };
         let token = format!("{}-{start}", registry.settings.node);
         let shared = Arc::new(Shared {
             registry,
@@ -122,6 +186,7 @@ impl Node {
             peers,
             counters,
             operators,
+            roll,
             clusters: Mutex::default(),
             token,
             started: wall,
@@ -194,18 +259,13 @@ impl Node {
         let shared = Arc::clone(&self.shared);
         keepers.spawn(async move { shared.operators.keep().await });
         let shared = Arc::clone(&self.shared);
-        keepers.spawn(async move {
-            let mut held = shared.lease.subscribe();
-            loop {
-                let epoch = held.borrow_and_update().as_ref().map(|held| held.epoch);
-                shared.registry.lock().lease = epoch;
-                shared.registry.wake_all();
-                shared.registry.unrecorded.notify_one();
-                if held.changed().await.is_err() {
-                    return;
-                }
-            }
-        });
+        keepers.spawn(async move { shared.pass_lease_on().await });
+        if self.shared.registry.settings.shared_store {
+            let shared = Arc::clone(&self.shared);
+            keepers.spawn(async move { shared.roll.keep().await });
+            let shared = Arc::clone(&self.shared);
+            keepers.spawn(async move { shared.hear_of_primaries().await });
+        }
     }
 
     fn start_cluster(&self, id: ClusterId, loops: &mut JoinSet<()>) {
@@ -233,6 +293,8 @@ impl Node {
             lease: Arc::clone(&shared.lease),
             counters: Arc::clone(&shared.counters),
             sessions,
+            right: Right::default(),
+            peers: Arc::clone(&shared.peers),
             cluster: id.clone(),
         });
         let published = Arc::new(Published::default());

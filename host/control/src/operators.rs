@@ -81,6 +81,16 @@ impl Operators {
         }
     }
 
+    /// Takes over what the node that leads has recorded.
+    pub(crate) async fn follow(&self) -> Result<(), StoreError> {
+        let servers = self.store.servers().await?;
+        let clusters = self.store.clusters().await?;
+        if self.registry.lock().lease.is_none() {
+            self.registry.follow(&servers, &clusters);
+        }
+        Ok(())
+    }
+
     async fn try_read(&self) -> Result<(), StoreError> {
         let now = self.clock.wall();
         let enabled = self.store.recoveries_enabled().await?;

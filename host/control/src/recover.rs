@@ -24,7 +24,9 @@ use futures::future::join_all;
 
 use crate::counters::Counters;
 use crate::lease::{Keeper, LEASE, describe};
+use crate::peers::PeerTable;
 use crate::registry::Registry;
+use crate::right::Right;
 use crate::sessions::Sessions;
 
 /// How often the end of a recovery is tried to be recorded, and the pause between two tries.
@@ -40,6 +42,8 @@ pub(crate) struct Means {
     pub(crate) lease: Arc<Keeper>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) right: Right,
+    pub(crate) peers: Arc<PeerTable>,
     pub(crate) cluster: ClusterId,
 }
 
@@ -102,6 +106,7 @@ impl Means {
     ///
     /// Dropping the future midway leaves the recovery open in the store; whoever takes the lease next resumes it.
     pub(crate) async fn carry_out(self: &Arc<Self>, order: Order) -> Result<RecoveryRow, NotBegun> {
+        let _busy = self.lease.busy();
         let mut recovery = self.begin(order).await?;
         let outcome = match recovery.row.kind {
             RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover => recovery.failover().await,

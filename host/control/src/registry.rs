@@ -16,6 +16,7 @@ use baton_core::ids::{Address, ClusterId, LeaseEpoch, ServerId};
 use baton_core::model::{
     ActiveRecovery, Downtime, PastRecovery, ProbeFailure, PromotionRule, Switch,
 };
+use baton_core::right::Voters;
 use baton_core::time::{Timestamp, WallTime};
 use baton_ports::{ClusterRow, ServerRow, WatchAnswer};
 use tokio::sync::{Notify, mpsc, watch};
@@ -62,6 +63,8 @@ pub(crate) struct Inner {
     dirty_clusters: BTreeSet<ClusterId>,
     pub(crate) switch: Option<Switch>,
     pub(crate) lease: Option<LeaseEpoch>,
+    /// The members whose locks are votes, as recorded.
+    pub(crate) voters: BTreeMap<ClusterId, Voters>,
     made: u64,
 }
 
@@ -152,6 +155,29 @@ impl Registry {
         }
         for row in servers {
             inner.follow_server(row, |started| self.announce(started));
+        }
+    }
+
+    /// Another node says who the primary of a cluster is. What was recorded later counts; a server that is not known here cannot be taken
+    /// over from hearsay.
+    pub(crate) fn hear_of_primary(
+        &self,
+        cluster: &ClusterId,
+        server: &ServerId,
+        epoch: LeaseEpoch,
+    ) {
+        let mut inner = self.lock();
+        let is_member = inner
+            .servers
+            .get(server)
+            .is_some_and(|entry| entry.cluster.as_ref() == Some(cluster));
+        let Some(entry) = inner.clusters.get_mut(cluster).filter(|_| is_member) else {
+            return;
+        };
+        if epoch > entry.row.primary_epoch {
+            entry.row.primary = Some(server.clone());
+            entry.row.primary_epoch = epoch;
+            entry.wake.notify_one();
         }
     }
 

@@ -21,6 +21,9 @@ const PING: Duration = Duration::from_secs(3);
 /// How long a lock in other hands is waited for, and the pause between two tries.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
+/// Pause before a lock that another holder kept, and a server that did not answer, are tried again.
+const LOCK_RETRY: Duration = Duration::from_millis(100);
+const OPEN_RETRY: Duration = Duration::from_secs(1);
 /// How long its holder may take to leave by itself.
 const EVICT_AFTER: Duration = Duration::from_millis(100);
 /// A holder of one lock is sent away at most this often, so that two nodes that cannot hear each other do not duel without end.
@@ -82,6 +85,15 @@ impl Sessions {
         lock(&self.gained).get(server).copied()
     }
 
+    /// True if a session with the lock stands, or is in use.
+    pub(crate) fn holds(&self, server: &ServerId) -> bool {
+        let slot = lock(&self.slots).get(server).cloned();
+        slot.is_some_and(|slot| match slot.try_lock() {
+            Ok(guard) => guard.is_some(),
+            Err(_) => self.gained(server).is_some(),
+        })
+    }
+
     fn slot(&self, server: &ServerId) -> Slot {
         let mut slots = lock(&self.slots);
         Arc::clone(slots.entry(server.clone()).or_default())
@@ -90,6 +102,7 @@ impl Sessions {
     /// Ends all sessions, which frees the locks.
     pub(crate) fn close(&self) {
         lock(&self.slots).clear();
+        lock(&self.gained).clear();
     }
 
     async fn open(&self, server: &ServerId, limit: Duration) -> Result<Session, NoSession> {
@@ -174,27 +187,34 @@ impl Sessions {
 
     /// Keeps a standing session to `server` for ever. To be dropped when this node does not lead or the server is gone.
     pub(crate) async fn stand(&self, server: ServerId) {
-        let settings = &self.registry.settings;
         loop {
-            let slot = self.slot(&server);
-            // In use by somebody else: then it needs no ping. Held while a session is opened, so that a step that wants one
-            // meanwhile waits for it instead of finding the lock taken by its own node.
-            if let Ok(mut guard) = slot.try_lock() {
-                let lost = match guard.as_mut() {
-                    Some(session) => !matches!(
-                        session.verify_lock(settings.read_limit).await,
-                        Ok(LockState::Held)
-                    ),
-                    None => false,
-                };
-                if lost {
-                    *guard = None;
-                }
-                if guard.is_none() {
-                    *guard = self.open(&server, settings.connect_limit).await.ok();
-                }
+            let pause = self.stand_once(&server).await;
+            sleep(pause).await;
+        }
+    }
+
+    /// Looks after the session, unless it is in use by somebody else: then it needs no ping. The slot is held while a session is opened, so
+    /// that a step that wants one meanwhile waits for it instead of finding the lock taken by its own node. Gives the pause until next time.
+    async fn stand_once(&self, server: &ServerId) -> Duration {
+        let settings = &self.registry.settings;
+        let slot = self.slot(server);
+        let Ok(mut guard) = slot.try_lock() else {
+            return PING;
+        };
+        if let Some(session) = guard.as_mut() {
+            let state = session.verify_lock(settings.read_limit).await;
+            if matches!(state, Ok(LockState::Held)) {
+                return PING;
             }
-            sleep(PING).await;
+            *guard = None;
+        }
+        match self.open(server, settings.connect_limit).await {
+            Ok(session) => {
+                *guard = Some(session);
+                PING
+            }
+            Err(NoSession::Locked { .. }) => LOCK_RETRY,
+            Err(NoSession::Unreachable { .. } | NoSession::Forgotten { .. }) => OPEN_RETRY,
         }
     }
 

@@ -71,6 +71,8 @@ pub struct ControlSettings {
     pub hints: BTreeMap<Address, ServerHint>,
     /// Time to live of the lease.
     pub lease_ttl: Duration,
+    /// Where this node's API listens, as other nodes reach it; empty if it has none.
+    pub url: String,
     /// Where the other Baton nodes listen, as configured.
     pub peers: Vec<String>,
     /// The store is shared with other nodes: who acts on a cluster needs the vote of its members. False for an embedded store, which has
@@ -109,6 +111,7 @@ impl ControlSettings {
             cluster_names: BTreeMap::new(),
             hints: BTreeMap::new(),
             lease_ttl: Duration::from_secs(10),
+            url: String::new(),
             peers: Vec::new(),
             shared_store: false,
             without_backend: true,

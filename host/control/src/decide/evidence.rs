@@ -58,7 +58,7 @@ impl ClusterLoop {
     /// A source that lives after all gets the receiver back that was ended to find that out. If it is replaced, the recovery
     /// points the replica elsewhere.
     fn restart_receivers(&mut self, snapshot: &Snapshot) {
-        if !may_act(snapshot) {
+        if !self.may_act(snapshot) {
             return;
         }
         let now = snapshot.taken_at;
@@ -84,6 +84,11 @@ impl ClusterLoop {
                 self.start_receiver(&replica, channel);
             }
         }
+    }
+
+    fn may_act(&self, snapshot: &Snapshot) -> bool {
+        let leads = snapshot.control.automatic && snapshot.control.lease.is_some();
+        leads && self.means.outlook(snapshot).is_none()
     }
 
     fn start_receiver(&mut self, replica: &ServerId, channel: String) {
@@ -159,7 +164,7 @@ impl ClusterLoop {
     ) {
         let now = snapshot.taken_at;
         let lately = |at: &Timestamp| now.since(*at) < RECONNECT_EVERY;
-        if !may_act(snapshot) || self.evidence.reconnected.get(source).is_some_and(lately) {
+        if !self.may_act(snapshot) || self.evidence.reconnected.get(source).is_some_and(lately) {
             return;
         }
         if !self.reading.insert(replica.clone()) {
@@ -190,8 +195,4 @@ impl ClusterLoop {
             replica
         });
     }
-}
-
-fn may_act(snapshot: &Snapshot) -> bool {
-    snapshot.control.automatic && snapshot.control.lease.is_some()
 }

@@ -130,6 +130,9 @@ impl ClusterLoop {
         kind: RecoveryKind,
     ) -> Vec<Reason> {
         let mut found = host_obstacles(snapshot, finding, kind);
+        if snapshot.control.lease.is_some() {
+            found.extend(self.means.outlook(snapshot));
+        }
         let settings = &self.means.registry.settings;
         let mut add = |code: &str, text: String| {
             found.push(Reason {
@@ -195,7 +198,8 @@ impl ClusterLoop {
             .held
             .of(finding.code, &finding.server, snapshot.taken_at);
         let context = context(snapshot, &self.means.registry.settings.node, "assess");
-        let asked = assess_question(snapshot, finding, held, context, report.primary.server());
+        let mut asked = assess_question(snapshot, finding, held, context, report.primary.server());
+        let doubt = self.hear_peers(snapshot, (kind, &finding.server), &mut asked);
         let reply = self.means.policies.assess(&asked.question).await;
         self.means
             .count_policy_call(reply.took, reply.fallback.is_some());
@@ -222,13 +226,12 @@ impl ClusterLoop {
         self.log_verdict(snapshot, finding, &reply.answer.verdict, judged);
         match reply.answer.verdict {
             // A policy narrows, it never widens: without complete evidence its "act" means "wait".
-            Verdict::Act if finding.suggestion == Suggestion::Act => Some(order(decision_text(
-                finding,
-                &reply.policy,
-                &judged.reasons,
-            ))),
+            Verdict::Act if finding.suggestion == Suggestion::Act && doubt.is_none() => Some(
+                order(decision_text(finding, &reply.policy, &judged.reasons)),
+            ),
             Verdict::Act => {
                 judged.will_wait = true;
+                judged.reasons.extend(doubt);
                 None
             }
             Verdict::Wait(time) => {

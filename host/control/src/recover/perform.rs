@@ -1,20 +1,22 @@
 //! Performing one step at the edge. Preconditions are read again just before acting; acting twice does no harm.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::execution::{Guard, ServerCommand};
+use baton_core::execution::ServerCommand;
 use baton_core::gtid::GtidSet;
 use baton_core::ids::{LeaseEpoch, ServerId};
 use baton_core::model::{ServerFacts, ThreadState};
 use baton_core::planning::{Action, Step};
-use baton_ports::{LockState, Route, StatementError, StoreError};
+use baton_ports::{Route, StatementError, StoreError};
 use futures::future::join_all;
 use tokio::time::sleep;
 
 use super::Means;
 use crate::lease::{LEASE, describe};
-use crate::sessions::{NoSession, WorkError};
+use crate::right::refused;
+use crate::sessions::WorkError;
 
 /// Pause between two read-backs.
 const READ_BACK: Duration = Duration::from_millis(20);
@@ -23,22 +25,26 @@ const READ_BACK: Duration = Duration::from_millis(20);
 ///
 /// Dropped midway, the session in use is ended and the outcome is unknown.
 pub(crate) async fn perform(
-    means: &Means,
+    means: &Arc<Means>,
     epoch: LeaseEpoch,
     step: &Step,
 ) -> Result<String, WorkError> {
     let limit = step.limit;
     match &step.action {
         Action::Confirm { target, others } => {
-            confirm(means, epoch, target.as_ref(), others, limit).await
+            means.confirm(epoch, target.as_ref(), others, limit).await
         }
         Action::Command { server, command } => send(means, epoch, server, command, limit).await,
         Action::Observe { server } => observe(means, server, limit).await.map(|_| String::new()),
         Action::Drain { server } => {
+            means.ensure_right(epoch, limit).await?;
             let facts = observe(means, server, limit).await?;
             apply(means, server, &facts, facts.possessed(), limit).await
         }
-        Action::CatchUp { server, from } => catch_up(means, server, from, limit).await,
+        Action::CatchUp { server, from } => {
+            means.ensure_right(epoch, limit).await?;
+            catch_up(means, server, from, limit).await
+        }
         Action::RecordPrimary { server } => record_primary(means, epoch, server).await,
         Action::Route { server } => route(means, epoch, server).await,
         Action::AwaitWritable { server } => await_writable(means, server, limit).await,
@@ -52,91 +58,14 @@ impl Means {
     pub(crate) fn nobody(&self) -> ServerId {
         ServerId::new("-")
     }
-
-    fn check_lease(&self, epoch: LeaseEpoch, needed: Duration) -> Result<(), WorkError> {
-        if self.lease.epoch_for(needed) == Some(epoch) {
-            Ok(())
-        } else {
-            Err(refused(
-                "lease",
-                "the lease is lost or does not last for this step",
-            ))
-        }
-    }
-}
-
-fn refused(command: &'static str, message: &str) -> WorkError {
-    WorkError::Statement(StatementError::Refused {
-        command,
-        number: 0,
-        message: message.to_owned(),
-    })
 }
 
 fn store_refused(command: &'static str, error: &StoreError) -> WorkError {
-    refused(command, &describe(error))
-}
-
-/// Arms the guard on the target first, then confirms the locks elsewhere: a verification is worth something only for
-/// as long as the guard, counted from before it.
-async fn confirm(
-    means: &Means,
-    epoch: LeaseEpoch,
-    target: Option<&ServerId>,
-    others: &BTreeSet<ServerId>,
-    limit: Duration,
-) -> Result<String, WorkError> {
-    let guard = Guard {
-        within: means.registry.settings.plan.guard,
-    };
-    if let Some(target) = target {
-        let mut lent = means.sessions.lend(target, limit).await?;
-        lent.session
-            .arm(guard, limit)
-            .await
-            .map_err(WorkError::Lost)?;
-        lent.keep();
-    }
-    let checks = others
-        .iter()
-        .filter(|id| Some(*id) != target)
-        .map(|id| verify(means, id, limit));
-    let outcomes = join_all(checks).await;
-    let held = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-    for outcome in outcomes {
-        // A server that does not answer gives no vote but is no veto; a lock in other hands is one.
-        if let Err(
-            error @ (WorkError::LockLost(_) | WorkError::NoSession(NoSession::Locked { .. })),
-        ) = outcome
-        {
-            return Err(error);
-        }
-    }
-    means.check_lease(epoch, guard.within)?;
-    Ok(format!(
-        "lease epoch {epoch} and {held} of {} locks confirmed",
-        others.len()
-    ))
-}
-
-async fn verify(means: &Means, server: &ServerId, limit: Duration) -> Result<(), WorkError> {
-    let mut lent = means.sessions.lend(server, limit).await?;
-    match lent
-        .session
-        .verify_lock(limit)
-        .await
-        .map_err(WorkError::Lost)?
-    {
-        LockState::Held => {
-            lent.keep();
-            Ok(())
-        }
-        state @ (LockState::HeldBy { .. } | LockState::Free) => Err(WorkError::LockLost(state)),
-    }
+    refused(command, describe(error))
 }
 
 async fn send(
-    means: &Means,
+    means: &Arc<Means>,
     epoch: LeaseEpoch,
     server: &ServerId,
     command: &ServerCommand,
@@ -159,6 +88,10 @@ async fn send(
         | ServerCommand::SetSemiSync { .. } => Duration::ZERO,
     };
     means.check_lease(epoch, needed)?;
+    // The step that opens writes carries its own condition, armed by the confirmation just before it.
+    if needed.is_zero() {
+        means.ensure_right(epoch, limit).await?;
+    }
     send_plain(means, server, command, limit)
         .await
         .map(|()| String::new())

@@ -20,6 +20,7 @@ impl Means {
         self: &Arc<Self>,
         mut row: RecoveryRow,
     ) -> Result<RecoveryRow, NotBegun> {
+        let _busy = self.lease.busy();
         let epoch = self
             .lease
             .epoch_for(std::time::Duration::from_millis(500))

@@ -1,0 +1,173 @@
+//! The roll: which Baton nodes there are, and whose locks are votes. Nodes register and say which member sets they have read; the node that
+//! leads records the sets, and ends a change of one when every registered node knows of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
+use baton_core::right::Voters;
+use baton_ports::{NodeRow, Store, StoreError};
+use tokio::time::sleep;
+
+use crate::lease::{Keeper, LEASE, describe};
+use crate::registry::Registry;
+
+/// Pause between two rounds.
+const ROUND: Duration = Duration::from_secs(1);
+/// Rounds between two beats without news.
+const BEAT_EVERY: u32 = 3;
+
+/// Keeps the roll.
+pub(crate) struct Roll {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) lease: Arc<Keeper>,
+    /// Unique per process start.
+    pub(crate) start: String,
+}
+
+impl Roll {
+    /// For ever.
+    pub(crate) async fn keep(&self) {
+        let mut round: u32 = 0;
+        let mut told: Option<u64> = None;
+        loop {
+            let read = self.newest();
+            if told != Some(read) || round.is_multiple_of(BEAT_EVERY) {
+                match self.store.beat(&self.row(read)).await {
+                    Ok(()) => told = Some(read),
+                    Err(error) => {
+                        tracing::debug!(error = describe(&error), "node not registered");
+                    }
+                }
+            }
+            if let Err(error) = self.round().await {
+                tracing::debug!(error = describe(&error), "recorded members not kept");
+            }
+            round = round.wrapping_add(1);
+            sleep(ROUND).await;
+        }
+    }
+
+    fn row(&self, voters_seen: u64) -> NodeRow {
+        let settings = &self.registry.settings;
+        NodeRow {
+            name: settings.node.clone(),
+            start: self.start.clone(),
+            url: settings.url.clone(),
+            version: settings.version.clone(),
+            beats: 0,
+            voters_seen,
+        }
+    }
+
+    fn newest(&self) -> u64 {
+        let inner = self.registry.lock();
+        let versions = inner.voters.values().map(|voters| voters.version);
+        versions.max().unwrap_or(0)
+    }
+
+    /// Reads what is recorded.
+    pub(crate) async fn read(&self) -> Result<(), StoreError> {
+        let recorded = self.store.voters().await?.into_iter().collect();
+        self.adopt(&recorded);
+        Ok(())
+    }
+
+    /// Reads what is recorded; the node that leads records what changed.
+    async fn round(&self) -> Result<(), StoreError> {
+        let recorded = self.store.voters().await?.into_iter().collect();
+        let known = self.adopt(&recorded);
+        let Some(epoch) = self.lease.epoch_for(ROUND) else {
+            return Ok(());
+        };
+        if self.lease.stands_in() {
+            return Ok(());
+        }
+        let mut version = known
+            .values()
+            .map(|voters| voters.version)
+            .max()
+            .unwrap_or(0);
+        let seen_by_all = self.seen_by_all().await?;
+        for (cluster, members) in self.members() {
+            let was = known.get(&cluster).cloned().unwrap_or_default();
+            let next = if recorded.get(&cluster).is_none_or(|row| *row != was) && was.version > 0 {
+                // The store has forgotten what this node read there: an asynchronous pair may, and so may a backup.
+                Some(Voters {
+                    version: version.saturating_add(1),
+                    ..was
+                })
+            } else {
+                let ended = seen_by_all.and_then(|seen| was.settled(seen));
+                ended
+                    .map(|ended| Voters {
+                        version: version.saturating_add(1),
+                        ..ended
+                    })
+                    .or_else(|| was.change_to(&members, version.saturating_add(1)))
+            };
+            if let Some(next) = next {
+                version = next.version;
+                self.record(epoch, &cluster, next).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Of two records of one cluster the later one counts, wherever it is known from. Gives what is known now.
+    fn adopt(&self, recorded: &BTreeMap<ClusterId, Voters>) -> BTreeMap<ClusterId, Voters> {
+        let mut inner = self.registry.lock();
+        for (cluster, voters) in recorded {
+            let known = inner.voters.entry(cluster.clone()).or_default();
+            if known.version < voters.version {
+                known.clone_from(voters);
+            }
+        }
+        inner.voters.clone()
+    }
+
+    async fn record(
+        &self,
+        epoch: LeaseEpoch,
+        cluster: &ClusterId,
+        voters: Voters,
+    ) -> Result<(), StoreError> {
+        self.store
+            .set_voters(LEASE, epoch, cluster, &voters)
+            .await?;
+        let names = |set: &BTreeSet<ServerId>| {
+            let names: Vec<&str> = set.iter().map(ServerId::as_str).collect();
+            names.join(", ")
+        };
+        tracing::info!(
+            %cluster, version = voters.version, members = names(&voters.current),
+            before = voters.previous.as_ref().map(names), "members recorded"
+        );
+        let mut inner = self.registry.lock();
+        inner.voters.insert(cluster.clone(), voters);
+        Ok(())
+    }
+
+    /// The version that every registered node has read at least; `None` if none is registered.
+    async fn seen_by_all(&self) -> Result<Option<u64>, StoreError> {
+        let nodes = self.store.nodes().await?;
+        Ok(nodes.iter().map(|node| node.voters_seen).min())
+    }
+
+    /// Members of all clusters as this node sees them, as soon as all of them were asked.
+    fn members(&self) -> BTreeMap<ClusterId, BTreeSet<ServerId>> {
+        let inner = self.registry.lock();
+        let mut members: BTreeMap<ClusterId, BTreeSet<ServerId>> = BTreeMap::new();
+        for entry in inner.servers.values() {
+            if let Some(cluster) = &entry.cluster {
+                members
+                    .entry(cluster.clone())
+                    .or_default()
+                    .insert(entry.id.clone());
+            }
+        }
+        members
+    }
+}
