@@ -36,6 +36,9 @@ pub(crate) enum Tenure {
     },
 }
 
+/// How long a node that gave the lease up on request leaves it to the others.
+const REST: Duration = Duration::from_secs(10);
+
 /// What is known of the lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Held {
@@ -202,7 +205,7 @@ impl Keeper {
 
     /// Gives the lease up and lets others bid first.
     pub(crate) async fn stand_down(&self) {
-        let rest = self.settings.ttl.saturating_add(self.settings.ttl / 2);
+        let rest = self.settings.ttl.saturating_mul(2).min(REST);
         *lock(&self.wish) = Some(Wish::Rest(self.clock.now().plus(rest)));
         self.release().await;
     }

@@ -21,6 +21,8 @@ const STORE_PATIENCE: Duration = Duration::from_millis(300);
 const TURN: Duration = Duration::from_millis(400);
 /// Pause of the loop when nothing happens that would wake it.
 const TICK: Duration = Duration::from_millis(100);
+/// The same, and between two bids, while it is this node's turn to replace a holder that is dead.
+const HURRY: Duration = Duration::from_millis(20);
 
 /// What somebody else's lease looked like, and since when it has not changed.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +67,10 @@ impl Keeper {
         let mut pending: Option<(Pending<'_>, Timestamp)> = None;
         loop {
             let now = self.clock.now();
+            let hurries = self.turn(now) == Turn::Ours && next > Instant::now() + HURRY;
+            if hurries {
+                next = Instant::now();
+            }
             if pending.is_none() && Instant::now() >= next && self.may_bid(&seen, now) {
                 let bid = self.bid(&seen, now);
                 pending = Some((Box::pin(self.attempt(bid)), now));
@@ -80,15 +86,20 @@ impl Keeper {
                     self.note(outcome, before, early);
                     next = Instant::now() + self.pause(&seen);
                 }
-                _ = peers.changed(), if self.peers.count() > 0 => next = next.min(Instant::now() + TICK),
+                _ = peers.changed(), if self.peers.count() > 0 => {
+                    // Nobody says that it acts: the lease may have been given up.
+                    if self.held.borrow().is_none() && self.peers.actor().is_none() {
+                        next = Instant::now();
+                    }
+                }
                 () = self.wished.notified() => next = Instant::now(),
-                () = sleep(TICK) => {}
+                () = sleep(if self.turn(now) == Turn::Ours { HURRY } else { TICK }) => {}
             }
             let now = self.clock.now();
-            self.end_or_stand_in(now);
             let waiting = pending.as_ref().map(|(_, since)| *since);
             let away = away_since.or(waiting);
             let is_away = away.is_some_and(|since| now.since(since) > STORE_PATIENCE);
+            self.end_or_stand_in(now, is_away);
             if is_away && self.turn(now) == Turn::Ours {
                 self.stand_in();
             }
@@ -97,8 +108,9 @@ impl Keeper {
 
     /// Time until the next bid or renewal: short while it is this node's turn.
     fn pause(&self, seen: &Seen) -> Duration {
-        let bids = self.stands_in() && seen.state.is_some();
-        if bids || self.turn(self.clock.now()) == Turn::Ours {
+        if self.turn(self.clock.now()) == Turn::Ours {
+            HURRY
+        } else if self.stands_in() && seen.state.is_some() {
             TICK
         } else {
             self.settings.ttl / 5
@@ -158,10 +170,10 @@ impl Keeper {
             .is_some();
         // Who stands in is the one that acts: its bid replaces the row of whoever is dead.
         let ours = self.stands_in() || self.turn(now) == Turn::Ours;
-        Bid {
-            expected: row.filter(|_| wished || ours),
-            early: whole,
-        }
+        // Without expecting a row only a lease that was given up is granted, and nobody counts that one any more.
+        let expected = row.filter(|_| wished || ours);
+        let early = expected.map_or(Duration::ZERO, |_| whole);
+        Bid { expected, early }
     }
 
     fn may_bid(&self, seen: &Seen, now: Timestamp) -> bool {
@@ -222,7 +234,7 @@ impl Keeper {
 
     /// A lease that ran out is gone, unless the store is away and nobody is known to have taken it: then this node goes on by the
     /// clusters' votes alone.
-    fn end_or_stand_in(&self, now: Timestamp) {
+    fn end_or_stand_in(&self, now: Timestamp, is_away: bool) {
         let Some(held) = self.held.borrow().clone() else {
             return;
         };
@@ -234,8 +246,7 @@ impl Keeper {
         if held.lasts(now) {
             return;
         }
-        let goes_on =
-            self.settings.stand_in && self.problem().is_some() && self.peers.actor().is_none();
+        let goes_on = self.settings.stand_in && is_away && self.peers.actor().is_none();
         if !goes_on {
             self.lose("lease ran out");
             return;
