@@ -1,4 +1,4 @@
-//! `cargo xtask demo` and `cargo xtask bench`: programs of `tests/e2e`, given a built `baton`.
+//! `cargo xtask demo`, `cargo xtask bench` and `cargo xtask rounds`: programs of `tests/e2e`, given a built `baton`.
 
 use std::path::PathBuf;
 
@@ -24,6 +24,11 @@ pub(crate) fn demo(arguments: &[String]) -> Result<()> {
 /// Runs a benchmark.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     delegate("bench", Profile::Release, arguments)
+}
+
+/// Plays rounds of faults.
+pub(crate) fn rounds(arguments: &[String]) -> Result<()> {
+    delegate("rounds", Profile::Dev, arguments)
 }
 
 fn delegate(program: &str, profile: Profile, arguments: &[String]) -> Result<()> {

@@ -46,6 +46,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Play rounds of faults drawn by lot on nodes, backend and cluster (--kind, --seed, --rounds).
+    #[command(disable_help_flag = true)]
+    Rounds {
+        /// Handed to the program.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Build the policies of plugins/ to WebAssembly components, or those of given folders.
     Plugins {
         /// Folders of crates; by default all of plugins/.
@@ -70,6 +77,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Test { quick: false } => check::run_all(check::Depth::Full),
         Task::Demo { arguments } => delegate::demo(&arguments),
         Task::Bench { arguments } => delegate::bench(&arguments),
+        Task::Rounds { arguments } => delegate::rounds(&arguments),
         Task::Plugins { crates } => plugins::run(&crates),
     }
 }

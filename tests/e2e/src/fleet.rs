@@ -285,6 +285,22 @@ impl Member {
         &self.place.folder
     }
 
+    /// The file with what it says, all its starts one after the other.
+    pub fn log(&self) -> PathBuf {
+        self.place.folder.with_extension("log")
+    }
+
+    /// Whether it was started and has not ended by itself.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn is_running(&self) -> Result<bool> {
+        match self.process().as_ref() {
+            Some(process) => Ok(process.exit_status()?.is_none()),
+            None => Ok(false),
+        }
+    }
+
     /// The host it runs on, in a network.
     pub fn host(&self) -> Option<&Host> {
         self.place.host.as_ref()

@@ -5,6 +5,7 @@ mod bed;
 mod cables;
 mod fleet;
 mod frame;
+pub mod rounds;
 mod timeline;
 
 pub use api::Api;

@@ -48,6 +48,7 @@ mod spawner;
 mod sql;
 mod topology;
 mod wait;
+mod witness;
 mod writer;
 
 pub use accounts::Account;
@@ -66,4 +67,5 @@ pub use server::Server;
 pub use sql::{Row, Rows};
 pub use topology::{MemberSpec, Topology, TopologySpec};
 pub use wait::wait_until;
+pub use witness::{Testimony, Witness};
 pub use writer::{Acknowledged, Gap, Writer, WriterOptions, WriterReport};

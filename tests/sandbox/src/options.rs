@@ -87,6 +87,27 @@ impl ServerOptions {
         arguments.extend(self.extra.iter().cloned());
         arguments
     }
+
+    /// What makes a server start closed, whatever it was: stronger than [`Self::arguments`].
+    pub(crate) fn closed_arguments(&self, flavor: Flavor) -> Vec<String> {
+        let mut arguments = vec![
+            match flavor {
+                Flavor::MariaDb => "--read-only=ON",
+                Flavor::MySql => "--super-read-only=ON",
+            }
+            .to_owned(),
+        ];
+        if let Some(semi_sync) = &self.semi_sync {
+            let sides = semi_sync.arguments(flavor, Access::ReadOnly);
+            // The plugins are loaded by the arguments of every start.
+            arguments.extend(
+                sides
+                    .into_iter()
+                    .filter(|side| !side.contains("plugin-load")),
+            );
+        }
+        arguments
+    }
 }
 
 pub(crate) fn on_off(value: bool) -> &'static str {

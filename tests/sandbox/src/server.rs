@@ -242,6 +242,37 @@ impl Server {
         self.begin(extra)
     }
 
+    /// Starts it again as a server that may have been a primary should start: closed to ordinary
+    /// accounts, with the replica's side of semi-synchronous replication on.
+    pub fn restart_closed(&self) -> Result<()> {
+        let arguments = self.inner.options.closed_arguments(self.flavor());
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.restart_with(&arguments)
+    }
+
+    /// Whether it was started and has not ended by itself.
+    pub fn is_running(&self) -> Result<bool> {
+        match self.process().as_ref() {
+            Some(process) => Ok(process.exit_status()?.is_none()),
+            None => Ok(false),
+        }
+    }
+
+    /// Replaces its data with a copy of a replica's, as one rebuilds a server from a backup.
+    /// Both are stopped for it and started closed; the copy follows whom the replica follows.
+    pub fn rebuild_from(&self, replica: &Self) -> Result<()> {
+        if self.pid().is_some() {
+            self.kill9()?;
+        }
+        replica.stop()?;
+        let data = self.datadir();
+        fs::remove_dir_all(&data).with_context(|| format!("remove {}", data.display()))?;
+        seed::copy(&replica.datadir(), &data)?;
+        self.inner.installation.hand_over(&data)?;
+        replica.restart_closed()?;
+        self.restart_closed()
+    }
+
     /// The last lines of its error log.
     pub fn log_tail(&self, lines: usize) -> String {
         self.process()

@@ -132,6 +132,11 @@ impl Writer {
         self.shared.log().acknowledged.len()
     }
 
+    /// When the last row was acknowledged.
+    pub fn last_acknowledged(&self) -> Option<Instant> {
+        self.shared.log().acknowledged.last().map(|row| row.at)
+    }
+
     /// The server whose acknowledgement was the last one.
     pub fn server_in_use(&self) -> Option<String> {
         let index = self.shared.log().acknowledged.last()?.server;

@@ -1,0 +1,94 @@
+//! `cargo xtask rounds`: rounds of faults drawn by lot, on real servers.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use baton_e2e::rounds::{Draw, Ground, Tally, play};
+use baton_sandbox::{BackendKind, Flavor};
+use clap::Parser;
+
+/// Breaks Baton nodes, their backend and the managed cluster by lot, and checks what must hold.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask rounds")]
+struct Arguments {
+    /// `galera`, `ndb`, `master-master` or `group-replication`.
+    #[arg(long, value_parser = kind)]
+    kind: BackendKind,
+    /// Of the managed cluster, `mariadb` or `mysql`; by default the seed decides.
+    #[arg(long, value_parser = flavor)]
+    flavor: Option<Flavor>,
+    /// Of the row of rounds.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many.
+    #[arg(long, default_value_t = 20)]
+    rounds: u64,
+    /// The number of the first one in the row.
+    #[arg(long, default_value_t = 1)]
+    first: u64,
+    /// Where logs of rounds with violations go.
+    #[arg(long)]
+    keep: Option<PathBuf>,
+}
+
+fn kind(word: &str) -> Result<BackendKind> {
+    let found = BackendKind::ALL
+        .into_iter()
+        .find(|kind| kind.config_name() == word);
+    found.ok_or_else(|| anyhow!("no kind of backend: {word:?}"))
+}
+
+fn flavor(word: &str) -> Result<Flavor> {
+    let found = [Flavor::MariaDb, Flavor::MySql]
+        .into_iter()
+        .find(|flavor| flavor.name().eq_ignore_ascii_case(word));
+    found.ok_or_else(|| anyhow!("no flavour: {word:?}"))
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<bool> {
+    let by_seed = if arguments.seed.is_multiple_of(2) {
+        Flavor::MariaDb
+    } else {
+        Flavor::MySql
+    };
+    let flavor = arguments.flavor.unwrap_or(by_seed);
+    let mut tally = Tally::default();
+    let mut ground = None;
+    for number in arguments.first..arguments.first + arguments.rounds {
+        let draw = Draw::new(arguments.seed, number);
+        let current = match ground.take() {
+            Some(ground) => ground,
+            None => Ground::start(arguments.kind, flavor)?,
+        };
+        match play(&current, &draw, arguments.keep.as_deref()) {
+            Ok(round) => {
+                let gap = round.gap.unwrap_or_default().as_secs_f64() * 1000.0;
+                let took = round.took.as_secs_f64();
+                println!("{draw}: gap {gap:.0} ms, took {took:.1} s");
+                for violation in &round.violations {
+                    println!("    VIOLATION: {violation}");
+                }
+                tally.add(&round);
+                ground = Some(current);
+            }
+            Err(error) => {
+                println!("{draw}: the ground is given up: {error:#}");
+                tally.add_unusable(&draw, format!("{error:#}"));
+            }
+        }
+    }
+    println!("\n{} backend, {flavor} managed\n{tally}", arguments.kind);
+    Ok(tally.is_clean())
+}
