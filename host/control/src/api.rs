@@ -9,7 +9,7 @@ use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, Serv
 use baton_core::model::{Downtime, PromotionRule, Snapshot, Topology};
 use baton_core::planning::Explanation;
 use baton_core::time::WallTime;
-use baton_ports::{AuditRecord, RecoveryRow, Route, StepRow};
+use baton_ports::{AuditRecord, PeerReport, PeerSighting, RecoveryRow, Route, StepRow};
 
 /// The latest published state of one cluster.
 #[derive(Clone, Debug)]
@@ -137,6 +137,13 @@ pub trait Control: Send + Sync {
     fn strays(&self) -> Vec<(Address, String)>;
     /// Waits until the view of a cluster (or of any, with `None`) changes, at most `limit`.
     async fn changed(&self, cluster: Option<&ClusterId>, limit: Duration);
+
+    /// What this node says of itself to the other nodes.
+    fn peer_report(&self) -> PeerReport;
+    /// Waits until the report differs from `seen`, at most `limit`, and gives it.
+    async fn peer_report_changed(&self, seen: &PeerReport, limit: Duration) -> PeerReport;
+    /// How this node sees these servers now, for another node. Those it does not watch are left out.
+    fn peer_sightings(&self, servers: &[Address]) -> Vec<PeerSighting>;
 
     /// Probes an address now and begins to watch it. The server is identified (or a finding says why not) within the probe's timeouts.
     async fn discover(&self, address: &Address, by: &str) -> Result<ServerId, RequestError>;

@@ -8,7 +8,7 @@ use baton_core::ids::{Address, ClusterId, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule, Reach, Switch};
 use baton_core::planning::Explanation;
 use baton_core::time::WallTime;
-use baton_ports::{AuditRecord, RecoveryRow, Route, StepRow, StoreError};
+use baton_ports::{AuditRecord, PeerReport, PeerSighting, RecoveryRow, Route, StepRow, StoreError};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
@@ -16,6 +16,7 @@ use crate::api::{ChangePrimary, ClusterView, Control, NodeStatus, RequestError};
 use crate::decide::{Request, RequestKind, explain};
 use crate::lease::describe;
 use crate::node::Shared;
+use crate::testimony;
 
 /// How long a forgotten server is not learned again from its neighbours.
 const FORGOTTEN_FOR: Duration = Duration::from_secs(60);
@@ -224,6 +225,18 @@ impl Control for Handle {
         changes.mark_unchanged();
         // An elapsed limit is an answer like any other: nothing changed.
         drop(timeout(limit, changes.changed()).await);
+    }
+
+    fn peer_report(&self) -> PeerReport {
+        testimony::report(&self.shared)
+    }
+
+    async fn peer_report_changed(&self, seen: &PeerReport, limit: Duration) -> PeerReport {
+        testimony::changed(&self.shared, seen, limit).await
+    }
+
+    fn peer_sightings(&self, servers: &[Address]) -> Vec<PeerSighting> {
+        testimony::sightings(&self.shared, servers)
     }
 
     async fn discover(&self, address: &Address, by: &str) -> Result<ServerId, RequestError> {

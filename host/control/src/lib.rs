@@ -15,6 +15,7 @@ mod right;
 mod roll;
 mod sessions;
 mod settings;
+mod testimony;
 
 pub use api::{ChangePrimary, ClusterView, Control, NodeStatus, RequestError};
 pub use handle::Handle;

@@ -8,10 +8,12 @@ mod health;
 mod metrics;
 mod moments;
 mod page;
+mod peers;
 mod server;
 mod settings;
 mod v1;
 mod work;
 
+pub use peers::HttpPeers;
 pub use server::{router, serve};
 pub use settings::{HttpSettings, UrlPrefix, UrlPrefixError};

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use baton_backend::BackendHandle;
-use baton_control::{Control, NoPeers, Node, Ports};
+use baton_control::{Control, Node, Ports};
 use baton_core::time::{Timestamp, WallTime};
+use baton_http::HttpPeers;
 use baton_mysql::MysqlServers;
 use baton_ports::Clock;
 use baton_wasm::{PolicyChoice, WasmPolicies, WasmSelectors};
@@ -100,12 +101,15 @@ async fn serve(
         .await
         .with_context(|| format!("listening on {} (http.listen)", settings.http.listen))?;
     let state = open_state(&settings, selectors, Arc::clone(&clock)).await?;
+    let http = convert::http(&settings)?;
+    let peers = HttpPeers::new(&settings.node.peers, http.url_prefix.clone());
+    let peers = peers.context("preparing to speak to the other nodes (node.peers)")?;
     let servers = MysqlServers::new(convert::mysql(&settings), Arc::clone(&clock));
     let ports = Ports {
         servers: Arc::new(servers),
         store: state.store(),
         policies: Arc::clone(&policies) as Arc<dyn baton_ports::Policies>,
-        peers: Arc::new(NoPeers),
+        peers: Arc::new(peers),
         clock,
     };
     let node = Node::prepare(ports, convert::control(&settings)).await;
@@ -114,7 +118,7 @@ async fn serve(
     if let Some(backend) = state.backend() {
         tokio::spawn(inform(backend.clone(), Arc::clone(&handle)));
     }
-    let router = baton_http::router(handle, convert::http(&settings)?);
+    let router = baton_http::router(handle, http);
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(reload_on_hangup(policies, settings.clone()));
     tracing::info!(

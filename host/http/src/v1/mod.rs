@@ -4,6 +4,7 @@ mod bodies;
 mod changes;
 mod documents;
 mod openapi;
+mod peering;
 mod problem;
 mod reading;
 mod request;
@@ -59,6 +60,8 @@ fn resources() -> Vec<Resource> {
     vec![
         resource("/openapi.json", READ, get(openapi::document)),
         resource("/node", READ, get(reading::node)),
+        resource("/peer/report", READ, get(peering::report)),
+        resource(peering::SIGHTINGS, CHANGE, post(peering::sightings)),
         resource("/policies", READ, get(reading::policies)),
         resource("/clusters", READ, get(reading::clusters)),
         resource("/clusters/{cluster}", READ, get(reading::cluster)),
@@ -156,7 +159,8 @@ pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
 
 /// Lets a request in, in somebody's name, or refuses it.
 async fn admit(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let is_reading = [Method::GET, Method::HEAD].contains(request.method());
+    let is_reading = [Method::GET, Method::HEAD].contains(request.method())
+        || request.uri().path() == peering::SIGHTINGS;
     let user = if is_reading {
         authenticate(&app.settings, request.headers())
     } else {

@@ -101,6 +101,9 @@ pub(super) fn control(settings: &Settings) -> ControlSettings {
     control.concurrency = size(topology.concurrency);
     control.silent_concurrency = size(topology.silent_concurrency);
     control.forget_after = topology.forget_after;
+    control.peers.clone_from(&settings.node.peers);
+    control.without_backend = recovery.without_backend;
+    control.confirmations = recovery.peer_confirmations;
     control.automatic.clone_from(&recovery.automatic);
     control.intermediate = recovery.intermediate;
     control.rejoin = match recovery.rejoin {

@@ -19,7 +19,7 @@ pub(crate) static SECTIONS: &[Section] = &[
             Key::new("zone", Kind::Text(Rule::Name), Nothing,
                 "Where this node stands: `builtin:backend-nearest` prefers database nodes with the same `zone`."),
             Key::new("peers", Kind::Texts(Rule::Url), Is("[]"),
-                "The HTTP addresses of the other nodes of this installation."),
+                "The HTTP addresses of the other nodes of this installation, each its own and not that of a load balancer: they tell each other what they see, notice each other's end, and pass on requests to the one that leads."),
             Key::new("data_dir", Kind::Text(Rule::Path), Is("\".\""),
                 "Directory for everything this node writes. Relative paths elsewhere in this file are taken from here; this one from the working directory. It must exist."),
         ],
@@ -173,6 +173,11 @@ pub(crate) static SECTIONS: &[Section] = &[
             Key::new("switchover_deadline", duration(500, HOUR), Is("\"10s\""),
                 "A switchover that is not done after this is undone: the old primary is writable again. A request can say otherwise.")
                 .bounds("switchovers of busy clusters are undone", "writers wait long for one that cannot succeed"),
+            Key::new("peer_confirmations", Kind::Whole { least: 0, most: 100 }, Is("0"),
+                "How many other nodes (`node.peers`) must see that a primary is lost before it is called dead; more than there are means all that answer. With 0 they are asked too, and one that still reaches the primary is a veto.")
+                .bounds("a fault that only one node sees is left to the replicas' evidence and the peers' veto", "nodes that are down delay or prevent a failover"),
+            Key::new("without_backend", Kind::Flag, Is("true"),
+                "While a shared state store is away, go on acting by the clusters' own votes: a majority of a cluster's servers grants the right. Without, nothing is recovered until the store is back. An embedded store has no such case."),
             Key::new("kv_prefix", Kind::Text(Rule::StoreKey), Is("\"mysql/master\""),
                 "Where in the key-value table the primaries' addresses are kept: `<prefix>/<cluster name>`."),
         ],

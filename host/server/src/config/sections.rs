@@ -281,6 +281,8 @@ fn recovery(document: &mut Document) -> RecoverySettings {
         revoke_limit: revoke.1,
         switchover_lag_limit: lag.1,
         switchover_deadline: switchover.1,
+        peer_confirmations: document.whole("recovery.peer_confirmations").unwrap_or(0),
+        without_backend: document.flag("recovery.without_backend"),
         kv_prefix: document.text("recovery.kv_prefix").unwrap_or_default(),
     }
 }

@@ -200,6 +200,10 @@ pub struct RecoverySettings {
     pub switchover_lag_limit: Duration,
     /// Limit for a switchover.
     pub switchover_deadline: Duration,
+    /// How many other nodes must see that a primary is lost.
+    pub peer_confirmations: u32,
+    /// Act by the clusters' votes while a shared state store is away.
+    pub without_backend: bool,
     /// Prefix of the routes' keys.
     pub kv_prefix: String,
 }

@@ -355,6 +355,8 @@ fn the_minimal_sample_has_the_defaults() {
     assert_eq!(settings.recovery.rejoin, RejoinMode::FenceAndAttach);
     assert_eq!(settings.recovery.kv_prefix, "mysql/master");
     assert!(settings.recovery.intermediate);
+    assert!(settings.recovery.without_backend);
+    assert_eq!(settings.recovery.peer_confirmations, 0);
     assert_eq!(settings.recovery.automatic, ["*"]);
     assert_eq!(settings.http.listen.to_string(), "127.0.0.1:3000");
     assert_eq!(settings.topology.poll_interval.as_millis(), 1000);

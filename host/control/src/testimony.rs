@@ -1,0 +1,90 @@
+//! What this node tells the others: of itself, and how it sees servers.
+
+use std::time::Duration;
+
+use baton_core::ids::{Address, ClusterId, LeaseEpoch, ServerId};
+use baton_core::model::{Probe, Reach};
+use baton_core::policy;
+use baton_core::time::Timestamp;
+use baton_ports::{PeerReport, PeerSighting};
+use tokio::time::{Instant, sleep_until};
+
+use crate::node::Shared;
+
+/// How soon a change is noticed that wakes nobody: the store's state, a primary's record.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The report of this node.
+pub(crate) fn report(shared: &Shared) -> PeerReport {
+    let lease = &shared.lease;
+    let epoch = lease.epoch_for(Duration::ZERO);
+    PeerReport {
+        name: shared.registry.settings.node.clone(),
+        incarnation: shared.token.clone(),
+        acts: epoch.is_some(),
+        epoch: epoch.unwrap_or_else(|| lease.highest()),
+        leader: lease.leader(),
+        store_answers: lease.problem().is_none(),
+        backend_node: None,
+        hears: shared.peers.heard(),
+        primaries: primaries(shared),
+    }
+}
+
+fn primaries(shared: &Shared) -> Vec<(ClusterId, ServerId, LeaseEpoch)> {
+    let inner = shared.registry.lock();
+    let rows = inner.clusters.values().map(|entry| &entry.row);
+    rows.filter_map(|row| Some((row.id.clone(), row.primary.clone()?, row.primary_epoch)))
+        .collect()
+}
+
+/// Waits until the report differs from `seen`, at most `limit`. May be dropped at any time.
+pub(crate) async fn changed(shared: &Shared, seen: &PeerReport, limit: Duration) -> PeerReport {
+    let deadline = Instant::now() + limit;
+    let (mut held, mut peers) = (shared.lease.subscribe(), shared.peers.subscribe());
+    loop {
+        held.mark_unchanged();
+        peers.mark_unchanged();
+        let now = report(shared);
+        if now != *seen || Instant::now() >= deadline {
+            return now;
+        }
+        let next = deadline.min(Instant::now() + TICK);
+        tokio::select! {
+            Ok(()) = held.changed() => {}
+            Ok(()) = peers.changed() => {}
+            () = sleep_until(next) => {}
+        }
+    }
+}
+
+/// How this node sees servers, by any of their addresses.
+pub(crate) fn sightings(shared: &Shared, servers: &[Address]) -> Vec<PeerSighting> {
+    let now = shared.ports.clock.now();
+    let inner = shared.registry.lock();
+    let seen = servers.iter().filter_map(|address| {
+        let id = inner.addresses.get(address)?;
+        Some(sighting(address, &inner.servers.get(id)?.probe, now))
+    });
+    seen.collect()
+}
+
+fn sighting(address: &Address, probe: &Probe, now: Timestamp) -> PeerSighting {
+    let age = |at: Timestamp| now.since(at);
+    PeerSighting {
+        address: address.clone(),
+        reach: match probe.reach() {
+            Reach::NotProbed => policy::Reach::NotProbed,
+            Reach::Answering => policy::Reach::Answering,
+            Reach::Partial => policy::Reach::Partial,
+            Reach::Silent => policy::Reach::Silent,
+        },
+        failure: probe
+            .failure
+            .as_ref()
+            .map(|failure| failure.word().to_owned()),
+        answered_age: probe.answered_at.map(age),
+        attempt_age: probe.attempted_at.map(age),
+        failures: probe.failures,
+    }
+}
