@@ -39,7 +39,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Measure: failover, policy, idle; each has its own --help.
+    /// Measure: failover, backend, policy, idle; each has its own --help.
     #[command(disable_help_flag = true)]
     Bench {
         /// Handed to the benchmark.

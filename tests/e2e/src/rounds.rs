@@ -13,7 +13,7 @@ mod tally;
 mod verdict;
 
 pub use draw::{Draw, Fault, Moment, Trigger};
-pub use ground::Ground;
+pub use ground::{Ground, ROLES, create_roles_account};
 pub use play::{Round, play};
 pub use tally::Tally;
 pub use verdict::Violation;

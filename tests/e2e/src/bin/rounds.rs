@@ -12,11 +12,11 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask rounds")]
 struct Arguments {
-    /// `galera`, `ndb`, `master-master` or `group-replication`.
+    /// `galera`, `ndb`, `master-master` (of MariaDB), `master-master-mysql` or `group-replication`.
     #[arg(long, value_parser = kind)]
     kind: BackendKind,
     /// Of the managed cluster, `mariadb` or `mysql`; by default the seed decides.
-    #[arg(long, value_parser = flavor)]
+    #[arg(long)]
     flavor: Option<Flavor>,
     /// Of the row of rounds.
     #[arg(long, default_value_t = 1)]
@@ -35,15 +35,8 @@ struct Arguments {
 fn kind(word: &str) -> Result<BackendKind> {
     let found = BackendKind::ALL
         .into_iter()
-        .find(|kind| kind.config_name() == word);
+        .find(|kind| word == kind.config_name() || word == kind.to_string().replace(' ', "-"));
     found.ok_or_else(|| anyhow!("no kind of backend: {word:?}"))
-}
-
-fn flavor(word: &str) -> Result<Flavor> {
-    let found = [Flavor::MariaDb, Flavor::MySql]
-        .into_iter()
-        .find(|flavor| flavor.name().eq_ignore_ascii_case(word));
-    found.ok_or_else(|| anyhow!("no flavour: {word:?}"))
 }
 
 fn main() -> ExitCode {

@@ -76,6 +76,8 @@ impl Fault {
 /// When the fault comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
+    /// With the trigger.
+    Together,
     /// So long after the trigger.
     AfterTrigger(Duration),
     /// So long after the leader said that it has begun a recovery.
@@ -116,7 +118,8 @@ impl Draw {
         };
         let moment = match (trigger, lots.below(10)) {
             (Trigger::Nothing, _) | (_, 0..=2) => Moment::AfterTrigger(lots.up_to(400)),
-            (_, 3..=5) => Moment::AfterTrigger(lots.up_to(80)),
+            (_, 3) => Moment::Together,
+            (_, 4..=5) => Moment::AfterTrigger(lots.up_to(80)),
             _ => Moment::AfterBegun(lots.up_to(60)),
         };
         Self {
@@ -140,16 +143,20 @@ impl fmt::Display for Draw {
             moment,
             lasting,
         } = self;
-        let (after, what) = match moment {
-            Moment::AfterTrigger(after) => (after, "the trigger"),
-            Moment::AfterBegun(after) => (after, "the recovery's begin"),
-        };
-        write!(
-            formatter,
-            "seed {seed} round {number}: {trigger}, {fault} {:.1} ms after {what}, for {:.1} s",
-            after.as_secs_f64() * 1000.0,
-            lasting.as_secs_f64()
-        )
+        write!(formatter, "seed {seed} round {number}: {trigger}, {fault} ")?;
+        let millis = |after: &Duration| after.as_secs_f64() * 1000.0;
+        match moment {
+            Moment::Together => write!(formatter, "with it"),
+            Moment::AfterTrigger(after) => write!(formatter, "{:.1} ms later", millis(after)),
+            Moment::AfterBegun(after) => {
+                write!(
+                    formatter,
+                    "{:.1} ms after the recovery began",
+                    millis(after)
+                )
+            }
+        }?;
+        write!(formatter, ", for {:.1} s", lasting.as_secs_f64())
     }
 }
 

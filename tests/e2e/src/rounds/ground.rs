@@ -19,7 +19,7 @@ pub(super) const SETTLE_LIMIT: Duration = Duration::from_secs(60);
 const WHOLE_FOR: Duration = Duration::from_secs(2);
 
 /// The account that changes roles on a pair.
-const ROLES: &str = "roles";
+pub const ROLES: &str = "roles";
 
 /// Added to the section of a pair. A shorter patience than the default, for shorter rounds.
 const PAIR: &str = "promote_after = \"2s\"\nadmin_user = \"roles\"\nadmin_password = \"roles\"\n";
@@ -319,7 +319,12 @@ impl Ground {
     }
 }
 
-fn create_roles_account(backend: &BackendBed, flavor: Flavor) -> Result<()> {
+/// Creates [`ROLES`] on both nodes of a pair. The account for the state may not change roles, so
+/// that it cannot write on a closed node.
+///
+/// # Errors
+/// If the active node refuses, or the other one does not follow.
+pub fn create_roles_account(backend: &BackendBed, flavor: Flavor) -> Result<()> {
     // Both read-only flags forbid it to root, too, where one of them is set for all.
     let rights = match flavor {
         Flavor::MariaDb => {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use baton_sandbox::{Server, Testimony, Witness, Writer, WriterReport, wait_until};
 use serde_json::json;
 
@@ -36,6 +36,8 @@ pub struct Round {
     pub gap: Option<Duration>,
     /// Rows acknowledged.
     pub acknowledged: usize,
+    /// Acknowledged rows that are not on the final primary.
+    pub lost: usize,
     /// The most servers that took writes at one moment.
     pub most_open: usize,
     /// How long the round took, with healing.
@@ -63,6 +65,7 @@ pub fn play(ground: &Ground, draw: &Draw, keep: Option<&Path>) -> Result<Round> 
         violations: Vec::new(),
         gap: None,
         acknowledged: 0,
+        lost: 0,
         most_open: 0,
         took: Duration::ZERO,
     };
@@ -91,22 +94,19 @@ fn run(cast: &Cast<'_>, logs: &Logs, round: &mut Round) -> Result<()> {
     if draw.trigger == Trigger::Switchover {
         ask_for_switchover(cast)?;
     }
-    let triggered = cast.trigger()?;
-    wait_for_moment(cast, logs, triggered)?;
-    let faulted = Instant::now();
-    cast.begin()?;
+    let (triggered, faulted) = break_things(cast, logs)?;
     let is_recovered = wait_for_recovery(cast, &writer, faulted);
     if !is_recovered {
         let violation = Violation::NotRecovered(RECOVER_LIMIT);
         round.violations.push(violation);
     }
-    let gap = writer.snapshot().longest_gap_after(triggered);
-    round.gap = gap.map(|gap| gap.length());
     ground.heal_baton()?;
     if !is_recovered {
         // Only then does the old primary come back: as it starts closed, nobody would replace it.
         wait_for_recovery(cast, &writer, faulted);
     }
+    let gap = writer.snapshot().longest_gap_after(triggered);
+    round.gap = gap.map(|gap| gap.length());
     ground.heal_cluster()?;
     match ground.settle() {
         Ok(_) => judge(cast, writer, witness, round),
@@ -133,8 +133,29 @@ fn ask_for_switchover(cast: &Cast<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The trigger and the fault; when each came.
+fn break_things(cast: &Cast<'_>, logs: &Logs) -> Result<(Instant, Instant)> {
+    if cast.draw.moment == Moment::Together {
+        return thread::scope(|scope| {
+            let trigger = scope.spawn(|| cast.trigger());
+            let faulted = Instant::now();
+            cast.begin()?;
+            let triggered = trigger
+                .join()
+                .map_err(|_| anyhow!("the trigger panicked"))?;
+            Ok((triggered?, faulted))
+        });
+    }
+    let triggered = cast.trigger()?;
+    wait_for_moment(cast, logs, triggered)?;
+    let faulted = Instant::now();
+    cast.begin()?;
+    Ok((triggered, faulted))
+}
+
 fn wait_for_moment(cast: &Cast<'_>, logs: &Logs, triggered: Instant) -> Result<()> {
     match cast.draw.moment {
+        Moment::Together => {}
         Moment::AfterTrigger(after) => sleep_until(triggered + after),
         Moment::AfterBegun(after) => {
             while triggered.elapsed() < BEGIN_LIMIT && !logs.has_begun(cast.ground, cast.leader)? {
@@ -223,8 +244,8 @@ fn judge_writes(
     // what it is given it acknowledges nothing.
     let is_excused =
         |name: &str| name == old && matches!(cast.draw.trigger, Trigger::Freeze | Trigger::Cut);
+    round.most_open = testimony.most_open();
     for (one, two, _) in testimony.open_together() {
-        round.most_open = 2;
         if !is_excused(&one) && !is_excused(&two) {
             round.violations.push(Violation::OpenTogether(one, two));
         }
@@ -239,6 +260,7 @@ fn judge_writes(
     }
     if let [primary] = cast.ground.topology.writable().as_slice() {
         let lost = report.lost_on(primary)?;
+        round.lost = lost.len();
         if !lost.is_empty() {
             round.violations.push(Violation::Lost(lost));
         }

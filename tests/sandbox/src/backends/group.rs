@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{BackendOptions, READY_LIMIT, Timers, at_once, prepare_all};
 use crate::{Account, Flavor, Installation, Sandbox, Server, ServerOptions, free_port};
@@ -109,16 +109,22 @@ fn set_credentials(server: &Server) -> Result<()> {
     ))
 }
 
+/// The one that has all that any other has. If there is none, members wrote on their own, and
+/// whoever began would make the others differ.
 fn find_most_advanced(servers: &[Server]) -> Result<&Server> {
-    let mut best = servers.first().context("a group without members")?;
-    for server in servers {
-        let (own, other) = (server.executed()?, best.executed()?);
-        let is_ahead = format!("SELECT GTID_SUBSET('{other}', '{own}')");
-        if own != other && server.scalar(&is_ahead)? == "1" {
-            best = server;
+    let sets = servers.iter().map(Server::executed);
+    let sets = sets.collect::<Result<Vec<_>>>()?;
+    for (server, own) in servers.iter().zip(&sets) {
+        let mut has_all = true;
+        for other in &sets {
+            let subset = format!("SELECT GTID_SUBSET('{other}', '{own}')");
+            has_all &= server.scalar(&subset)? == "1";
+        }
+        if has_all {
+            return Ok(server);
         }
     }
-    Ok(best)
+    bail!("each member has what another lacks: {sets:?}")
 }
 
 fn own_state(server: &Server) -> Result<String> {

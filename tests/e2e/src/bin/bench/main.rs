@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measures; asserts nothing.
 
+mod backend;
 mod failover;
 mod idle;
 
@@ -20,6 +21,8 @@ struct Arguments {
 enum What {
     /// Time from a fault to a writable server, and what was lost.
     Failover(failover::Options),
+    /// Baton's own state on databases: what a node's death costs the store and a failover.
+    Backend(backend::Options),
     /// Memory, CPU and statements per second while nothing happens.
     Idle(idle::Options),
     /// Time of a policy call (runs an example of the policy host).
@@ -29,6 +32,7 @@ enum What {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().what {
         What::Failover(options) => failover::bench(&options),
+        What::Backend(options) => backend::bench(&options),
         What::Idle(options) => idle::bench(&options),
         What::Policy => policy(),
     };
