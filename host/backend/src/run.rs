@@ -291,16 +291,15 @@ impl Backend {
     /// The state is in one backend: another one may be used only once everything was copied there.
     fn confine(&self, question: &mut SelectQuestion) {
         let copies = self.inlets.copies.borrow();
-        let name = |at: usize| {
-            self.spec
-                .clusters
-                .get(at)
-                .map(|cluster| cluster.name.clone())
-        };
-        let holder = self.judging.holder().and_then(name);
-        confine(question, holder.as_deref(), |backend| {
+        confine(question, self.holder().as_deref(), |backend| {
             copies.iter().any(|copy| copy == backend)
         });
+    }
+
+    /// The backend that holds the state, as far as known.
+    fn holder(&self) -> Option<String> {
+        let cluster = self.spec.clusters.get(self.judging.holder()?)?;
+        Some(cluster.name.clone())
     }
 
     fn context(&self, peers: &PeerKnowledge) -> Context {
@@ -341,6 +340,7 @@ impl Backend {
         let status = BackendStatus {
             clusters: self.cluster_status(&peers, now),
             selection: self.choice.status(&self.judging, now),
+            holder: self.holder(),
             highest_epoch: self.judging.highest_epoch(),
         };
         self.outlets.status.send_replace(Arc::new(status));

@@ -12,6 +12,8 @@ pub struct BackendStatus {
     pub clusters: Vec<ClusterStatus>,
     /// The choice.
     pub selection: SelectionStatus,
+    /// The backend that holds the state, as far as known.
+    pub holder: Option<String>,
     /// Highest lease epoch ever seen.
     pub highest_epoch: Option<u64>,
 }
@@ -75,6 +77,8 @@ pub struct NodeStatus {
 pub struct SelectionStatus {
     /// Identity of the chosen node; `None` = none is fit.
     pub node: Option<String>,
+    /// Grows with each choice.
+    pub generation: u64,
     /// How long this choice has stood.
     pub since: Option<Ms>,
     /// All that may be used, best first.

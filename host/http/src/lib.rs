@@ -3,6 +3,7 @@
 //! and decides nothing itself.
 
 mod access;
+mod backend;
 mod compat;
 mod health;
 mod metrics;
@@ -14,6 +15,10 @@ mod settings;
 mod v1;
 mod work;
 
+pub use backend::{
+    BackendClusterDocument, BackendDocument, BackendNodeDocument, BackendProbeDocument, Backends,
+    Embedded, SelectionDocument, WordDocument,
+};
 pub use peers::HttpPeers;
 pub use server::{router, serve};
 pub use settings::{HttpSettings, UrlPrefix, UrlPrefixError};

@@ -15,6 +15,7 @@ use axum::routing::{any, get};
 use baton_control::Control;
 use tokio::net::TcpListener;
 
+use crate::backend::Backends;
 use crate::settings::HttpSettings;
 use crate::{compat, health, metrics, page, v1};
 
@@ -26,13 +27,22 @@ const GRACE: Duration = Duration::from_secs(5);
 /// What every handler reaches.
 pub(crate) struct App {
     pub(crate) control: Arc<dyn Control>,
+    pub(crate) backends: Arc<dyn Backends>,
     pub(crate) settings: HttpSettings,
 }
 
-/// All routes over a control loop.
-pub fn router(control: Arc<dyn Control>, settings: HttpSettings) -> Router {
+/// All routes over a control loop and the databases of its state.
+pub fn router(
+    control: Arc<dyn Control>,
+    backends: Arc<dyn Backends>,
+    settings: HttpSettings,
+) -> Router {
     let prefix = settings.url_prefix.as_str().to_owned();
-    let app = Arc::new(App { control, settings });
+    let app = Arc::new(App {
+        control,
+        backends,
+        settings,
+    });
     let routes = Router::new()
         .route("/", get(page::index))
         .route("/assets/{name}", get(page::asset))

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use baton_core::ids::NodeName;
 use baton_core::policy::Reach;
-use baton_http::{HttpPeers, HttpSettings, UrlPrefix, router};
+use baton_http::{HttpPeers, HttpSettings, UrlPrefix};
 use baton_ports::{PeerFailure, PeerReport, Peers};
 use fixture::Fixture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,7 +36,7 @@ impl Process {
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let router = router(fixture.clone(), settings);
+        let router = fixture::routes(fixture, settings);
         runtime.spawn(baton_http::serve(listener, router, std::future::pending()));
         let runtime = Some(runtime);
         Self { address, runtime }

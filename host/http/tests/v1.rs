@@ -530,3 +530,13 @@ async fn a_watcher_gets_the_state_at_once_and_after_a_change() {
     fixture.set(|state| state.views = vec![Arc::new(world::blog())]);
     assert!(next().await.starts_with("event: gone"));
 }
+
+#[tokio::test]
+async fn an_embedded_state_has_no_databases() {
+    let (_, router) = usual();
+    let body = get(&router, "/api/v1/backend").await.json();
+    assert_eq!(body["mode"], "embedded");
+    assert_eq!(body["store"], "sqlite baton.db");
+    assert_eq!(body["selection"], Value::Null);
+    assert_eq!(body["clusters"], json!([]));
+}

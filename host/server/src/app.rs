@@ -1,6 +1,7 @@
 //! Wiring: reads top to bottom as the list of what runs.
 
 mod convert;
+mod databases;
 mod state;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use self::databases::Databases;
 use self::state::State;
 use crate::causes::chain;
 use crate::config::{BackendSettings, PluginSource, Settings};
@@ -118,7 +120,7 @@ async fn serve(
     if let Some(backend) = state.backend() {
         tokio::spawn(inform(backend.clone(), Arc::clone(&handle)));
     }
-    let router = baton_http::router(handle, http);
+    let router = baton_http::router(handle, backends(&settings, &state), http);
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(reload_on_hangup(policies, settings.clone()));
     tracing::info!(
@@ -207,6 +209,18 @@ async fn open_state(
             let node = (settings.node.name.as_str(), settings.node.zone.clone());
             State::on_databases(node, clusters.clone(), Arc::new(selectors), clock).await
         }
+    }
+}
+
+/// The databases of the state, for the API.
+fn backends(settings: &Settings, state: &State) -> Arc<dyn baton_http::Backends> {
+    let store = convert::store(&settings.backend);
+    match state.backend() {
+        Some(watch) => Arc::new(Databases {
+            store,
+            watch: watch.clone(),
+        }),
+        None => Arc::new(baton_http::Embedded { store }),
     }
 }
 

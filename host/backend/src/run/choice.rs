@@ -125,6 +125,7 @@ impl Choice {
         let usable = answer.map(|reply| reply.answer.usable.clone());
         SelectionStatus {
             node: self.current.and_then(id),
+            generation: self.generation,
             since: self.since.map(|at| ms(now.since(at))),
             usable: usable
                 .unwrap_or_default()

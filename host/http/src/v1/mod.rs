@@ -63,6 +63,7 @@ fn resources() -> Vec<Resource> {
         resource("/peer/report", READ, get(peering::report)),
         resource(peering::SIGHTINGS, CHANGE, post(peering::sightings)),
         resource("/policies", READ, get(reading::policies)),
+        resource("/backend", READ, get(reading::backend)),
         resource("/clusters", READ, get(reading::clusters)),
         resource("/clusters/{cluster}", READ, get(reading::cluster)),
         resource(

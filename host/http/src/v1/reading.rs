@@ -17,6 +17,7 @@ use super::schema::{
     ServerDocument, StepDocument, StrayDocument, SwitchDocument,
 };
 use super::{require_cluster, require_server};
+use crate::backend::BackendDocument;
 use crate::server::App;
 
 type Shown<T> = Result<Json<T>, Problem>;
@@ -25,6 +26,11 @@ type Served = State<Arc<App>>;
 /// `GET /node`.
 pub(super) async fn node(State(app): Served) -> Json<NodeDocument> {
     Json(documents::node(app.control.node()))
+}
+
+/// `GET /backend`.
+pub(super) async fn backend(State(app): Served) -> Json<BackendDocument> {
+    Json(app.backends.status())
 }
 
 /// `GET /policies`.

@@ -77,19 +77,24 @@ fn tls(tls: &config::Tls) -> Tls {
     }
 }
 
-pub(super) fn control(settings: &Settings) -> ControlSettings {
-    let (topology, recovery) = (&settings.topology, &settings.recovery);
-    let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
-    let mut control = ControlSettings::new(settings.node.name.clone());
-    env!("CARGO_PKG_VERSION").clone_into(&mut control.version);
-    control.store = match &settings.backend {
+/// Where the state is, in words.
+pub(super) fn store(backend: &BackendSettings) -> String {
+    match backend {
         BackendSettings::Sqlite { path } => format!("sqlite {}", path.display()),
         BackendSettings::Memory => "sqlite :memory:".to_owned(),
         BackendSettings::Databases(clusters) => {
             let names = clusters.iter().map(|cluster| cluster.name.as_str());
             names.collect::<Vec<_>>().join(", ")
         }
-    };
+    }
+}
+
+pub(super) fn control(settings: &Settings) -> ControlSettings {
+    let (topology, recovery) = (&settings.topology, &settings.recovery);
+    let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    let mut control = ControlSettings::new(settings.node.name.clone());
+    env!("CARGO_PKG_VERSION").clone_into(&mut control.version);
+    control.store = store(&settings.backend);
     if let BackendSettings::Databases(clusters) = &settings.backend {
         control.shared_store = true;
         control.lease_ttl = super::state::lease_ttl(clusters.iter().map(|cluster| cluster.kind));

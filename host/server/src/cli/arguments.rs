@@ -124,7 +124,16 @@ pub(crate) enum Command {
         #[arg(value_enum, default_value = "show")]
         switch: SwitchWord,
     },
+    /// Look at the databases that hold Baton's own state.
+    #[command(subcommand)]
+    Backend(BackendCommand),
     /// Show the state of a node.
+    Status,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackendCommand {
+    /// Show each database node, what stands against it, and which one is used and why.
     Status,
 }
 

@@ -1,6 +1,7 @@
 //! The `baton` commands. Those that are not `serve` or `config` speak HTTP to any node.
 
 mod arguments;
+mod backend;
 mod change;
 mod client;
 mod clusters;
@@ -28,7 +29,7 @@ use std::process::ExitCode;
 use baton_wasm::{WasmPolicies, WasmSelectors};
 use clap::Parser as _;
 
-use self::arguments::{Arguments, Command, ConfigCommand, PluginCommand, Shared};
+use self::arguments::{Arguments, BackendCommand, Command, ConfigCommand, PluginCommand, Shared};
 use self::client::Client;
 use self::failure::Failure;
 use self::paint::{BAD, GOOD, WARN, paint};
@@ -94,6 +95,7 @@ fn dispatch(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
         Command::RecoveriesEnabled { switch } => {
             operate::recoveries_enabled(&client()?, screen, switch)
         }
+        Command::Backend(BackendCommand::Status) => backend::status(&client()?, screen),
         Command::Status => status::show(&client()?, screen),
     }
 }
