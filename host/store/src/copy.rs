@@ -55,6 +55,15 @@ pub enum Occupied {
     Replace,
 }
 
+/// Whether a copy brings its leases along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leases {
+    /// It does.
+    Copy,
+    /// They come later, so that nobody who looks only at leases takes a closed copy for the state.
+    Leave,
+}
+
 impl<B: Backend> SqlStore<B> {
     /// Copies the whole state. With a lease and its epoch, nothing is written under that lease meanwhile.
     ///
@@ -70,6 +79,19 @@ impl<B: Backend> SqlStore<B> {
     /// # Errors
     /// [`StoreError::Conflict`] if the store is not empty and may not be replaced.
     pub async fn restore(&self, copy: &StateDump, occupied: Occupied) -> Result<(), StoreError> {
+        self.fill(copy, occupied, Leases::Copy).await?;
+        write!(self, "finishing a copy of the state", |session| unmark(
+            session
+        ))
+    }
+
+    /// Puts a copy in place of what the store holds, and leaves the mark that nobody may use it.
+    pub(crate) async fn fill(
+        &self,
+        copy: &StateDump,
+        occupied: Occupied,
+        leases: Leases,
+    ) -> Result<(), StoreError> {
         const OPERATION: &str = "putting a copy of the state in place";
         if copy.schema != SCHEMA_VERSION {
             return Err(StoreError::Conflict {
@@ -90,7 +112,8 @@ impl<B: Backend> SqlStore<B> {
                 remove_some(session, table)
             })? {}
         }
-        for table in TABLES.iter() {
+        let is_wanted = |table: &&Table| leases == Leases::Copy || table.name != "baton_lease";
+        for table in TABLES.iter().filter(is_wanted) {
             let rows = copy.tables.iter().find(|(name, _)| *name == table.name);
             let rows = rows.map_or(&[][..], |(_, rows)| rows);
             for piece in rows.chunks(usize::try_from(ROWS_AT_ONCE).unwrap_or(1)) {
@@ -101,9 +124,7 @@ impl<B: Backend> SqlStore<B> {
                 )?;
             }
         }
-        write!(self, "finishing a copy of the state", |session| unmark(
-            session
-        ))
+        Ok(())
     }
 }
 

@@ -15,6 +15,7 @@ pub mod contract;
 mod copy;
 mod failure;
 mod limits;
+mod moving;
 mod mysql;
 mod operations;
 mod schema;
@@ -24,7 +25,8 @@ mod store;
 mod value;
 
 pub use copy::{Occupied, StateDump};
-pub use mysql::{MySqlOptions, Selector};
+pub use moving::{Move, MovedLease};
+pub use mysql::{HalfCopies, Hold, MySqlOptions, Selector};
 pub use schema::SCHEMA_VERSION;
 pub use sqlite::{Durability, OpenError, Opened, Sqlite, SqliteOptions};
 pub use store::{AuditLimits, MySqlStore, SqlStore, SqliteStore};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use baton_core::policy::backend::BackendKind;
 use baton_ports::Target;
@@ -72,6 +73,13 @@ impl Home {
         permit.ok().and_then(Result::ok).ok_or_else(busy)
     }
 
+    /// All rights to a session, once those that are out have come back.
+    pub(super) async fn all_permits(&self, limit: Duration) -> Option<OwnedSemaphorePermit> {
+        let count = u32::try_from(self.options.sessions.max(1)).ok()?;
+        let all = Arc::clone(&self.permits).acquire_many_owned(count);
+        timeout(limit, all).await.ok()?.ok()
+    }
+
     /// A session on the present target, and whether it is a new one.
     pub(super) async fn take(&self) -> Result<(Link, bool), Failure> {
         let target = self.targets.borrow().clone();
@@ -89,7 +97,7 @@ impl Home {
         let backend = backend_of(&target).to_owned();
         let mut prepared = self.prepared.lock().await;
         if let Entry::Vacant(entry) = prepared.entry(backend) {
-            let found = prepare(&mut link)
+            let found = prepare(&mut link, self.options.half_copies)
                 .await
                 .map_err(|trouble| blame(trouble, Phase::Statement))?;
             entry.insert(found);

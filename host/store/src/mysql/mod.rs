@@ -19,10 +19,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use baton_core::policy::backend::BackendKind;
 use baton_ports::{StoreError, Target};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
-pub use options::MySqlOptions;
+pub use options::{HalfCopies, MySqlOptions};
 
 use self::errors::Phase;
 use self::home::Home;
@@ -47,6 +47,12 @@ pub trait Selector: Send + Sync {
     fn reason(&self) -> String {
         "none was selected".to_owned()
     }
+}
+
+/// While it lives, a store does nothing.
+#[derive(Debug)]
+pub struct Hold {
+    _permits: OwnedSemaphorePermit,
 }
 
 /// Nobody who wants to know.
@@ -80,6 +86,13 @@ impl MySqlStore {
             backend: MySql { home },
             audit,
         }
+    }
+
+    /// Waits until nothing is under way, and keeps everything from beginning until the hold is dropped: calls wait, as long as they
+    /// are patient. `None` if something was still under way after `limit`.
+    pub async fn hold(&self, limit: Duration) -> Option<Hold> {
+        let permits = self.backend.home.all_permits(limit).await?;
+        Some(Hold { _permits: permits })
     }
 
     /// Connects, and makes the tables or brings them up to date. Gives the schema that was found; 0 if there was none.

@@ -23,8 +23,20 @@ pub struct MySqlOptions {
     pub patience: Duration,
     /// Sessions at the same time. Default 16: a stalled cluster keeps all that are writing.
     pub sessions: usize,
+    /// What to do with a copy that is not whole, or not opened yet. By default it is refused.
+    pub half_copies: HalfCopies,
     /// How much of the audit log is kept.
     pub audit: AuditLimits,
+}
+
+/// What to do with a copy that is not whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HalfCopies {
+    /// It is nobody's state.
+    #[default]
+    Refuse,
+    /// Go on with it: for whoever moves the state.
+    Use,
 }
 
 impl Default for MySqlOptions {
@@ -36,6 +48,7 @@ impl Default for MySqlOptions {
             grace: Duration::from_millis(250),
             patience: Duration::from_secs(5),
             sessions: 16,
+            half_copies: HalfCopies::default(),
             audit: AuditLimits::default(),
         }
     }

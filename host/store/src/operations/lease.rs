@@ -11,6 +11,7 @@ use baton_ports::{Claim, LeaseState};
 
 use crate::failure::{Failure, Refusal};
 use crate::limits::{LEASE_MAX, NAME_MAX, require_short};
+use crate::moving;
 use crate::session::Session;
 use crate::value::{Row, values};
 
@@ -54,6 +55,21 @@ async fn find(session: &mut dyn Session, name: &str) -> Result<Option<LeaseState
     rows.into_iter().next().map(read).transpose()
 }
 
+/// The lease, or one that nobody ever held.
+async fn as_it_is(session: &mut dyn Session, name: &str) -> Result<LeaseState, Failure> {
+    Ok(find(session, name).await?.unwrap_or(LeaseState {
+        holder: None,
+        epoch: LeaseEpoch(0),
+        renewals: 0,
+        ttl: Duration::ZERO,
+    }))
+}
+
+/// The state went to another store: no lease is granted here any more.
+async fn is_moved(session: &mut dyn Session) -> Result<bool, Refusal> {
+    Ok(moving::mark(session, moving::MOVED_TO).await?.is_some())
+}
+
 /// Takes the lease if it is free, of the same node, or as expected. A row behind the highest epoch that was ever seen is what a
 /// database shows that lost commits: who took the lease in one of those may hold it still, so it is taken only as expected. Each grant has an epoch of its own: a node that
 /// restarted is a new holder, and what its earlier self still has under way is fenced.
@@ -79,7 +95,14 @@ pub(crate) async fn claim(session: &mut dyn Session, bid: &Bid<'_>) -> Result<Cl
         epoch,
         renewals,
     ];
+    if is_moved(session).await? {
+        return Ok(Claim::Other(as_it_is(session, bid.name).await?));
+    }
     let taken = session.execute(TAKE, values).await? == 1;
+    if taken && is_moved(session).await? {
+        // The store came to its end in between. Undone, and looked at afresh.
+        return Err(Failure::Retry("the state was moved meanwhile".into()).into());
+    }
     if let Some(state) = find(session, bid.name).await? {
         return Ok(if taken {
             Claim::Held(state)
@@ -115,12 +138,7 @@ pub(crate) async fn renew(
     epoch: LeaseEpoch,
 ) -> Result<Claim, Refusal> {
     let renewed = session.execute(RENEW, values![name, node, epoch]).await? == 1;
-    let state = find(session, name).await?.unwrap_or(LeaseState {
-        holder: None,
-        epoch: LeaseEpoch(0),
-        renewals: 0,
-        ttl: Duration::ZERO,
-    });
+    let state = as_it_is(session, name).await?;
     Ok(if renewed {
         Claim::Held(state)
     } else {
