@@ -1,66 +1,76 @@
 //! A client that writes to whatever takes writes, and remembers what it was promised.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use baton_core::ids::Address;
-use tokio::time::sleep;
 
-use crate::server::Txn;
-use crate::world::{State, World};
+use crate::server::{Process, SimServer, Txn};
+use crate::world::State;
 
-/// Pause between two writes.
-const PAUSE: Duration = Duration::from_millis(8);
+/// Pause between two writes, milliseconds.
+const PAUSE: u64 = 8;
 /// A client gives up waiting for an acknowledgement after this and does not count the write as promised.
-const PATIENCE_MS: u32 = 2_000;
+const PATIENCE: u64 = 2_000;
 
-/// Writes for ever.
-pub(crate) async fn write_on(world: Arc<World>) {
-    let mut home: Option<Address> = None;
-    loop {
-        sleep(PAUSE).await;
-        let target = {
-            let state = world.lock();
-            let usable = |address: &Address| {
-                state
-                    .servers
-                    .get(address)
-                    .is_some_and(super::server::SimServer::takes_writes)
-            };
-            home.clone()
-                .filter(usable)
-                .or_else(|| state.servers.keys().find(|a| usable(a)).cloned())
-        };
-        home.clone_from(&target);
-        let Some(target) = target else { continue };
-        let Some(txn) = world.change(|state| {
-            state
-                .servers
-                .get_mut(&target)
-                .map(super::server::SimServer::commit)
-        }) else {
-            continue;
-        };
-        await_acknowledgement(&world, &target, txn).await;
-    }
+/// Where the client stands.
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    /// It has gone home.
+    pub(crate) stopped: bool,
+    home: Option<Address>,
+    waits: Option<Waiting>,
+    next: u64,
 }
 
-async fn await_acknowledgement(world: &World, target: &Address, txn: Txn) {
-    for _ in 0..PATIENCE_MS {
-        sleep(Duration::from_millis(1)).await;
-        let mut state = world.lock();
-        if !state
-            .servers
-            .get(target)
-            .is_some_and(super::server::SimServer::takes_writes)
-        {
+#[derive(Clone, Debug)]
+struct Waiting {
+    target: Address,
+    incarnation: u64,
+    txn: Txn,
+    since: u64,
+}
+
+/// Lets the client go on.
+pub(crate) fn tick(state: &mut State) {
+    if let Some(waiting) = state.client.waits.clone() {
+        if !is_over(state, &waiting) {
             return;
         }
-        if is_received(&state, target, txn) {
-            state.acknowledged.push(txn);
-            return;
-        }
+        state.client.waits = None;
+        state.client.next = state.now + PAUSE;
     }
+    if state.client.stopped || state.now < state.client.next {
+        return;
+    }
+    let usable = |address: &Address| {
+        let server = state.servers.get(address);
+        server.is_some_and(SimServer::takes_writes)
+    };
+    let home = state.client.home.clone().filter(usable);
+    let target = home.or_else(|| state.servers.keys().find(|a| usable(a)).cloned());
+    state.client.home.clone_from(&target);
+    state.client.next = state.now + PAUSE;
+    let Some(target) = target else { return };
+    let now = state.now;
+    state.client.waits = state.servers.get_mut(&target).map(|server| Waiting {
+        txn: server.commit(),
+        incarnation: server.incarnation,
+        target,
+        since: now,
+    });
+}
+
+/// True once the client knows, or gave up.
+fn is_over(state: &mut State, waiting: &Waiting) -> bool {
+    let target = state.servers.get(&waiting.target);
+    let lives = target
+        .is_some_and(|server| server.takes_writes() && server.incarnation == waiting.incarnation);
+    if !lives {
+        return true;
+    }
+    if is_received(state, &waiting.target, waiting.txn) {
+        state.acknowledged.push(waiting.txn);
+        return true;
+    }
+    state.now > waiting.since + PATIENCE
 }
 
 /// True if a connected replica of `target` has the transaction: it sent an acknowledgement, which the target received.
@@ -73,7 +83,7 @@ fn is_received(state: &State, target: &Address, txn: Txn) -> bool {
             && state
                 .network
                 .passes(&server.address.to_string(), &target.to_string())
-            && server.process == crate::server::Process::Up
+            && server.process == Process::Up
             && server.possesses(txn)
     })
 }

@@ -2,11 +2,14 @@
 
 use std::fmt;
 
-use baton_core::ids::Address;
+use baton_core::ids::{Address, LeaseEpoch};
 
-use crate::network::BATON;
+use crate::network::NodeId;
 use crate::server::{Process, Txn};
 use crate::world::State;
+
+/// Milliseconds within which a server that just started is read.
+const UNREAD: u64 = 1_000;
 
 /// A broken invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,35 @@ pub enum Violation {
         /// The one with more.
         ahead: Address,
     },
+    /// A server was opened for writes by a node that had no majority of the votes when it executed, nor within the guard before.
+    NoMajority {
+        /// Server.
+        address: Address,
+        /// The node.
+        node: NodeId,
+        /// How long ago it last had one; `None` = never.
+        since_ms: Option<u64>,
+    },
+    /// A second server was opened for writes under one epoch, while the first was open.
+    TwoInEpoch {
+        /// The one that was opened.
+        opened: Address,
+        /// The other.
+        other: Address,
+        /// The epoch.
+        epoch: LeaseEpoch,
+    },
+    /// A node changed a server although another one had changed the cluster since this one last had a majority.
+    StaleActor {
+        /// Server.
+        address: Address,
+        /// Change.
+        command: &'static str,
+        /// The node.
+        node: NodeId,
+        /// The other.
+        other: NodeId,
+    },
     /// An acknowledged transaction is not on the final primary.
     LostAcknowledged {
         /// The transaction.
@@ -56,7 +88,7 @@ impl fmt::Display for Violation {
 }
 
 /// Invariants 1 and 7, at the moment a server is opened for writes.
-pub(crate) fn note_promotion(state: &mut State, opened: &Address) {
+pub(crate) fn note_promotion(state: &mut State, opened: &Address, node: NodeId) {
     let mut found = Vec::new();
     let Some(own) = state.servers.get(opened) else {
         return;
@@ -66,8 +98,10 @@ pub(crate) fn note_promotion(state: &mut State, opened: &Address) {
         .values()
         .filter(|other| other.address != *opened)
     {
-        let reached = state.network.passes(BATON, &other.address.to_string());
-        if reached && other.takes_writes() && own.read_only {
+        let reached = state.network.reaches(node, &other.address);
+        // One that started a moment ago may not have been read yet by anybody.
+        let known = state.now > other.started + UNREAD;
+        if reached && known && other.takes_writes() && own.read_only {
             found.push(Violation::TwoWritable {
                 opened: opened.clone(),
                 other: other.address.clone(),
@@ -89,15 +123,16 @@ pub(crate) fn note_promotion(state: &mut State, opened: &Address) {
             });
         }
     }
-    excuse(state, opened);
+    excuse(state, opened, node);
     state.violations.extend(found);
 }
 
 /// With two servers out of reach at a promotion, what only these two have is lost whatever anybody does: one acknowledgement
 /// promises to survive one failure. That holds as well for what they acknowledge to each other until one of them is fenced.
-fn excuse(state: &mut State, opened: &Address) {
+fn excuse(state: &mut State, opened: &Address, node: NodeId) {
     let (within, away): (Vec<_>, Vec<_>) = state.servers.values().partition(|server| {
-        let reached = state.network.passes(BATON, &server.address.to_string());
+        let reached = state.network.reaches(node, &server.address)
+            && !state.lately_away.contains(&(node, server.address.clone()));
         server.address == *opened || (server.process == Process::Up && reached)
     });
     if away.len() < 2 {

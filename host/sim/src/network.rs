@@ -1,9 +1,18 @@
-//! Who reaches whom. Names: a server's address, or `baton` for the node.
+//! Who reaches whom. Names: a server's address, a node, or a node of the backend.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
-/// Name of the Baton node on the network.
-pub(crate) const BATON: &str = "baton";
+/// A Baton node, counted from 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeId(pub u32);
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "baton-{}", self.0)
+    }
+}
+
 /// One server has a second name, which Baton is told, too.
 pub(crate) const SECOND_NAME: &str = "db2";
 /// The host that the second name leads to.
@@ -36,6 +45,11 @@ impl Network {
 
     /// True if packets pass.
     pub(crate) fn passes(&self, a: &str, b: &str) -> bool {
-        !self.cut.contains(&Self::key(a, b))
+        self.cut.is_empty() || !self.cut.contains(&Self::key(a, b))
+    }
+
+    /// True if packets pass between a node and somebody.
+    pub(crate) fn reaches(&self, node: NodeId, other: &impl fmt::Display) -> bool {
+        self.cut.is_empty() || self.passes(&node.to_string(), &other.to_string())
     }
 }

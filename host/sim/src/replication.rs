@@ -9,7 +9,8 @@ use crate::world::State;
 const HEARTBEAT_EVERY: u64 = 500;
 
 /// Moves replication on by one millisecond.
-pub(crate) fn tick(state: &mut State, now_ms: u64) {
+pub(crate) fn tick(state: &mut State) {
+    let now_ms = state.now;
     let addresses: Vec<Address> = state.servers.keys().cloned().collect();
     for address in &addresses {
         receive(state, address, now_ms);

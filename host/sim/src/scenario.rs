@@ -1,29 +1,14 @@
-//! One simulated story: a topology, clients, a fault, perhaps another one in the middle of the recovery, and the time to heal.
+//! A story as data: a topology, some Baton nodes, a backend, a fault, perhaps another one in the middle of the recovery.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
 
-use baton_control::{Control, ControlSettings, Handle, Node, Ports};
-use baton_core::ids::{Address, NodeName};
-use baton_core::model::RecoveryOutcome;
-use baton_ports::{Clock, RecoveryRow, Store};
+use baton_ports::RecoveryRow;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio::time::sleep;
 
-use crate::client::write_on;
-use crate::faults::{Fault, Moment, Trap};
-use crate::invariants::{Violation, check_acknowledged, check_healed};
-use crate::network::{BATON, SECOND_NAME};
-use crate::policies::SimPolicies;
-use crate::replication;
-use crate::server::{Process, SimChannel, SimServer};
-use crate::sessions::{SimClock, SimServers};
-use crate::store::SimStore;
-use crate::world::World;
+use crate::backend::BackendKind;
+use crate::faults::{Fault, Moment, Point, Trap};
+use crate::invariants::Violation;
 
 /// What happens to the cluster first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,10 +25,18 @@ pub enum First {
     KillIntermediate,
     /// A person orders a switchover.
     Switchover,
+    /// The primary has a co-primary, and is killed.
+    KillCoPrimary,
+    /// The primary was replaced, and comes back.
+    Return,
+    /// The acting node is left with the primary and one replica, cut off from everything else, and the primary is killed.
+    Partition,
+    /// The pair of a backend is split: the acting node reaches the one, the others the other. Then the primary is killed.
+    SplitBackend,
 }
 
 impl First {
-    /// All of them.
+    /// Those that a single node's stories draw from.
     pub const ALL: [Self; 6] = [
         Self::KillPrimary,
         Self::FreezePrimary,
@@ -51,6 +44,15 @@ impl First {
         Self::CutFromBaton,
         Self::KillIntermediate,
         Self::Switchover,
+    ];
+
+    /// One for each kind of recovery.
+    pub const RECOVERIES: [Self; 5] = [
+        Self::KillPrimary,
+        Self::KillCoPrimary,
+        Self::KillIntermediate,
+        Self::Switchover,
+        Self::Return,
     ];
 }
 
@@ -63,6 +65,10 @@ pub struct Scenario {
     pub replicas: u32,
     /// Replicas below the first replica.
     pub below: u32,
+    /// Baton nodes.
+    pub nodes: u32,
+    /// Their backend.
+    pub backend: BackendKind,
     /// What happens first.
     pub first: First,
     /// What happens in the middle of the recovery.
@@ -70,11 +76,11 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// A story from a seed alone.
+    /// A story of a single node from a seed alone.
     pub fn from_seed(seed: u64) -> Self {
         let mut random = SmallRng::seed_from_u64(seed);
         let faults = [
-            Fault::KillBaton,
+            Fault::KillNode,
             Fault::KillServer,
             Fault::LoseReply,
             Fault::ReviveOld,
@@ -82,21 +88,78 @@ impl Scenario {
         ];
         let first = pick(&mut random, &First::ALL, First::KillPrimary);
         let trap = random.random_bool(0.8).then(|| Trap {
+            point: Point::Change,
             nth: random.random_range(1..=12),
-            moment: if random.random_bool(0.5) {
-                Moment::Before
-            } else {
-                Moment::After
-            },
-            fault: pick(&mut random, &faults, Fault::KillBaton),
+            moment: moment(&mut random),
+            fault: pick(&mut random, &faults, Fault::KillNode),
         });
         Self {
             seed,
             replicas: random.random_range(2..=4),
             below: random.random_range(1..=2),
+            nodes: 1,
+            backend: BackendKind::Own,
             first,
             trap,
         }
+    }
+
+    /// A story of three nodes from a seed alone.
+    pub fn of_several(seed: u64) -> Self {
+        let mut random = SmallRng::seed_from_u64(seed ^ 0x3_0de5);
+        let faults = [
+            Fault::KillNode,
+            Fault::FreezeNode,
+            Fault::KillBackend,
+            Fault::KillBoth,
+            Fault::IsolateNode,
+            Fault::KillServer,
+            Fault::LoseReply,
+            Fault::ReviveOld,
+            Fault::StoreAway,
+            Fault::BackendGone,
+        ];
+        let all = [
+            First::ALL.as_slice(),
+            First::RECOVERIES.as_slice(),
+            &[First::Partition, First::SplitBackend],
+        ]
+        .concat();
+        let first = pick(&mut random, &all, First::KillPrimary);
+        let backend = pick(&mut random, &BackendKind::SHARED, BackendKind::Synchronous);
+        let trap = random.random_bool(0.85).then(|| Trap {
+            point: if random.random_bool(0.5) {
+                Point::Change
+            } else {
+                Point::Journal
+            },
+            nth: random.random_range(1..=14),
+            moment: moment(&mut random),
+            fault: pick(&mut random, &faults, Fault::KillNode),
+        });
+        Self {
+            seed,
+            replicas: random.random_range(2..=4),
+            below: random.random_range(1..=2),
+            nodes: 3,
+            backend,
+            first,
+            trap,
+        }
+    }
+
+    /// The command that repeats a story drawn from its seed.
+    pub fn repeat(&self) -> String {
+        let several = if self.nodes > 1 { "several " } else { "" };
+        format!("cargo run -p baton-sim --bin sim -- {several}{}", self.seed)
+    }
+}
+
+fn moment(random: &mut SmallRng) -> Moment {
+    if random.random_bool(0.5) {
+        Moment::Before
+    } else {
+        Moment::After
     }
 }
 
@@ -119,8 +182,14 @@ pub struct Outcome {
     pub acknowledged: usize,
     /// Changes that Baton sent after the first fault.
     pub changes: u32,
+    /// Writes of recoveries to the backend after it.
+    pub journaled: u32,
     /// Longest time without a server that takes writes, milliseconds, at the resolution of the simulation.
     pub gap_ms: u64,
+    /// Length of the story, milliseconds.
+    pub lasted_ms: u64,
+    /// What happened, as the world saw it.
+    pub tale: Vec<String>,
 }
 
 impl fmt::Display for Outcome {
@@ -133,321 +202,18 @@ impl fmt::Display for Outcome {
             let kind = row.kind.word();
             writeln!(
                 f,
-                "  {kind} of {}: {} {:?}",
+                "  {kind} of {} by {} in epoch {}: {} {:?}",
                 row.failed,
+                row.node,
+                row.epoch,
                 row.outcome.word(),
                 row.errors
             )?;
         }
         write!(
             f,
-            "  {} acknowledged, gap {} ms",
-            self.acknowledged, self.gap_ms
+            "  {} acknowledged, gap {} ms of {} ms",
+            self.acknowledged, self.gap_ms, self.lasted_ms
         )
     }
-}
-
-struct Run {
-    world: Arc<World>,
-    store: Arc<SimStore>,
-    clock: Arc<dyn Clock>,
-    node: Option<(JoinHandle<()>, watch::Sender<bool>, Arc<Handle>)>,
-}
-
-/// Runs a story under virtual time.
-///
-/// # Panics
-/// If the runtime cannot be built.
-pub fn run(scenario: &Scenario) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build();
-    #[expect(
-        clippy::expect_used,
-        reason = "without a runtime there is no simulation"
-    )]
-    let runtime = runtime.expect("a current-thread runtime");
-    runtime.block_on(tell(scenario))
-}
-
-fn address(number: u32) -> Address {
-    Address {
-        host: format!("s{number}"),
-        port: 3306,
-    }
-}
-
-fn build(world: &World, scenario: &Scenario) {
-    world.change(|state| {
-        let mut primary = SimServer::new(1, address(1));
-        primary.read_only = false;
-        // The dangerous configuration: a server that starts writable.
-        primary.starts_read_only = !scenario.seed.is_multiple_of(2);
-        state.first_primary = Some(primary.address.clone());
-        state.servers.insert(primary.address.clone(), primary);
-        for i in 0..scenario.replicas + scenario.below {
-            let mut server = SimServer::new(i + 2, address(i + 2));
-            let source = if i < scenario.replicas {
-                address(1)
-            } else {
-                address(2)
-            };
-            server.channel = Some(SimChannel {
-                source,
-                receiver_on: true,
-                connected: true,
-                applier_on: true,
-                heartbeats: 0,
-                cursor: 0,
-            });
-            state.servers.insert(server.address.clone(), server);
-        }
-    });
-}
-
-impl Run {
-    async fn start_node(&mut self) -> Result<(), Violation> {
-        let ports = Ports {
-            servers: Arc::new(SimServers {
-                world: Arc::clone(&self.world),
-                clock: Arc::clone(&self.clock),
-            }),
-            store: Arc::clone(&self.store) as Arc<dyn Store>,
-            policies: Arc::new(SimPolicies),
-            peers: Arc::new(baton_control::NoPeers),
-            clock: Arc::clone(&self.clock),
-        };
-        let mut settings = ControlSettings::new(NodeName::new("baton-1"));
-        let second_name = Address {
-            host: SECOND_NAME.to_owned(),
-            port: 3306,
-        };
-        settings.seeds = vec![address(2), second_name];
-        settings.automatic = vec!["*".to_owned()];
-        let failed = |what: String| Violation::NotHealed { what };
-        let node = Node::prepare(ports, settings)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        let handle = node.handle();
-        let (stop, stopped) = watch::channel(false);
-        self.node = Some((tokio::spawn(node.run(stopped)), stop, handle));
-        Ok(())
-    }
-
-    async fn kill_node(&mut self) {
-        if let Some((task, _, _)) = self.node.take() {
-            task.abort();
-            // An aborted task ends with an error by design.
-            drop(task.await);
-        }
-    }
-
-    /// Lets `duration` pass, a millisecond at a time, and serves kills of Baton and absences of the store.
-    async fn pass(&mut self, duration: Duration, gap: &mut Gap) -> Result<(), Violation> {
-        let mut store_back: Option<u64> = None;
-        let end = self.clock.now().plus(duration);
-        while self.clock.now() < end {
-            sleep(Duration::from_millis(1)).await;
-            let now_ms = self.clock.now().micros() / 1000;
-            let (kill, away) = self.world.change(|state| {
-                replication::tick(state, now_ms);
-                gap.note(state.servers.values().any(SimServer::takes_writes));
-                (std::mem::take(&mut state.kill_baton), state.store_away)
-            });
-            if kill {
-                self.kill_node().await;
-                sleep(Duration::from_millis(200)).await;
-                self.start_node().await?;
-            }
-            if away {
-                let back = *store_back.get_or_insert(now_ms + 300);
-                if now_ms >= back {
-                    self.world.change(|state| state.store_away = false);
-                    store_back = None;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-#[derive(Debug, Default)]
-struct Gap {
-    now: u64,
-    longest: u64,
-}
-
-impl Gap {
-    fn note(&mut self, writable: bool) {
-        self.now = if writable { 0 } else { self.now + 1 };
-        self.longest = self.longest.max(self.now);
-    }
-}
-
-async fn tell(scenario: &Scenario) -> Outcome {
-    let world = Arc::new(World::default());
-    build(&world, scenario);
-    let mut run = Run {
-        store: Arc::new(SimStore::new(Arc::clone(&world))),
-        clock: Arc::new(SimClock::new()),
-        world,
-        node: None,
-    };
-    let mut gap = Gap::default();
-    let told = tell_on(&mut run, scenario, &mut gap).await;
-    run.kill_node().await;
-    let recoveries = run.store.recoveries(None, 0, 100).await.unwrap_or_default();
-    let state = run.world.lock();
-    let mut violations = state.violations.clone();
-    violations.extend(told.err());
-    violations.extend(check_acknowledged(&state));
-    violations.extend(check_healed(&state));
-    violations.extend(
-        recoveries
-            .iter()
-            .filter(|row| row.outcome == RecoveryOutcome::Running)
-            .map(|row| Violation::OpenRecovery {
-                what: row.id.to_string(),
-            }),
-    );
-    if scenario.first == First::CutFromBaton {
-        violations.extend(
-            recoveries
-                .iter()
-                .filter(|row| row.failed.as_str() == "s1:3306")
-                .map(|row| Violation::NotHealed {
-                    what: format!("{} of a primary that its replicas hear", row.kind.word()),
-                }),
-        );
-    }
-    Outcome {
-        scenario: scenario.clone(),
-        violations,
-        recoveries,
-        acknowledged: state.acknowledged.len(),
-        changes: state.changes,
-        gap_ms: gap.longest,
-    }
-}
-
-async fn tell_on(run: &mut Run, scenario: &Scenario, gap: &mut Gap) -> Result<(), Violation> {
-    let mut random = SmallRng::seed_from_u64(scenario.seed ^ 0x5eed);
-    let client = tokio::spawn(write_on(Arc::clone(&run.world)));
-    run.start_node().await?;
-    run.pass(
-        Duration::from_millis(5_000 + random.random_range(0..1000)),
-        gap,
-    )
-    .await?;
-    let slowest = random.random_range(0..=scenario.replicas);
-    run.world.change(|state| {
-        state.trap = scenario.trap;
-        state.changes = 0;
-        // One replica applies slowly, so that draining matters.
-        if let Some(server) = state.servers.get_mut(&address(2 + slowest)) {
-            server.apply_rate = 1;
-        }
-    });
-    let order = begin(run, scenario.first);
-    run.pass(Duration::from_millis(15_000), gap).await?;
-    // Faults stop: what was cut, frozen or killed comes back, and the cluster must heal.
-    run.world.change(|state| {
-        state.trap = None;
-        state.network.heal();
-        state.store_away = false;
-        for server in state.servers.values_mut() {
-            match server.process {
-                Process::Dead => server.start(),
-                Process::Frozen => server.process = Process::Up,
-                Process::Up => {}
-            }
-        }
-    });
-    run.pass(Duration::from_millis(90_000), gap).await?;
-    client.abort();
-    run.pass(Duration::from_millis(2_000), gap).await?;
-    if let Some(order) = order {
-        order.abort();
-    }
-    check_known(run)
-}
-
-/// Each server is known once, under whatever names it has.
-fn check_known(run: &Run) -> Result<(), Violation> {
-    let Some((_, _, handle)) = run.node.as_ref() else {
-        return Ok(());
-    };
-    let clusters = handle.clusters();
-    let known: Vec<String> = clusters
-        .iter()
-        .flat_map(|view| view.snapshot.servers.keys().map(ToString::to_string))
-        .collect();
-    if clusters.len() == 1 && known.len() == run.world.lock().servers.len() {
-        return Ok(());
-    }
-    Err(Violation::NotHealed {
-        what: format!("{} clusters, servers {known:?}", clusters.len()),
-    })
-}
-
-fn begin(run: &Run, first: First) -> Option<JoinHandle<()>> {
-    let primary = address(1);
-    let replicas: Vec<Address> = run
-        .world
-        .lock()
-        .servers
-        .keys()
-        .filter(|address| **address != primary)
-        .cloned()
-        .collect();
-    match first {
-        First::KillPrimary => run.world.change(|state| {
-            if let Some(server) = state.servers.get_mut(&primary) {
-                server.die();
-            }
-        }),
-        First::KillIntermediate => run.world.change(|state| {
-            if let Some(server) = state.servers.get_mut(&address(2)) {
-                server.die();
-            }
-        }),
-        First::FreezePrimary => run.world.change(|state| {
-            if let Some(server) = state.servers.get_mut(&primary) {
-                server.process = Process::Frozen;
-            }
-        }),
-        First::CutPrimary => run.world.change(|state| {
-            state.network.cut(BATON, &primary.to_string());
-            for replica in &replicas {
-                state
-                    .network
-                    .cut(&replica.to_string(), &primary.to_string());
-            }
-        }),
-        First::CutFromBaton => run
-            .world
-            .change(|state| state.network.cut(BATON, &primary.to_string())),
-        First::Switchover => return order_switchover(run),
-    }
-    None
-}
-
-fn order_switchover(run: &Run) -> Option<JoinHandle<()>> {
-    use baton_control::ChangePrimary;
-    let (_, _, handle) = run.node.as_ref()?;
-    let handle = Arc::clone(handle);
-    Some(tokio::spawn(async move {
-        let Some(view) = handle.clusters().first().cloned() else {
-            return;
-        };
-        let request = ChangePrimary {
-            cluster: view.snapshot.cluster.id.clone(),
-            to: None,
-            by: "simulation".to_owned(),
-            deadline: Some(Duration::from_secs(5)),
-        };
-        // A refusal or failure is an outcome that the invariants judge.
-        drop(handle.switchover(request).await);
-    }))
 }

@@ -90,6 +90,8 @@ pub struct SimServer {
     pub process: Process,
     /// Grows with each start: sessions of earlier processes are gone.
     pub incarnation: u64,
+    /// When the process started, milliseconds of the world.
+    pub started: u64,
     /// `read_only` and `super_read_only` at once.
     pub read_only: bool,
     /// `read_only` after a start, as its configuration file says.
@@ -108,8 +110,6 @@ pub struct SimServer {
     pub semi_sync: bool,
     /// Session that holds the cluster's lock.
     pub lock: Option<u64>,
-    /// Sessions that were ended by `KILL`.
-    pub killed: BTreeSet<u64>,
     /// Applies at most this many transactions a millisecond.
     pub apply_rate: usize,
 }
@@ -122,6 +122,7 @@ impl SimServer {
             address,
             process: Process::Up,
             incarnation: 1,
+            started: 0,
             read_only: true,
             starts_read_only: true,
             log: Vec::new(),
@@ -131,7 +132,6 @@ impl SimServer {
             channel: None,
             semi_sync: true,
             lock: None,
-            killed: BTreeSet::new(),
             apply_rate: 5,
         }
     }
@@ -178,8 +178,9 @@ impl SimServer {
     }
 
     /// The process starts again, with what its configuration file says.
-    pub fn start(&mut self) {
+    pub fn start(&mut self, now: u64) {
         self.process = Process::Up;
+        self.started = now;
         self.incarnation += 1;
         self.read_only = self.starts_read_only;
         self.lock = None;

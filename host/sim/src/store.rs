@@ -1,7 +1,7 @@
-//! The state store, simulated: everything in memory, with the same refusals as the real one, and away when told.
+//! The state store, simulated, from the side of a node: the same refusals as the real one, on a backend that stalls, dies, forgets
+//! or is away.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,72 +15,75 @@ use baton_ports::{
 };
 use tokio::time::sleep;
 
-use crate::world::World;
+use crate::backend::{Access, Transaction, access};
+use crate::faults::{Moment, Point};
+use crate::network::NodeId;
+use crate::tables::Tables;
+use crate::votes;
+use crate::world::{Snap, World};
 
-/// Time of a write on a local disk.
+/// Time of a statement, in one direction.
 const WRITE: Duration = Duration::from_millis(1);
+/// How long a statement is kept waiting by a backend that stalls.
+const PATIENCE: u32 = 4_000;
 
-#[derive(Debug, Default)]
-struct Tables {
-    leases: BTreeMap<String, LeaseState>,
-    servers: BTreeMap<ServerId, ServerRow>,
-    clusters: BTreeMap<ClusterId, ClusterRow>,
-    downtimes: BTreeMap<ServerId, Downtime>,
-    disabled: bool,
-    recoveries: Vec<RecoveryRow>,
-    steps: Vec<StepRow>,
-    routes: BTreeMap<String, Route>,
-    audits: Vec<AuditRecord>,
-    nodes: BTreeMap<NodeName, NodeRow>,
-    voters: BTreeMap<ClusterId, Voters>,
-}
-
-/// The store. It survives the node.
+/// A node's way to the backend.
 #[derive(Debug)]
 pub(crate) struct SimStore {
-    world: Arc<World>,
-    tables: Mutex<Tables>,
+    pub(crate) world: Arc<World>,
+    pub(crate) node: NodeId,
 }
 
 impl SimStore {
-    /// An empty store.
-    pub(crate) fn new(world: Arc<World>) -> Self {
-        Self {
-            world,
-            tables: Mutex::default(),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Tables> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Transaction<'_> {
+        Transaction::new(self.world.lock(), self.node)
     }
 
     async fn enter(&self, operation: &'static str) -> Result<(), StoreError> {
-        sleep(WRITE).await;
-        if self.world.lock().store_away {
-            return Err(StoreError::Unavailable {
-                operation,
-                source: "the store is away".into(),
-            });
+        for _ in 0..PATIENCE {
+            sleep(WRITE).await;
+            match access(&self.world.lock(), self.node) {
+                Access::Open { deaths: _ } => return Ok(()),
+                Access::Refused => break,
+                Access::Stalled => {}
+            }
         }
-        Ok(())
+        Err(StoreError::Unavailable {
+            operation,
+            source: "the backend does not answer".into(),
+        })
     }
 
-    fn guard(
-        tables: &Tables,
+    /// Carries out a write of a recovery: faults strike before it, and between its commit and its reply.
+    async fn write<T>(
+        &self,
         operation: &'static str,
-        lease: &str,
-        epoch: LeaseEpoch,
-    ) -> Result<(), StoreError> {
-        let held = tables
-            .leases
-            .get(lease)
-            .is_some_and(|l| l.epoch == epoch && l.holder.is_some());
-        if held {
-            Ok(())
-        } else {
-            Err(StoreError::Fenced { operation, epoch })
+        work: impl FnOnce(&mut Tables) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.enter(operation).await?;
+        if self.point(Moment::Before) != Snap::Nothing {
+            self.enter(operation).await?;
         }
+        let (outcome, deaths) = {
+            let mut transaction = self.lock();
+            let deaths = transaction.state.backend.deaths();
+            (work(&mut transaction), deaths)
+        };
+        let snap = self.point(Moment::After);
+        sleep(WRITE).await;
+        let died = self.world.lock().backend.deaths() != deaths;
+        if died || snap == Snap::LoseReply {
+            return Err(StoreError::OutcomeUnknown {
+                operation,
+                source: "the backend's node died".into(),
+            });
+        }
+        outcome
+    }
+
+    fn point(&self, moment: Moment) -> Snap {
+        let mut state = self.world.lock();
+        state.at_point((Point::Journal, moment), self.node, None)
     }
 }
 
@@ -117,6 +120,7 @@ impl Store for SimStore {
             ttl,
         };
         tables.leases.insert(name.to_owned(), state.clone());
+        votes::note_grant(&mut tables.state, self.node, ttl);
         Ok(Claim::Held(state))
     }
 
@@ -138,7 +142,9 @@ impl Store for SimStore {
             return Ok(Claim::Other(state.clone()));
         }
         state.renewals += 1;
-        Ok(Claim::Held(state.clone()))
+        let state = state.clone();
+        votes::note_grant(&mut tables.state, self.node, state.ttl);
+        Ok(Claim::Held(state))
     }
 
     async fn release_lease(
@@ -148,11 +154,13 @@ impl Store for SimStore {
         epoch: LeaseEpoch,
     ) -> Result<(), StoreError> {
         self.enter("releasing the lease").await?;
-        if let Some(state) = self.lock().leases.get_mut(name)
+        let mut tables = self.lock();
+        if let Some(state) = tables.leases.get_mut(name)
             && state.holder.as_ref() == Some(node)
             && state.epoch == epoch
         {
             state.holder = None;
+            votes::note_release(&mut tables.state, self.node);
         }
         Ok(())
     }
@@ -250,18 +258,19 @@ impl Store for SimStore {
         cluster: &ClusterId,
         primary: &ServerId,
     ) -> Result<(), StoreError> {
-        self.enter("recording the primary").await?;
-        let mut tables = self.lock();
-        Self::guard(&tables, "recording the primary", lease, epoch)?;
-        if let Some(row) = tables
-            .clusters
-            .get_mut(cluster)
-            .filter(|row| row.primary_epoch <= epoch)
-        {
-            row.primary = Some(primary.clone());
-            row.primary_epoch = epoch;
-        }
-        Ok(())
+        self.write("recording the primary", |tables| {
+            tables.guard("recording the primary", lease, epoch)?;
+            if let Some(row) = tables
+                .clusters
+                .get_mut(cluster)
+                .filter(|row| row.primary_epoch <= epoch)
+            {
+                row.primary = Some(primary.clone());
+                row.primary_epoch = epoch;
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn downtimes(&self, now: WallTime) -> Result<Vec<(ServerId, Downtime)>, StoreError> {
@@ -342,44 +351,47 @@ impl Store for SimStore {
     ) -> Result<(), StoreError> {
         self.enter("recording members").await?;
         let mut tables = self.lock();
-        Self::guard(&tables, "recording members", lease, epoch)?;
+        tables.guard("recording members", lease, epoch)?;
         tables.voters.insert(cluster.clone(), voters.clone());
         Ok(())
     }
 
     async fn begin_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<i64, StoreError> {
-        self.enter("beginning a recovery").await?;
-        let mut tables = self.lock();
-        Self::guard(&tables, "beginning a recovery", lease, row.epoch)?;
-        let running =
-            |r: &&RecoveryRow| r.cluster == row.cluster && r.outcome == RecoveryOutcome::Running;
-        if let Some(running) = tables.recoveries.iter().find(running) {
-            let conflict = format!("recovery {} of the cluster is running", running.id);
-            return Err(StoreError::Conflict {
-                operation: "beginning a recovery",
-                conflict,
+        self.write("beginning a recovery", |tables| {
+            tables.guard("beginning a recovery", lease, row.epoch)?;
+            let running = |r: &&RecoveryRow| {
+                r.cluster == row.cluster && r.outcome == RecoveryOutcome::Running
+            };
+            if let Some(running) = tables.recoveries.iter().find(running) {
+                let conflict = format!("recovery {} of the cluster is running", running.id);
+                return Err(StoreError::Conflict {
+                    operation: "beginning a recovery",
+                    conflict,
+                });
+            }
+            let number = i64::try_from(tables.recoveries.len()).unwrap_or(i64::MAX - 1) + 1;
+            tables.recoveries.push(RecoveryRow {
+                number,
+                ..row.clone()
             });
-        }
-        let number = i64::try_from(tables.recoveries.len()).unwrap_or(i64::MAX - 1) + 1;
-        tables.recoveries.push(RecoveryRow {
-            number,
-            ..row.clone()
-        });
-        Ok(number)
+            Ok(number)
+        })
+        .await
     }
 
     async fn update_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<(), StoreError> {
-        self.enter("recording a recovery").await?;
-        let mut tables = self.lock();
-        Self::guard(&tables, "recording a recovery", lease, row.epoch)?;
-        if let Some(old) = tables.recoveries.iter_mut().find(|old| old.id == row.id) {
-            let number = old.number;
-            *old = RecoveryRow {
-                number,
-                ..row.clone()
-            };
-        }
-        Ok(())
+        self.write("recording a recovery", |tables| {
+            tables.guard("recording a recovery", lease, row.epoch)?;
+            if let Some(old) = tables.recoveries.iter_mut().find(|old| old.id == row.id) {
+                let number = old.number;
+                *old = RecoveryRow {
+                    number,
+                    ..row.clone()
+                };
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn adopt_recovery(
@@ -389,14 +401,15 @@ impl Store for SimStore {
         node: &NodeName,
         epoch: LeaseEpoch,
     ) -> Result<(), StoreError> {
-        self.enter("adopting a recovery").await?;
-        let mut tables = self.lock();
-        Self::guard(&tables, "adopting a recovery", lease, epoch)?;
-        if let Some(row) = tables.recoveries.iter_mut().find(|row| row.id == *id) {
-            row.node = node.clone();
-            row.epoch = epoch;
-        }
-        Ok(())
+        self.write("adopting a recovery", |tables| {
+            tables.guard("adopting a recovery", lease, epoch)?;
+            if let Some(row) = tables.recoveries.iter_mut().find(|row| row.id == *id) {
+                row.node = node.clone();
+                row.epoch = epoch;
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn journal(
@@ -406,18 +419,19 @@ impl Store for SimStore {
         epoch: LeaseEpoch,
         entries: &[JournalEntry],
     ) -> Result<(), StoreError> {
-        self.enter("writing the journal").await?;
-        let mut tables = self.lock();
-        Self::guard(&tables, "writing the journal", lease, epoch)?;
-        for entry in entries {
-            let number = i64::try_from(tables.steps.len()).unwrap_or(i64::MAX - 1) + 1;
-            tables.steps.push(StepRow {
-                number,
-                recovery: recovery.clone(),
-                entry: entry.clone(),
-            });
-        }
-        Ok(())
+        self.write("writing the journal", |tables| {
+            tables.guard("writing the journal", lease, epoch)?;
+            for entry in entries {
+                let number = i64::try_from(tables.steps.len()).unwrap_or(i64::MAX - 1) + 1;
+                tables.steps.push(StepRow {
+                    number,
+                    recovery: recovery.clone(),
+                    entry: entry.clone(),
+                });
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn merge_recoveries(
@@ -429,7 +443,7 @@ impl Store for SimStore {
     ) -> Result<(), StoreError> {
         self.enter("taking over recoveries").await?;
         let mut tables = self.lock();
-        Self::guard(&tables, "taking over recoveries", lease, epoch)?;
+        tables.guard("taking over recoveries", lease, epoch)?;
         for row in rows {
             let count = i64::try_from(tables.recoveries.len()).unwrap_or(i64::MAX - 1);
             match tables.recoveries.iter_mut().find(|old| old.id == row.id) {
@@ -567,19 +581,20 @@ impl Store for SimStore {
         epoch: LeaseEpoch,
         routes: &[Route],
     ) -> Result<(), StoreError> {
-        self.enter("writing routes").await?;
-        let mut tables = self.lock();
-        Self::guard(&tables, "writing routes", lease, epoch)?;
-        for route in routes {
-            let newer = tables
-                .routes
-                .get(&route.key)
-                .is_some_and(|old| old.epoch > route.epoch);
-            if !newer {
-                tables.routes.insert(route.key.clone(), route.clone());
+        self.write("writing routes", |tables| {
+            tables.guard("writing routes", lease, epoch)?;
+            for route in routes {
+                let newer = tables
+                    .routes
+                    .get(&route.key)
+                    .is_some_and(|old| old.epoch > route.epoch);
+                if !newer {
+                    tables.routes.insert(route.key.clone(), route.clone());
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
+        .await
     }
 
     async fn routes(&self) -> Result<Vec<Route>, StoreError> {

@@ -1,6 +1,6 @@
 //! Simulated stories: the invariants hold whatever happens in the middle of a recovery.
 
-use baton_sim::{Fault, First, Moment, Scenario, Trap, run};
+use baton_sim::{BackendKind, Fault, First, Moment, Point, Scenario, Trap, run};
 
 /// Runs a story and demands that no invariant was broken (9: nothing acknowledged is lost; 10: every recovery ends; 11: no change
 /// without the lock).
@@ -14,6 +14,8 @@ fn story(first: First, trap: Option<Trap>) -> Scenario {
         seed: 7,
         replicas: 3,
         below: 1,
+        nodes: 1,
+        backend: BackendKind::Own,
         first,
         trap,
     }
@@ -58,9 +60,10 @@ fn baton_dies_at_every_step_of_a_failover() {
             demand(&story(
                 First::KillPrimary,
                 Some(Trap {
+                    point: Point::Change,
                     nth,
                     moment,
-                    fault: Fault::KillBaton,
+                    fault: Fault::KillNode,
                 }),
             ));
         }
@@ -74,9 +77,10 @@ fn baton_dies_at_every_step_of_a_switchover() {
             demand(&story(
                 First::Switchover,
                 Some(Trap {
+                    point: Point::Change,
                     nth,
                     moment,
-                    fault: Fault::KillBaton,
+                    fault: Fault::KillNode,
                 }),
             ));
         }
@@ -89,6 +93,7 @@ fn the_server_of_any_step_dies() {
         demand(&story(
             First::KillPrimary,
             Some(Trap {
+                point: Point::Change,
                 nth,
                 moment: Moment::Before,
                 fault: Fault::KillServer,
@@ -103,6 +108,7 @@ fn any_reply_is_lost() {
         demand(&story(
             First::KillPrimary,
             Some(Trap {
+                point: Point::Change,
                 nth,
                 moment: Moment::After,
                 fault: Fault::LoseReply,

@@ -1,32 +1,66 @@
-//! Runs simulated stories: `sim SEED` tells one, `sim FIRST COUNT` runs many and prints those that broke an invariant.
+//! Runs simulated stories: `sim [several] SEED` tells one, `sim [several] FIRST COUNT` runs many and prints those that broke an
+//! invariant, `sim explore [SEED]` strikes at every point of every recovery on every kind of backend.
 
 use std::process::ExitCode;
 
-use baton_sim::{Scenario, run};
+use baton_sim::{Outcome, Scenario, Selection, explore, run};
 
 fn main() -> ExitCode {
-    let mut numbers = std::env::args()
-        .skip(1)
-        .filter_map(|text| text.parse::<u64>().ok());
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let word = words.first().cloned().unwrap_or_default();
+    if word.parse::<u64>().is_err() && !words.is_empty() {
+        words.remove(0);
+    }
+    let mut numbers = words.iter().filter_map(|text| text.parse::<u64>().ok());
     let first = numbers.next().unwrap_or(0);
-    let Some(count) = numbers.next() else {
-        let outcome = run(&Scenario::from_seed(first));
-        println!("{outcome}");
-        return if outcome.violations.is_empty() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        };
+    let count = numbers.next();
+    let draw = match word.as_str() {
+        "explore" => return explore_all(first),
+        "several" => Scenario::of_several,
+        _ => Scenario::from_seed,
     };
+    match count {
+        None => tell(&run(&draw(first))),
+        Some(count) => tell_many(first, count, draw),
+    }
+}
+
+fn tell(outcome: &Outcome) -> ExitCode {
+    for line in &outcome.tale {
+        println!("{line}");
+    }
+    println!("{outcome}");
+    code(outcome.violations.len())
+}
+
+fn tell_many(first: u64, count: u64, draw: fn(u64) -> Scenario) -> ExitCode {
     let mut broken = 0;
     for seed in first..first.saturating_add(count) {
-        let outcome = run(&Scenario::from_seed(seed));
+        let outcome = run(&draw(seed));
         if !outcome.violations.is_empty() {
             broken += 1;
-            println!("{outcome}\n  repeat with: cargo run -p baton-sim --bin sim -- {seed}");
+            println!("{outcome}\n  repeat with: {}", outcome.scenario.repeat());
         }
     }
     println!("{count} stories from seed {first}: {broken} broke an invariant");
+    code(broken)
+}
+
+fn explore_all(seed: u64) -> ExitCode {
+    let found = explore(&Selection::whole(seed), &mut |outcome| {
+        if !outcome.violations.is_empty() {
+            println!("{outcome}");
+        }
+    });
+    let broken = found.broken.len();
+    println!(
+        "{} stories, {} points struck: {broken} broke an invariant",
+        found.told, found.points
+    );
+    code(broken)
+}
+
+fn code(broken: usize) -> ExitCode {
     if broken == 0 {
         ExitCode::SUCCESS
     } else {
