@@ -51,6 +51,10 @@ impl Published {
             .clone()
     }
 
+    fn withdraw(&self) {
+        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     pub(crate) fn judged(&self) -> Judged {
         self.judged
             .lock()
@@ -127,6 +131,9 @@ impl ClusterLoop {
                 () = sleep_until(next) => {}
             }
             let Some(pause) = self.look().await else {
+                // Nobody may find a cluster that has become part of another one, nor its locks.
+                self.published.withdraw();
+                self.means.sessions.close();
                 return;
             };
             next = Instant::now() + pause;
