@@ -109,12 +109,6 @@ impl Connections {
     pub(crate) fn owner(&self, id: u64) -> Option<NodeId> {
         self.open.get(&id).map(|connection| connection.node)
     }
-
-    /// Sessions that a node has open as the servers see it.
-    pub(crate) fn count_of(&self, node: NodeId) -> usize {
-        let live = self.open.values().filter(|c| c.node == node && !c.ended);
-        live.count()
-    }
 }
 
 impl Connection {

@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use baton_control::{Control, ControlSettings, Handle, Node, Ports};
-use baton_core::ids::{Address, NodeName};
+use baton_core::ids::NodeName;
 use baton_core::time::{Timestamp, WallTime};
-use baton_core::{model, policy};
-use baton_ports::{Clock, PeerReport, PeerSighting};
+use baton_ports::Clock;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -203,61 +202,19 @@ impl SimNode {
     /// Lets the others see how it stands.
     fn show(&self) {
         let handle = self.handle();
-        let status = handle.as_ref().map(|handle| handle.node());
+        let report = handle.as_ref().map(|handle| handle.peer_report());
         let mut state = self.world.lock();
-        let heard = state
-            .mirrors
-            .iter()
-            .filter(|(id, mirror)| {
-                **id != self.id
-                    && mirror.process == Some(Process::Up)
-                    && state.network.reaches(self.id, *id)
-            })
-            .filter_map(|(_, mirror)| mirror.report.as_ref().map(|report| report.name.clone()));
-        let report = status.as_ref().map(|status| PeerReport {
-            name: status.name.clone(),
-            incarnation: status.token.clone(),
-            acts: status.lease.is_some(),
-            epoch: status.lease.unwrap_or_default(),
-            leader: status.leader.clone(),
-            store_answers: status.store_problem.is_none(),
-            backend_node: None,
-            hears: heard.collect(),
-            primaries: Vec::new(),
-        });
         let mirror: &mut Mirror = state.mirrors.entry(self.id).or_default();
         mirror.process = Some(self.process);
         mirror.handle = handle;
-        if let Some(epoch) = status.and_then(|status| status.lease) {
-            mirror.epoch = epoch;
+        if let Some(report) = report.as_ref().filter(|report| report.acts) {
+            mirror.epoch = report.epoch;
         }
         if mirror.report != report {
             mirror.report = report;
             mirror.version += 1;
         }
     }
-}
-
-/// How a node sees servers.
-pub(crate) fn sightings(handle: &Handle, servers: &[Address]) -> Vec<PeerSighting> {
-    let seen = servers.iter().filter_map(|address| {
-        let (view, id) = handle.find_server(&address.to_string())?;
-        let server = view.snapshot.servers.get(&id)?;
-        Some(PeerSighting {
-            address: address.clone(),
-            reach: match server.probe.reach() {
-                model::Reach::NotProbed => policy::Reach::NotProbed,
-                model::Reach::Answering => policy::Reach::Answering,
-                model::Reach::Partial => policy::Reach::Partial,
-                model::Reach::Silent => policy::Reach::Silent,
-            },
-            failure: None,
-            answered_age: None,
-            attempt_age: None,
-            failures: 0,
-        })
-    });
-    seen.collect()
 }
 
 /// A node's life. One that cannot read its store at the start tries again, as a service manager would let it.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use baton_control::Handle;
+use baton_control::{Control, Handle};
 use baton_core::ids::{Address, LeaseEpoch};
 use baton_ports::{PeerFailure, PeerReport, PeerSighting, Peers};
 use tokio::time::{Instant, sleep};
@@ -151,7 +151,7 @@ impl Peers for SimPeers {
                     state.mirrors.get(&target).and_then(|m| m.handle.clone())
                 };
                 let handle = handle.ok_or(PeerFailure::Gone)?;
-                Ok(crate::node::sightings(&handle, servers))
+                Ok(handle.peer_sightings(servers))
             }
         }
     }

@@ -484,7 +484,7 @@ impl Store for SimStore {
         const OPERATION: &str = "taking over primaries and routes";
         self.enter(OPERATION).await?;
         let mut tables = self.lock();
-        Self::guard(&tables, OPERATION, lease, epoch)?;
+        tables.guard(OPERATION, lease, epoch)?;
         for row in clusters {
             if let Some(old) = tables.clusters.get_mut(&row.id)
                 && old.primary_epoch < row.primary_epoch
