@@ -12,7 +12,7 @@ use crate::invariants::{Violation, check_acknowledged, check_healed};
 use crate::network::NodeId;
 use crate::run::{Run, address};
 use crate::scenario::{First, Outcome, Scenario};
-use crate::server::Process;
+use crate::server::SimServer;
 
 /// Milliseconds that faults last.
 const TROUBLE: u64 = 15_000;
@@ -115,7 +115,7 @@ fn is_recovered(run: &Run) -> bool {
     let ended = recoveries
         .iter()
         .all(|row| row.outcome != RecoveryOutcome::Running);
-    ended && !recoveries.is_empty() && state.servers.values().any(|server| server.takes_writes())
+    ended && !recoveries.is_empty() && state.servers.values().any(SimServer::takes_writes)
 }
 
 fn is_well(run: &Run) -> bool {

@@ -48,12 +48,11 @@ pub(crate) fn note_grant(state: &mut State, node: NodeId, ttl: Duration) {
     let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
     let until = state.now + ttl.saturating_mul(SLOWEST) / 100;
     let grants = &mut state.votes.grants;
-    match grants.iter_mut().find(|(holder, _)| *holder == node) {
-        Some((_, old)) => *old = until,
-        None => {
-            grants.push((node, until));
-            state.tell(|| format!("{node} is given the lease"));
-        }
+    if let Some((_, old)) = grants.iter_mut().find(|(holder, _)| *holder == node) {
+        *old = until;
+    } else {
+        grants.push((node, until));
+        state.tell(|| format!("{node} is given the lease"));
     }
 }
 
