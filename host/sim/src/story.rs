@@ -12,7 +12,7 @@ use crate::invariants::{Violation, check_acknowledged, check_healed};
 use crate::network::NodeId;
 use crate::run::{Run, address};
 use crate::scenario::{First, Outcome, Scenario};
-use crate::server::SimServer;
+use crate::server::{Process, SimServer};
 
 /// Milliseconds that faults last.
 const TROUBLE: u64 = 15_000;
