@@ -13,6 +13,7 @@
 #[cfg(feature = "contract")]
 pub mod contract;
 mod copy;
+mod failsafe;
 mod failure;
 mod limits;
 mod moving;
@@ -25,6 +26,7 @@ mod store;
 mod value;
 
 pub use copy::{Occupied, StateDump};
+pub use failsafe::{DiskError, FailsafeOptions, FailsafeStatus, FailsafeStore};
 pub use moving::{Move, MovedLease};
 pub use mysql::{HalfCopies, Hold, MySqlOptions, Selector};
 pub use schema::SCHEMA_VERSION;

@@ -1,0 +1,158 @@
+//! Writes under an epoch: to the local disk and to the shared store, or to the local disk alone.
+
+use baton_core::ids::{LeaseEpoch, RecoveryId};
+use baton_ports::{Claim, StoreError};
+use tokio::time::sleep;
+
+use super::disk::Subject;
+use super::rights::Right;
+use super::{FailsafeStore, is_refusal, with_causes};
+
+/// Where a write goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Both,
+    Local,
+}
+
+impl FailsafeStore {
+    /// One write, under the epoch of a lease. The local disk is written and the shared store is sent the same at once: the caller goes on
+    /// when the first is done and the second has answered, refused, or taken too long.
+    ///
+    /// If the caller drops the future, the write counts as one that has to be handed over.
+    pub(super) async fn write<T>(
+        &self,
+        operation: &'static str,
+        (lease, epoch): (&str, LeaseEpoch),
+        subject: Subject,
+        local: impl Future<Output = Result<T, StoreError>>,
+        shared: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        if self.way(operation, lease, epoch).await? == Way::Local {
+            // Dropped without having arrived.
+            let kept = self.disk.sending(&subject);
+            let result = local.await;
+            drop(kept);
+            return result;
+        }
+        let sending = self.disk.sending(&subject);
+        let shared = self.within(operation, self.options.write, shared);
+        let (local, shared) = tokio::join!(local, shared);
+        match shared {
+            Ok(value) => {
+                sending.arrived();
+                self.note_disk(local.as_ref().err());
+                Ok(value)
+            }
+            Err(refusal) if is_refusal(&refusal) => {
+                sending.arrived();
+                Err(refusal)
+            }
+            Err(_) => {
+                drop(sending);
+                local
+            }
+        }
+    }
+
+    /// Where a write under this epoch goes; refused if the epoch is over.
+    async fn way(
+        &self,
+        operation: &'static str,
+        lease: &str,
+        epoch: LeaseEpoch,
+    ) -> Result<Way, StoreError> {
+        let right = self.rights().of(lease, epoch);
+        match right {
+            Right::Over => Err(StoreError::Fenced { operation, epoch }),
+            Right::StandIn => Ok(Way::Local),
+            Right::Granted if self.health.is_away() => Ok(Way::Local),
+            Right::Granted => Ok(Way::Both),
+            Right::Unknown => self.way_of_unknown(operation, lease, epoch).await,
+        }
+    }
+
+    /// An epoch of which nothing was heard is the shared store's to judge. If that is away, the caller stands in.
+    async fn way_of_unknown(
+        &self,
+        operation: &'static str,
+        lease: &str,
+        epoch: LeaseEpoch,
+    ) -> Result<Way, StoreError> {
+        if !self.health.is_away() {
+            let asked = self.shared.put_routes(lease, epoch, &[]);
+            match self.within(operation, self.options.write, asked).await {
+                Ok(()) => {
+                    self.rights().granted(lease, None, epoch);
+                    return Ok(Way::Both);
+                }
+                Err(StoreError::Fenced { .. }) => {
+                    return Err(StoreError::Fenced { operation, epoch });
+                }
+                Err(error) if is_refusal(&error) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        self.rights().stands_in(lease, epoch);
+        Ok(Way::Local)
+    }
+
+    /// A local disk that fails is shown, and stops nothing as long as the shared store does what it is asked.
+    fn note_disk(&self, error: Option<&StoreError>) {
+        match error {
+            None => self.health.disk_works(),
+            // Begun while the disk was failing, or by an earlier process: it is in the shared store only.
+            Some(error) if is_refusal(error) => {}
+            Some(error) => self.health.disk_failed(with_causes(error)),
+        }
+    }
+
+    /// A recovery that the shared store did not let begin must not stand here.
+    pub(super) async fn take_back(&self, id: &RecoveryId) {
+        if let Err(error) = self.disk.discard(id).await {
+            self.health.disk_failed(with_causes(&error));
+        }
+    }
+
+    /// Waits for a bid as long as it takes, but lets the shared store count as away when it takes long.
+    pub(super) async fn bid<T>(
+        &self,
+        operation: &'static str,
+        bid: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        tokio::pin!(bid);
+        let outcome = tokio::select! {
+            biased;
+            outcome = &mut bid => outcome,
+            () = sleep(self.options.bid) => {
+                let late = format!("{operation} takes longer than {:?}", self.options.bid);
+                self.health.missed(operation, late);
+                bid.await
+            }
+        };
+        if let Err(error) = &outcome
+            && !is_refusal(error)
+        {
+            self.health.missed(operation, with_causes(error));
+        }
+        outcome
+    }
+
+    /// Takes in what the shared store said about a lease, and remembers its epoch before anybody acts under it.
+    pub(super) async fn note_claim(&self, lease: &str, claim: &Claim) {
+        let before = self.rights().highest(lease);
+        match claim {
+            Claim::Held(state) => {
+                self.rights()
+                    .granted(lease, state.holder.as_ref(), state.epoch);
+            }
+            Claim::Other(state) => self.rights().refused(lease, state),
+        }
+        let highest = self.rights().highest(lease);
+        if highest > before {
+            let remembered = self.disk.remember(lease, highest).await;
+            self.note_disk(remembered.as_ref().err());
+        }
+        self.health.work.notify_one();
+    }
+}
