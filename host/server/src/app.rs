@@ -207,7 +207,15 @@ async fn open_state(
         BackendSettings::Memory => State::embedded(":memory:".into()).await,
         BackendSettings::Databases(clusters) => {
             let node = (settings.node.name.as_str(), settings.node.zone.clone());
-            State::on_databases(node, clusters.clone(), Arc::new(selectors), clock).await
+            let opened = State::on_databases(node, clusters.clone(), Arc::new(selectors), clock);
+            let state = opened.await?;
+            if !convert::control(settings).without_backend {
+                return Ok(state);
+            }
+            let node = settings.node.name.as_str();
+            state
+                .with_local_journal(node, &settings.node.data_dir)
+                .await
         }
     }
 }

@@ -1,14 +1,18 @@
 //! The state store that the configuration names, ready to use.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use baton_backend::{Backend, BackendHandle, BackendSpec, ClusterSpec};
+use baton_core::ids::NodeName;
 use baton_core::policy::backend::BackendKind;
 use baton_ports::{Clock, Selectors, Store};
-use baton_store::{MySqlOptions, MySqlStore, SCHEMA_VERSION, Selector, SqliteOptions, SqliteStore};
+use baton_store::{
+    FailsafeOptions, FailsafeStore, MySqlOptions, MySqlStore, SCHEMA_VERSION, Selector,
+    SqliteOptions, SqliteStore,
+};
 use tokio::task::JoinHandle;
 
 /// How long a starting node looks for a backend node before it gives up.
@@ -23,7 +27,15 @@ pub(super) enum State {
         store: Arc<MySqlStore>,
         backend: BackendHandle,
         watch: JoinHandle<()>,
+        /// What goes on while they are away, if it is to.
+        failsafe: Option<Failsafe>,
     },
+}
+
+/// A store in front of the databases, with a local disk, and the task that hands over what is there.
+pub(super) struct Failsafe {
+    store: Arc<FailsafeStore>,
+    attending: JoinHandle<()>,
 }
 
 impl State {
@@ -82,12 +94,43 @@ impl State {
             store: Arc::new(store),
             backend,
             watch,
+            failsafe: None,
         })
+    }
+
+    /// Keeps what is written under a lease in a file of `data_dir` as well, so that recoveries go on while the databases are away.
+    pub(super) async fn with_local_journal(
+        mut self,
+        node: &str,
+        data_dir: &Path,
+    ) -> anyhow::Result<Self> {
+        if let Self::Databases {
+            store, failsafe, ..
+        } = &mut self
+        {
+            let path = data_dir.join(journal_file(node));
+            let shared = Arc::clone(store) as Arc<dyn Store>;
+            let options = FailsafeOptions::of(NodeName::new(node));
+            let opened = FailsafeStore::open(shared, &path, options).await;
+            let opened =
+                opened.with_context(|| format!("opening the local journal {}", path.display()))?;
+            let opened = Arc::new(opened);
+            let attended = Arc::clone(&opened);
+            *failsafe = Some(Failsafe {
+                store: opened,
+                attending: tokio::spawn(async move { attended.attend().await }),
+            });
+        }
+        Ok(self)
     }
 
     pub(super) fn store(&self) -> Arc<dyn Store> {
         match self {
             Self::Embedded(store) => Arc::clone(store) as Arc<dyn Store>,
+            Self::Databases {
+                failsafe: Some(failsafe),
+                ..
+            } => Arc::clone(&failsafe.store) as Arc<dyn Store>,
             Self::Databases { store, .. } => Arc::clone(store) as Arc<dyn Store>,
         }
     }
@@ -103,7 +146,15 @@ impl State {
     pub(super) async fn close(self) {
         match self {
             Self::Embedded(store) => store.close().await,
-            Self::Databases { watch, .. } => watch.abort(),
+            Self::Databases {
+                watch, failsafe, ..
+            } => {
+                if let Some(failsafe) = failsafe {
+                    failsafe.attending.abort();
+                    failsafe.store.close().await;
+                }
+                watch.abort();
+            }
         }
     }
 }
@@ -118,6 +169,16 @@ pub(super) fn lease_ttl(kinds: impl Iterator<Item = BackendKind>) -> Duration {
         BackendKind::MasterMaster | BackendKind::Sqlite => Duration::from_secs(10),
     };
     kinds.map(of).max().unwrap_or(Duration::from_secs(10))
+}
+
+/// Name of the local journal's file: each node its own, also where several share a directory.
+fn journal_file(node: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let name: String = node
+        .chars()
+        .map(|c| if fits(c) { c } else { '_' })
+        .collect();
+    format!("baton-journal-{name}.db")
 }
 
 /// What stands against each node, for people.

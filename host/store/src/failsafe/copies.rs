@@ -3,10 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use baton_core::ids::{ClusterId, ServerId};
+use baton_core::ids::ServerId;
 use baton_core::model::Downtime;
-use baton_core::right::Voters;
-use baton_ports::{ClusterRow, NodeRow, RecoveryRow, Route, ServerRow};
+use baton_ports::{ClusterRow, RecoveryRow, Route, ServerRow};
 use tokio::time::Instant;
 
 /// The last answer to one question.
@@ -48,8 +47,6 @@ pub(super) struct Copies {
     pub(super) servers: Copy<Vec<ServerRow>>,
     pub(super) clusters: Copy<Vec<ClusterRow>>,
     pub(super) downtimes: Copy<Vec<(ServerId, Downtime)>>,
-    pub(super) voters: Copy<Vec<(ClusterId, Voters)>>,
-    pub(super) nodes: Copy<Vec<NodeRow>>,
     pub(super) routes: Copy<Vec<Route>>,
     /// The newest recoveries of all clusters.
     pub(super) recoveries: Copy<Vec<RecoveryRow>>,

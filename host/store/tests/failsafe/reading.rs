@@ -21,7 +21,6 @@ async fn the_last_answers_stand_for_what_cannot_be_read() {
                 node.servers().await.unwrap(),
                 node.clusters().await.unwrap(),
                 node.downtimes(now).await.unwrap(),
-                node.voters().await.unwrap(),
                 node.routes().await.unwrap(),
                 node.recoveries(None, 0, 200).await.unwrap(),
             )
