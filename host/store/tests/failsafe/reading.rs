@@ -35,7 +35,7 @@ async fn the_last_answers_stand_for_what_cannot_be_read() {
     node.recover("after", epoch).await;
     let ids: Vec<String> = read()
         .await
-        .5
+        .4
         .iter()
         .map(|row| row.id.to_string())
         .collect();
