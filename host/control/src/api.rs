@@ -35,8 +35,12 @@ pub struct NodeStatus {
     pub started: WallTime,
     /// It holds the lease, with this epoch.
     pub lease: Option<LeaseEpoch>,
+    /// It acts without the store, which is away.
+    pub stands_in: bool,
     /// Who holds the lease, as far as known.
     pub leader: Option<NodeName>,
+    /// Where it serves, as other nodes reach it; empty if it does not.
+    pub url: String,
     /// Why the store is not healthy; `None` = healthy.
     pub store_problem: Option<String>,
     /// Kind and place of the store, without secrets.
@@ -49,6 +53,48 @@ pub struct NodeStatus {
     pub warm: bool,
     /// Counters for metrics: (name without prefix, value), names are a fixed set ending in `_total` or `_seconds_total`.
     pub counters: Vec<(&'static str, f64)>,
+}
+
+/// Whether a Baton node lives, as seen from this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeLife {
+    /// It is this one.
+    This,
+    /// It answers.
+    Answers,
+    /// Nobody listens where it did: its process is gone.
+    Gone,
+    /// It gives no answer: frozen, or cut off from here.
+    Silent,
+    /// What answers there is no Baton node, or one that this one does not understand.
+    Strange,
+    /// It is registered in the store, and none of the peers that this node is configured with.
+    Registered,
+}
+
+/// A Baton node as this one knows it.
+#[derive(Clone, Debug)]
+pub struct NodeView {
+    /// Its name; `None` for a configured peer that never answered.
+    pub name: Option<NodeName>,
+    /// Where it serves.
+    pub url: String,
+    /// Program version, if it is registered.
+    pub version: Option<String>,
+    /// Unique per process start.
+    pub token: Option<String>,
+    /// Whether it lives.
+    pub life: NodeLife,
+    /// Age of its last answer to this node.
+    pub answered_age: Option<Duration>,
+    /// It says that it leads; of this node, it does.
+    pub leads: bool,
+    /// Epoch under which it acts, or the last it saw.
+    pub epoch: Option<LeaseEpoch>,
+    /// The store answers it.
+    pub store_answers: Option<bool>,
+    /// Whom it hears.
+    pub hears: Vec<NodeName>,
 }
 
 /// Why a request was not carried out.
@@ -138,6 +184,16 @@ pub trait Control: Send + Sync {
     /// Waits until the view of a cluster (or of any, with `None`) changes, at most `limit`.
     async fn changed(&self, cluster: Option<&ClusterId>, limit: Duration);
 
+    /// Where the node that leads serves its API, without a slash at the end; `None` if this node leads, or it is not known.
+    async fn leader_url(&self) -> Option<String>;
+    /// All nodes: this one, its configured peers, and those registered in the store, by name. Without the store, what is known without.
+    async fn nodes(&self) -> Vec<NodeView>;
+    /// Forgets a node that is gone for good: whatever waits for every node does not wait for it any more.
+    async fn forget_node(&self, name: &NodeName, by: &str) -> Result<(), RequestError>;
+    /// Gives the lease up, so that another node leads. Refused during a recovery, and where nobody could take over.
+    async fn reelect(&self, by: &str) -> Result<(), RequestError>;
+    /// Makes this node lead, whoever leads now.
+    async fn grab_election(&self, by: &str) -> Result<(), RequestError>;
     /// What this node says of itself to the other nodes.
     fn peer_report(&self) -> PeerReport;
     /// Waits until the report differs from `seen`, at most `limit`, and gives it.

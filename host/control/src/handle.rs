@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use baton_core::ids::{Address, ClusterId, RecoveryId, ServerId};
+use baton_core::ids::{Address, ClusterId, NodeName, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule, Reach, Switch};
 use baton_core::planning::Explanation;
 use baton_core::time::WallTime;
@@ -12,10 +12,11 @@ use baton_ports::{AuditRecord, PeerReport, PeerSighting, RecoveryRow, Route, Ste
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use crate::api::{ChangePrimary, ClusterView, Control, NodeStatus, RequestError};
+use crate::api::{ChangePrimary, ClusterView, Control, NodeStatus, NodeView, RequestError};
 use crate::decide::{Request, RequestKind, explain};
 use crate::lease::describe;
 use crate::node::Shared;
+use crate::nodes;
 use crate::testimony;
 
 /// How long a forgotten server is not learned again from its neighbours.
@@ -129,7 +130,7 @@ impl Handle {
     }
 }
 
-fn store_error(error: &StoreError) -> RequestError {
+pub(crate) fn store_error(error: &StoreError) -> RequestError {
     match error {
         StoreError::Conflict { conflict, .. } => RequestError::refused(conflict),
         StoreError::Retry { .. }
@@ -155,7 +156,9 @@ impl Control for Handle {
             token: shared.token.clone(),
             started: shared.started,
             lease: shared.lease.epoch_for(Duration::ZERO),
+            stands_in: shared.lease.stands_in(),
             leader: shared.lease.leader(),
+            url: settings.url.clone(),
             store_problem: shared.lease.problem(),
             store: settings.store.clone(),
             policy: shared.ports.policies.describe(),
@@ -225,6 +228,35 @@ impl Control for Handle {
         changes.mark_unchanged();
         // An elapsed limit is an answer like any other: nothing changed.
         drop(timeout(limit, changes.changed()).await);
+    }
+
+    async fn leader_url(&self) -> Option<String> {
+        testimony::leader_url(&self.shared).await
+    }
+
+    async fn nodes(&self) -> Vec<NodeView> {
+        nodes::list(&self.shared).await
+    }
+
+    async fn forget_node(&self, name: &NodeName, by: &str) -> Result<(), RequestError> {
+        nodes::forget(&self.shared, name).await?;
+        let text = format!("forget node {name}");
+        self.note("forget-node", None, None, by, text).await;
+        Ok(())
+    }
+
+    async fn reelect(&self, by: &str) -> Result<(), RequestError> {
+        let text = "the lease is given up".to_owned();
+        nodes::may_reelect(&self.shared)?;
+        self.note("reelect", None, None, by, text).await;
+        self.shared.lease.stand_down().await;
+        Ok(())
+    }
+
+    async fn grab_election(&self, by: &str) -> Result<(), RequestError> {
+        let text = format!("{} takes the lease", self.shared.registry.settings.node);
+        self.note("grab-election", None, None, by, text).await;
+        nodes::grab(&self.shared).await
     }
 
     fn peer_report(&self) -> PeerReport {

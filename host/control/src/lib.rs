@@ -6,6 +6,7 @@ mod decide;
 mod handle;
 mod lease;
 mod node;
+mod nodes;
 mod observe;
 mod operators;
 mod peers;
@@ -17,7 +18,7 @@ mod sessions;
 mod settings;
 mod testimony;
 
-pub use api::{ChangePrimary, ClusterView, Control, NodeStatus, RequestError};
+pub use api::{ChangePrimary, ClusterView, Control, NodeLife, NodeStatus, NodeView, RequestError};
 pub use handle::Handle;
 pub use node::{Node, Ports};
 pub use peers::NoPeers;

@@ -10,10 +10,11 @@ use baton_ports::{PeerReport, PeerSighting};
 use tokio::time::{Instant, sleep_until};
 
 use crate::node::Shared;
+use crate::nodes;
+use crate::peers::PeerState;
 
 /// How soon a change is noticed that wakes nobody: the store's state, a primary's record.
 const TICK: Duration = Duration::from_millis(100);
-
 /// The report of this node.
 pub(crate) fn report(shared: &Shared) -> PeerReport {
     let lease = &shared.lease;
@@ -56,6 +57,22 @@ pub(crate) async fn changed(shared: &Shared, seen: &PeerReport, limit: Duration)
             () = sleep_until(next) => {}
         }
     }
+}
+
+/// Where the node that leads serves its API. Its own answer to this node goes before what is registered.
+pub(crate) async fn leader_url(shared: &Shared) -> Option<String> {
+    let leader = shared.lease.leader()?;
+    if leader == shared.registry.settings.node {
+        return None;
+    }
+    let is_it = |state: &PeerState| state.report.as_ref().is_some_and(|r| r.name == leader);
+    let peers = shared.peers.states().into_iter();
+    if let Some((url, _)) = peers.into_iter().find(|(_, state)| is_it(state)) {
+        return Some(url);
+    }
+    let rows = nodes::registered(shared).await?;
+    let row = rows.into_iter().find(|row| row.name == leader)?;
+    (!row.url.is_empty()).then_some(row.url)
 }
 
 /// How this node sees servers, by any of their addresses.

@@ -9,6 +9,7 @@ mod health;
 mod metrics;
 mod moments;
 mod page;
+mod passing;
 mod peers;
 mod server;
 mod settings;

@@ -16,11 +16,12 @@ use baton_control::Control;
 use tokio::net::TcpListener;
 
 use crate::backend::Backends;
+use crate::peers::{Client, HttpPeers};
 use crate::settings::HttpSettings;
 use crate::{compat, health, metrics, page, v1};
 
 /// Largest request body; ours are a few names.
-const BODY_MAX: usize = 64 * 1024;
+pub(crate) const BODY_MAX: usize = 64 * 1024;
 /// How long open requests may take after the signal to stop; watchers never end by themselves.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -29,19 +30,24 @@ pub(crate) struct App {
     pub(crate) control: Arc<dyn Control>,
     pub(crate) backends: Arc<dyn Backends>,
     pub(crate) settings: HttpSettings,
+    /// To the other nodes.
+    pub(crate) client: Arc<Client>,
 }
 
-/// All routes over a control loop and the databases of its state.
+/// All routes over a control loop and the databases of its state. What the node that leads has to do is passed on to it over the
+/// connections of `peers`.
 pub fn router(
     control: Arc<dyn Control>,
     backends: Arc<dyn Backends>,
     settings: HttpSettings,
+    peers: &HttpPeers,
 ) -> Router {
     let prefix = settings.url_prefix.as_str().to_owned();
     let app = Arc::new(App {
         control,
         backends,
         settings,
+        client: peers.client(),
     });
     let routes = Router::new()
         .route("/", get(page::index))

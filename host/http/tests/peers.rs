@@ -9,7 +9,6 @@
 
 mod fixture;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,53 +17,15 @@ use baton_core::policy::Reach;
 use baton_http::{HttpPeers, HttpSettings, UrlPrefix};
 use baton_ports::{PeerFailure, PeerReport, Peers};
 use fixture::Fixture;
+use fixture::process::{Process, on_own_runtime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 
 const LIMIT: Duration = Duration::from_millis(700);
 const LONG: Duration = Duration::from_secs(20);
 
-/// A node with a runtime of its own: ending that closes its sockets as the end of a process does.
-struct Process {
-    address: SocketAddr,
-    runtime: Option<Runtime>,
-}
-
-impl Process {
-    fn start(fixture: &Arc<Fixture>, settings: HttpSettings) -> Self {
-        let runtime = Runtime::new().unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = fixture::routes(fixture, settings);
-        runtime.spawn(baton_http::serve(listener, router, std::future::pending()));
-        let runtime = Some(runtime);
-        Self { address, runtime }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    fn kill(&mut self) {
-        self.runtime.take().unwrap().shutdown_background();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
 fn peers() -> Arc<HttpPeers> {
     Arc::new(HttpPeers::new(&[], UrlPrefix::default()).unwrap())
-}
-
-fn on_own_runtime<T>(test: impl Future<Output = T>) -> T {
-    Runtime::new().unwrap().block_on(test)
 }
 
 /// Asks and keeps the question waiting; gives the answer, and when it came.

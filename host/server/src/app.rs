@@ -105,13 +105,13 @@ async fn serve(
     let state = open_state(&settings, selectors, Arc::clone(&clock)).await?;
     let http = convert::http(&settings)?;
     let peers = HttpPeers::new(&settings.node.peers, http.url_prefix.clone());
-    let peers = peers.context("preparing to speak to the other nodes (node.peers)")?;
+    let peers = Arc::new(peers.context("preparing to speak to the other nodes (node.peers)")?);
     let servers = MysqlServers::new(convert::mysql(&settings), Arc::clone(&clock));
     let ports = Ports {
         servers: Arc::new(servers),
         store: state.store(),
         policies: Arc::clone(&policies) as Arc<dyn baton_ports::Policies>,
-        peers: Arc::new(peers),
+        peers: Arc::clone(&peers) as Arc<dyn baton_ports::Peers>,
         clock,
     };
     let node = Node::prepare(ports, convert::control(&settings)).await;
@@ -120,7 +120,7 @@ async fn serve(
     if let Some(backend) = state.backend() {
         tokio::spawn(inform(backend.clone(), Arc::clone(&handle)));
     }
-    let router = baton_http::router(handle, backends(&settings, &state), http);
+    let router = baton_http::router(handle, backends(&settings, &state), http, &peers);
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(reload_on_hangup(policies, settings.clone()));
     tracing::info!(

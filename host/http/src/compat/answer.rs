@@ -7,6 +7,7 @@ use baton_control::RequestError;
 use serde::Serialize;
 
 use crate::access::{Refusal, not_authorized};
+use crate::passing::NotPassed;
 
 /// What a request is answered with when it went well.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) enum Answer {
     Done { message: String, details: String },
     /// A JSON document with a status of its own.
     Status(StatusCode, String),
+    /// What the node that leads answered, as it is.
+    Passed(Response),
 }
 
 /// What a request is answered with otherwise.
@@ -95,6 +98,12 @@ impl From<RequestError> for Failure {
     }
 }
 
+impl From<NotPassed> for Failure {
+    fn from(error: NotPassed) -> Self {
+        said(error.to_string())
+    }
+}
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         match refusal {
@@ -126,6 +135,7 @@ impl IntoResponse for Answer {
             Self::Bare(json) => written(StatusCode::OK, json),
             Self::Done { message, details } => envelope(StatusCode::OK, "OK", &message, &details),
             Self::Status(status, json) => written(status, json),
+            Self::Passed(answer) => answer,
         }
     }
 }

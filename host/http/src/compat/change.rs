@@ -51,6 +51,8 @@ pub(super) enum Change {
     Acknowledge(Acknowledged),
     EnableRecoveries,
     DisableRecoveries,
+    Reelect,
+    GrabElection,
 }
 
 /// Who chooses the successor if the caller names none.
@@ -72,6 +74,11 @@ pub(super) enum Acknowledged {
 }
 
 impl Change {
+    /// It is asked of the node that is spoken to, whether it leads or not.
+    pub(super) fn is_of_this_node(&self) -> bool {
+        matches!(self, Self::Refresh(_) | Self::GrabElection)
+    }
+
     /// Reads a path; `None` if it changes nothing.
     pub(super) fn read(context: &Context, path: &[&str]) -> Option<Result<Self, Failure>> {
         let fleet = &context.fleet;
@@ -97,6 +104,8 @@ impl Change {
                 .and_then(|found| Ok(Self::Recover(found, Some(server(to_host, to_port)?)))),
             ["enable-global-recoveries"] => Ok(Self::EnableRecoveries),
             ["disable-global-recoveries"] => Ok(Self::DisableRecoveries),
+            ["reelect"] => Ok(Self::Reelect),
+            ["grab-election"] => Ok(Self::GrabElection),
             [command, rest @ ..] => {
                 return read_primary_change(fleet, command, rest).or_else(|| {
                     read_acknowledgement(fleet, path).map(|read| read.map(Self::Acknowledge))
@@ -267,6 +276,14 @@ pub(super) async fn carry_out(
         Change::DisableRecoveries => {
             to_the_end(async move { control.set_recoveries_enabled(false, &by).await }).await?;
             done("Globally disabled recoveries", "disabled")
+        }
+        Change::Reelect => {
+            to_the_end(async move { control.reelect(&by).await }).await?;
+            done("Leadership given up", &())
+        }
+        Change::GrabElection => {
+            to_the_end(async move { control.grab_election(&by).await }).await?;
+            done("This node leads", &())
         }
     }
 }

@@ -15,6 +15,7 @@ mod service;
 mod shape;
 mod tree;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -22,6 +23,7 @@ use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 
 use crate::access::{authenticate, permit_change};
+use crate::passing::unless_here;
 use crate::server::App;
 use answer::{Answer, Failure};
 use change::Change;
@@ -110,8 +112,6 @@ const NOT_SERVED: &[&str] = &[
     "end-maintenance",
     "audit-failure-detection",
     "replication-analysis-changelog",
-    "grab-election",
-    "reelect",
     "reload-configuration",
     "hostname-resolve-cache",
     "reset-hostname-resolve-cache",
@@ -142,33 +142,34 @@ struct Context {
 
 /// Answers any request below `/api`.
 pub(crate) async fn answer(State(app): State<Arc<App>>, request: Request) -> Response {
-    let (parts, _) = request.into_parts();
-    if ![Method::GET, Method::HEAD, Method::POST].contains(&parts.method) {
+    if ![Method::GET, Method::HEAD, Method::POST].contains(request.method()) {
         return answer::not_found();
     }
+    let (parts, body) = request.into_parts();
     let asked = match Asked::read(&parts) {
         Ok(asked) => asked,
         Err(failure) => return failure.into_response(),
     };
     let fleet = Fleet::of(app.control.as_ref());
     let context = Context { app, fleet, asked };
-    match dispatch(&context).await {
+    let request = Request::from_parts(parts, body);
+    match dispatch(&context, request).await {
         Ok(answer) => answer.into_response(),
         Err(failure) => failure.into_response(),
     }
 }
 
-async fn dispatch(context: &Context) -> Result<Answer, Failure> {
+async fn dispatch(context: &Context, request: Request) -> Result<Answer, Failure> {
     let words = context.asked.path.clone();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     if let Some(change) = Change::read(context, &words) {
-        return carry_out(context, change).await;
+        return carry_out(context, change, request).await;
     }
     if context.asked.method == Method::POST {
         return Err(Failure::NoRoute);
     }
     authenticate(&context.app.settings, &context.asked.headers)?;
-    if let Some(answer) = service::answer(context, &words) {
+    if let Some(answer) = service::answer(context, &words).await {
         return answer;
     }
     if let Some(answer) = information::answer(context, &words).await {
@@ -185,11 +186,21 @@ async fn dispatch(context: &Context) -> Result<Answer, Failure> {
     }
 }
 
-async fn carry_out(context: &Context, change: Result<Change, Failure>) -> Result<Answer, Failure> {
+async fn carry_out(
+    context: &Context,
+    change: Result<Change, Failure>,
+    request: Request,
+) -> Result<Answer, Failure> {
     // Permission first: who may not change anything learns nothing about what exists.
     let user = permit_change(&context.app.settings, &context.asked.headers)?;
     if context.asked.method == Method::HEAD {
         return Err(Failure::HeadOfChange);
+    }
+    // Whom this node does not know, the one that leads may.
+    if !matches!(&change, Ok(change) if change.is_of_this_node())
+        && let ControlFlow::Break(answer) = unless_here(&context.app, request).await?
+    {
+        return Ok(Answer::Passed(answer));
     }
     // The predecessor puts its own host's name where no user is known.
     let by = user.unwrap_or_else(|| context.app.control.node().name.as_str().to_owned());

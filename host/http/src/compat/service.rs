@@ -1,10 +1,12 @@
 //! Health of the service.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
-use baton_control::NodeStatus;
+use baton_control::{NodeLife, NodeStatus, NodeView};
+use baton_core::time::WallTime;
 
 use super::Context;
 use super::answer::{Answer, Failure, bare, done, json};
@@ -12,12 +14,14 @@ use super::shape::{HealthStatus, KeyValue, NodeHealth, Nothing, RecoveryFilters}
 use crate::moments::{now, rfc3339, spaced};
 
 /// Answers a path of this group.
-pub(super) fn answer(context: &Context, path: &[&str]) -> Option<Result<Answer, Failure>> {
+pub(super) async fn answer(context: &Context, path: &[&str]) -> Option<Result<Answer, Failure>> {
     let answer = match path {
         ["lb-check" | "_ping"] => bare("OK"),
-        ["leader-check" | "routed-leader-check"] => leader_check(context, "404"),
-        ["leader-check" | "routed-leader-check", status] => leader_check(context, status),
-        ["health" | "status"] => health(context),
+        ["leader-check"] => leader_check(leads(context), "404"),
+        ["leader-check", status] => leader_check(leads(context), status),
+        ["routed-leader-check"] => leader_check(reaches_leader(context).await, "404"),
+        ["routed-leader-check", status] => leader_check(reaches_leader(context).await, status),
+        ["health" | "status"] => health(context).await,
         ["headers"] => headers(context),
         ["check-global-recoveries"] => check_global_recoveries(context),
         ["automated-recovery-filters"] => filters(context),
@@ -26,8 +30,18 @@ pub(super) fn answer(context: &Context, path: &[&str]) -> Option<Result<Answer, 
     Some(answer)
 }
 
-fn leader_check(context: &Context, status: &str) -> Result<Answer, Failure> {
-    if context.app.control.node().lease.is_some() {
+fn leads(context: &Context) -> bool {
+    context.app.control.node().lease.is_some()
+}
+
+/// Whether changes that are asked of this node reach the one that leads.
+async fn reaches_leader(context: &Context) -> bool {
+    let nodes = context.app.control.nodes().await;
+    nodes.iter().any(|node| node.leads)
+}
+
+fn leader_check(is_good: bool, status: &str) -> Result<Answer, Failure> {
+    if is_good {
         return bare("OK");
     }
     let asked = status
@@ -40,10 +54,10 @@ fn leader_check(context: &Context, status: &str) -> Result<Answer, Failure> {
     Ok(Answer::Status(status, json("Not leader")?))
 }
 
-fn health(context: &Context) -> Result<Answer, Failure> {
+async fn health(context: &Context) -> Result<Answer, Failure> {
     let node = context.app.control.node();
     let problem = node.store_problem.clone();
-    let status = health_status(&node);
+    let status = health_status(&node, &context.app.control.nodes().await);
     match problem {
         None => done("Application node is healthy", &status),
         Some(problem) => Err(Failure::Said {
@@ -53,41 +67,55 @@ fn health(context: &Context) -> Result<Answer, Failure> {
     }
 }
 
-fn health_status(node: &NodeStatus) -> HealthStatus {
-    let own = NodeHealth {
-        hostname: node.name.as_str().to_owned(),
-        token: node.token.clone(),
-        app_version: node.version.clone(),
-        first_seen_active: spaced(node.started),
-        last_seen_active: spaced(now()),
-        extra_info: String::new(),
-        command: "serve".to_owned(),
-        backend: node.store.clone(),
-        last_reported: rfc3339(now()),
-    };
-    let is_active = node.lease.is_some();
-    let other = node
-        .leader
-        .as_ref()
-        .map(|name| name.as_str().to_owned())
-        .unwrap_or_default();
-    let active = if is_active {
-        own.clone()
-    } else {
-        NodeHealth {
-            hostname: other,
-            last_reported: rfc3339(now()),
-            ..NodeHealth::default()
+fn before(age: Duration) -> WallTime {
+    let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    WallTime::from_millis(now().millis().saturating_sub(age))
+}
+
+/// A node as the predecessor lists it, if it lives.
+fn node_health(view: &NodeView, own: &NodeStatus) -> Option<NodeHealth> {
+    let (since, seen) = match view.life {
+        NodeLife::This => (spaced(own.started), now()),
+        NodeLife::Answers => (String::new(), before(view.answered_age?)),
+        NodeLife::Gone | NodeLife::Silent | NodeLife::Strange | NodeLife::Registered => {
+            return None;
         }
     };
+    Some(NodeHealth {
+        hostname: view.name.as_ref()?.as_str().to_owned(),
+        token: view.token.clone().unwrap_or_default(),
+        app_version: view.version.clone().unwrap_or_default(),
+        first_seen_active: since,
+        last_seen_active: spaced(seen),
+        extra_info: String::new(),
+        command: "serve".to_owned(),
+        backend: own.store.clone(),
+        last_reported: rfc3339(seen),
+    })
+}
+
+fn health_status(node: &NodeStatus, nodes: &[NodeView]) -> HealthStatus {
+    let is_active = node.lease.is_some();
+    let leader = nodes.iter().find(|view| view.leads);
+    let active = leader.and_then(|view| node_health(view, node));
+    let unseen = || NodeHealth {
+        hostname: node
+            .leader
+            .as_ref()
+            .map(|name| name.as_str().to_owned())
+            .unwrap_or_default(),
+        last_reported: rfc3339(now()),
+        ..NodeHealth::default()
+    };
+    let alive = nodes.iter().filter_map(|view| node_health(view, node));
     HealthStatus {
         healthy: node.store_problem.is_none(),
         hostname: node.name.as_str().to_owned(),
         token: node.token.clone(),
         is_active_node: is_active,
-        active_node: active,
+        active_node: active.unwrap_or_else(unseen),
         error: node.store_problem.as_ref().map(|_| Nothing {}),
-        available_nodes: Some(vec![own]),
+        available_nodes: Some(alive.collect()),
         raft_leader: String::new(),
         is_raft_leader: false,
         raft_leader_uri: String::new(),

@@ -2,11 +2,12 @@
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::uri::Scheme;
-use axum::http::{HeaderValue, Method, Request, StatusCode};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
@@ -17,6 +18,9 @@ use serde::Serialize;
 /// Largest answer that is read: a report names each cluster in about a hundred bytes.
 const ANSWER_MAX: usize = 16 * 1024 * 1024;
 
+/// Longest wait for a connection; nodes are near.
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
@@ -24,7 +28,7 @@ pub(crate) enum Trouble {
     Refused,
     /// The connection ended before the answer.
     Closed,
-    /// No way there.
+    /// No way there. Nothing was sent.
     Unreachable,
     /// What came is no HTTP, too large, or no TLS that is trusted.
     Unreadable,
@@ -54,6 +58,7 @@ impl Client {
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT_LIMIT));
         let secure = if urls.iter().any(|url| url.starts_with("https:")) {
             let builder = HttpsConnectorBuilder::new();
             let builder = builder
@@ -86,17 +91,32 @@ impl Client {
             text = serde_json::to_vec(body).map_err(|_| Trouble::Unreadable)?;
         }
         let request = request
-            .body(Full::from(text))
+            .body(Bytes::from(text))
             .map_err(|_| Trouble::Unreachable)?;
+        let (head, body) = self.send(request).await?.into_parts();
+        Ok((head.status, body))
+    }
+
+    /// Sends a request and reads the answer in full. Dropped midway, it closes the connection.
+    pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Trouble> {
+        let request = request.map(Full::new);
         let is_secure = request.uri().scheme() == Some(&Scheme::HTTPS);
         let answer = match &self.secure {
             Some(secure) if is_secure => secure.request(request).await,
             _ => self.plain.request(request).await,
         };
-        let (head, body) = answer.map_err(|error| trouble(&error))?.into_parts();
+        let (head, body) = answer.map_err(|error| of_request(&error))?.into_parts();
         let body = Limited::new(body, ANSWER_MAX).collect().await;
         let body = body.map_err(|error| trouble(error.as_ref()))?;
-        Ok((head.status, body.to_bytes()))
+        Ok(Response::from_parts(head, body.to_bytes()))
+    }
+}
+
+/// Only what happens before a connection stands is sure to have sent nothing.
+fn of_request(error: &legacy::Error) -> Trouble {
+    match trouble(error) {
+        Trouble::Refused | Trouble::Unreachable if !error.is_connect() => Trouble::Closed,
+        told => told,
     }
 }
 

@@ -4,7 +4,7 @@ mod client;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,7 +24,7 @@ use crate::settings::UrlPrefix;
 /// that the node has kept waiting fails at once, and the next is refused because nobody listens. A frozen process or a cut
 /// network closes nothing.
 pub struct HttpPeers {
-    client: Client,
+    client: Arc<Client>,
     prefix: UrlPrefix,
     /// What each node told this one last, as a token.
     seen: Mutex<BTreeMap<String, String>>,
@@ -37,10 +37,15 @@ impl HttpPeers {
     /// If the system's certificate authorities cannot be read, while one of `urls` needs them.
     pub fn new(urls: &[String], prefix: UrlPrefix) -> Result<Self, ClientSetup> {
         Ok(Self {
-            client: Client::new(urls)?,
+            client: Arc::new(Client::new(urls)?),
             prefix,
             seen: Mutex::default(),
         })
+    }
+
+    /// The connections, for passing requests on.
+    pub(crate) fn client(&self) -> Arc<Client> {
+        Arc::clone(&self.client)
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {

@@ -7,16 +7,16 @@ mod server;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use baton_control::{ClusterView, NodeStatus};
+use baton_control::{ClusterView, NodeLife, NodeStatus, NodeView};
 use baton_core::analysis::{Evidence, Finding, PrimaryView, Report};
-use baton_core::ids::ServerId;
+use baton_core::ids::{NodeName, ServerId};
 use baton_core::model::{ActiveRecovery, ClusterRecord, Control, PastRecovery, Server};
 use baton_core::planning::{CandidateView, ExpectedLoss, Explanation, Intention, Reason};
 
 use super::schema::{
     ActiveDocument, CandidateDocument, ClusterDocument, ClusterHead, ClusterSummary,
-    ExplanationDocument, FindingDocument, IntentionDocument, LossDocument, NodeDocument,
-    PastDocument, PrimaryDocument, ReasonDocument, ServerRef,
+    ExplanationDocument, FellowDocument, FindingDocument, IntentionDocument, LossDocument,
+    NodeDocument, PastDocument, PrimaryDocument, ReasonDocument, ServerRef,
 };
 use super::words;
 use crate::moments::rfc3339;
@@ -53,7 +53,9 @@ pub(super) fn node(status: NodeStatus) -> NodeDocument {
         token,
         started,
         lease,
+        stands_in,
         leader,
+        url,
         store_problem,
         store,
         policy,
@@ -68,13 +70,51 @@ pub(super) fn node(status: NodeStatus) -> NodeDocument {
         started_at: rfc3339(started),
         is_leader: lease.is_some(),
         lease_epoch: lease.map(|epoch| epoch.0),
+        stands_in,
         leader: leader.map(|leader| leader.as_str().to_owned()),
+        url,
         store,
         store_problem,
         policy,
         recoveries_enabled,
         warm,
         counters: counters.into_iter().collect::<BTreeMap<_, _>>(),
+    }
+}
+
+/// A node as this one knows it.
+pub(super) fn fellow(view: NodeView) -> FellowDocument {
+    let NodeView {
+        name,
+        url,
+        version,
+        token,
+        life,
+        answered_age,
+        leads,
+        epoch,
+        store_answers,
+        hears,
+    } = view;
+    let text = |name: NodeName| name.as_str().to_owned();
+    FellowDocument {
+        name: name.map(text),
+        url,
+        version,
+        token,
+        life: match life {
+            NodeLife::This => "this",
+            NodeLife::Answers => "answers",
+            NodeLife::Gone => "gone",
+            NodeLife::Silent => "silent",
+            NodeLife::Strange => "strange",
+            NodeLife::Registered => "registered",
+        },
+        answered_age_ms: answered_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+        is_leader: leads,
+        epoch: epoch.map(|epoch| epoch.0),
+        store_answers,
+        hears: hears.into_iter().map(text).collect(),
     }
 }
 

@@ -3,6 +3,7 @@
 mod bodies;
 mod changes;
 mod documents;
+mod nodes;
 mod openapi;
 mod peering;
 mod problem;
@@ -12,6 +13,7 @@ mod schema;
 mod watch;
 pub(crate) mod words;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::Router;
@@ -19,13 +21,17 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any, get, post};
+use axum::routing::{MethodRouter, any, delete, get, post};
 use baton_control::ClusterView;
 use baton_core::ids::ServerId;
 
 use crate::access::{authenticate, permit_change};
+use crate::passing::unless_here;
 use crate::server::App;
 use problem::Problem;
+
+/// Where a node is told to lead.
+const GRAB: &str = "/node/grab-election";
 
 /// In whose name a change is made.
 #[derive(Clone)]
@@ -60,6 +66,10 @@ fn resources() -> Vec<Resource> {
     vec![
         resource("/openapi.json", READ, get(openapi::document)),
         resource("/node", READ, get(reading::node)),
+        resource("/node/reelect", CHANGE, post(nodes::reelect)),
+        resource(GRAB, CHANGE, post(nodes::grab_election)),
+        resource("/nodes", READ, get(nodes::list)),
+        resource("/nodes/{node}", &["delete"], delete(nodes::forget)),
         resource("/peer/report", READ, get(peering::report)),
         resource(peering::SIGHTINGS, CHANGE, post(peering::sightings)),
         resource("/policies", READ, get(reading::policies)),
@@ -167,14 +177,25 @@ async fn admit(State(app): State<Arc<App>>, mut request: Request, next: Next) ->
     } else {
         permit_change(&app.settings, request.headers())
     };
-    match user {
-        Ok(user) => {
-            let by = user.unwrap_or_else(|| app.control.node().name.as_str().to_owned());
-            request.extensions_mut().insert(By(by));
-            next.run(request).await
-        }
-        Err(refusal) => Problem::from(refusal).into_response(),
+    let user = match user {
+        Ok(user) => user,
+        Err(refusal) => return Problem::from(refusal).into_response(),
+    };
+    if !is_reading && !is_of_this_node(request.uri().path()) {
+        request = match unless_here(&app, request).await {
+            Ok(ControlFlow::Continue(request)) => request,
+            Ok(ControlFlow::Break(answer)) => return answer,
+            Err(not_passed) => return Problem::from(not_passed).into_response(),
+        };
     }
+    let by = user.unwrap_or_else(|| app.control.node().name.as_str().to_owned());
+    request.extensions_mut().insert(By(by));
+    next.run(request).await
+}
+
+/// What is asked of the node that is spoken to, whether it leads or not.
+fn is_of_this_node(path: &str) -> bool {
+    path == GRAB || (path.starts_with("/servers/") && path.ends_with("/refresh"))
 }
 
 async fn no_route(request: Request) -> Problem {

@@ -8,6 +8,7 @@ use baton_control::RequestError;
 use serde::Serialize;
 
 use crate::access::{Refusal, ask_for_credentials};
+use crate::passing::NotPassed;
 
 /// A refusal. Boxed, because it is the rare half of most results.
 #[derive(Debug)]
@@ -143,6 +144,29 @@ impl From<RequestError> for Problem {
             RequestError::NotFound { .. } | RequestError::Invalid(_) | RequestError::Store(_) => {}
         }
         problem
+    }
+}
+
+impl From<NotPassed> for Problem {
+    fn from(error: NotPassed) -> Self {
+        let text = error.to_string();
+        match error {
+            NotPassed::NotLeader(error) => error.into(),
+            NotPassed::TooLarge => Self::too_large(text),
+            // Of the same kind as at a node that passes nothing on: nothing was done, another node may be asked.
+            NotPassed::Unsent { .. } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not-leader",
+                "This node does not lead, and the one that does is not there",
+                text,
+            ),
+            NotPassed::Unknown { .. } => Self::new(
+                StatusCode::BAD_GATEWAY,
+                "outcome-unknown",
+                "What came of it is unknown",
+                text,
+            ),
+        }
     }
 }
 

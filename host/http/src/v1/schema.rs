@@ -31,13 +31,30 @@ pub(super) struct NodeDocument {
     pub(super) started_at: String,
     pub(super) is_leader: bool,
     pub(super) lease_epoch: Option<u64>,
+    pub(super) stands_in: bool,
     pub(super) leader: Option<String>,
+    pub(super) url: String,
     pub(super) store: String,
     pub(super) store_problem: Option<String>,
     pub(super) policy: String,
     pub(super) recoveries_enabled: Option<bool>,
     pub(super) warm: bool,
     pub(super) counters: BTreeMap<&'static str, f64>,
+}
+
+/// A Baton node as another one knows it.
+#[derive(Debug, Serialize)]
+pub(super) struct FellowDocument {
+    pub(super) name: Option<String>,
+    pub(super) url: String,
+    pub(super) version: Option<String>,
+    pub(super) token: Option<String>,
+    pub(super) life: &'static str,
+    pub(super) answered_age_ms: Option<u64>,
+    pub(super) is_leader: bool,
+    pub(super) epoch: Option<u64>,
+    pub(super) store_answers: Option<bool>,
+    pub(super) hears: Vec<String>,
 }
 
 /// What is said about a cluster first.

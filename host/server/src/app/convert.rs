@@ -106,6 +106,7 @@ pub(super) fn control(settings: &Settings) -> ControlSettings {
     control.concurrency = size(topology.concurrency);
     control.silent_concurrency = size(topology.silent_concurrency);
     control.forget_after = topology.forget_after;
+    control.url.clone_from(&settings.node.url);
     control.peers.clone_from(&settings.node.peers);
     control.without_backend = recovery.without_backend;
     control.confirmations = recovery.peer_confirmations;

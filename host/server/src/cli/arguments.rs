@@ -129,6 +129,25 @@ pub(crate) enum Command {
     Backend(BackendCommand),
     /// Show the state of a node.
     Status,
+    /// List the Baton nodes, or change who leads.
+    Nodes {
+        /// What to do; without, they are listed.
+        #[command(subcommand)]
+        command: Option<NodesCommand>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodesCommand {
+    /// Forget a node that is gone for good.
+    Forget {
+        /// Its name.
+        node: String,
+    },
+    /// Make the leader give the lease up, so that another node leads.
+    Reelect,
+    /// Make the node that is spoken to lead.
+    GrabElection,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,6 +8,7 @@ mod clusters;
 mod explain;
 mod failure;
 mod json;
+mod nodes;
 mod operate;
 mod paint;
 mod plugin;
@@ -97,6 +98,10 @@ fn dispatch(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
         }
         Command::Backend(BackendCommand::Status) => backend::status(&client()?, screen),
         Command::Status => status::show(&client()?, screen),
+        Command::Nodes { command: None } => nodes::show(&client()?, screen),
+        Command::Nodes {
+            command: Some(command),
+        } => nodes::change(&client()?, screen, &command),
     }
 }
 

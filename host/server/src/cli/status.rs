@@ -24,6 +24,10 @@ pub(crate) fn show(client: &Client, screen: Screen) -> Result<(), Failure> {
 pub(super) fn render(node: &Value, now: SystemTime, width: Option<usize>) -> String {
     let text = |path: &str| json::text(node, path).unwrap_or_default();
     let lease = match (json::flag(node, "is_leader"), json::text(node, "leader")) {
+        (Some(true), _) if json::flag(node, "stands_in") == Some(true) => Cell::new(
+            WARN,
+            format!("acts without the store, epoch {}", text("lease_epoch")),
+        ),
         (Some(true), _) => Cell::new(GOOD, format!("leads, epoch {}", text("lease_epoch"))),
         (_, Some(leader)) => Cell::plain(format!("follows {leader}")),
         (_, None) => Cell::new(WARN, "nobody is known to lead"),

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::view::ClusterView;
-use super::{clusters, explain, recoveries, status, tree};
+use super::{clusters, explain, nodes, recoveries, status, tree};
 
 fn now() -> SystemTime {
     humantime::parse_rfc3339("2026-11-24T05:41:10Z").expect("a time")
@@ -298,5 +298,36 @@ fn the_status_of_a_node() {
       store       sqlite baton.db: disk full
       picture     not every known server has been read yet
       started     1m ago
+    ");
+}
+
+#[test]
+fn the_nodes() {
+    let node = |name: &str, life: &str, leads: bool| {
+        json!({
+            "name": name, "url": "http://10.0.0.1:3000", "version": "0.1.0", "life": life, "is_leader": leads,
+            "epoch": 7, "store_answers": true, "hears": ["baton-1"], "answered_age_ms": 40,
+        })
+    };
+    let alone = set(
+        node("baton-4", "answers", true),
+        "/store_answers",
+        json!(false),
+    );
+    let never = json!({ "name": null, "url": "http://10.0.0.9:3000", "life": "silent", "is_leader": false, "hears": [] });
+    let nodes = [
+        node("baton-1", "this", false),
+        node("baton-2", "answers", true),
+        node("baton-3", "gone", false),
+        alone,
+        never,
+    ];
+    insta::assert_snapshot!(plain(&nodes::listing(&nodes, None)), @r"
+    NODE     STATE                   EPOCH  STORE    HEARS    SEEN      VERSION  URL
+    baton-1  follows                 7      answers  baton-1  here      0.1.0    http://10.0.0.1:3000
+    baton-2  leads                   7      answers  baton-1  40ms ago  0.1.0    http://10.0.0.1:3000
+    baton-3  its process is gone     7      answers  baton-1  40ms ago  0.1.0    http://10.0.0.1:3000
+    baton-4  acts without the store  7      away     baton-1  40ms ago  0.1.0    http://10.0.0.1:3000
+    ?        silent                                           never              http://10.0.0.9:3000
     ");
 }

@@ -20,6 +20,8 @@ pub(crate) static SECTIONS: &[Section] = &[
                 "Where this node stands: `builtin:backend-nearest` prefers database nodes with the same `zone`."),
             Key::new("peers", Kind::Texts(Rule::Url), Is("[]"),
                 "The HTTP addresses of the other nodes of this installation, each its own and not that of a load balancer: they tell each other what they see, notice each other's end, and pass on requests to the one that leads."),
+            Key::new("url", Kind::Text(Rule::Url), Derived("`http://` and `http.listen`"),
+                "This node's HTTP address as the other nodes and people reach it; needed where `http.listen` names no address that they could use, such as `0.0.0.0`."),
             Key::new("data_dir", Kind::Text(Rule::Path), Is("\".\""),
                 "Directory for everything this node writes. Relative paths elsewhere in this file are taken from here; this one from the working directory. It must exist."),
         ],

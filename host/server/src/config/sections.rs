@@ -59,7 +59,11 @@ fn node(document: &mut Document, data_dir: &Path, around: &Surroundings<'_>) -> 
     if document.is_sound("node.data_dir") && !(around.is_dir)(data_dir) {
         document.object("node.data_dir", "is not a directory that exists".to_owned());
     }
+    let listen = document.text("http.listen").unwrap_or_default();
+    let url = document.text("node.url");
+    let url = url.unwrap_or_else(|| format!("http://{listen}"));
     NodeSettings {
+        url: url.trim_end_matches('/').to_owned(),
         name: NodeName::new(document.text("node.name").unwrap_or_default()),
         zone: document.text("node.zone"),
         peers: document

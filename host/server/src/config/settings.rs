@@ -47,6 +47,8 @@ pub struct NodeSettings {
     pub name: NodeName,
     /// Where it stands, as the selector of the state store sees it.
     pub zone: Option<String>,
+    /// Its HTTP address, as others reach it.
+    pub url: String,
     /// Addresses of the other nodes.
     pub peers: Vec<String>,
     /// Where it writes.
