@@ -27,6 +27,12 @@ struct Arguments {
     /// The number of the first one in the row.
     #[arg(long, default_value_t = 1)]
     first: u64,
+    /// Only those with this fault, as the table names it.
+    #[arg(long)]
+    fault: Option<String>,
+    /// Only those with this trigger, as the table names it.
+    #[arg(long)]
+    trigger: Option<String>,
     /// Where logs of rounds with violations go.
     #[arg(long)]
     keep: Option<PathBuf>,
@@ -50,6 +56,17 @@ fn main() -> ExitCode {
     }
 }
 
+fn draws(arguments: &Arguments) -> impl Iterator<Item = Draw> {
+    let is_asked = |asked: &Option<String>, word: String| asked.as_ref().is_none_or(|a| *a == word);
+    (arguments.first..)
+        .map(|number| Draw::new(arguments.seed, number))
+        .filter(move |draw| {
+            is_asked(&arguments.fault, draw.fault.to_string())
+                && is_asked(&arguments.trigger, draw.trigger.to_string())
+        })
+        .take(usize::try_from(arguments.rounds).unwrap_or(usize::MAX))
+}
+
 fn run(arguments: &Arguments) -> Result<bool> {
     let by_seed = if arguments.seed.is_multiple_of(2) {
         Flavor::MariaDb
@@ -59,8 +76,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let flavor = arguments.flavor.unwrap_or(by_seed);
     let mut tally = Tally::default();
     let mut ground = None;
-    for number in arguments.first..arguments.first + arguments.rounds {
-        let draw = Draw::new(arguments.seed, number);
+    for draw in draws(arguments) {
         let current = match ground.take() {
             Some(ground) => ground,
             None => Ground::start(arguments.kind, flavor)?,
