@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use baton_e2e::rounds::{Draw, Ground, Tally, play};
@@ -24,6 +25,9 @@ struct Arguments {
     /// How many.
     #[arg(long, default_value_t = 20)]
     rounds: u64,
+    /// No round begins later than so many minutes after the start.
+    #[arg(long)]
+    minutes: Option<u64>,
     /// The number of the first one in the row.
     #[arg(long, default_value_t = 1)]
     first: u64,
@@ -76,7 +80,14 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let flavor = arguments.flavor.unwrap_or(by_seed);
     let mut tally = Tally::default();
     let mut ground = None;
+    let begun = Instant::now();
+    let limit = arguments
+        .minutes
+        .map(|minutes| Duration::from_secs(minutes * 60));
     for draw in draws(arguments) {
+        if limit.is_some_and(|limit| begun.elapsed() > limit) {
+            break;
+        }
         let current = match ground.take() {
             Some(ground) => ground,
             None => Ground::start(arguments.kind, flavor)?,

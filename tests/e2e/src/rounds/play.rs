@@ -298,9 +298,13 @@ fn others<'a>(ground: &'a Ground, primary: &Server) -> impl Iterator<Item = &'a 
     servers.filter(move |server| server.name() != name)
 }
 
-/// What a person would do with a server that was set aside.
+/// What a person would do with a server that was set aside: it becomes a copy of a replica, and
+/// the nodes forget what it was.
 fn rebuild(ground: &Ground, primary: &Server, aside: &[&Server]) -> Result<()> {
     for server in aside {
+        let address = server.address();
+        let path = format!("/api/forget/{}/{}", address.ip(), address.port());
+        ground.fleet[ground.wait_for_leader()?].api.get(&path)?;
         let mut replicas = others(ground, primary);
         let replica = replicas.find(|other| other.is_replicating().unwrap_or(false));
         server.rebuild_from(replica.context("a replica to copy")?)?;
