@@ -31,6 +31,7 @@ pub struct BackendHandle {
     pub(crate) peers: watch::Sender<PeerKnowledge>,
     pub(crate) copies: watch::Sender<Vec<String>>,
     pub(crate) accept: mpsc::Sender<()>,
+    pub(crate) look: mpsc::Sender<()>,
 }
 
 impl BackendHandle {
@@ -53,6 +54,12 @@ impl BackendHandle {
         if self.reports.try_send(report).is_err() {
             tracing::debug!("the watch over the backend has reports enough");
         }
+    }
+
+    /// Something changed on the nodes: all are probed again at once.
+    pub fn look(&self) {
+        // One that waits already is enough.
+        self.look.try_send(()).unwrap_or_default();
     }
 
     /// This Baton node holds a lease, or does not any more.

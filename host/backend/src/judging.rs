@@ -79,6 +79,7 @@ impl Judging {
         let seen = found
             .progress
             .content
+            .as_ref()
             .and_then(|(_, content)| content.epoch);
         self.judge(cluster, now);
         // An epoch counts only if the node's word counts: one of a foreign cluster must not age all others.
@@ -116,6 +117,15 @@ impl Judging {
     pub(crate) fn holder(&self) -> Option<usize> {
         let highest = self.epochs.iter().copied().max().flatten()?;
         self.epochs.iter().position(|epoch| *epoch == Some(highest))
+    }
+
+    /// Where the state went from a cluster, as the nodes say that show it.
+    pub(crate) fn moved_to(&self, cluster: usize) -> Option<String> {
+        let contents = self.members(cluster).filter_map(|(_, node)| {
+            let (_, content) = node.progress.content.as_ref()?;
+            content.moved_to.clone()
+        });
+        contents.into_iter().next()
     }
 
     /// The cluster of this node is in use from now on: no other may stand in for it.

@@ -114,8 +114,8 @@ impl Progress {
         self.failing_since = None;
         self.successes = self.successes.saturating_add(1);
         self.answered = Some(ended);
-        if let Some(content) = reading.content {
-            self.content = Some((at, content));
+        if let Some(content) = &reading.content {
+            self.content = Some((at, content.clone()));
         }
         match &reading.facts {
             Ok(facts) if rules::is_sick(facts) => self.trouble(),

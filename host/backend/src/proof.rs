@@ -19,12 +19,16 @@ pub(crate) enum Proof {
 }
 
 /// What the tables say, read along with the proof.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Content {
     /// Highest lease epoch; `None` = no such table, or an empty one.
     pub(crate) epoch: Option<u64>,
     /// Version of the tables.
     pub(crate) schema: Option<u32>,
+    /// The state went from here to the backend of this name.
+    pub(crate) moved_to: Option<String>,
+    /// What is there is a copy that is not whole, or not opened.
+    pub(crate) closed: bool,
     /// The database itself is not there.
     pub(crate) no_database: bool,
     /// The account may not read the tables.
@@ -48,11 +52,14 @@ pub(crate) fn frame(kind: BackendKind) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// The read itself. The lease table has a row per lease, so the maximum costs what one row costs.
+/// The read itself. The lease table has a row per lease, and at most two that are marks of a move, so all of it costs what one
+/// row costs.
 pub(crate) fn read(database: &str) -> String {
     format!(
-        "SELECT (SELECT MAX(epoch) FROM `{database}`.baton_lease) AS epoch, \
-         (SELECT MAX(version) FROM `{database}`.baton_schema) AS version"
+        "SELECT (SELECT MAX(epoch) FROM `{database}`.baton_lease WHERE name NOT IN ('moved-to', 'copied-from')) AS epoch, \
+         (SELECT MAX(version) FROM `{database}`.baton_schema) AS version, \
+         (SELECT holder FROM `{database}`.baton_lease WHERE name = 'moved-to') AS moved_to, \
+         (SELECT COUNT(*) FROM `{database}`.baton_switch WHERE name = 'restoring') AS closed"
     )
 }
 
@@ -76,6 +83,10 @@ pub(crate) fn content(table: &Table) -> Option<Content> {
     Some(Content {
         epoch: record.number(&["epoch"]),
         schema: record.number(&["version"]),
+        moved_to: record.filled(&["moved_to"]).map(str::to_owned),
+        closed: record
+            .number::<u32>(&["closed"])
+            .is_some_and(|count| count > 0),
         ..Content::default()
     })
 }

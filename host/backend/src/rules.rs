@@ -331,7 +331,7 @@ fn group(subject: Subject<'_>, facts: &GroupFacts, verdict: &mut Verdict) {
 
 /// What the tables say.
 fn content(subject: Subject<'_>, memory: Memory<'_>, verdict: &mut Verdict) {
-    let Some((_, content)) = subject.progress.content else {
+    let Some((_, content)) = &subject.progress.content else {
         return;
     };
     if content.no_database {
@@ -344,6 +344,17 @@ fn content(subject: Subject<'_>, memory: Memory<'_>, verdict: &mut Verdict) {
             subject.database
         );
         verdict.against(Condition::of(Word::NoRights, subject.address, &text));
+    }
+    if let Some(to) = &content.moved_to {
+        let text = format!(
+            "holds the state as it was before it was moved to {to}: use that one; `baton backend move` moves it back"
+        );
+        verdict.against(Condition::of(Word::Moved, subject.address, &text));
+    }
+    if content.closed {
+        let text = "holds a copy of the state that is not whole or not in use yet: if no move is under way, move the state \
+                    again, or drop Baton's tables there";
+        verdict.against(Condition::of(Word::ClosedCopy, subject.address, text));
     }
     if let Some(found) = content
         .schema

@@ -81,6 +81,7 @@ struct Inlets {
     peers: watch::Receiver<PeerKnowledge>,
     copies: watch::Receiver<Vec<String>>,
     accepted: mpsc::Receiver<()>,
+    looks: mpsc::Receiver<()>,
 }
 
 /// What the loop wakes up for.
@@ -90,6 +91,7 @@ enum Event {
     Told,
     Role(Role),
     Accepted,
+    Look,
     Tick,
     Closed,
 }
@@ -108,6 +110,7 @@ impl Backend {
         let (peers_in, peers) = watch::channel(PeerKnowledge::default());
         let (copies_in, copies) = watch::channel(Vec::new());
         let (accept, accepted) = mpsc::channel(1);
+        let (look, looks) = mpsc::channel(1);
         let (choice, targets) = Choice::new();
         let (status_out, status) = watch::channel(Arc::new(BackendStatus::default()));
         let handle = BackendHandle {
@@ -119,6 +122,7 @@ impl Backend {
             peers: peers_in,
             copies: copies_in,
             accept,
+            look,
         };
         let judging = Judging::new(&spec);
         let backend = Self {
@@ -147,6 +151,7 @@ impl Backend {
                 peers,
                 copies,
                 accepted,
+                looks,
             },
         };
         (backend, handle)
@@ -163,6 +168,7 @@ impl Backend {
                 report = self.inlets.reports.recv() => report.map_or(Event::Closed, Event::Reported),
                 changed = told(&mut self.inlets.leader, &mut self.inlets.epoch, &mut self.inlets.peers, &mut self.inlets.copies) => if changed { Event::Told } else { Event::Closed },
                 Some(()) = self.inlets.accepted.recv() => Event::Accepted,
+                Some(()) = self.inlets.looks.recv() => Event::Look,
                 role = self.roles.finished() => Event::Role(role),
                 _ = tick.tick() => Event::Tick,
             };
@@ -209,6 +215,7 @@ impl Backend {
             }
             Event::Role(role) => self.wake(role.nodes()),
             Event::Accepted => self.judging.accept_history(now),
+            Event::Look => self.wake(0..self.wakes.len()),
             Event::Tick => due = true,
             Event::Closed => return false,
         }

@@ -27,6 +27,8 @@ pub struct ClusterStatus {
     pub kind: BackendKind,
     /// Its nodes, in configured order.
     pub nodes: Vec<NodeStatus>,
+    /// The state went from here to the backend of this name.
+    pub moved_to: Option<String>,
     /// Kind `master-master`: what is being done about the roles, or why nothing is.
     pub promotion: Option<String>,
 }

@@ -21,11 +21,11 @@ pub(super) fn judge(subjects: &[Subject<'_>], memory: Memory<'_>, verdicts: &mut
                 subject.progress.standing(),
                 Standing::Answering | Standing::Suspect
             );
-            let (at, content) = subject.progress.content?;
+            let (at, content) = subject.progress.content.as_ref()?;
             let readable = !content.no_database && !content.denied;
             (answers && readable).then_some(Shown {
                 epoch: content.epoch,
-                outdated: at < since,
+                outdated: *at < since,
             })
         })
         .collect();

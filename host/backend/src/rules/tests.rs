@@ -326,41 +326,56 @@ fn what_the_tables_say() {
         schema: Some(1),
         ..Content::default()
     };
-    assert_eq!(holding(usual), "n1 ready\n");
+    assert_eq!(holding(usual.clone()), "n1 ready\n");
     assert_eq!(
         holding(Content {
             epoch: Some(11),
-            ..usual
+            ..usual.clone()
         }),
         "n1 ready (history-older)\n"
     );
     assert_eq!(
         holding(Content {
             epoch: Some(13),
-            ..usual
+            ..usual.clone()
         }),
         "n1 ready\n"
+    );
+    assert_eq!(
+        holding(Content {
+            moved_to: Some("other".to_owned()),
+            ..usual.clone()
+        }),
+        "n1 no: moved\n"
+    );
+    // The marks of a copy come first and go last, so its rows are nobody's state.
+    assert_eq!(
+        holding(Content {
+            closed: true,
+            ..usual.clone()
+        }),
+        "n1 no: closed-copy\n"
     );
     // A backend that came back empty: a person decides.
     assert_eq!(holding(Content::default()), "n1 no: history-older\n");
     assert_eq!(
         holding(Content {
             schema: Some(2),
-            ..usual
+            ..usual.clone()
         }),
         "n1 no: schema-newer\n"
     );
     assert_eq!(
         holding(Content {
             no_database: true,
-            ..usual
+            ..usual.clone()
         }),
         "n1 no: no-database\n"
     );
     assert_eq!(
         holding(Content {
             denied: true,
-            ..usual
+            ..usual.clone()
         }),
         "n1 no: no-rights\n"
     );

@@ -45,6 +45,10 @@ pub enum Word {
     HistoryOlder,
     /// Has not shown that it belongs to a working cluster.
     NotProven,
+    /// The state went from here to another backend.
+    Moved,
+    /// A copy of the state that is not whole, or not in use yet.
+    ClosedCopy,
     /// Tables of a later version.
     SchemaNewer,
     /// No database.
@@ -78,6 +82,8 @@ impl Word {
             Self::NotReplicating => "not-replicating",
             Self::HistoryOlder => "history-older",
             Self::NotProven => "not-proven",
+            Self::Moved => "moved",
+            Self::ClosedCopy => "closed-copy",
             Self::SchemaNewer => "schema-newer",
             Self::NoDatabase => "no-database",
             Self::NoRights => "no-rights",

@@ -158,6 +158,7 @@ impl Backend {
                     .members(at)
                     .map(|(place, node)| self.node_status(place, node, peers, now))
                     .collect(),
+                moved_to: self.judging.moved_to(at),
                 promotion: self.roles.describe(at),
             })
             .collect()
@@ -172,7 +173,7 @@ impl Backend {
     ) -> NodeStatus {
         let age = |at: Timestamp| -> Ms { ms(now.since(at)) };
         let (members, members_seen) = node.members();
-        let content = node.progress.content.map(|(_, content)| content);
+        let content = node.progress.content.as_ref().map(|(_, content)| content);
         let probe: ProbeView = node.progress.view(now);
         NodeStatus {
             id: node.id.clone(),
