@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use baton_core::ids::{Address, ClusterId, NodeName, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule, Reach, Switch};
 use baton_core::planning::Explanation;
-use baton_core::time::WallTime;
-use baton_ports::{AuditRecord, PeerReport, PeerSighting, RecoveryRow, Route, StepRow, StoreError};
+use baton_core::time::{Timestamp, WallTime};
+use baton_ports::{AuditRecord, LeaseState, PeerReport, PeerSighting, RecoveryRow, Route, StepRow, StoreError};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use crate::api::{ChangePrimary, ClusterView, Control, NodeStatus, NodeView, RequestError};
 use crate::decide::{Request, RequestKind, explain};
-use crate::lease::describe;
+use crate::lease::{HeldLease, describe};
 use crate::node::Shared;
 use crate::nodes;
 use crate::testimony;
@@ -30,6 +30,16 @@ pub struct Handle {
 impl Handle {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+
+    /// The lease as the store knows it, if this node holds it there: for whoever moves the store.
+    pub fn lease(&self) -> Option<HeldLease> {
+        self.shared.lease.in_store()
+    }
+
+    /// The whole store was moved, and the lease with it, after `before` by this node's clock. False if it is not this node's there.
+    pub fn lease_moved(&self, state: &LeaseState, before: Timestamp) -> bool {
+        self.shared.lease.moved(state, before)
     }
 
     fn views(&self) -> Vec<Arc<ClusterView>> {

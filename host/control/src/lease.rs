@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use crate::peers::PeerTable;
 
 /// Name of the one lease; leases are named so that a fleet can be divided later.
-pub(crate) const LEASE: &str = "fleet";
+pub const LEASE: &str = "fleet";
 
 /// Stands between the name of a node and the number of its start in the lease's holder: two starts under one name are two holders.
 const INCARNATION: char = '#';
@@ -53,6 +53,17 @@ impl Held {
             Tenure::StandIn { renews: _ } => true,
         }
     }
+}
+
+/// The lease of this node as it stands in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldLease {
+    /// Its epoch.
+    pub epoch: LeaseEpoch,
+    /// Under which name this start of this node holds it.
+    pub holder: NodeName,
+    /// Its time to live.
+    pub ttl: Duration,
 }
 
 /// How the lease is kept.
@@ -232,12 +243,37 @@ impl Keeper {
         }
     }
 
-    /// The row of a dead holder does not end what stands in for it under a later epoch: the next bid replaces the row.
+    /// The row of a dead holder does not end what stands in for it under a later epoch: the next bid replaces the row. Nor does an
+    /// answer to a renewal that was sent before the lease was moved: the row is this node's.
     fn outranks(&self, row: &LeaseState) -> bool {
         let held = self.held.borrow();
         held.as_ref().is_some_and(|held| {
-            held.tenure == Tenure::StandIn { renews: false } && held.epoch > row.epoch
+            let is_ours = held.epoch == row.epoch && row.holder.as_ref() == Some(&self.holder);
+            is_ours || held.tenure == Tenure::StandIn { renews: false } && held.epoch > row.epoch
         })
+    }
+
+    /// The lease as the store knows it, if this node holds it there.
+    pub(crate) fn in_store(&self) -> Option<HeldLease> {
+        let held = self.held.borrow().clone()?;
+        let epoch = match held.tenure {
+            Tenure::Lease { until, .. } if until > self.clock.now() => Some(held.epoch),
+            Tenure::Lease { .. } | Tenure::StandIn { renews: _ } => None,
+        };
+        Some(HeldLease {
+            epoch: epoch?,
+            holder: self.holder.clone(),
+            ttl: self.settings.ttl,
+        })
+    }
+
+    /// The whole store was moved, and this node's lease with it, after `before`. False if the row there is somebody else's.
+    pub(crate) fn moved(&self, state: &LeaseState, before: Timestamp) -> bool {
+        let is_ours = state.holder.as_ref() == Some(&self.holder);
+        if is_ours {
+            self.hold(state, before, Duration::ZERO);
+        }
+        is_ours
     }
 
     fn hold(&self, state: &LeaseState, before: Timestamp, taken_early: Duration) {
