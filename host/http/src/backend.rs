@@ -1,14 +1,50 @@
-//! What the API shows of the databases that hold Baton's own state. The watch over them is another package's; who
+//! What the API shows of the databases that hold Baton's own state, and asks of them. The watch over them is another package's; who
 //! puts the program together converts.
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
+use baton_control::RequestError;
 use serde::Serialize;
 
 /// The databases that hold Baton's own state.
+#[async_trait]
 pub trait Backends: Send + Sync {
     /// What is known of them, from memory.
     fn status(&self) -> BackendDocument;
+    /// Moves the state to another of the configured backends, and uses that one from then on. Waits for the end.
+    ///
+    /// # Errors
+    /// [`RequestError::Refused`] with every reason if that is not safe now; nothing was done then.
+    async fn move_to(&self, request: MoveRequest) -> Result<MoveDocument, RequestError>;
+}
+
+/// The order to move the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MoveRequest {
+    /// Name of the backend that gets it.
+    pub to: String,
+    /// Go on although some other Baton nodes do not say whether they reach that backend.
+    pub without_peers: bool,
+    /// Who asks, for the audit.
+    pub by: String,
+}
+
+/// How the state was moved.
+#[derive(Clone, Debug, Serialize)]
+pub struct MoveDocument {
+    /// The backend that held it.
+    pub from: String,
+    /// The backend that holds it.
+    pub to: String,
+    /// The node in use there.
+    pub node: String,
+    /// Rows copied.
+    pub rows: usize,
+    /// How long writes of this node waited, milliseconds.
+    pub held_ms: u64,
+    /// Epoch of the lease there.
+    pub lease_epoch: u64,
 }
 
 /// Everything known of the backends.
@@ -65,6 +101,8 @@ pub struct BackendClusterDocument {
     pub name: String,
     /// `galera`, `ndb`, `master-master`, `group-replication`.
     pub kind: &'static str,
+    /// The state was moved from here to the backend of this name.
+    pub moved_to: Option<String>,
     /// Kind `master-master`: what is being done about the roles, or why nothing is.
     pub promotion: Option<String>,
     /// Its nodes, in configured order.
@@ -138,6 +176,7 @@ pub struct Embedded {
     pub store: String,
 }
 
+#[async_trait]
 impl Backends for Embedded {
     fn status(&self) -> BackendDocument {
         BackendDocument {
@@ -148,5 +187,17 @@ impl Backends for Embedded {
             highest_epoch: None,
             clusters: Vec::new(),
         }
+    }
+
+    async fn move_to(&self, request: MoveRequest) -> Result<MoveDocument, RequestError> {
+        let message = format!(
+            "the state is embedded ({}) and cannot be moved to {:?} while running: configure [[backend.cluster]] \
+             and start anew, or copy the database file",
+            self.store, request.to
+        );
+        Err(RequestError::Refused {
+            reasons: vec![message.clone()],
+            message,
+        })
     }
 }

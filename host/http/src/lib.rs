@@ -18,7 +18,7 @@ mod work;
 
 pub use backend::{
     BackendClusterDocument, BackendDocument, BackendNodeDocument, BackendProbeDocument, Backends,
-    Embedded, SelectionDocument, WordDocument,
+    Embedded, MoveDocument, MoveRequest, SelectionDocument, WordDocument,
 };
 pub use peers::HttpPeers;
 pub use server::{router, serve};

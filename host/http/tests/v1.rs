@@ -539,4 +539,9 @@ async fn an_embedded_state_has_no_databases() {
     assert_eq!(body["store"], "sqlite baton.db");
     assert_eq!(body["selection"], Value::Null);
     assert_eq!(body["clusters"], json!([]));
+    let got = post(&router, "/api/v1/backend/move", r#"{"to": "other"}"#).await;
+    let refused = problem(&got, 409, "refused");
+    assert!(refused["detail"].as_str().unwrap().contains("embedded"));
+    let got = post(&router, "/api/v1/backend/move", r#"{"too": "other"}"#).await;
+    problem(&got, 422, "invalid");
 }

@@ -2,6 +2,8 @@
 
 mod convert;
 mod databases;
+mod mover;
+mod peers;
 mod state;
 
 use std::sync::Arc;
@@ -9,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use baton_backend::BackendHandle;
-use baton_control::{Control, Node, Ports};
+use baton_control::{Control, Handle, Node, Ports};
 use baton_core::time::{Timestamp, WallTime};
 use baton_http::HttpPeers;
 use baton_mysql::MysqlServers;
@@ -19,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use self::databases::Databases;
+use self::mover::Mover;
 use self::state::State;
 use crate::causes::chain;
 use crate::config::{BackendSettings, PluginSource, Settings};
@@ -112,15 +114,17 @@ async fn serve(
         store: state.store(),
         policies: Arc::clone(&policies) as Arc<dyn baton_ports::Policies>,
         peers: Arc::clone(&peers) as Arc<dyn baton_ports::Peers>,
-        clock,
+        clock: Arc::clone(&clock),
     };
     let node = Node::prepare(ports, convert::control(&settings)).await;
     let node = node.context("reading the state store")?;
-    let handle: Arc<dyn Control> = node.handle();
+    let control = node.handle();
+    let handle: Arc<dyn Control> = Arc::<Handle>::clone(&control);
     if let Some(backend) = state.backend() {
         tokio::spawn(inform(backend.clone(), Arc::clone(&handle)));
     }
-    let router = baton_http::router(handle, backends(&settings, &state), http, &peers);
+    let databases = backends(&settings, &state, (control, clock));
+    let router = baton_http::router(handle, databases, http, &peers);
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(reload_on_hangup(policies, settings.clone()));
     tracing::info!(
@@ -221,15 +225,31 @@ async fn open_state(
 }
 
 /// The databases of the state, for the API.
-fn backends(settings: &Settings, state: &State) -> Arc<dyn baton_http::Backends> {
-    let store = convert::store(&settings.backend);
-    match state.backend() {
-        Some(watch) => Arc::new(Databases {
-            store,
-            watch: watch.clone(),
-        }),
-        None => Arc::new(baton_http::Embedded { store }),
-    }
+fn backends(
+    settings: &Settings,
+    state: &State,
+    (control, clock): (Arc<Handle>, Arc<dyn Clock>),
+) -> Arc<dyn baton_http::Backends> {
+    let described = convert::store(&settings.backend);
+    let (Some((store, watch)), BackendSettings::Databases(clusters)) =
+        (state.databases(), &settings.backend)
+    else {
+        return Arc::new(baton_http::Embedded { store: described });
+    };
+    let prefix = settings.http.url_prefix.trim_end_matches('/');
+    let peer = |peer: &String| format!("{}{prefix}", peer.trim_end_matches('/'));
+    let mover = Arc::new(Mover {
+        described,
+        watch: watch.clone(),
+        store: Arc::clone(store),
+        clusters: clusters.clone(),
+        control,
+        clock,
+        peers: settings.node.peers.iter().map(peer).collect(),
+        turn: tokio::sync::Mutex::default(),
+    });
+    tokio::spawn(Arc::clone(&mover).settle());
+    mover
 }
 
 /// Tells the watch over the databases who leads and what the highest epoch is, which is how it recognises a node that lost commits.

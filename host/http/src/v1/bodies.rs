@@ -8,6 +8,7 @@ use baton_core::model::PromotionRule;
 use serde::Deserialize;
 
 use super::problem::Problem;
+use crate::backend::MoveRequest;
 
 /// The port of an address without one.
 const DEFAULT_PORT: u16 = 3306;
@@ -50,6 +51,25 @@ impl ChangeBody {
 pub(super) struct RecoverBody {
     /// Identity or address of the server to promote.
     pub(super) to: Option<String>,
+}
+
+/// `POST /backend/move`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MoveBody {
+    to: String,
+    #[serde(default)]
+    without_peers: bool,
+}
+
+impl MoveBody {
+    pub(super) fn request(&self, by: String) -> Result<MoveRequest, Problem> {
+        Ok(MoveRequest {
+            to: text("to", &self.to)?.to_owned(),
+            without_peers: self.without_peers,
+            by,
+        })
+    }
 }
 
 /// `POST /discover`.

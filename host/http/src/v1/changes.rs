@@ -11,8 +11,8 @@ use baton_core::ids::{RecoveryId, ServerId};
 use baton_core::model::Downtime;
 
 use super::bodies::{
-    AcknowledgeBody, ChangeBody, DiscoverBody, DowntimeBody, NoBody, PromotionBody, RecoverBody,
-    RenameBody, SwitchBody,
+    AcknowledgeBody, ChangeBody, DiscoverBody, DowntimeBody, MoveBody, NoBody, PromotionBody,
+    RecoverBody, RenameBody, SwitchBody,
 };
 use super::documents;
 use super::problem::Problem;
@@ -21,6 +21,7 @@ use super::schema::{
     ClusterDocument, CountDocument, RecoveryDocument, ServerDocument, ServerRef, SwitchDocument,
 };
 use super::{By, require_cluster, require_server};
+use crate::backend::MoveDocument;
 use crate::moments::now;
 use crate::server::App;
 use crate::work::to_the_end;
@@ -56,6 +57,19 @@ pub(super) async fn switchover(
     let control = Arc::clone(&app.control);
     let row = to_the_end(async move { control.switchover(request).await }).await?;
     with_steps(&app, row).await
+}
+
+/// `POST /backend/move`.
+pub(super) async fn move_backend(
+    State(app): Served,
+    Extension(By(by)): Caller,
+    Body(body): Body<MoveBody>,
+) -> Changed<MoveDocument> {
+    let request = body.request(by)?;
+    let backends = Arc::clone(&app.backends);
+    Ok(Json(
+        to_the_end(async move { backends.move_to(request).await }).await?,
+    ))
 }
 
 /// `POST /servers/{server}/recover`.

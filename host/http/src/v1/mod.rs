@@ -74,6 +74,7 @@ fn resources() -> Vec<Resource> {
         resource(peering::SIGHTINGS, CHANGE, post(peering::sightings)),
         resource("/policies", READ, get(reading::policies)),
         resource("/backend", READ, get(reading::backend)),
+        resource("/backend/move", CHANGE, post(changes::move_backend)),
         resource("/clusters", READ, get(reading::clusters)),
         resource("/clusters/{cluster}", READ, get(reading::cluster)),
         resource(

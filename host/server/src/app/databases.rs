@@ -1,29 +1,37 @@
 //! The databases of Baton's own state, as the API shows them: the one place where the watch's values become documents.
 
-use baton_backend::{
-    BackendHandle, BackendStatus, ClusterStatus, Condition, NodeStatus, SelectionStatus,
-};
+use baton_backend::{BackendStatus, ClusterStatus, Condition, NodeStatus, SelectionStatus, Word};
 use baton_core::policy::{ProbeView, Reach, Reason};
 use baton_http::{
-    BackendClusterDocument, BackendDocument, BackendNodeDocument, BackendProbeDocument, Backends,
+    BackendClusterDocument, BackendDocument, BackendNodeDocument, BackendProbeDocument,
     SelectionDocument, WordDocument,
 };
 
-/// The databases behind the store.
-pub(super) struct Databases {
-    /// In words, without secrets.
-    pub(super) store: String,
-    pub(super) watch: BackendHandle,
+/// Whether a state could be put there: it takes writes, and what stands against it is only what it holds.
+pub(super) fn is_fit(node: &NodeStatus) -> bool {
+    let is_closed = |condition: &Condition| condition.word == Word::ClosedCopy;
+    let closed = node.against.iter().any(is_closed);
+    node.ready.is_some()
+        && node.against.iter().all(|condition| match condition.word {
+            Word::Moved | Word::ClosedCopy => true,
+            // Half a copy has no lease.
+            Word::HistoryOlder => closed,
+            _ => false,
+        })
 }
 
-impl Backends for Databases {
-    fn status(&self) -> BackendDocument {
-        let status = self.watch.status().borrow().clone();
-        document(self.store.clone(), (*status).clone())
+/// What stands against a node.
+pub(super) fn why_not(node: &NodeStatus) -> String {
+    let texts: Vec<&str> = node.against.iter().map(|c| c.text.as_str()).collect();
+    if texts.is_empty() {
+        format!("{} was not probed yet", node.address)
+    } else {
+        texts.join("; ")
     }
 }
 
-fn document(store: String, status: BackendStatus) -> BackendDocument {
+/// Everything known, for the API.
+pub(super) fn document(store: String, status: BackendStatus) -> BackendDocument {
     let BackendStatus {
         clusters,
         selection,
@@ -86,11 +94,13 @@ fn cluster(cluster: ClusterStatus) -> BackendClusterDocument {
         name,
         kind,
         nodes,
+        moved_to,
         promotion,
     } = cluster;
     BackendClusterDocument {
         name,
         kind: kind.word(),
+        moved_to,
         promotion,
         nodes: nodes.into_iter().map(node).collect(),
     }

@@ -135,6 +135,14 @@ impl State {
         }
     }
 
+    /// The store on databases and the watch over them, if the state is on some.
+    pub(super) fn databases(&self) -> Option<(&Arc<MySqlStore>, &BackendHandle)> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Databases { store, backend, .. } => Some((store, backend)),
+        }
+    }
+
     /// The watch over the databases, if the state is on some.
     pub(super) fn backend(&self) -> Option<&BackendHandle> {
         match self {

@@ -154,6 +154,18 @@ pub(crate) enum NodesCommand {
 pub(crate) enum BackendCommand {
     /// Show each database node, what stands against it, and which one is used and why.
     Status,
+    /// Move the state to another configured backend while the nodes run.
+    Move(MoveTo),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MoveTo {
+    /// Name of the backend that gets it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) to: String,
+    /// Go on although some other nodes do not say whether they reach it.
+    #[arg(long)]
+    pub(crate) without_peers: bool,
 }
 
 #[derive(Debug, Subcommand)]

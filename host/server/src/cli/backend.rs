@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::client::Client;
+use super::arguments::MoveTo;
+use super::client::{Client, Verb};
 use super::failure::Failure;
 use super::paint::{BAD, Cell, DIM, GOOD, NAME, NOTE, WARN, append, paint, table};
 use super::screen::Screen;
@@ -18,6 +19,31 @@ pub(crate) fn status(client: &Client, screen: Screen) -> Result<(), Failure> {
     } else {
         Screen::show(&render(&answer, screen.width));
     }
+    Ok(())
+}
+
+/// A copy takes as long as it takes; the node gives up before this.
+const MOVE: Duration = Duration::from_secs(60);
+
+/// Moves the state to another backend.
+pub(crate) fn move_to(client: &Client, screen: Screen, request: &MoveTo) -> Result<(), Failure> {
+    let body = json!({ "to": request.to, "without_peers": request.without_peers });
+    let answer = client.change(Verb::Post, "/api/v1/backend/move", &body, MOVE)?;
+    if screen.json {
+        Screen::show_json(&answer);
+        return Ok(());
+    }
+    let text = |path: &str| json::text(&answer, path).unwrap_or_default();
+    Screen::show(&format!(
+        "{} from {} to {}: {} rows, writes held for {} ms; now on {} under lease epoch {}",
+        paint(GOOD, "moved"),
+        text("from"),
+        text("to"),
+        text("rows"),
+        text("held_ms"),
+        paint(NAME, &text("node")),
+        text("lease_epoch"),
+    ));
     Ok(())
 }
 
@@ -73,6 +99,9 @@ fn cluster_lines(cluster: &Value, backend: &Value, width: Option<usize>) -> Stri
     let mut out = format!("{} {}", paint(NAME, &text("name")), text("kind"));
     if holds {
         out.push_str(", holds the state");
+    }
+    if let Some(to) = json::text(cluster, "moved_to") {
+        append(&mut out, format_args!(", moved to {to}"));
     }
     if let Some(promotion) = json::text(cluster, "promotion") {
         append(&mut out, format_args!("\n  {}", paint(NOTE, &promotion)));

@@ -97,6 +97,9 @@ fn dispatch(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
             operate::recoveries_enabled(&client()?, screen, switch)
         }
         Command::Backend(BackendCommand::Status) => backend::status(&client()?, screen),
+        Command::Backend(BackendCommand::Move(request)) => {
+            backend::move_to(&client()?, screen, &request)
+        }
         Command::Status => status::show(&client()?, screen),
         Command::Nodes { command: None } => nodes::show(&client()?, screen),
         Command::Nodes {
