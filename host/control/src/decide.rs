@@ -13,11 +13,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use baton_core::analysis::{Finding, PrimaryView, Report, analyze};
-use baton_core::ids::{NodeName, ServerId};
+use baton_core::ids::{LeaseEpoch, NodeName, ServerId};
 use baton_core::model::{ProbeFailure, Reach, RecoveryKind, Snapshot, Topology};
 use baton_core::planning::Reason;
 use baton_core::policy::{self, Context};
 use baton_core::time::Timestamp;
+use futures::future::join_all;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -82,6 +83,8 @@ pub(crate) struct ClusterLoop {
     heard: Option<witnesses::Heard>,
     asking: JoinSet<witnesses::Heard>,
     resumed: bool,
+    /// The epoch under which this node last led and read everything.
+    led_under: Option<LeaseEpoch>,
 }
 
 impl ClusterLoop {
@@ -106,6 +109,7 @@ impl ClusterLoop {
             heard: None,
             asking: JoinSet::new(),
             resumed: false,
+            led_under: None,
         }
     }
 
@@ -142,9 +146,17 @@ impl ClusterLoop {
 
     /// One round: snapshot, analysis, evidence, decision. Gives the pause until the next one; `None` if the cluster is gone.
     async fn look(&mut self) -> Option<Duration> {
-        let snapshot = self.means.snapshot()?;
+        let mut snapshot = self.means.snapshot()?;
         if snapshot.servers.is_empty() {
+            self.published.withdraw();
             return Some(SLOW);
+        }
+        let lease = snapshot.control.lease;
+        if lease.is_some() && lease != self.led_under {
+            self.observe_again(&snapshot).await;
+            self.led_under = lease;
+            self.resumed = false;
+            snapshot = self.means.snapshot()?;
         }
         let report = analyze(&snapshot, &self.means.registry.settings.analysis);
         self.means.counters.analyses.add();
@@ -169,6 +181,24 @@ impl ClusterLoop {
         } else {
             SLOW
         })
+    }
+
+    /// Whoever comes to lead takes the locks and then reads what the last leader may have changed a moment ago: with the lock, nothing of it
+    /// is still on its way.
+    async fn observe_again(&self, snapshot: &Snapshot) {
+        let limit = self.means.registry.settings.read_limit;
+        let members = snapshot.servers.values();
+        let answering = members.filter(|server| server.probe.reach() == Reach::Answering);
+        let readings = answering.map(|server| async move {
+            if snapshot.control.automatic
+                && let Ok(lent) = self.means.sessions.lend(&server.id, limit).await
+            {
+                lent.keep();
+            }
+            // Who does not answer is noted as such.
+            crate::recover::observe(&self.means, &server.id, limit).await
+        });
+        join_all(readings).await;
     }
 
     /// Records a primary that was not recorded, or that somebody else promoted.

@@ -191,6 +191,13 @@ impl Run {
             state.network.heal();
             state.backend.heal();
             let now = state.now;
+            // A primary that nobody replaced, and that starts read-only by its configuration: a person opens it.
+            if !state.servers.values().any(|server| !server.read_only)
+                && let Some(first) = state.first_primary.clone()
+                && let Some(server) = state.servers.get_mut(&first)
+            {
+                server.starts_read_only = false;
+            }
             for server in state.servers.values_mut() {
                 match server.process {
                     Process::Dead => server.start(now),

@@ -27,6 +27,7 @@ const PEACE: u64 = 2_000;
 pub fn run(scenario: &Scenario) -> Outcome {
     let mut run = Run::new(scenario);
     let told = tell(&mut run, scenario);
+    tell_findings(&run);
     for node in &mut run.nodes {
         node.kill();
     }
@@ -106,6 +107,27 @@ fn tell(run: &mut Run, scenario: &Scenario) -> Result<(), Violation> {
     run.world.change(|state| state.client.stopped = true);
     run.pass(2_000);
     check_known(run)
+}
+
+/// What the node that acts found last, for people.
+fn tell_findings(run: &Run) {
+    let Some((node, handle)) = run.actor() else {
+        return;
+    };
+    for view in handle.clusters() {
+        let primary = view.report.primary.server();
+        let mut state = run.world.lock();
+        state.tell(|| format!("{} acts; primary: {primary:?}", node.id));
+        for finding in &view.report.findings {
+            let why = finding.evidence.iter().map(|e| e.text.as_str());
+            let why: Vec<&str> = why.collect();
+            let (code, server) = (finding.code.word(), &finding.server);
+            state.tell(|| {
+                let how = finding.suggestion.word();
+                format!("{code} on {server}: {how}, because {}", why.join(" "))
+            });
+        }
+    }
 }
 
 /// Somebody else is writable, and no recovery runs.

@@ -53,6 +53,25 @@ fn another_node_finishes_what_a_killed_one_began() {
     }
 }
 
+/// The successor of a node that was killed right after it opened a server for writes opened another one: it went by what it had read
+/// before it led.
+#[test]
+fn whoever_takes_over_reads_what_the_dead_one_did() {
+    for nth in [6, 7] {
+        let trap = Trap {
+            point: Point::Change,
+            nth,
+            moment: Moment::Before,
+            fault: Fault::KillNode,
+        };
+        demand(&story(
+            First::KillPrimary,
+            BackendKind::Synchronous,
+            Some(trap),
+        ));
+    }
+}
+
 #[test]
 fn a_frozen_leader_that_wakes_changes_nothing() {
     for nth in [1, 4, 5] {

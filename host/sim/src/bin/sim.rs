@@ -1,5 +1,6 @@
 //! Runs simulated stories: `sim [several] SEED` tells one, `sim [several] FIRST COUNT` runs many and prints those that broke an
-//! invariant, `sim explore [SEED]` strikes at every point of every recovery on every kind of backend.
+//! invariant, `sim explore [SEED] [FIRST] [BACKEND] [FAULT]` strikes at every point of every recovery on every kind of backend, or
+//! of those named.
 
 use std::process::ExitCode;
 
@@ -15,7 +16,7 @@ fn main() -> ExitCode {
     let first = numbers.next().unwrap_or(0);
     let count = numbers.next();
     let draw = match word.as_str() {
-        "explore" => return explore_all(first),
+        "explore" => return explore_all(first, &words),
         "several" => Scenario::of_several,
         _ => Scenario::from_seed,
     };
@@ -46,10 +47,21 @@ fn tell_many(first: u64, count: u64, draw: fn(u64) -> Scenario) -> ExitCode {
     code(broken)
 }
 
-fn explore_all(seed: u64) -> ExitCode {
-    let found = explore(&Selection::whole(seed), &mut |outcome| {
+fn explore_all(seed: u64, words: &[String]) -> ExitCode {
+    let mut selection = Selection::whole(seed);
+    // A word that names none of a list's members is meant for another list.
+    fn keep<T: std::fmt::Debug>(all: &mut Vec<T>, words: &[String]) {
+        let named = |item: &T| words.contains(&format!("{item:?}"));
+        if all.iter().any(named) {
+            all.retain(named);
+        }
+    }
+    keep(&mut selection.firsts, words);
+    keep(&mut selection.backends, words);
+    keep(&mut selection.faults, words);
+    let found = explore(&selection, &mut |outcome| {
         if !outcome.violations.is_empty() {
-            println!("{outcome}");
+            tell(outcome);
         }
     });
     let broken = found.broken.len();
