@@ -77,6 +77,22 @@ async fn a_table_lock_is_ended(flavor: Flavor) {
     );
 }
 
+/// Clients that are sent away come back at once, with more than one connection, for as long as it runs.
+fn crowd(server: &Server) -> tokio::task::JoinSet<()> {
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let opts = server.opts(Account::App);
+        clients.spawn(async move {
+            loop {
+                if let Ok(mut connection) = mysql_async::Conn::new(opts.clone()).await {
+                    while connection.query_drop("SELECT 1").await.is_ok() {}
+                }
+            }
+        });
+    }
+    clients
+}
+
 /// The dangerous one: ending the wait by switching semi-sync off would tell clients that their commits are safe.
 async fn commits_waiting_for_acknowledgement_are_not_acknowledged(flavor: Flavor) {
     let (_sandbox, topology) = pair(flavor);
@@ -114,6 +130,7 @@ async fn commits_waiting_for_acknowledgement_are_not_acknowledged(flavor: Flavor
             .is_some_and(|count| count != "0"))
     })
     .unwrap();
+    let _crowd = crowd(p1);
     let mut session = locked(p1).await;
     let begun = Instant::now();
     perform(

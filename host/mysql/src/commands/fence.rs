@@ -212,15 +212,27 @@ impl Closing<'_> {
         let own_user = &self.access.settings.account.user;
         let mut ended = BTreeSet::new();
         let mut waited = false;
+        let mut early: Option<Vec<u64>> = None;
         loop {
             let tables = helper.tables(SESSIONS, self.left()).await?;
-            let mut fresh = writers(tables.first(), own_user);
-            fresh.retain(|id| !ended.contains(id));
-            // Since the statement waits, nobody can begin to write; who had begun before has been seen and ended.
-            if waited && fresh.is_empty() {
+            let listed = writers(tables.first(), own_user);
+            // Since the statement waits, nobody can begin to commit: only who was there by then can have begun. Clients that
+            // come later come for ever.
+            if waited && early.is_none() {
+                early = Some(listed.clone());
+            }
+            let is_gone = |id: &u64| ended.contains(id) || !listed.contains(id);
+            if early
+                .as_ref()
+                .is_some_and(|early| early.iter().all(is_gone))
+            {
                 release_killed(helper, self.dialect, self.left()).await?;
             }
             waited = is_busy(tables.first(), self.id);
+            let fresh: Vec<u64> = listed
+                .into_iter()
+                .filter(|id| !ended.contains(id))
+                .collect();
             for id in fresh {
                 // Gone by itself, or refused: then it is found again.
                 if helper
