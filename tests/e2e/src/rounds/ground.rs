@@ -1,6 +1,7 @@
 //! What a row of rounds is played on.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -310,6 +311,13 @@ impl Ground {
         let (status, answer) = self.fleet[leader].api.post_any(path, &seen)?;
         ensure!(status < 500, "not acknowledged: {status} {answer}");
         self.primary()?.exec("TRUNCATE TABLE app.writes")
+    }
+
+    /// Asks the leader to do something with a server.
+    pub(super) fn tell(&self, what: &str, server: SocketAddr) -> Result<()> {
+        let path = format!("/api/{what}/{}/{}", server.ip(), server.port());
+        let leader = self.wait_for_leader()?;
+        self.fleet[leader].api.get(&path).map(drop)
     }
 
     /// Whether no recovery is under way.

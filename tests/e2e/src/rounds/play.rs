@@ -303,11 +303,11 @@ fn others<'a>(ground: &'a Ground, primary: &Server) -> impl Iterator<Item = &'a 
 fn rebuild(ground: &Ground, primary: &Server, aside: &[&Server]) -> Result<()> {
     for server in aside {
         let address = server.address();
-        let path = format!("/api/forget/{}/{}", address.ip(), address.port());
-        ground.fleet[ground.wait_for_leader()?].api.get(&path)?;
+        ground.tell("forget", address)?;
         let mut replicas = others(ground, primary);
         let replica = replicas.find(|other| other.is_replicating().unwrap_or(false));
         server.rebuild_from(replica.context("a replica to copy")?)?;
+        ground.tell("discover", address)?;
     }
     for server in others(ground, primary) {
         wait_until(&format!("{server} follows"), LIMIT, || {
