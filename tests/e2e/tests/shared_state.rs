@@ -9,7 +9,7 @@ use baton_sandbox::{
 };
 use serde_json::Value;
 
-/// Longer than a lease lasts: a dead leader's is waited for.
+/// Generous: longer than any lease lasts.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// The backend's active node dies, then the leader and the primary together: another leader reads from another database node what
@@ -57,8 +57,93 @@ fn everything_has_a_successor(kind: BackendKind) -> Result<()> {
     Ok(())
 }
 
+/// What the whole backend's end must not stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum With {
+    /// The leader lives and replaces the primary.
+    Leader,
+    /// It dies, too: another node stands in.
+    NoLeader,
+}
+
+/// The whole backend dies, then the primary: it is replaced by the votes of its cluster alone, and the backend is told when it is back.
+fn the_backend_may_be_away(kind: BackendKind, with: With) -> Result<()> {
+    let sandbox = Sandbox::new("shared-state")?;
+    let backend = sandbox.backend(kind, &BackendOptions::default())?;
+    let spec = TopologySpec::primary_with_replicas(2).with_semi_sync(SemiSync::default());
+    let topology = sandbox.topology(Flavor::MariaDb, &spec)?;
+    let options = FleetOptions::new(3, backend.config("state"), &topology);
+    let fleet = Fleet::start(&sandbox, &options)?;
+    let leader = fleet.wait_for_leader(LIMIT)?;
+    for node in 0..fleet.members().len() {
+        fleet.wait_for_discovery(node, topology.servers().len(), LIMIT)?;
+    }
+    let writer = Writer::start(topology.servers())?;
+    writer.wait_for_rows(100, LIMIT)?;
+    backend.kill_all()?;
+    if with == With::NoLeader {
+        fleet[leader].kill9()?;
+    }
+    let killed = topology.primary().kill9()?;
+    writer.wait_for_other_than("p1", LIMIT)?;
+    println!("writable again after {:?}", killed.elapsed());
+    let report = writer.stop()?;
+    let [successor] = topology.writable()[..] else {
+        anyhow::bail!("not one writable server")
+    };
+    assert_eq!(report.lost_on(successor)?, Vec::<u64>::new());
+    backend.start_all()?;
+    let back = std::time::Instant::now();
+    let actor = fleet.wait_for_leader(LIMIT)?;
+    let recorded = || {
+        let recoveries = fleet[actor].api.get("/api/v1/recoveries")?;
+        Ok(recoveries.to_string().contains("\"succeeded\""))
+    };
+    baton_sandbox::wait_until("the failover is known", LIMIT, recorded)?;
+    // A node that had no part in it has it from the backend.
+    let other = (0..fleet.members().len())
+        .find(|node| *node != actor && *node != leader)
+        .context("a third node")?;
+    let handed_over = || {
+        let recoveries = fleet[other].api.get("/api/v1/recoveries")?;
+        Ok(recoveries.to_string().contains("\"succeeded\""))
+    };
+    baton_sandbox::wait_until("the failover is handed over", LIMIT, handed_over)?;
+    println!(
+        "handed over {:?} after the backend came back",
+        back.elapsed()
+    );
+    Ok(())
+}
+
 #[test]
 fn on_galera_everything_has_a_successor() {
     baton_sandbox::require!(BackendKind::Galera, Flavor::MariaDb, Need::Baton);
     everything_has_a_successor(BackendKind::Galera).unwrap();
+}
+
+#[test]
+fn on_a_pair_everything_has_a_successor() {
+    baton_sandbox::require!(
+        BackendKind::MasterMaster(Flavor::MariaDb),
+        Flavor::MariaDb,
+        Need::Baton
+    );
+    everything_has_a_successor(BackendKind::MasterMaster(Flavor::MariaDb)).unwrap();
+}
+
+#[test]
+fn a_primary_is_replaced_without_the_backend() {
+    baton_sandbox::require!(
+        BackendKind::MasterMaster(Flavor::MariaDb),
+        Flavor::MariaDb,
+        Need::Baton
+    );
+    the_backend_may_be_away(BackendKind::MasterMaster(Flavor::MariaDb), With::Leader).unwrap();
+}
+
+#[test]
+fn a_node_stands_in_without_the_backend() {
+    baton_sandbox::require!(BackendKind::Galera, Flavor::MariaDb, Need::Baton);
+    the_backend_may_be_away(BackendKind::Galera, With::NoLeader).unwrap();
 }
