@@ -304,8 +304,13 @@ impl ClusterLoop {
     async fn carry_out(&mut self, order: Order) {
         // Should its end not be recorded, the open row is found again in the next round.
         self.resumed = false;
+        let begun = self.means.clock.now();
         match self.means.carry_out(order).await {
-            Ok(row) => self.judge.note_ended(&row, self.means.clock.now()),
+            Ok(row) => {
+                let without_right = self.means.right.was_refused(begun);
+                self.judge
+                    .note_ended(&row, without_right, self.means.clock.now());
+            }
             Err(error) => {
                 tracing::warn!(cluster = %self.means.cluster, %error, "recovery not begun");
                 self.judge.not_begun(self.means.clock.now());

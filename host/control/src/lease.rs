@@ -91,6 +91,8 @@ pub(crate) struct Keeper {
     other: Mutex<Option<NodeName>>,
     highest: Mutex<LeaseEpoch>,
     problem: Mutex<Option<String>>,
+    /// Whether this process has run all the time.
+    pulse: Mutex<Pulse>,
     /// A recovery runs: what it acts under must not change hands for convenience.
     busy: watch::Sender<u32>,
     /// An operator wants this node to lead, or not to.
@@ -105,6 +107,14 @@ enum Wish {
     Lead,
     /// Give it up, and do not bid before then.
     Rest(Timestamp),
+}
+
+/// Whether this process has run all the time. One that was frozen wakes up with a lease that somebody else may have by now.
+#[derive(Clone, Copy, Debug)]
+struct Pulse {
+    at: Timestamp,
+    /// Since when it is not known who acts.
+    doubt: Option<Timestamp>,
 }
 
 /// Counts as busy until dropped.
@@ -133,6 +143,10 @@ impl Keeper {
         } else {
             settings.node.clone()
         };
+        let pulse = Pulse {
+            at: clock.now(),
+            doubt: None,
+        };
         Self {
             store,
             clock,
@@ -143,6 +157,7 @@ impl Keeper {
             other: Mutex::new(None),
             highest: Mutex::new(LeaseEpoch::default()),
             problem: Mutex::new(None),
+            pulse: Mutex::new(pulse),
             busy: watch::Sender::new(0),
             wish: Mutex::new(None),
             wished: Notify::new(),
@@ -156,22 +171,31 @@ impl Keeper {
 
     /// The epoch, if this node may act for `needed` from now as far as the lease goes.
     pub(crate) fn epoch_for(&self, needed: Duration) -> Option<LeaseEpoch> {
-        let end = self.clock.now().plus(needed);
+        let now = self.clock.now();
         let held = self.held.borrow();
         held.as_ref()
-            .filter(|held| held.lasts(end))
+            .filter(|held| held.lasts(now.plus(needed)) && !self.is_in_doubt(now))
             .map(|held| held.epoch)
     }
 
     /// True if the lease is half a vote now, and outlives `needed`.
     pub(crate) fn is_half_a_vote(&self, needed: Duration) -> bool {
         let now = self.clock.now();
+        if self.is_in_doubt(now) {
+            return false;
+        }
         match self.held.borrow().as_ref().map(|held| held.tenure) {
             Some(Tenure::Lease { until, counts_from }) => {
                 counts_from <= now && until > now.plus(needed)
             }
             Some(Tenure::StandIn { renews: _ }) | None => false,
         }
+    }
+
+    /// True if this process did not run for a while and has not asked since.
+    fn is_in_doubt(&self, now: Timestamp) -> bool {
+        let pulse = *lock(&self.pulse);
+        pulse.doubt.is_some() || now.since(pulse.at) > bid::FROZEN
     }
 
     /// True while this node acts without the store.

@@ -27,11 +27,19 @@ pub(crate) const GUARD_MARGIN: Duration = Duration::from_millis(50);
 #[derive(Debug, Default)]
 pub(crate) struct Right {
     granted: Mutex<Option<(LeaseEpoch, Timestamp)>>,
+    /// When it was last refused.
+    refused: Mutex<Option<Timestamp>>,
 }
 
 impl Right {
     fn note(&self, epoch: LeaseEpoch, at: Timestamp) {
         *self.granted.lock().unwrap_or_else(PoisonError::into_inner) = Some((epoch, at));
+    }
+
+    /// True if a count came out short at `since` or later: then a failure says nothing about the servers.
+    pub(crate) fn was_refused(&self, since: Timestamp) -> bool {
+        let refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.is_some_and(|at| at >= since)
     }
 
     fn is_fresh(&self, epoch: LeaseEpoch, now: Timestamp, for_: Duration) -> bool {
@@ -136,6 +144,13 @@ impl Means {
             match count.ripe_in {
                 Some(wait) if self.clock.now().plus(wait) < end => sleep(wait).await,
                 Some(_) | None => {
+                    let mut refused_at = self
+                        .right
+                        .refused
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner);
+                    *refused_at = Some(self.clock.now());
+                    drop(refused_at);
                     let mut text = format!("no right to act on this cluster: {}", count.tally);
                     for against in count.against {
                         text.push_str("; ");

@@ -52,8 +52,9 @@ impl Memory {
         self.pause_until = Some(now.plus(RETRY));
     }
 
-    pub(crate) fn note_ended(&mut self, row: &RecoveryRow, now: Timestamp) {
-        if row.outcome != RecoveryOutcome::Succeeded {
+    /// `without_right`: another node had the votes meanwhile, so nothing was tried that could fail again.
+    pub(crate) fn note_ended(&mut self, row: &RecoveryRow, without_right: bool, now: Timestamp) {
+        if row.outcome != RecoveryOutcome::Succeeded && !without_right {
             self.failed.insert(row.failed.clone(), (row.kind, now));
         }
     }

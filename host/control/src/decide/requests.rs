@@ -110,7 +110,7 @@ impl ClusterLoop {
             .carry_out(order)
             .await
             .map_err(|error| self.not_begun(error))?;
-        self.judge.note_ended(&row, self.means.clock.now());
+        self.judge.note_ended(&row, false, self.means.clock.now());
         if row.outcome == RecoveryOutcome::Succeeded {
             return Ok(row);
         }

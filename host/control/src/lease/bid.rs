@@ -24,6 +24,11 @@ const TICK: Duration = Duration::from_millis(100);
 /// The same, and between two bids, while it is this node's turn to replace a holder that is dead.
 const HURRY: Duration = Duration::from_millis(20);
 
+/// A node that stayed silent towards itself for so long may have been frozen: the others begin to replace it after this.
+pub(super) const FROZEN: Duration = Duration::from_secs(1);
+/// By then every peer that lives has answered, or is known to be silent.
+const HEARING: Duration = Duration::from_millis(1500);
+
 /// What somebody else's lease looked like, and since when it has not changed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seen {
@@ -83,7 +88,13 @@ impl Keeper {
                         seen.note(state, self.clock.now());
                     }
                     away_since = outcome.as_ref().err().map(|_| away_since.unwrap_or(before));
+                    let answered = outcome.is_ok();
                     self.note(outcome, before, early);
+                    let mut pulse = lock(&self.pulse);
+                    if answered && pulse.doubt.is_some_and(|since| before >= since) {
+                        pulse.doubt = None;
+                    }
+                    drop(pulse);
                     next = Instant::now() + self.pause(&seen);
                 }
                 _ = peers.changed(), if self.peers.count() > 0 => {
@@ -96,13 +107,43 @@ impl Keeper {
                 () = sleep(if self.turn(now) == Turn::Ours { HURRY } else { TICK }) => {}
             }
             let now = self.clock.now();
+            if self.tick(now) {
+                next = Instant::now();
+            }
             let waiting = pending.as_ref().map(|(_, since)| *since);
             let away = away_since.or(waiting);
             let is_away = away.is_some_and(|since| now.since(since) > STORE_PATIENCE);
+            self.trust_again(now, is_away);
             self.end_or_stand_in(now, is_away);
             if is_away && self.turn(now) == Turn::Ours {
                 self.stand_in();
             }
+        }
+    }
+
+    /// Shows that this process runs. True if it did not for a while: it may have been frozen, and another node may act by now. Nothing it
+    /// holds counts until it has asked again.
+    fn tick(&self, now: Timestamp) -> bool {
+        let mut pulse = lock(&self.pulse);
+        let missed = now.since(pulse.at);
+        pulse.at = now;
+        if missed <= FROZEN {
+            return false;
+        }
+        tracing::warn!(
+            missed_ms = missed.as_millis() as u64,
+            "this process did not run for a while: asking again who acts"
+        );
+        pulse.doubt = Some(now);
+        true
+    }
+
+    /// Without the store there is nobody to ask but the other nodes, which have been heard by then.
+    fn trust_again(&self, now: Timestamp, is_away: bool) {
+        let mut pulse = lock(&self.pulse);
+        let heard = |since: Timestamp| is_away && now.since(since) > HEARING;
+        if pulse.doubt.is_some_and(heard) {
+            pulse.doubt = None;
         }
     }
 
@@ -238,9 +279,14 @@ impl Keeper {
         let Some(held) = self.held.borrow().clone() else {
             return;
         };
-        let actor = self.peers.living().into_iter().filter(|report| report.acts);
-        if self.stands_in() && actor.map(|report| report.epoch).max() > Some(held.epoch) {
+        let actors = self.peers.living().into_iter();
+        let latest = actors
+            .filter(|report| report.acts)
+            .max_by_key(|report| report.epoch);
+        if let Some(latest) = latest.filter(|report| report.epoch > held.epoch) {
+            self.see_epoch(latest.epoch);
             self.lose("another node acts under a later epoch");
+            *lock(&self.other) = Some(latest.name);
             return;
         }
         if held.lasts(now) {
