@@ -247,6 +247,39 @@ impl Disk {
         found.map(|other| other.id.clone()).collect()
     }
 
+    /// Ends what else of this recovery's cluster counts as running here.
+    pub(super) async fn end_others(
+        &self,
+        lease: &str,
+        row: &RecoveryRow,
+    ) -> Result<(), StoreError> {
+        let mut epochs = self.writing.lock().await;
+        self.ensure(&mut epochs, lease, row.epoch).await?;
+        let running: Vec<RecoveryRow> = {
+            let mirror = self.mirror();
+            let others = mirror.recoveries.values();
+            let is_running = |other: &&RecoveryRow| {
+                other.cluster == row.cluster
+                    && other.id != row.id
+                    && other.outcome == RecoveryOutcome::Running
+            };
+            others.filter(is_running).cloned().collect()
+        };
+        for other in running {
+            tracing::warn!(recovery = %other.id, "it counted as running on the local disk, and not in the shared state store");
+            let ended = RecoveryRow {
+                outcome: RecoveryOutcome::Failed,
+                ended: Some(row.started),
+                ..other
+            };
+            self.store
+                .merge_recoveries(lease, row.epoch, std::slice::from_ref(&ended), &[])
+                .await?;
+            self.mirror().recoveries.insert(ended.id.clone(), ended);
+        }
+        Ok(())
+    }
+
     pub(super) async fn update(&self, lease: &str, row: &RecoveryRow) -> Result<(), StoreError> {
         let mut epochs = self.writing.lock().await;
         self.ensure(&mut epochs, lease, row.epoch).await?;

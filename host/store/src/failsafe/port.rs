@@ -241,8 +241,11 @@ impl Store for FailsafeStore {
                 self.shared.begin_recovery(lease, row),
             )
             .await;
-        if begun.is_err() && begun_here.load(Ordering::Relaxed) {
-            self.take_back(&row.id).await;
+        match (&begun, begun_here.load(Ordering::Relaxed)) {
+            (Err(_), true) => self.take_back(&row.id).await,
+            // The shared store knows of no other: what stands here against it has ended without this disk being told.
+            (Ok(_), false) => self.begin_here(lease, row).await,
+            (Ok(_), true) | (Err(_), false) => {}
         }
         begun
     }

@@ -1,7 +1,7 @@
 //! Writes under an epoch: to the local disk and to the shared store, or to the local disk alone.
 
 use baton_core::ids::{LeaseEpoch, RecoveryId};
-use baton_ports::{Claim, StoreError};
+use baton_ports::{Claim, RecoveryRow, StoreError};
 use tokio::time::sleep;
 
 use super::disk::Subject;
@@ -110,6 +110,17 @@ impl FailsafeStore {
     /// A recovery that the shared store did not let begin must not stand here.
     pub(super) async fn take_back(&self, id: &RecoveryId) {
         if let Err(error) = self.disk.discard(id).await {
+            self.health.disk_failed(with_causes(&error));
+        }
+    }
+
+    /// Notes a recovery that the shared store let begin and the local disk did not: without it the rest could not be journaled here.
+    pub(super) async fn begin_here(&self, lease: &str, row: &RecoveryRow) {
+        let begun = async {
+            self.disk.end_others(lease, row).await?;
+            self.disk.begin(lease, row).await
+        };
+        if let Err(error) = begun.await {
             self.health.disk_failed(with_causes(&error));
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use baton_core::ids::{LeaseEpoch, RecoveryId};
 use baton_core::model::RecoveryOutcome;
-use baton_ports::{Store, StoreError};
+use baton_ports::{RecoveryRow, Store, StoreError};
 use tokio::time::{Instant, timeout};
 
 use crate::bed::{AT_MOST, Bed, quick, steps};
@@ -49,6 +49,31 @@ async fn a_recovery_goes_on_whatever_the_shared_store_does() {
         let outcomes: Vec<_> = stored.iter().map(|row| row.outcome).collect();
         assert_eq!(outcomes, [RecoveryOutcome::Succeeded]);
     }
+}
+
+/// The end of a recovery reached the shared store by another way. The next one must not be lost on the local disk for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ended_elsewhere_does_not_stand_against_the_next_recovery() {
+    let bed = Bed::new().await;
+    let leader = bed.node("n1").await;
+    let epoch = leader.lead("n1").await;
+    let first = recovery("r1", "c1", epoch);
+    leader.begin_recovery(LEASE, &first).await.unwrap();
+    let ended = RecoveryRow {
+        outcome: RecoveryOutcome::Failed,
+        ended: Some(first.started),
+        ..first
+    };
+    let behind = bed.shared.inner.update_recovery(LEASE, &ended).await;
+    behind.unwrap();
+    let second = recovery("r2", "c1", epoch);
+    leader.begin_recovery(LEASE, &second).await.unwrap();
+    bed.shared.become_now(Mood::Away);
+    leader.write_lines("r2", epoch, 1..3).await;
+    leader.end(second).await;
+    bed.shared.become_now(Mood::Here);
+    leader.until_handed_over().await;
+    assert_eq!(steps(&bed.shared.inner, "r2").await, [1, 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
