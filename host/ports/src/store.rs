@@ -413,7 +413,7 @@ pub trait Store: Send + Sync {
         steps: &[StepRow],
     ) -> Result<(), StoreError>;
     /// Takes over intended primaries and routes that were recorded elsewhere while this store was away, each under its own epoch. Of
-    /// what is recorded here under the same or a later epoch nothing is changed; clusters that are not recorded here are passed over.
+    /// what is recorded here under a later epoch nothing is changed; under the same one, which has one holder, what is handed over is later; clusters that are not recorded here are passed over.
     async fn merge_intents(
         &self,
         lease: &str,

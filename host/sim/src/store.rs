@@ -487,7 +487,7 @@ impl Store for SimStore {
         tables.guard(OPERATION, lease, epoch)?;
         for row in clusters {
             if let Some(old) = tables.clusters.get_mut(&row.id)
-                && old.primary_epoch < row.primary_epoch
+                && old.primary_epoch <= row.primary_epoch
             {
                 old.primary.clone_from(&row.primary);
                 old.primary_epoch = row.primary_epoch;
@@ -495,7 +495,7 @@ impl Store for SimStore {
         }
         for route in routes {
             let old = tables.routes.get(&route.key);
-            if old.is_none_or(|old| old.epoch < route.epoch) {
+            if old.is_none_or(|old| old.epoch <= route.epoch) {
                 tables.routes.insert(route.key.clone(), route.clone());
             }
         }

@@ -344,21 +344,28 @@ pub(super) async fn intents_taken_over_from_elsewhere(store: &dyn Store) {
         primary_epoch: epoch,
     };
     let later = LeaseEpoch(epoch.0 + 1);
-    for (given, clusters, routes) in [
-        // What is as old as what is recorded does not replace it, and what is not known here is passed over.
+    let earlier = LeaseEpoch(epoch.0 - 1);
+    for (expected, clusters, routes) in [
+        // What is older than what is recorded does not replace it, and what is not known here is passed over.
         (
-            epoch,
-            vec![intent("c1", "db9", epoch), intent("c9", "db9", later)],
-            vec![route("db9", epoch)],
+            ("db1", epoch),
+            vec![intent("c1", "db9", earlier), intent("c9", "db9", later)],
+            vec![route("db9", earlier)],
+        ),
+        // Under one epoch, what could not be recorded at the time is the later.
+        (
+            ("db3", epoch),
+            vec![intent("c1", "db3", epoch)],
+            vec![route("db3", epoch)],
         ),
         (
-            later,
+            ("db2", later),
             vec![intent("c1", "db2", later)],
             vec![route("db2", later)],
         ),
         // Once more does nothing.
         (
-            later,
+            ("db2", later),
             vec![intent("c1", "db2", later)],
             vec![route("db2", later)],
         ),
@@ -366,14 +373,14 @@ pub(super) async fn intents_taken_over_from_elsewhere(store: &dyn Store) {
         must(store.merge_intents(LEASE, epoch, &clusters, &routes).await);
         let found = must(store.clusters().await);
         assert_eq!(found.len(), 1);
-        let primary = if given == later { "db2" } else { "db1" };
+        let (primary, under) = expected;
         assert_eq!(
             found
                 .first()
                 .map(|row| (row.primary.clone(), row.primary_epoch)),
-            Some((Some(server_id(primary)), given))
+            Some((Some(server_id(primary)), under))
         );
-        assert_eq!(must(store.routes().await), vec![route(primary, given)]);
+        assert_eq!(must(store.routes().await), vec![route(primary, under)]);
     }
     must_fence(store.merge_intents(LEASE, later, &[], &[]).await);
 }

@@ -128,10 +128,15 @@ pub(super) fn clusters(mut shared: Vec<ClusterRow>, mirror: &Mirror) -> Vec<Clus
     shared
 }
 
-/// What the local disk says of a cluster, if it is newer.
+/// What the local disk says of a cluster, if it is newer: an epoch has one holder, so what this node wrote under it last is the latest.
 pub(super) fn newer_cluster<'a>(row: &ClusterRow, mirror: &'a Mirror) -> Option<&'a ClusterRow> {
     let local = mirror.clusters.get(&row.id);
-    local.filter(|local| local.primary_epoch > row.primary_epoch)
+    let unsent = mirror.intents_unsent.is_some();
+    local.filter(|local| {
+        let differs = local.primary != row.primary;
+        let later = local.primary_epoch > row.primary_epoch;
+        later || (unsent && differs && local.primary_epoch == row.primary_epoch)
+    })
 }
 
 /// Routes, each of the later epoch.
@@ -154,7 +159,7 @@ pub(super) fn newer_routes(shared: &[Route], mirror: &Mirror) -> Vec<Route> {
     }
     let is_known = |local: &Route| {
         let same = shared.iter().find(|route| route.key == local.key);
-        same.is_some_and(|route| route.epoch >= local.epoch)
+        same.is_some_and(|route| route == local || route.epoch > local.epoch)
     };
     mirror
         .routes

@@ -14,9 +14,10 @@ use crate::value::values;
 
 const BELONGS: &str = "UPDATE baton_recovery SET node = ?, epoch = ? WHERE id = ?";
 
-/// Intended primary of an older epoch.
+/// Intended primary of an epoch that is not later. An epoch has one holder, so of two records under one epoch that which is handed over
+/// is the later one.
 const NEWER_PRIMARY: &str = "UPDATE baton_cluster SET primary_id = ?, primary_epoch = ?
-  WHERE id = ? AND primary_epoch < ?";
+  WHERE id = ? AND primary_epoch <= ?";
 
 /// Inserts recoveries and journal lines that are not here yet, and brings those up to date that are; what was done once may be done
 /// again.
@@ -105,7 +106,7 @@ pub(crate) async fn merge_intents(
         session.execute(NEWER_PRIMARY, values).await?;
     }
     for route in routes {
-        route::put_if_newer(session, route).await?;
+        route::put_unless_newer(session, route).await?;
     }
     Ok(())
 }

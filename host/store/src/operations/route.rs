@@ -43,10 +43,13 @@ pub(crate) async fn put(
     Ok(())
 }
 
-/// Writes a route under its own epoch, if none of that epoch or a later one is there.
-pub(super) async fn put_if_newer(session: &mut dyn Session, route: &Route) -> Result<(), Refusal> {
+/// Writes a route under its own epoch, if none of a later one is there.
+pub(super) async fn put_unless_newer(
+    session: &mut dyn Session,
+    route: &Route,
+) -> Result<(), Refusal> {
     let Route { key, value, epoch } = route;
-    put_one(session, (key, value), *epoch, |stored| stored < *epoch).await
+    put_one(session, (key, value), *epoch, |stored| stored <= *epoch).await
 }
 
 async fn put_one(
