@@ -8,7 +8,9 @@ use baton_core::ids::{Address, ClusterId, NodeName, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule, Reach, Switch};
 use baton_core::planning::Explanation;
 use baton_core::time::{Timestamp, WallTime};
-use baton_ports::{AuditRecord, LeaseState, PeerReport, PeerSighting, RecoveryRow, Route, StepRow, StoreError};
+use baton_ports::{
+    AuditRecord, LeaseState, PeerReport, PeerSighting, RecoveryRow, Route, StepRow, StoreError,
+};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 

@@ -32,9 +32,13 @@ impl Roll {
     pub(crate) async fn keep(&self) {
         let mut round: u32 = 0;
         let mut told: Option<u64> = None;
+        let mut namesake: Option<String> = None;
         loop {
             let read = self.newest();
             if told != Some(read) || round.is_multiple_of(BEAT_EVERY) {
+                if told.is_some() {
+                    self.look_for_namesake(&mut namesake).await;
+                }
                 match self.store.beat(&self.row(read)).await {
                     Ok(()) => told = Some(read),
                     Err(error) => {
@@ -48,6 +52,25 @@ impl Roll {
             round = round.wrapping_add(1);
             sleep(ROUND).await;
         }
+    }
+
+    /// This node's row is written by this process alone, once it has written it: another start in it is a process that runs under the
+    /// same name. Its lease is its own all the same, since the holder there is a start and not a name.
+    async fn look_for_namesake(&self, known: &mut Option<String>) {
+        let Ok(rows) = self.store.nodes().await else {
+            return;
+        };
+        let settings = &self.registry.settings;
+        let own = rows.into_iter().find(|row| row.name == settings.node);
+        let other = own.filter(|row| row.start != self.start);
+        let found = other.as_ref().map(|row| row.start.clone());
+        if let Some(other) = other.filter(|_| found != *known) {
+            tracing::error!(
+                node = %settings.node, url = other.url, own_url = settings.url,
+                "another process runs under this node's name: give each node a name of its own (node.name)"
+            );
+        }
+        *known = found.or_else(|| known.take());
     }
 
     fn row(&self, voters_seen: u64) -> NodeRow {
