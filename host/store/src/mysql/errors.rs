@@ -74,8 +74,7 @@ pub(super) fn of_number(number: u16, message: &str, phase: Phase) -> Verdict {
         1047 | 3796 | 3797 => verdict(Class::Elsewhere, "not-ready"),
         1290 | 1792 | 1836 => verdict(Class::Elsewhere, "read-only"),
         1040 | 1203 | 1226 | 1129 => verdict(Class::Elsewhere, "too-many-connections"),
-        1021 | 1114 => verdict(Class::Elsewhere, "full"),
-        1030 if message.contains(" 28 ") => verdict(Class::Elsewhere, "full"),
+        _ if is_full(number, message) => verdict(Class::Elsewhere, "full"),
         1022 | 1062 | 1169 | 1586 | 1859 => verdict(Class::Duplicate, "duplicate"),
         1216 | 1217 | 1451 | 1452 => verdict(Class::Dangling, "dangling"),
         _ => match phase {
@@ -85,6 +84,16 @@ pub(super) fn of_number(number: u16, message: &str, phase: Phase) -> Verdict {
             // Nothing is known to refuse a commit for good, so nothing is known about this one.
             Phase::Commit => verdict(Class::Unknown, "unknown-outcome"),
         },
+    }
+}
+
+/// No space: the server's own error, a table at its limit, and the operating system's number 28 behind several others (writing
+/// a file, the binary log, and a storage engine's own error).
+fn is_full(number: u16, message: &str) -> bool {
+    match number {
+        1021 | 1114 => true,
+        3 | 1026 | 1030 => message.contains(" 28 ") || message.contains("Errcode: 28"),
+        _ => false,
     }
 }
 
@@ -108,6 +117,17 @@ pub(super) enum Trouble {
     /// It said no, or the connection broke.
     #[error("backend node {node} failed")]
     Sql {
+        /// Node.
+        node: String,
+        /// Cause.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Its disk, or a table's limit.
+    #[error(
+        "backend node {node} has no space left for the state: free disk space there, or raise what limits the tables"
+    )]
+    Full {
         /// Node.
         node: String,
         /// Cause.
@@ -176,6 +196,9 @@ impl Trouble {
         if number(&source).is_some_and(|(number, _)| number == NO_SUCH_TABLE) {
             return Self::NoTables { node, source };
         }
+        if number(&source).is_some_and(|(number, message)| is_full(number, message)) {
+            return Self::Full { node, source };
+        }
         Self::Sql { node, source }
     }
 
@@ -184,7 +207,7 @@ impl Trouble {
         match self {
             Self::Deadline { .. } => in_doubt(phase, "deadline"),
             Self::Moved { .. } => in_doubt(phase, "moved"),
-            Self::Sql { source, .. } => match number(source) {
+            Self::Sql { source, .. } | Self::Full { source, .. } => match number(source) {
                 Some((number, message)) => of_number(number, message, phase),
                 None => in_doubt(phase, "connection-lost"),
             },
@@ -200,9 +223,9 @@ impl Trouble {
     /// The number of the server's error.
     pub(super) fn number(&self) -> Option<u16> {
         match self {
-            Self::Sql { source, .. } | Self::NoTables { source, .. } => {
-                number(source).map(|(number, _)| number)
-            }
+            Self::Sql { source, .. }
+            | Self::NoTables { source, .. }
+            | Self::Full { source, .. } => number(source).map(|(number, _)| number),
             _ => None,
         }
     }
@@ -278,6 +301,36 @@ mod tests {
             (1290, "--read-only option", Statement, Elsewhere),
             (2013, "Lost connection", Commit, Unknown),
             (2013, "Lost connection", Statement, Elsewhere),
+            (
+                1021,
+                "Disk full (/tmp); waiting for someone to free some space",
+                Statement,
+                Elsewhere,
+            ),
+            (
+                1114,
+                "The table 'baton_audit' is full",
+                Statement,
+                Elsewhere,
+            ),
+            (
+                1030,
+                "Got error 28 \"No space left on device\" from storage engine InnoDB",
+                Statement,
+                Elsewhere,
+            ),
+            (
+                1026,
+                "Error writing file 'binlog' (Errcode: 28 \"No space left on device\")",
+                Statement,
+                Elsewhere,
+            ),
+            (
+                1026,
+                "Error writing file 'binlog' (Errcode: 5 \"Input/output error\")",
+                Statement,
+                GiveUp,
+            ),
             (1062, "Duplicate entry", Statement, Duplicate),
             (1045, "Access denied", Connect, Elsewhere),
             (1142, "command denied", Statement, GiveUp),

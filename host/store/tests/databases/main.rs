@@ -12,6 +12,7 @@ mod copies;
 mod doubt;
 mod experiment;
 mod following;
+mod full;
 mod preparing;
 mod rows;
 
