@@ -99,6 +99,7 @@ pub(super) fn control(settings: &Settings) -> ControlSettings {
         control.shared_store = true;
         control.lease_ttl = super::state::lease_ttl(clusters.iter().map(|cluster| cluster.kind));
     }
+    control.lease_ttl = settings.node.lease_ttl.unwrap_or(control.lease_ttl);
     control.seeds.clone_from(&topology.seeds);
     control.poll_interval = topology.poll_interval;
     control.connect_limit = topology.connect_timeout;

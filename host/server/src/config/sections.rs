@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use baton_core::ids::{Address, NodeName};
 use baton_core::model::{Place, PromotionRule};
+use baton_core::policy::backend::BackendKind;
+use baton_store::MySqlOptions;
 
 use super::databases;
 use super::document::Document;
@@ -66,6 +68,7 @@ fn node(document: &mut Document, data_dir: &Path, around: &Surroundings<'_>) -> 
         url: url.trim_end_matches('/').to_owned(),
         name: NodeName::new(document.text("node.name").unwrap_or_default()),
         zone: document.text("node.zone"),
+        lease_ttl: document.duration("node.lease_ttl"),
         peers: document
             .texts("node.peers")
             .iter()
@@ -409,18 +412,21 @@ fn warnings(document: &Document, settings: &Settings) -> Vec<Problem> {
         );
     }
     if let BackendSettings::Databases(clusters) = &settings.backend
-        && !settings.node.peers.is_empty()
-        && clusters
-            .iter()
-            .any(|cluster| !cluster.kind.is_synchronous())
+        && let Some(ttl) = settings.node.lease_ttl
+        && let Some(stall) = clusters.iter().map(|cluster| stall(cluster.kind)).max()
+        && ttl < stall
     {
-        warn(
-            "backend.cluster",
-            "keeps the state of several nodes on an asynchronous pair: if the pair splits, two of them may lead at once; run one node, or use \
-             Galera, NDB or Group Replication",
+        let why = format!(
+            "is shorter than the {stall:?} for which a database of this kind may stall when it loses a node, with a margin: a leader would give up"
         );
+        warn("node.lease_ttl", &why);
     }
     warnings
+}
+
+/// How long a healthy cluster of this kind may keep a commit waiting, with a margin.
+fn stall(kind: BackendKind) -> Duration {
+    MySqlOptions::default().write_of(kind)
 }
 
 /// Addresses in a list; the rule of the key refused what is none.

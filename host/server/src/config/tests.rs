@@ -439,14 +439,24 @@ fn the_database_samples_are_accepted() {
 }
 
 #[test]
-fn several_nodes_on_a_pair_are_warned_of() {
-    let (_, text) = DATABASES
-        .iter()
-        .find(|(kind, _)| *kind == "master-master")
-        .expect("a sample");
-    let several = text.replace("[node]\n", "[node]\npeers = [\"http://10.0.0.2:3000\"]\n");
-    let warnings = read(&several).expect("accepted").warnings;
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
+fn a_lease_shorter_than_a_stall_is_warned_of() {
+    for (kind, text) in DATABASES {
+        let with = |ttl: &str| {
+            let text = text.replace(
+                "[node]
+",
+                &format!(
+                    "[node]
+lease_ttl = \"{ttl}\"
+"
+                ),
+            );
+            let settings = read(&text).expect("accepted");
+            assert!(settings.node.lease_ttl.is_some());
+            settings.warnings.len()
+        };
+        assert_eq!((with("2s"), with("20s")), (1, 0), "{kind}");
+    }
 }
 
 #[test]

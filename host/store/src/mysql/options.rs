@@ -55,8 +55,8 @@ impl Default for MySqlOptions {
 }
 
 impl MySqlOptions {
-    /// Longest stalls measured with the kinds' default timers, and two seconds.
-    pub(super) fn write_of(&self, kind: BackendKind) -> Duration {
+    /// Limit of a writing statement on a kind: by default the longest stall measured with its default timers, and two seconds.
+    pub fn write_of(&self, kind: BackendKind) -> Duration {
         self.write.unwrap_or(match kind {
             BackendKind::Galera => Duration::from_secs(13),
             BackendKind::GroupReplication => Duration::from_secs(10),
