@@ -159,6 +159,21 @@ async fn tables_are_read(flavor: Flavor) {
     let node = watched.until_against(0, "history-older").await;
     assert_eq!((node.epoch, node.epoch_behind), (Some(4), Some(0)));
     assert_eq!(node.ready, Some(true));
+    // The state went elsewhere, and came back.
+    p1.exec("INSERT INTO baton.baton_lease VALUES ('moved-to', 'other', 7)")
+        .unwrap();
+    let node = watched.until_against(0, "moved").await;
+    assert!(node.against[0].text.contains("moved to other"), "{node:?}");
+    assert_eq!(
+        watched.status().clusters[0].moved_to.as_deref(),
+        Some("other")
+    );
+    p1.exec("DELETE FROM baton.baton_lease WHERE name = 'moved-to'; INSERT INTO baton.baton_switch VALUES ('restoring', 1)")
+        .unwrap();
+    let node = watched.until_against(0, "closed-copy").await;
+    assert!(!has(&node, "moved"), "{node:?}");
+    p1.exec("DELETE FROM baton.baton_switch").unwrap();
+    watched.uses(0).await;
     p1.exec("INSERT INTO baton.baton_schema VALUES (2)")
         .unwrap();
     let node = watched.until_against(0, "schema-newer").await;

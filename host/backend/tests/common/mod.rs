@@ -20,8 +20,9 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// The rows that the watch reads, as the store makes them.
 pub(crate) const TABLES: &str = "\
-CREATE TABLE baton.baton_lease (name VARCHAR(64) NOT NULL PRIMARY KEY, epoch BIGINT NOT NULL) ENGINE={engine};
-INSERT INTO baton.baton_lease VALUES ('fleet', 7);
+CREATE TABLE baton.baton_switch (name VARCHAR(32) NOT NULL PRIMARY KEY, enabled SMALLINT NOT NULL) ENGINE={engine};
+CREATE TABLE baton.baton_lease (name VARCHAR(64) NOT NULL PRIMARY KEY, holder VARCHAR(190) NULL, epoch BIGINT NOT NULL) ENGINE={engine};
+INSERT INTO baton.baton_lease VALUES ('fleet', 'n1', 7);
 CREATE TABLE baton.baton_schema (version BIGINT NOT NULL PRIMARY KEY) ENGINE={engine};
 INSERT INTO baton.baton_schema VALUES (1);";
 
