@@ -242,6 +242,7 @@ fn backends(
         described,
         watch: watch.clone(),
         store: Arc::clone(store),
+        journal: state.journal(),
         clusters: clusters.clone(),
         control,
         clock,

@@ -9,7 +9,7 @@ use baton_backend::{BackendHandle, ClusterSpec, ClusterStatus};
 use baton_control::{Control as _, Handle, HeldLease, LEASE, RequestError};
 use baton_http::{BackendDocument, Backends, MoveDocument, MoveRequest};
 use baton_ports::{AuditRecord, Clock, LeaseState, Store as _, StoreError, Target};
-use baton_store::{HalfCopies, Move, MovedLease, MySqlOptions, MySqlStore};
+use baton_store::{FailsafeStore, HalfCopies, Move, MovedLease, MySqlOptions, MySqlStore};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{sleep, timeout};
 
@@ -36,6 +36,8 @@ pub(super) struct Mover {
     pub(super) described: String,
     pub(super) watch: BackendHandle,
     pub(super) store: Arc<MySqlStore>,
+    /// What goes on while the databases are away.
+    pub(super) journal: Option<Arc<FailsafeStore>>,
     pub(super) clusters: Vec<ClusterSpec>,
     pub(super) control: Arc<Handle>,
     pub(super) clock: Arc<dyn Clock>,
@@ -110,12 +112,23 @@ impl Mover {
             let name = &view.snapshot.cluster.name;
             format!("a recovery of {name} runs: wait for its end")
         }));
+        reasons.extend(self.unsent());
         reasons.extend(peers::against(&self.peers, to, request.without_peers).await);
         let target = node.and_then(|node| self.target(&node.id));
         match (used, target) {
             (Some(used), Some(target)) if reasons.is_empty() => Ok((used, target)),
             _ => Err(refused(reasons)),
         }
+    }
+
+    /// What the local journal holds that the databases lack goes to those that hold the state now.
+    fn unsent(&self) -> Option<String> {
+        let status = self.journal.as_ref()?.status();
+        let waits = status.unsent_intents || status.unsent_recoveries > 0;
+        waits.then(|| {
+            "recoveries that went on without the databases are not handed over to them yet: wait"
+                .to_owned()
+        })
     }
 
     async fn carry_out(

@@ -135,6 +135,16 @@ impl State {
         }
     }
 
+    /// The local journal in front of the databases, if there is one.
+    pub(super) fn journal(&self) -> Option<Arc<FailsafeStore>> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Databases { failsafe, .. } => failsafe
+                .as_ref()
+                .map(|failsafe| Arc::clone(&failsafe.store)),
+        }
+    }
+
     /// The store on databases and the watch over them, if the state is on some.
     pub(super) fn databases(&self) -> Option<(&Arc<MySqlStore>, &BackendHandle)> {
         match self {
