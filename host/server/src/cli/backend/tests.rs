@@ -50,7 +50,7 @@ fn databases_and_what_stands_against_them() {
     let row = |address: &str| {
         *lines
             .iter()
-            .find(|line| line.contains(&format!("{address} ")))
+            .find(|line| line.contains(&format!("{address}  ")))
             .unwrap()
     };
     assert!(row("db2:3306").starts_with("→"), "{shown}");
