@@ -238,6 +238,11 @@ impl Keeper {
         self.wished.notify_one();
     }
 
+    /// Ends the bidding that [`Self::grab`] began: the lease is held, or it takes too long.
+    pub(crate) fn give_up_grabbing(&self) {
+        lock(&self.wish).take_if(|wish| *wish == Wish::Lead);
+    }
+
     /// Gives the lease up and lets others bid first.
     pub(crate) async fn stand_down(&self) {
         let rest = self.settings.ttl.saturating_mul(2).min(REST);
@@ -302,6 +307,7 @@ impl Keeper {
 
     fn hold(&self, state: &LeaseState, before: Timestamp, taken_early: Duration) {
         self.see_epoch(state.epoch);
+        self.give_up_grabbing();
         let until = before.plus(self.settings.ttl);
         self.held.send_if_modified(|held| {
             let counted = match held.as_ref().map(|held| (held.epoch, held.tenure)) {

@@ -176,6 +176,7 @@ pub(crate) async fn grab(shared: &Shared) -> Result<(), RequestError> {
     if let Ok(Ok(_)) = timeout(GRAB_LIMIT, taken).await {
         return Ok(());
     }
+    shared.lease.give_up_grabbing();
     let why = shared.lease.problem();
     let why = why.unwrap_or_else(|| "the state store did not grant it".to_owned());
     Err(RequestError::Store(format!(

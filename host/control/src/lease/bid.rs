@@ -151,7 +151,7 @@ impl Keeper {
     fn pause(&self, seen: &Seen) -> Duration {
         if self.turn(self.clock.now()) == Turn::Ours {
             HURRY
-        } else if self.stands_in() && seen.state.is_some() {
+        } else if self.is_wished() || (self.stands_in() && seen.state.is_some()) {
             TICK
         } else {
             self.settings.ttl / 5
@@ -206,9 +206,7 @@ impl Keeper {
                 early: Duration::ZERO,
             };
         }
-        let wished = lock(&self.wish)
-            .take_if(|wish| *wish == Wish::Lead)
-            .is_some();
+        let wished = self.is_wished();
         // Who stands in is the one that acts: its bid replaces the row of whoever is dead.
         let ours = self.stands_in() || self.turn(now) == Turn::Ours;
         // Without expecting a row only a lease that was given up is granted, and nobody counts that one any more.
@@ -228,7 +226,14 @@ impl Keeper {
             .as_ref()
             .is_some_and(|held| held.tenure == Tenure::StandIn { renews: false });
         let in_the_middle = changes_epoch && *self.busy.borrow() > 0;
-        !resting && !in_the_middle && (held.is_some() || !self.yields(seen, now))
+        let asks = held.is_some() || self.is_wished() || !self.yields(seen, now);
+        !resting && !in_the_middle && asks
+    }
+
+    /// An operator waits for this node to lead. One bid may come too late for what the row says, so the wish lasts until it is
+    /// fulfilled or withdrawn.
+    fn is_wished(&self) -> bool {
+        *lock(&self.wish) == Some(Wish::Lead)
     }
 
     /// Who acts without the store is not robbed of it by a peer that merely sees the store return first; but one that never
