@@ -53,7 +53,7 @@ fn writers(sessions: Option<&Table>, own_user: &str) -> Vec<u64> {
 }
 
 /// Whether a session is at work.
-fn is_busy(sessions: Option<&Table>, id: u32) -> bool {
+fn is_busy(sessions: Option<&Table>, id: u64) -> bool {
     let mut sessions = sessions.into_iter().flat_map(Table::records);
     let found = sessions.find(|session| session.number(&["Id"]) == Some(id));
     found
@@ -216,19 +216,24 @@ impl Closing<'_> {
         loop {
             let tables = helper.tables(SESSIONS, self.left()).await?;
             let listed = writers(tables.first(), own_user);
-            // Since the statement waits, nobody can begin to commit: only who was there by then can have begun. Clients that
-            // come later come for ever.
+            // Since the statement waits, nobody can begin to commit: only who was at work by then can have begun. Clients that
+            // come later come for ever, and those that may not be ended may idle for ever.
+            let busy: Vec<u64> = listed
+                .iter()
+                .copied()
+                .filter(|id| is_busy(tables.first(), *id))
+                .collect();
             if waited && early.is_none() {
-                early = Some(listed.clone());
+                early = Some(busy.clone());
             }
-            let is_gone = |id: &u64| ended.contains(id) || !listed.contains(id);
+            let is_gone = |id: &u64| ended.contains(id) || !busy.contains(id);
             if early
                 .as_ref()
                 .is_some_and(|early| early.iter().all(is_gone))
             {
                 release_killed(helper, self.dialect, self.left()).await?;
             }
-            waited = is_busy(tables.first(), self.id);
+            waited = is_busy(tables.first(), u64::from(self.id));
             let fresh: Vec<u64> = listed
                 .into_iter()
                 .filter(|id| !ended.contains(id))
