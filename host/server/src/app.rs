@@ -253,13 +253,19 @@ fn backends(
     mover
 }
 
-/// Tells the watch over the databases who leads and what the highest epoch is, which is how it recognises a node that lost commits.
+/// Tells the watch over the databases who leads and what the highest granted epoch is, which is how it recognises a node that lost commits.
+/// An epoch under which somebody stands in is in no database, and none must be mistrusted for lacking it.
 async fn inform(backend: BackendHandle, handle: Arc<dyn Control>) {
+    let mut seen = handle.peer_report();
     loop {
         let node = handle.node();
         backend.set_leader(node.lease.is_some());
-        backend.note_epoch(node.lease.map_or(0, |epoch| epoch.0));
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        if let Some(epoch) = node.lease.filter(|_| !node.stands_in) {
+            backend.note_epoch(epoch.0);
+        }
+        seen = handle
+            .peer_report_changed(&seen, Duration::from_millis(500))
+            .await;
     }
 }
 
