@@ -149,13 +149,11 @@ impl Mover {
             new.receive(&copy, of).await?;
             Ok(copy.rows())
         };
-        let rows = match timeout(COPY_WITHIN, copied).await {
-            Ok(copied) => copied.map_err(unmoved)?,
-            Err(_) => {
-                let why = format!("the copy was not done within {COPY_WITHIN:?}");
-                return Err(refused(vec![why]));
-            }
+        let Ok(copied) = timeout(COPY_WITHIN, copied).await else {
+            let why = format!("the copy was not done within {COPY_WITHIN:?}");
+            return Err(refused(vec![why]));
         };
+        let rows = copied.map_err(unmoved)?;
         self.end(&old, of).await?;
         let lease = MovedLease {
             name: LEASE.to_owned(),
