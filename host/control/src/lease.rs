@@ -250,7 +250,8 @@ impl Keeper {
         self.release().await;
     }
 
-    fn see_epoch(&self, epoch: LeaseEpoch) {
+    /// Of an epoch that was ever used, nothing is done under an earlier one.
+    pub(crate) fn see_epoch(&self, epoch: LeaseEpoch) {
         let mut highest = lock(&self.highest);
         *highest = (*highest).max(epoch);
     }

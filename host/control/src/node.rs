@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::counters::Counters;
 use crate::decide::{ClusterLoop, Published, Request};
 use crate::handle::Handle;
-use crate::lease::{Keeper, LeaseSettings, describe};
+use crate::lease::{Keeper, LEASE, LeaseSettings, describe};
 use crate::observe::Observer;
 use crate::operators::Operators;
 use crate::peers::PeerTable;
@@ -159,6 +159,8 @@ impl Node {
             },
             &start,
         ));
+        // Standing in after a restart, it must exceed what an earlier process of this node acted under.
+        lease.see_epoch(ports.store.highest_epoch(LEASE).await?);
         let observer = Arc::new(Observer {
             registry: Arc::clone(&registry),
             servers: Arc::clone(&ports.servers),

@@ -55,10 +55,8 @@ async fn a_store_that_goes_on_without_the_shared_one_keeps_the_contract() {
             bid: patient,
             ..FailsafeOptions::of(NodeName::new("n1"))
         };
-        let store = FailsafeStore::open(Arc::new(shared), ":memory:", options)
-            .await
-            .unwrap();
-        store
+        let store = FailsafeStore::open(Arc::new(shared), ":memory:", options).await;
+        store.unwrap()
     })
     .await;
 }
