@@ -16,8 +16,8 @@ async fn what_was_acknowledged_stays_and_the_refusal_names_node_and_remedy() {
     let sandbox = Sandbox::new("full").unwrap();
     let options = ServerOptions {
         extra: [
-            "innodb_file_per_table=0",
-            "innodb_data_file_path=ibdata1:16M",
+            "--innodb-file-per-table=0",
+            "--innodb-data-file-path=ibdata1:12M;ibdata2:8M",
         ]
         .map(str::to_owned)
         .to_vec(),
