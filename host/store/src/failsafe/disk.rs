@@ -223,9 +223,7 @@ impl Disk {
     pub(super) async fn begin(&self, lease: &str, row: &RecoveryRow) -> Result<i64, StoreError> {
         let mut epochs = self.writing.lock().await;
         self.ensure(&mut epochs, lease, row.epoch).await?;
-        for id in self.superseded(row) {
-            self.remove(&id).await?;
-        }
+        self.clear_way(lease, row).await?;
         let number = self.store.begin_recovery(lease, row).await?;
         let row = RecoveryRow {
             number,
@@ -235,16 +233,28 @@ impl Disk {
         Ok(number)
     }
 
-    /// Running ones of the same cluster and an earlier epoch, that the shared store has: they do not stand against a new one.
-    fn superseded(&self, row: &RecoveryRow) -> Vec<RecoveryId> {
-        let mirror = self.mirror();
-        let is_superseded = |other: &&RecoveryRow| {
-            other.cluster == row.cluster
-                && other.epoch < row.epoch
-                && !mirror.unsent.contains_key(&other.id)
-        };
-        let found = mirror.recoveries.values().filter(is_superseded);
-        found.map(|other| other.id.clone()).collect()
+    /// Recoveries of the same cluster and an earlier epoch that are open here do not stand against a new one: what the shared store has
+    /// is removed, what it may not have is ended. The disk is asked: a call that was dropped midway leaves what the mirror lacks.
+    async fn clear_way(&self, lease: &str, row: &RecoveryRow) -> Result<(), StoreError> {
+        let open = self.store.running_recoveries().await?;
+        let is_earlier =
+            |other: &RecoveryRow| other.cluster == row.cluster && other.epoch < row.epoch;
+        for mut other in open.into_iter().filter(is_earlier) {
+            if !self.mirror().unsent.contains_key(&other.id) {
+                self.remove(&other.id).await?;
+                continue;
+            }
+            other.outcome = RecoveryOutcome::Failed;
+            other.ended = Some(row.started);
+            other
+                .errors
+                .push(format!("recovery {} of a later epoch began", row.id));
+            self.store
+                .merge_recoveries(lease, row.epoch, std::slice::from_ref(&other), &[])
+                .await?;
+            self.mirror().recoveries.insert(other.id.clone(), other);
+        }
+        Ok(())
     }
 
     /// Ends what else of this recovery's cluster counts as running here.

@@ -118,6 +118,29 @@ async fn a_follower_hands_over_history_and_never_overrules_a_later_leader() {
     }
 }
 
+/// Whoever acts under a later epoch is not kept from it by what it left open itself and could not hand over.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_recovery_of_an_earlier_epoch_does_not_block() {
+    let bed = Bed::new().await;
+    let leader = bed.node("n1").await;
+    let epoch = leader.lead("n1").await;
+    bed.shared.become_now(Mood::Away);
+    let stale = recovery("stale", "c1", epoch);
+    leader.begin_recovery(LEASE, &stale).await.unwrap();
+    let later = LeaseEpoch(epoch.0 + 1);
+    leader.recover("next", later).await;
+    bed.shared.become_now(Mood::Here);
+    leader.lead("n1").await;
+    leader.until_handed_over().await;
+    let known = leader.recoveries(None, 0, 9).await.unwrap();
+    let outcome = |id: &str| {
+        let found = known.iter().find(|row| row.id.as_str() == id);
+        found.map(|row| row.outcome)
+    };
+    assert_eq!(outcome("stale"), Some(RecoveryOutcome::Failed));
+    assert_eq!(outcome("next"), Some(RecoveryOutcome::Succeeded));
+}
+
 /// Takes the lease behind the nodes' backs.
 async fn support_claim(store: &dyn Store, name: &str, highest: LeaseEpoch) -> LeaseEpoch {
     let seen = store.lease(LEASE).await.unwrap().unwrap();
