@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::MutexGuard;
 
 use crate::network::NodeId;
+use crate::server::Process;
 use crate::tables::Tables;
 use crate::world::State;
 
@@ -96,9 +97,7 @@ pub(crate) struct Backend {
 /// How the backend answers a node now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    Open {
-        deaths: u64,
-    },
+    Open,
     /// A statement waits.
     Stalled,
     /// A statement fails at once.
@@ -198,13 +197,33 @@ pub(crate) fn access(state: &State, node: NodeId) -> Access {
     if state.now < backend.stalled_until || place_for(state, node).is_none() {
         return Access::Stalled;
     }
-    Access::Open {
-        deaths: backend.deaths,
+    Access::Open
+}
+
+/// What nodes wrote to their local disks is handed over as soon as the backend answers them.
+fn hand_over(state: &mut State) {
+    let ready: Vec<NodeId> = state
+        .disks
+        .keys()
+        .filter(|node| {
+            let mirror = state.mirrors.get(node);
+            let is_up = mirror.is_some_and(|mirror| mirror.process == Some(Process::Up));
+            is_up && access(state, **node) == Access::Open
+        })
+        .copied()
+        .collect();
+    for node in ready {
+        let place = place_for(state, node).unwrap_or_default();
+        if let Some(disk) = state.disks.remove(&node) {
+            state.backend.copy_mut(place).take_over(&disk);
+            state.tell(|| format!("{node} hands over"));
+        }
     }
 }
 
-/// Replication inside of the backend.
+/// Replication inside of the backend, and what comes to it from local disks.
 pub(crate) fn tick(state: &mut State) {
+    hand_over(state);
     let now = state.now;
     let joined = state
         .network
@@ -226,15 +245,19 @@ pub(crate) fn tick(state: &mut State) {
 pub(crate) struct Transaction<'a> {
     pub(crate) state: MutexGuard<'a, State>,
     place: Place,
+    /// The node's local disk, while the backend is away.
+    local: Option<NodeId>,
     changed: bool,
 }
 
 impl<'a> Transaction<'a> {
     pub(crate) fn new(state: MutexGuard<'a, State>, node: NodeId) -> Self {
         let place = place_for(&state, node).unwrap_or_default();
+        let local = state.disks.contains_key(&node).then_some(node);
         Self {
             state,
             place,
+            local,
             changed: false,
         }
     }
@@ -244,14 +267,21 @@ impl Deref for Transaction<'_> {
     type Target = Tables;
 
     fn deref(&self) -> &Tables {
+        if let Some(disk) = self.local.and_then(|node| self.state.disks.get(&node)) {
+            return disk;
+        }
         self.state.backend.copy(self.place)
     }
 }
 
 impl DerefMut for Transaction<'_> {
     fn deref_mut(&mut self) -> &mut Tables {
-        let now = self.state.now;
-        let backend = &mut self.state.backend;
+        let state = &mut *self.state;
+        if let Some(disk) = self.local.and_then(|node| state.disks.get_mut(&node)) {
+            return disk;
+        }
+        let now = state.now;
+        let backend = &mut state.backend;
         if !self.changed && backend.kind == BackendKind::Galera {
             backend.before = Some((now, backend.first.clone()));
         }

@@ -10,6 +10,7 @@ mod explore;
 mod facts;
 mod faults;
 mod invariants;
+mod link;
 mod network;
 mod node;
 mod peers;

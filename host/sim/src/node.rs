@@ -12,12 +12,12 @@ use baton_ports::Clock;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use crate::link::SimStore;
 use crate::network::NodeId;
 use crate::peers::{Mirror, SimPeers};
 use crate::policies::SimPolicies;
 use crate::server::Process;
 use crate::sessions::SimServers;
-use crate::store::SimStore;
 use crate::world::World;
 
 /// So often a node's tasks are polled in each millisecond before time goes on.

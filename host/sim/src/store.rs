@@ -1,7 +1,5 @@
-//! The state store, simulated, from the side of a node: the same refusals as the real one, on a backend that stalls, dies, forgets
-//! or is away.
+//! The state store, simulated: the same refusals as the real one.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,79 +11,9 @@ use baton_ports::{
     AuditRecord, Claim, ClusterRow, JournalEntry, LeaseState, NodeRow, RecoveryRow, Route,
     ServerRow, StepRow, Store, StoreError,
 };
-use tokio::time::sleep;
 
-use crate::backend::{Access, Transaction, access};
-use crate::faults::{Moment, Point};
-use crate::network::NodeId;
-use crate::tables::Tables;
+use crate::link::{READ_PATIENCE, SimStore};
 use crate::votes;
-use crate::world::{Snap, World};
-
-/// Time of a statement, in one direction.
-const WRITE: Duration = Duration::from_millis(1);
-/// How long a statement is kept waiting by a backend that stalls.
-const PATIENCE: u32 = 4_000;
-
-/// A node's way to the backend.
-#[derive(Debug)]
-pub(crate) struct SimStore {
-    pub(crate) world: Arc<World>,
-    pub(crate) node: NodeId,
-}
-
-impl SimStore {
-    fn lock(&self) -> Transaction<'_> {
-        Transaction::new(self.world.lock(), self.node)
-    }
-
-    async fn enter(&self, operation: &'static str) -> Result<(), StoreError> {
-        for _ in 0..PATIENCE {
-            sleep(WRITE).await;
-            match access(&self.world.lock(), self.node) {
-                Access::Open { deaths: _ } => return Ok(()),
-                Access::Refused => break,
-                Access::Stalled => {}
-            }
-        }
-        Err(StoreError::Unavailable {
-            operation,
-            source: "the backend does not answer".into(),
-        })
-    }
-
-    /// Carries out a write of a recovery: faults strike before it, and between its commit and its reply.
-    async fn write<T>(
-        &self,
-        operation: &'static str,
-        work: impl FnOnce(&mut Tables) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        self.enter(operation).await?;
-        if self.point(Moment::Before) != Snap::Nothing {
-            self.enter(operation).await?;
-        }
-        let (outcome, deaths) = {
-            let mut transaction = self.lock();
-            let deaths = transaction.state.backend.deaths();
-            (work(&mut transaction), deaths)
-        };
-        let snap = self.point(Moment::After);
-        sleep(WRITE).await;
-        let died = self.world.lock().backend.deaths() != deaths;
-        if died || snap == Snap::LoseReply {
-            return Err(StoreError::OutcomeUnknown {
-                operation,
-                source: "the backend's node died".into(),
-            });
-        }
-        outcome
-    }
-
-    fn point(&self, moment: Moment) -> Snap {
-        let mut state = self.world.lock();
-        state.at_point((Point::Journal, moment), self.node, None)
-    }
-}
 
 #[async_trait]
 impl Store for SimStore {
@@ -166,7 +94,8 @@ impl Store for SimStore {
     }
 
     async fn servers(&self) -> Result<Vec<ServerRow>, StoreError> {
-        self.enter("reading servers").await?;
+        self.enter_somewhere("reading servers", READ_PATIENCE)
+            .await?;
         Ok(self.lock().servers.values().cloned().collect())
     }
 
@@ -214,7 +143,8 @@ impl Store for SimStore {
     }
 
     async fn clusters(&self) -> Result<Vec<ClusterRow>, StoreError> {
-        self.enter("reading clusters").await?;
+        self.enter_somewhere("reading clusters", READ_PATIENCE)
+            .await?;
         Ok(self.lock().clusters.values().cloned().collect())
     }
 
@@ -274,7 +204,8 @@ impl Store for SimStore {
     }
 
     async fn downtimes(&self, now: WallTime) -> Result<Vec<(ServerId, Downtime)>, StoreError> {
-        self.enter("reading downtimes").await?;
+        self.enter_somewhere("reading downtimes", READ_PATIENCE)
+            .await?;
         let tables = self.lock();
         let open = tables
             .downtimes
@@ -300,7 +231,8 @@ impl Store for SimStore {
     }
 
     async fn recoveries_enabled(&self) -> Result<bool, StoreError> {
-        self.enter("reading the switch").await?;
+        self.enter_somewhere("reading the switch", READ_PATIENCE)
+            .await?;
         Ok(!self.lock().disabled)
     }
 
@@ -333,7 +265,8 @@ impl Store for SimStore {
     }
 
     async fn voters(&self) -> Result<Vec<(ClusterId, Voters)>, StoreError> {
-        self.enter("reading the recorded members").await?;
+        self.enter_somewhere("reading the recorded members", READ_PATIENCE)
+            .await?;
         let tables = self.lock();
         Ok(tables
             .voters
@@ -503,7 +436,8 @@ impl Store for SimStore {
     }
 
     async fn running_recoveries(&self) -> Result<Vec<RecoveryRow>, StoreError> {
-        self.enter("reading running recoveries").await?;
+        self.enter_somewhere("reading running recoveries", READ_PATIENCE)
+            .await?;
         let tables = self.lock();
         let running = tables
             .recoveries
@@ -518,7 +452,8 @@ impl Store for SimStore {
         skip: u32,
         limit: u32,
     ) -> Result<Vec<RecoveryRow>, StoreError> {
-        self.enter("reading recoveries").await?;
+        self.enter_somewhere("reading recoveries", READ_PATIENCE)
+            .await?;
         let (skip, limit) = (
             usize::try_from(skip).unwrap_or(0),
             usize::try_from(limit).unwrap_or(0),
@@ -533,7 +468,8 @@ impl Store for SimStore {
     }
 
     async fn recovery(&self, id: &RecoveryId) -> Result<Option<RecoveryRow>, StoreError> {
-        self.enter("reading a recovery").await?;
+        self.enter_somewhere("reading a recovery", READ_PATIENCE)
+            .await?;
         Ok(self
             .lock()
             .recoveries
@@ -543,7 +479,8 @@ impl Store for SimStore {
     }
 
     async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRow>, StoreError> {
-        self.enter("reading a journal").await?;
+        self.enter_somewhere("reading a journal", READ_PATIENCE)
+            .await?;
         Ok(self
             .lock()
             .steps
@@ -598,7 +535,8 @@ impl Store for SimStore {
     }
 
     async fn routes(&self) -> Result<Vec<Route>, StoreError> {
-        self.enter("reading routes").await?;
+        self.enter_somewhere("reading routes", READ_PATIENCE)
+            .await?;
         Ok(self.lock().routes.values().cloned().collect())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, ServerId};
-use baton_core::model::Downtime;
+use baton_core::model::{Downtime, RecoveryOutcome};
 use baton_core::right::Voters;
 use baton_ports::{
     AuditRecord, ClusterRow, LeaseState, NodeRow, RecoveryRow, Route, ServerRow, StepRow,
@@ -24,6 +24,8 @@ pub(crate) struct Tables {
     pub(crate) audits: Vec<AuditRecord>,
     pub(crate) nodes: BTreeMap<NodeName, NodeRow>,
     pub(crate) voters: BTreeMap<ClusterId, Voters>,
+    /// A local disk: who may write is decided by the clusters' votes, as long as no later epoch is known.
+    local: bool,
 }
 
 impl Tables {
@@ -34,14 +36,74 @@ impl Tables {
         lease: &str,
         epoch: LeaseEpoch,
     ) -> Result<(), StoreError> {
-        let held = self
-            .leases
-            .get(lease)
-            .is_some_and(|l| l.epoch == epoch && l.holder.is_some());
+        let held = self.leases.get(lease).is_some_and(|l| {
+            let own = l.epoch == epoch && l.holder.is_some();
+            own || self.local && epoch >= l.epoch
+        });
         if held {
             Ok(())
         } else {
             Err(StoreError::Fenced { operation, epoch })
         }
+    }
+
+    /// A copy for a local disk.
+    pub(crate) fn to_disk(&self) -> Self {
+        Self {
+            local: true,
+            ..self.clone()
+        }
+    }
+
+    /// Takes over what a node wrote to its local disk: rows of later epochs, and lines that are not here.
+    pub(crate) fn take_over(&mut self, disk: &Self) {
+        for row in &disk.recoveries {
+            match self.recoveries.iter_mut().find(|old| old.id == row.id) {
+                Some(old) if old.epoch > row.epoch => {}
+                Some(old) => {
+                    let ended = old.ended.is_some() && row.ended.is_none();
+                    if !ended {
+                        *old = row.clone();
+                    }
+                }
+                None => self.add(row.clone()),
+            }
+        }
+        for step in &disk.steps {
+            let same = |old: &StepRow| old.recovery == step.recovery && old.entry == step.entry;
+            if !self.steps.iter().any(same) {
+                self.steps.push(step.clone());
+            }
+        }
+        for row in disk.clusters.values() {
+            if let Some(old) = self.clusters.get_mut(&row.id)
+                && old.primary_epoch < row.primary_epoch
+            {
+                old.primary.clone_from(&row.primary);
+                old.primary_epoch = row.primary_epoch;
+            }
+        }
+        for (key, route) in &disk.routes {
+            if self
+                .routes
+                .get(key)
+                .is_none_or(|old| old.epoch < route.epoch)
+            {
+                self.routes.insert(key.clone(), route.clone());
+            }
+        }
+    }
+
+    /// Of two running recoveries of a cluster the one that comes later is a failed one.
+    fn add(&mut self, mut row: RecoveryRow) {
+        let running = |other: &RecoveryRow| {
+            other.cluster == row.cluster && other.outcome == RecoveryOutcome::Running
+        };
+        if row.outcome == RecoveryOutcome::Running && self.recoveries.iter().any(running) {
+            row.outcome = RecoveryOutcome::Failed;
+            row.ended = Some(row.started);
+        }
+        row.number = i64::try_from(self.recoveries.len()).unwrap_or(i64::MAX - 1) + 1;
+        self.recoveries.push(row);
     }
 }

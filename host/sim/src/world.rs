@@ -14,6 +14,7 @@ use crate::invariants::Violation;
 use crate::network::{Network, NodeId};
 use crate::peers::Mirror;
 use crate::server::{Process, SimServer, Txn};
+use crate::tables::Tables;
 use crate::votes::Votes;
 
 /// Milliseconds after which a node has heard of a server that is back.
@@ -32,6 +33,8 @@ pub struct State {
     pub(crate) network: Network,
     /// The database that the nodes share.
     pub(crate) backend: Backend,
+    /// What is on the local disks of nodes that the backend does not answer.
+    pub(crate) disks: BTreeMap<NodeId, Tables>,
     /// What each node shows to the others.
     pub(crate) mirrors: BTreeMap<NodeId, Mirror>,
     /// Who has the right to act, as the servers and the backend see it.
