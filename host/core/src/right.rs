@@ -119,6 +119,9 @@ fn count_in(set: &BTreeSet<ServerId>, votes: &Votes) -> Tally {
 }
 
 #[cfg(test)]
+mod interleavings;
+
+#[cfg(test)]
 mod tests {
     use super::{Voters, Votes};
     use crate::ids::ServerId;
