@@ -33,8 +33,9 @@ impl Roll {
         let mut round: u32 = 0;
         let mut told: Option<u64> = None;
         let mut namesake: Option<String> = None;
+        let mut read = self.newest();
         loop {
-            let read = self.newest();
+            // What was known a round ago: a step that was verified by the members before may execute for as long as a guard lasts.
             if told != Some(read) || round.is_multiple_of(BEAT_EVERY) {
                 if told.is_some() {
                     self.look_for_namesake(&mut namesake).await;
@@ -50,6 +51,7 @@ impl Roll {
                 tracing::debug!(error = describe(&error), "recorded members not kept");
             }
             round = round.wrapping_add(1);
+            read = self.newest();
             sleep(ROUND).await;
         }
     }
