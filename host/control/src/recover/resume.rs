@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use baton_core::ids::ServerId;
-use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Topology};
+use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Server, ThreadState, Topology};
 use baton_core::planning::{Phase, Plan, plan_relocate};
 use baton_ports::RecoveryRow;
 
@@ -124,8 +124,29 @@ impl Recovery<'_> {
         self.unwind(None).await
     }
 
-    /// The recorded successor, if it is writable now and was read since this process started.
+    /// Who took over: the recorded successor, if it is writable now, or whoever is writable and replicates from nobody beside the server that
+    /// was to be replaced. A backend that forgets commits may have forgotten the line before the step that opened it.
     fn writable_successor(&self) -> Option<ServerId> {
+        let recorded = self.recorded_successor();
+        recorded.or_else(|| self.opened_unrecorded())
+    }
+
+    fn opened_unrecorded(&self) -> Option<ServerId> {
+        let snapshot = self.means.snapshot()?;
+        let is_open = |server: &Server| {
+            server.probe.reach() == Reach::Answering
+                && server.last_facts().is_some_and(|facts| {
+                    let mut receivers = facts.channels.iter().map(|channel| channel.receiver);
+                    facts.is_writable() && receivers.all(|state| state == ThreadState::Stopped)
+                })
+        };
+        let mut open = snapshot.servers.values().filter(|server| is_open(server));
+        let found = open.next()?;
+        let alone = open.next().is_none() && found.id != self.row.failed;
+        alone.then(|| found.id.clone())
+    }
+
+    fn recorded_successor(&self) -> Option<ServerId> {
         let successor = self.row.successor.clone().filter(|_| self.row.committed)?;
         let snapshot = self.means.snapshot()?;
         let server = snapshot.servers.get(&successor)?;
