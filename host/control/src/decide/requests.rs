@@ -105,6 +105,8 @@ impl ClusterLoop {
             trigger: self.means.clock.now(),
             deadline,
         };
+        // Whether it was begun, may not be known; an open row is found again in the next round.
+        self.resumed = false;
         let row = self
             .means
             .carry_out(order)
