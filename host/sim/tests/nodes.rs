@@ -1,6 +1,8 @@
 //! Three nodes on a shared backend: the invariants hold whichever node, and whichever part of the backend, fails in the middle.
 
-use baton_sim::{BackendKind, Fault, First, Moment, Point, Scenario, Trap, run};
+use baton_sim::{
+    BackendKind, Fault, First, Moment, Point, Scenario, Selection, Trap, explore, run,
+};
 
 fn story(first: First, backend: BackendKind, trap: Option<Trap>) -> Scenario {
     Scenario {
@@ -82,5 +84,62 @@ fn a_frozen_leader_that_wakes_changes_nothing() {
             fault: Fault::FreezeNode,
         };
         demand(&story(First::KillPrimary, BackendKind::Galera, Some(trap)));
+    }
+}
+
+/// Some of what `cargo run -p baton-sim --bin sim -- explore` strikes at.
+fn sample(first: First) {
+    let selection = Selection {
+        firsts: vec![first],
+        every: 131,
+        offset: 5,
+        ..Selection::whole(7)
+    };
+    let found = explore(&selection, &mut |_| {});
+    let broken: Vec<String> = found.broken.iter().map(ToString::to_string).collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    assert!(found.points > 3, "{} points", found.points);
+}
+
+#[test]
+fn faults_in_a_failover() {
+    sample(First::KillPrimary);
+}
+
+#[test]
+fn faults_in_a_failover_of_a_co_primary() {
+    sample(First::KillCoPrimary);
+}
+
+#[test]
+fn faults_in_a_failover_of_an_intermediate_source() {
+    sample(First::KillIntermediate);
+}
+
+#[test]
+fn faults_in_a_switchover() {
+    sample(First::Switchover);
+}
+
+#[test]
+fn faults_in_a_rejoin() {
+    sample(First::Return);
+}
+
+#[test]
+fn a_line_that_the_backend_forgot_does_not_open_a_second_server() {
+    for (first, backend, nth) in [
+        (First::KillPrimary, BackendKind::Pair, 6),
+        (First::Switchover, BackendKind::Galera, 7),
+    ] {
+        for moment in [Moment::Before, Moment::After] {
+            let trap = Trap {
+                point: Point::Change,
+                nth,
+                moment,
+                fault: Fault::KillBoth,
+            };
+            demand(&story(first, backend, Some(trap)));
+        }
     }
 }
