@@ -91,7 +91,7 @@ fn a_frozen_leader_that_wakes_changes_nothing() {
 fn sample(first: First) {
     let selection = Selection {
         firsts: vec![first],
-        every: 131,
+        every: 83,
         offset: 5,
         ..Selection::whole(7)
     };
