@@ -42,6 +42,7 @@ impl Means {
             .iter()
             .filter_map(|step| step.entry.server.clone())
             .collect();
+        let superseded = self.superseded(&row);
         row.node = node;
         row.epoch = epoch;
         self.set_active(Some(&row));
@@ -59,8 +60,30 @@ impl Means {
             tried: BTreeSet::new(),
             touched,
         };
-        let outcome = recovery.finish_or_unwind().await;
+        let outcome = match superseded {
+            Some(primary) => {
+                recovery.complain(format!(
+                    "{primary} was recorded as primary under a later epoch: nothing of this recovery is left to do"
+                ));
+                RecoveryOutcome::Failed
+            }
+            None => recovery.finish_or_unwind().await,
+        };
         Ok(recovery.end(outcome).await)
+    }
+
+    /// Who became primary by a later decision than this recovery, which a node left open that could not tell anybody: to go on with it, or
+    /// to undo it, would undo the later one.
+    fn superseded(&self, row: &RecoveryRow) -> Option<ServerId> {
+        match row.kind {
+            RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover | RecoveryKind::Switchover => {
+            }
+            RecoveryKind::IntermediateFailover | RecoveryKind::Rejoin => return None,
+        }
+        let inner = self.registry.lock();
+        let recorded = &inner.clusters.get(&self.cluster)?.row;
+        let primary = recorded.primary.clone()?;
+        (recorded.primary_epoch > row.epoch && primary != row.failed).then_some(primary)
     }
 }
 
