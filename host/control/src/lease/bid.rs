@@ -168,14 +168,13 @@ impl Keeper {
                 Tenure::Lease { .. } | Tenure::StandIn { renews: true } => Some(held.epoch),
                 Tenure::StandIn { renews: false } => None,
             });
-        let outcome = match renews {
-            Some(epoch) => self.store.renew_lease(LEASE, &self.holder, epoch).await,
-            None => {
-                let (ttl, highest) = (self.settings.ttl, self.highest());
-                self.store
-                    .claim_lease(LEASE, &self.holder, ttl, bid.expected, highest)
-                    .await
-            }
+        let outcome = if let Some(epoch) = renews {
+            self.store.renew_lease(LEASE, &self.holder, epoch).await
+        } else {
+            let (ttl, highest) = (self.settings.ttl, self.highest());
+            self.store
+                .claim_lease(LEASE, &self.holder, ttl, bid.expected, highest)
+                .await
         };
         (
             outcome,
@@ -260,9 +259,8 @@ impl Keeper {
         let dead_since = match other.as_ref().map(|other| self.peers.life(other)) {
             Some(Life::Gone(since)) => since,
             Some(Life::Silent(since)) => since.plus(SILENCE),
-            Some(Life::Living) => return Turn::Nobodys,
-            // Only its time can tell.
-            Some(Life::Unknown) => return Turn::Nobodys,
+            // Of one that was never heard only its time can tell.
+            Some(Life::Living | Life::Unknown) => return Turn::Nobodys,
             // Nobody known: a node that came up while the store was away, after the others had time to be heard.
             None => Timestamp::default().plus(SILENCE * 2),
         };

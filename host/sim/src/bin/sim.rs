@@ -47,15 +47,16 @@ fn tell_many(first: u64, count: u64, draw: fn(u64) -> Scenario) -> ExitCode {
     code(broken)
 }
 
+/// A word that names none of a list's members is meant for another list.
+fn keep<T: std::fmt::Debug>(all: &mut Vec<T>, words: &[String]) {
+    let named = |item: &T| words.contains(&format!("{item:?}"));
+    if all.iter().any(named) {
+        all.retain(named);
+    }
+}
+
 fn explore_all(seed: u64, words: &[String]) -> ExitCode {
     let mut selection = Selection::whole(seed);
-    // A word that names none of a list's members is meant for another list.
-    fn keep<T: std::fmt::Debug>(all: &mut Vec<T>, words: &[String]) {
-        let named = |item: &T| words.contains(&format!("{item:?}"));
-        if all.iter().any(named) {
-            all.retain(named);
-        }
-    }
     keep(&mut selection.firsts, words);
     keep(&mut selection.backends, words);
     keep(&mut selection.faults, words);

@@ -42,7 +42,7 @@ async fn a_recovery_goes_on_whatever_the_shared_store_does() {
         leader.until_handed_over().await;
         assert_eq!(
             steps(&bed.shared.inner, "r1").await,
-            Vec::from_iter(1..9),
+            (1..9).collect::<Vec<_>>(),
             "{mood:?}"
         );
         let stored = bed.shared.inner.recoveries(None, 0, 9).await.unwrap();

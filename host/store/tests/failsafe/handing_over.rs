@@ -14,8 +14,8 @@ async fn primary(bed: &Bed) -> (Option<ServerId>, LeaseEpoch) {
     (row.primary, row.primary_epoch)
 }
 
-fn db(name: &str) -> Option<ServerId> {
-    Some(ServerId::new(format!("{name}:3306")))
+fn server(name: &str) -> ServerId {
+    ServerId::new(format!("{name}:3306"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,7 +38,7 @@ async fn everything_is_there_once() {
     leader.until_handed_over().await;
     let shared = &bed.shared.inner;
     assert_eq!(steps(shared, "r1").await, [1, 2]);
-    assert_eq!(primary(&bed).await, (db("db2"), epoch));
+    assert_eq!(primary(&bed).await, (Some(server("db2")), epoch));
     let routes = shared.routes().await.unwrap();
     assert_eq!(
         routes
@@ -107,9 +107,9 @@ async fn a_follower_hands_over_history_and_never_overrules_a_later_leader() {
         one.until_handed_over().await;
         assert_eq!(steps(inner, "r1").await, [1, 2]);
         let expected = if overtaken {
-            (db("db3"), later)
+            (Some(server("db3")), later)
         } else {
-            (db("db2"), by_itself)
+            (Some(server("db2")), by_itself)
         };
         assert_eq!(primary(&bed).await, expected);
         let seen = two.recoveries(None, 0, 200).await.unwrap();
