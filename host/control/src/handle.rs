@@ -577,12 +577,8 @@ impl Control for Handle {
     }
 
     async fn set_recoveries_enabled(&self, enabled: bool, by: &str) -> Result<(), RequestError> {
-        let set = self
-            .shared
-            .ports
-            .store
-            .set_recoveries_enabled(enabled)
-            .await;
+        let store = &self.shared.ports.store;
+        let set = store.set_recoveries_enabled(enabled).await;
         set.map_err(|error| store_error(&error))?;
         let text = if enabled { "enabled" } else { "disabled" };
         self.note("recoveries", None, None, by, text.to_owned())
@@ -592,12 +588,8 @@ impl Control for Handle {
     }
 
     async fn routes(&self) -> Result<Vec<Route>, RequestError> {
-        self.shared
-            .ports
-            .store
-            .routes()
-            .await
-            .map_err(|error| store_error(&error))
+        let rows = self.shared.ports.store.routes().await;
+        rows.map_err(|error| store_error(&error))
     }
 
     async fn audits(&self, skip: u32, limit: u32) -> Result<Vec<AuditRecord>, RequestError> {

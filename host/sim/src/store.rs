@@ -22,6 +22,13 @@ impl Store for SimStore {
         Ok(self.lock().leases.get(name).cloned())
     }
 
+    /// The real store in front of a shared one has this on its own disk, and waits for nobody.
+    async fn highest_epoch(&self, name: &str) -> Result<LeaseEpoch, StoreError> {
+        let tables = self.lock();
+        let row = tables.leases.get(name);
+        Ok(row.map_or(LeaseEpoch::default(), |row| row.epoch))
+    }
+
     async fn claim_lease(
         &self,
         name: &str,

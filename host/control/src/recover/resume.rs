@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use baton_core::ids::ServerId;
+use baton_core::ids::{RecoveryId, ServerId};
 use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Server, ThreadState, Topology};
 use baton_core::planning::{Phase, Plan, plan_relocate};
 use baton_ports::RecoveryRow;
@@ -42,7 +42,7 @@ impl Means {
             .iter()
             .filter_map(|step| step.entry.server.clone())
             .collect();
-        let superseded = self.superseded(&row);
+        let superseded = self.superseded(&row).await;
         row.node = node;
         row.epoch = epoch;
         self.set_active(Some(&row));
@@ -61,9 +61,9 @@ impl Means {
             touched,
         };
         let outcome = match superseded {
-            Some(primary) => {
+            Some(later) => {
                 recovery.complain(format!(
-                    "{primary} was recorded as primary under a later epoch: nothing of this recovery is left to do"
+                    "recovery {later} succeeded under a later epoch: nothing of this one is left to do"
                 ));
                 RecoveryOutcome::Failed
             }
@@ -72,18 +72,33 @@ impl Means {
         Ok(recovery.end(outcome).await)
     }
 
-    /// Who became primary by a later decision than this recovery, which a node left open that could not tell anybody: to go on with it, or
-    /// to undo it, would undo the later one.
-    fn superseded(&self, row: &RecoveryRow) -> Option<ServerId> {
-        match row.kind {
-            RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover | RecoveryKind::Switchover => {
-            }
-            RecoveryKind::IntermediateFailover | RecoveryKind::Rejoin => return None,
+    /// The later recovery that replaced a primary of this cluster while a node left this one open that could not tell anybody: to go on
+    /// with this one, or to undo it, would undo the later one.
+    async fn superseded(&self, row: &RecoveryRow) -> Option<RecoveryId> {
+        if !replaces_primary(row.kind) {
+            return None;
         }
-        let inner = self.registry.lock();
-        let recorded = &inner.clusters.get(&self.cluster)?.row;
-        let primary = recorded.primary.clone()?;
-        (recorded.primary_epoch > row.epoch && primary != row.failed).then_some(primary)
+        let rows = self
+            .store
+            .recoveries(Some(&self.cluster), 0, LOOK_BACK)
+            .await;
+        let rows = rows.unwrap_or_default();
+        let later = rows.into_iter().find(|other| {
+            other.epoch > row.epoch
+                && other.outcome == RecoveryOutcome::Succeeded
+                && replaces_primary(other.kind)
+        });
+        later.map(|later| later.id)
+    }
+}
+
+/// Recoveries looked at for a later one.
+const LOOK_BACK: u32 = 20;
+
+fn replaces_primary(kind: RecoveryKind) -> bool {
+    match kind {
+        RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover | RecoveryKind::Switchover => true,
+        RecoveryKind::IntermediateFailover | RecoveryKind::Rejoin => false,
     }
 }
 

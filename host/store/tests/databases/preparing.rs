@@ -20,7 +20,7 @@ pub(crate) async fn many_prepare_at_once(bed: &Bed, nodes: &[usize], admin: &Ser
         assert!(found <= SCHEMA_VERSION, "{found}");
     }
     let versions = admin.scalar(&format!(
-        "SELECT GROUP_CONCAT(version) FROM {database}.baton_schema"
+        "SELECT GROUP_CONCAT(version ORDER BY version) FROM {database}.baton_schema"
     ));
     let expected: Vec<String> = (1..=SCHEMA_VERSION)
         .map(|version| version.to_string())
