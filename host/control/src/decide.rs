@@ -229,17 +229,14 @@ impl ClusterLoop {
             .set_primary(LEASE, epoch, cluster, found)
             .await
         {
-            tracing::warn!(
-                error = crate::lease::describe(&error),
-                "primary not recorded"
-            );
+            tracing::warn!(error = error.with_causes(), "primary not recorded");
         }
         if let Some(server) = snapshot.servers.get(found) {
             let prefix = &self.means.registry.settings.route_prefix;
             let routes =
                 crate::recover::routes(prefix, &snapshot.cluster.name, &server.address, epoch);
             if let Err(error) = self.means.store.put_routes(LEASE, epoch, &routes).await {
-                tracing::warn!(error = crate::lease::describe(&error), "routes not written");
+                tracing::warn!(error = error.with_causes(), "routes not written");
             }
         }
     }
@@ -331,10 +328,7 @@ impl ClusterLoop {
         let rows = match self.means.store.running_recoveries().await {
             Ok(rows) => rows,
             Err(error) => {
-                tracing::warn!(
-                    error = crate::lease::describe(&error),
-                    "open recoveries not readable"
-                );
+                tracing::warn!(error = error.with_causes(), "open recoveries not readable");
                 return false;
             }
         };

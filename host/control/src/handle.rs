@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::api::{ChangePrimary, ClusterView, Control, NodeStatus, NodeView, RequestError};
 use crate::decide::{Request, RequestKind, explain};
-use crate::lease::{HeldLease, describe};
+use crate::lease::HeldLease;
 use crate::node::Shared;
 use crate::nodes;
 use crate::testimony;
@@ -132,7 +132,7 @@ impl Handle {
             text,
         };
         if let Err(error) = self.shared.ports.store.audit(&record).await {
-            tracing::warn!(error = describe(&error), "audit not written");
+            tracing::warn!(error = error.with_causes(), "audit not written");
         }
     }
 
@@ -148,7 +148,7 @@ pub(crate) fn store_error(error: &StoreError) -> RequestError {
         StoreError::Retry { .. }
         | StoreError::OutcomeUnknown { .. }
         | StoreError::Fenced { .. }
-        | StoreError::Unavailable { .. } => RequestError::Store(describe(error)),
+        | StoreError::Unavailable { .. } => RequestError::Store(error.with_causes()),
     }
 }
 

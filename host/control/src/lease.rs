@@ -3,7 +3,7 @@
 
 mod bid;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use baton_core::ids::{LeaseEpoch, NodeName};
@@ -11,6 +11,7 @@ use baton_core::time::Timestamp;
 use baton_ports::{Claim, Clock, LeaseState, Store, StoreError};
 use tokio::sync::{Notify, watch};
 
+use crate::locking::lock;
 use crate::peers::PeerTable;
 
 /// Name of the one lease; leases are named so that a fleet can be divided later.
@@ -258,7 +259,7 @@ impl Keeper {
 
     /// Takes the outcome of a bid or a renewal in. `taken_early`: the holder's own time may not be over yet.
     fn note(&self, outcome: Result<Claim, StoreError>, before: Timestamp, taken_early: Duration) {
-        *lock(&self.problem) = outcome.as_ref().err().map(describe);
+        *lock(&self.problem) = outcome.as_ref().err().map(StoreError::with_causes);
         match outcome {
             Ok(Claim::Held(state)) => self.hold(&state, before, taken_early),
             Ok(Claim::Other(state)) => {
@@ -269,7 +270,7 @@ impl Keeper {
                 }
             }
             // What is held stays held until it runs out by this clock.
-            Err(error) => tracing::warn!(error = describe(&error), "lease not renewed"),
+            Err(error) => tracing::warn!(error = error.with_causes(), "lease not renewed"),
         }
     }
 
@@ -353,13 +354,9 @@ impl Keeper {
         }) = held
             && let Err(error) = self.store.release_lease(LEASE, &self.holder, epoch).await
         {
-            tracing::warn!(error = describe(&error), "lease not released");
+            tracing::warn!(error = error.with_causes(), "lease not released");
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The node's name without the number of its start.
@@ -367,16 +364,4 @@ fn plain_name(holder: &NodeName) -> NodeName {
     let text = holder.as_str();
     let name = text.split_once(INCARNATION).map_or(text, |(name, _)| name);
     NodeName::new(name)
-}
-
-/// An error with its causes, on one line.
-pub(crate) fn describe(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

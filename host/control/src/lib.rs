@@ -5,6 +5,7 @@ mod counters;
 mod decide;
 mod handle;
 mod lease;
+mod locking;
 mod node;
 mod nodes;
 mod observe;

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::counters::Counters;
 use crate::decide::{ClusterLoop, Published, Request};
 use crate::handle::Handle;
-use crate::lease::{Keeper, LEASE, LeaseSettings, describe};
+use crate::lease::{Keeper, LEASE, LeaseSettings};
 use crate::observe::Observer;
 use crate::operators::Operators;
 use crate::peers::PeerTable;
@@ -101,7 +101,7 @@ impl Shared {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(
-                    error = describe(&error),
+                    error = error.with_causes(),
                     "what the last leader recorded cannot be read"
                 );
             }

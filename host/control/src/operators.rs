@@ -11,7 +11,6 @@ use baton_ports::{Clock, RecoveryRow, Store, StoreError};
 use tokio::time::sleep;
 
 use crate::counters::Counters;
-use crate::lease::describe;
 use crate::registry::Registry;
 
 /// Past recoveries kept per cluster: enough for any cooldown.
@@ -73,7 +72,7 @@ impl Operators {
             Err(error) => {
                 self.counters.store_failures.add();
                 tracing::warn!(
-                    error = describe(&error),
+                    error = error.with_causes(),
                     "state store not readable: recoveries are off"
                 );
                 self.registry.lock().switch = Some(Switch::Unreadable);
@@ -168,7 +167,7 @@ impl Operators {
             tracing::info!(server = %id, "server unseen for too long, forgotten");
             self.registry.forget(&id, self.clock.now());
             if let Err(error) = self.store.forget_server(&id).await {
-                tracing::warn!(server = %id, error = describe(&error), "expired server not removed");
+                tracing::warn!(server = %id, error = error.with_causes(), "expired server not removed");
             }
         }
     }
@@ -197,7 +196,7 @@ pub(crate) async fn write_changes(registry: &Registry, store: &dyn Store, counte
         if let Err(error) = store.put_cluster(id, name).await {
             tracing::warn!(
                 cluster = name,
-                error = describe(&error),
+                error = error.with_causes(),
                 "cluster not recorded"
             );
             counters.store_failures.add();
@@ -209,7 +208,7 @@ pub(crate) async fn write_changes(registry: &Registry, store: &dyn Store, counte
         return;
     }
     if let Err(error) = store.put_servers(&servers).await {
-        tracing::warn!(error = describe(&error), "servers not recorded");
+        tracing::warn!(error = error.with_causes(), "servers not recorded");
         counters.store_failures.add();
         registry.put_back(&servers, &[]);
     }
@@ -220,7 +219,7 @@ async fn remove_folded(registry: &Registry, store: &dyn Store, counters: &Counte
     let mut left = registry.take_folded();
     while let Some(id) = left.pop_first() {
         if let Err(error) = store.forget_server(&id).await {
-            tracing::warn!(server = %id, error = describe(&error), "merged server not removed");
+            tracing::warn!(server = %id, error = error.with_causes(), "merged server not removed");
             counters.store_failures.add();
             left.insert(id);
             registry.put_back_folded(left);

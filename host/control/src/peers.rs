@@ -1,7 +1,7 @@
 //! The other Baton nodes: who of them lives, who acts, what they see.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use baton_core::ids::{Address, NodeName};
@@ -11,6 +11,8 @@ use futures::future::join_all;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+
+use crate::locking::lock;
 
 /// How long a peer keeps a question before it answers that nothing changed. The pending answer is what shows its end at once.
 const WAIT: Duration = Duration::from_secs(1);
@@ -190,12 +192,12 @@ impl PeerTable {
 }
 
 fn read(slot: &Mutex<PeerState>) -> PeerState {
-    slot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    lock(slot).clone()
 }
 
 /// Takes an outcome in; true if it changes anything that others wait for.
 fn note(slot: &Mutex<PeerState>, outcome: Result<PeerReport, PeerFailure>, now: Timestamp) -> bool {
-    let mut state = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut state = lock(slot);
     match outcome {
         Ok(report) => {
             let changed = state.failing.take().is_some() || state.report.as_ref() != Some(&report);

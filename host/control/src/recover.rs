@@ -23,7 +23,7 @@ use baton_ports::{Clock, Policies, RecoveryRow, Store};
 use futures::future::join_all;
 
 use crate::counters::Counters;
-use crate::lease::{Keeper, LEASE, describe};
+use crate::lease::{Keeper, LEASE};
 use crate::peers::PeerTable;
 use crate::registry::Registry;
 use crate::right::Right;
@@ -125,11 +125,11 @@ impl Means {
         let snapshot = self.snapshot().ok_or(NotBegun::Gone)?;
         let mut row = self.row(&order, &snapshot, epoch).ok_or(NotBegun::Gone)?;
         let refused = |error: baton_ports::StoreError| match error {
-            baton_ports::StoreError::Conflict { .. } => NotBegun::Refused(describe(&error)),
+            baton_ports::StoreError::Conflict { .. } => NotBegun::Refused(error.with_causes()),
             baton_ports::StoreError::Fenced { .. } => NotBegun::NoLease,
             baton_ports::StoreError::Retry { .. }
             | baton_ports::StoreError::OutcomeUnknown { .. }
-            | baton_ports::StoreError::Unavailable { .. } => NotBegun::Store(describe(&error)),
+            | baton_ports::StoreError::Unavailable { .. } => NotBegun::Store(error.with_causes()),
         };
         row.number = self
             .store
@@ -266,7 +266,7 @@ impl Recovery<'_> {
                 Ok(()) => return,
                 Err(error) => {
                     self.means.counters.store_failures.add();
-                    tracing::error!(recovery = %self.row.id, error = describe(&error), "end of recovery not recorded");
+                    tracing::error!(recovery = %self.row.id, error = error.with_causes(), "end of recovery not recorded");
                     if matches!(error, baton_ports::StoreError::Fenced { .. }) {
                         return;
                     }

@@ -4,7 +4,7 @@
 //! needs a majority ([`baton_core::right`]) that was counted at most half a guard period ago.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use baton_core::execution::Guard;
@@ -17,6 +17,7 @@ use baton_ports::{LockState, StatementError};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::locking::lock;
 use crate::recover::Means;
 use crate::sessions::{NoSession, WorkError};
 
@@ -33,17 +34,21 @@ pub(crate) struct Right {
 
 impl Right {
     fn note(&self, epoch: LeaseEpoch, at: Timestamp) {
-        *self.granted.lock().unwrap_or_else(PoisonError::into_inner) = Some((epoch, at));
+        *lock(&self.granted) = Some((epoch, at));
+    }
+
+    fn note_refused(&self, at: Timestamp) {
+        *lock(&self.refused) = Some(at);
     }
 
     /// True if a count came out short at `since` or later: then a failure says nothing about the servers.
     pub(crate) fn was_refused(&self, since: Timestamp) -> bool {
-        let refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = *lock(&self.refused);
         refused.is_some_and(|at| at >= since)
     }
 
     fn is_fresh(&self, epoch: LeaseEpoch, now: Timestamp, for_: Duration) -> bool {
-        let granted = *self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+        let granted = *lock(&self.granted);
         granted.is_some_and(|(under, at)| under == epoch && now.since(at) < for_)
     }
 }
@@ -144,13 +149,7 @@ impl Means {
             match count.ripe_in {
                 Some(wait) if self.clock.now().plus(wait) < end => sleep(wait).await,
                 Some(_) | None => {
-                    let mut refused_at = self
-                        .right
-                        .refused
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner);
-                    *refused_at = Some(self.clock.now());
-                    drop(refused_at);
+                    self.right.note_refused(self.clock.now());
                     let mut text = format!("no right to act on this cluster: {}", count.tally);
                     for against in count.against {
                         text.push_str("; ");
@@ -167,7 +166,9 @@ impl Means {
         // An answer that comes later than the guard lasts would be of no use.
         let limit = limit.min(self.guard().within);
         let mut asked = JoinSet::new();
-        for server in self.answering(&voters) {
+        let snapshot = self.snapshot();
+        let answering = snapshot.map(|snapshot| answering(&snapshot, &voters));
+        for server in answering.into_iter().flatten() {
             let means = Arc::clone(self);
             asked.spawn(async move {
                 let held = verify(&means, &server, limit).await;
@@ -214,18 +215,6 @@ impl Means {
         inner.voters.get(&self.cluster).cloned().unwrap_or_default()
     }
 
-    /// Voters that answer probes: the others could only cost time.
-    fn answering(&self, voters: &Voters) -> Vec<ServerId> {
-        let Some(snapshot) = self.snapshot() else {
-            return Vec::new();
-        };
-        let answers = |id: &ServerId| {
-            let server = snapshot.servers.get(id);
-            server.is_some_and(|server| server.probe.reach() == Reach::Answering)
-        };
-        voters.everybody().into_iter().filter(answers).collect()
-    }
-
     /// How long a lock that is held does not count yet: a step that an earlier holder verified may be on its way for as long as its guard.
     fn unripe(&self, server: &ServerId) -> Option<Duration> {
         let gained = self.sessions.gained(server)?;
@@ -240,10 +229,11 @@ impl Means {
             return None;
         }
         let voters = self.voters();
-        let held: BTreeSet<ServerId> = self
-            .answering(&voters)
-            .into_iter()
+        let answering = answering(snapshot, &voters);
+        let held: BTreeSet<ServerId> = answering
+            .iter()
             .filter(|id| self.sessions.holds(id))
+            .cloned()
             .collect();
         let mut votes = Votes {
             locks: held.clone(),
@@ -262,7 +252,7 @@ impl Means {
         } else {
             format!(
                 "this node does not hold enough of the members' locks to act: {tally}; {}",
-                self.way_out(snapshot, &voters)
+                self.way_out(&voters, &answering)
             )
         };
         Some(Reason {
@@ -273,15 +263,11 @@ impl Means {
     }
 
     /// What helps against a missing majority.
-    fn way_out(&self, snapshot: &Snapshot, voters: &Voters) -> String {
+    fn way_out(&self, voters: &Voters, answering: &BTreeSet<ServerId>) -> String {
         let gone: Vec<String> = voters
             .everybody()
-            .into_iter()
-            .filter(|id| {
-                let server = snapshot.servers.get(id);
-                server.is_none_or(|server| server.probe.reach() != Reach::Answering)
-            })
-            .map(|id| id.to_string())
+            .difference(answering)
+            .map(ToString::to_string)
             .collect();
         match (gone.is_empty(), self.lease.stands_in()) {
             (true, _) => "locks gained a moment ago begin to count within a second".to_owned(),
@@ -316,6 +302,15 @@ impl Means {
         }
         Ok(held)
     }
+}
+
+/// Voters that answer probes: to ask the others could only cost time.
+fn answering(snapshot: &Snapshot, voters: &Voters) -> BTreeSet<ServerId> {
+    let answers = |id: &ServerId| {
+        let server = snapshot.servers.get(id);
+        server.is_some_and(|server| server.probe.reach() == Reach::Answering)
+    };
+    voters.everybody().into_iter().filter(answers).collect()
 }
 
 pub(crate) fn refused(command: &'static str, message: String) -> WorkError {

@@ -10,7 +10,7 @@ use baton_core::right::Voters;
 use baton_ports::{NodeRow, Store, StoreError};
 use tokio::time::sleep;
 
-use crate::lease::{Keeper, LEASE, describe};
+use crate::lease::{Keeper, LEASE};
 use crate::registry::Registry;
 
 /// Pause between two rounds.
@@ -43,12 +43,12 @@ impl Roll {
                 match self.store.beat(&self.row(read)).await {
                     Ok(()) => told = Some(read),
                     Err(error) => {
-                        tracing::debug!(error = describe(&error), "node not registered");
+                        tracing::debug!(error = error.with_causes(), "node not registered");
                     }
                 }
             }
             if let Err(error) = self.round().await {
-                tracing::debug!(error = describe(&error), "recorded members not kept");
+                tracing::debug!(error = error.with_causes(), "recorded members not kept");
             }
             round = round.wrapping_add(1);
             read = self.newest();

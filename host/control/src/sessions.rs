@@ -2,7 +2,7 @@
 //! a pool: the lock dies with the session, so whoever has the lock knows that nothing of an old holder still runs there.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use baton_core::ids::{ClusterId, ServerId};
@@ -13,6 +13,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::{sleep, timeout};
 
 use crate::lease::Keeper;
+use crate::locking::lock;
 use crate::registry::Registry;
 
 /// How often a standing session is used, so that it does not end by its own `wait_timeout` of some ten seconds.
@@ -272,10 +273,6 @@ impl Sessions {
             .await
             .unwrap_or_else(|_| Err(timed_out()))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A session in exclusive use. Dropping it ends the session (its state may be unknown); [`Lent::keep`] gives it back.

@@ -55,6 +55,20 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// The error with its causes, on one line.
+    pub fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
+    }
+}
+
 /// A known server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerRow {

@@ -283,7 +283,7 @@ impl ClusterLoop {
             text: format!("policy {policy} failed: {text}; the default policy answered"),
         };
         if let Err(error) = self.means.store.audit(&record).await {
-            tracing::warn!(error = crate::lease::describe(&error), "audit not written");
+            tracing::warn!(error = error.with_causes(), "audit not written");
         }
     }
 

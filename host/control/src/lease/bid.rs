@@ -9,7 +9,8 @@ use baton_core::time::Timestamp;
 use baton_ports::{Claim, LeaseState, StoreError};
 use tokio::time::{Instant, sleep};
 
-use super::{Held, Keeper, LEASE, Tenure, Wish, lock};
+use super::{Held, Keeper, LEASE, Tenure, Wish};
+use crate::locking::lock;
 use crate::peers::Life;
 
 /// How long a node may be silent before its lease is bid for ahead of time. A frozen process is told from a slow one by
@@ -59,8 +60,14 @@ struct Bid {
     early: Duration,
 }
 
-type Pending<'a> =
-    Pin<Box<dyn Future<Output = (Result<Claim, StoreError>, Timestamp, Duration)> + Send + 'a>>;
+/// A bid or a renewal under way.
+struct Pending<'a> {
+    outcome: Pin<Box<dyn Future<Output = Result<Claim, StoreError>> + Send + 'a>>,
+    /// Before it was sent.
+    since: Timestamp,
+    /// See [`Bid::early`].
+    early: Duration,
+}
 
 impl Keeper {
     /// Takes and renews the lease for ever. Dropping the future keeps what is held until it runs out.
@@ -69,16 +76,15 @@ impl Keeper {
         let mut peers = self.peers.subscribe();
         let mut next = Instant::now();
         let mut away_since: Option<Timestamp> = None;
-        let mut pending: Option<(Pending<'_>, Timestamp)> = None;
+        let mut pending: Option<Pending<'_>> = None;
         loop {
             let now = self.clock.now();
-            let hurries = self.turn(now) == Turn::Ours && next > Instant::now() + HURRY;
-            if hurries {
+            let is_ours = self.turn(now) == Turn::Ours;
+            if is_ours && next > Instant::now() + HURRY {
                 next = Instant::now();
             }
             if pending.is_none() && Instant::now() >= next && self.may_bid(&seen, now) {
-                let bid = self.bid(&seen, now);
-                pending = Some((Box::pin(self.attempt(bid)), now));
+                pending = Some(self.attempt(&seen, now));
             }
             tokio::select! {
                 biased;
@@ -90,11 +96,10 @@ impl Keeper {
                     away_since = outcome.as_ref().err().map(|_| away_since.unwrap_or(before));
                     let answered = outcome.is_ok();
                     self.note(outcome, before, early);
-                    let mut pulse = lock(&self.pulse);
-                    if answered && pulse.doubt.is_some_and(|since| before >= since) {
-                        pulse.doubt = None;
+                    // Only then: until the answer is taken in, what is held is what is in doubt.
+                    if answered {
+                        self.trust_if_asked_since_doubt(before);
                     }
-                    drop(pulse);
                     next = Instant::now() + self.pause(&seen);
                 }
                 _ = peers.changed(), if self.peers.count() > 0 => {
@@ -104,13 +109,13 @@ impl Keeper {
                     }
                 }
                 () = self.wished.notified() => next = Instant::now(),
-                () = sleep(if self.turn(now) == Turn::Ours { HURRY } else { TICK }) => {}
+                () = sleep(if is_ours { HURRY } else { TICK }) => {}
             }
             let now = self.clock.now();
             if self.tick(now) {
                 next = Instant::now();
             }
-            let waiting = pending.as_ref().map(|(_, since)| *since);
+            let waiting = pending.as_ref().map(|pending| pending.since);
             let away = away_since.or(waiting);
             let is_away = away.is_some_and(|since| now.since(since) > STORE_PATIENCE);
             self.trust_again(now, is_away);
@@ -138,13 +143,15 @@ impl Keeper {
         true
     }
 
+    /// The store has answered something that was asked `before`.
+    fn trust_if_asked_since_doubt(&self, before: Timestamp) {
+        lock(&self.pulse).doubt.take_if(|since| before >= *since);
+    }
+
     /// Without the store there is nobody to ask but the other nodes, which have been heard by then.
     fn trust_again(&self, now: Timestamp, is_away: bool) {
-        let mut pulse = lock(&self.pulse);
-        let heard = |since: Timestamp| is_away && now.since(since) > HEARING;
-        if pulse.doubt.is_some_and(heard) {
-            pulse.doubt = None;
-        }
+        let heard = |since: &mut Timestamp| is_away && now.since(*since) > HEARING;
+        lock(&self.pulse).doubt.take_if(heard);
     }
 
     /// Time until the next bid or renewal: short while it is this node's turn.
@@ -158,8 +165,8 @@ impl Keeper {
         }
     }
 
-    async fn attempt(&self, bid: Bid) -> (Result<Claim, StoreError>, Timestamp, Duration) {
-        let before = self.clock.now();
+    /// Renews what is held, or bids.
+    fn attempt(&self, seen: &Seen, now: Timestamp) -> Pending<'_> {
         let renews = self
             .held
             .borrow()
@@ -168,23 +175,23 @@ impl Keeper {
                 Tenure::Lease { .. } | Tenure::StandIn { renews: true } => Some(held.epoch),
                 Tenure::StandIn { renews: false } => None,
             });
-        let outcome = if let Some(epoch) = renews {
-            self.store.renew_lease(LEASE, &self.holder, epoch).await
-        } else {
-            let (ttl, highest) = (self.settings.ttl, self.highest());
-            self.store
-                .claim_lease(LEASE, &self.holder, ttl, bid.expected, highest)
-                .await
-        };
-        (
-            outcome,
-            before,
-            if renews.is_some() {
-                Duration::ZERO
-            } else {
-                bid.early
-            },
-        )
+        if let Some(epoch) = renews {
+            return Pending {
+                outcome: self.store.renew_lease(LEASE, &self.holder, epoch),
+                since: now,
+                early: Duration::ZERO,
+            };
+        }
+        let Bid { expected, early } = self.bid(seen, now);
+        let (ttl, highest) = (self.settings.ttl, self.highest());
+        let claim = self
+            .store
+            .claim_lease(LEASE, &self.holder, ttl, expected, highest);
+        Pending {
+            outcome: claim,
+            since: now,
+            early,
+        }
     }
 
     /// What the next bid may expect of the row: a foreign lease is taken after its row has not changed for longer than its holder may
@@ -329,10 +336,10 @@ impl Keeper {
 
 /// The end of the attempt under way; never, if there is none.
 async fn ended(
-    pending: &mut Option<(Pending<'_>, Timestamp)>,
+    pending: &mut Option<Pending<'_>>,
 ) -> (Result<Claim, StoreError>, Timestamp, Duration) {
     match pending {
-        Some((attempt, _)) => attempt.await,
+        Some(attempt) => (attempt.outcome.as_mut().await, attempt.since, attempt.early),
         None => std::future::pending().await,
     }
 }

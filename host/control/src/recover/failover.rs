@@ -12,7 +12,6 @@ use baton_core::time::Timestamp;
 
 use super::Recovery;
 use super::run::Ended;
-use crate::lease::describe;
 
 /// How many successors are tried before a failover is given up.
 const TRIES: usize = 3;
@@ -109,7 +108,7 @@ impl Recovery<'_> {
         self.row.lost = lost;
         let line = self.note(Phase::Choose, Some(&choice.successor), text);
         if let Err(error) = self.write(&[line]).await {
-            self.complain(describe(&error));
+            self.complain(error.with_causes());
         }
         Ok(choice)
     }
@@ -186,7 +185,7 @@ impl Recovery<'_> {
         );
         let line = self.note(Phase::Choose, None, text);
         if let Err(error) = self.write(&[line]).await {
-            self.complain(describe(&error));
+            self.complain(error.with_causes());
         }
         order
     }

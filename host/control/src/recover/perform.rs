@@ -14,7 +14,7 @@ use futures::future::join_all;
 use tokio::time::sleep;
 
 use super::Means;
-use crate::lease::{LEASE, describe};
+use crate::lease::LEASE;
 use crate::right::refused;
 use crate::sessions::WorkError;
 
@@ -61,7 +61,7 @@ impl Means {
 }
 
 fn store_refused(command: &'static str, error: &StoreError) -> WorkError {
-    refused(command, describe(error))
+    refused(command, error.with_causes())
 }
 
 async fn send(

@@ -6,7 +6,6 @@ use baton_core::planning::{Phase, RejoinClass, classify_returned, plan_attach, p
 
 use super::Recovery;
 use super::run::Ended;
-use crate::lease::describe;
 use crate::settings::RejoinMode;
 
 impl Recovery<'_> {
@@ -103,7 +102,7 @@ impl Recovery<'_> {
             format!("{returned} has {count} transactions that the primary lacks: {transactions}");
         let line = self.note(Phase::Rejoin, Some(returned), format!("set aside: {text}"));
         if let Err(error) = self.write(&[line]).await {
-            self.complain(describe(&error));
+            self.complain(error.with_causes());
         }
         if let Some(entry) = self.means.registry.lock().servers.get_mut(returned) {
             entry.quarantined = true;
@@ -114,7 +113,7 @@ impl Recovery<'_> {
             .set_quarantine(returned, Some(transactions))
             .await
         {
-            self.complain(describe(&error));
+            self.complain(error.with_causes());
         }
         self.complain(text);
         RecoveryOutcome::Failed

@@ -10,7 +10,7 @@ use baton_ports::RecoveryRow;
 
 use super::run::Ended;
 use super::{Means, NotBegun, Recovery};
-use crate::lease::{LEASE, describe};
+use crate::lease::LEASE;
 
 impl Means {
     /// Takes over an open recovery under the present epoch and brings it to an end.
@@ -26,7 +26,7 @@ impl Means {
             .epoch_for(std::time::Duration::from_millis(500))
             .ok_or(NotBegun::NoLease)?;
         let node = self.registry.settings.node.clone();
-        let refused = |error: baton_ports::StoreError| NotBegun::Store(describe(&error));
+        let refused = |error: baton_ports::StoreError| NotBegun::Store(error.with_causes());
         self.store
             .adopt_recovery(LEASE, &row.id, &node, epoch)
             .await
@@ -110,7 +110,7 @@ impl Recovery<'_> {
             format!("resumed under epoch {}", self.epoch()),
         );
         if let Err(error) = self.write(&[line]).await {
-            self.complain(describe(&error));
+            self.complain(error.with_causes());
         }
         match self.row.kind {
             RecoveryKind::Rejoin => self.rejoin().await,

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::perform::perform;
 use super::{Means, Recovery};
-use crate::lease::{LEASE, describe};
+use crate::lease::LEASE;
 use crate::sessions::WorkError;
 
 /// How a plan ended.
@@ -82,7 +82,7 @@ impl Recovery<'_> {
             let Some(first) = under_way.join_next().await else {
                 // A last line may be waiting: the end of the last steps.
                 if let Err(error) = self.write(&lines).await {
-                    self.complain(describe(&error));
+                    self.complain(error.with_causes());
                 }
                 return;
             };
@@ -131,7 +131,7 @@ impl Recovery<'_> {
         }
         let error = outcome.err()?;
         self.unrecorded = true;
-        let text = format!("journal not written: {}", describe(&error));
+        let text = format!("journal not written: {}", error.with_causes());
         self.complain(text.clone());
         if already_open {
             return None;

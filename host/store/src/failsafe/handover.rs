@@ -7,7 +7,7 @@ use baton_ports::{RecoveryRow, StoreError};
 use tokio::time::{sleep, timeout};
 
 use super::disk::Subject;
-use super::{FailsafeStore, Late, is_refusal, overlay, with_causes};
+use super::{FailsafeStore, Late, is_refusal, overlay};
 
 /// Longest time for one look at the shared store: longer than a stalled cluster needs to answer what was sent to it during the stall,
 /// because that answer is the first news of its end.
@@ -25,7 +25,7 @@ impl FailsafeStore {
     pub async fn attend(&self) {
         loop {
             if let Err(error) = self.disk.purge(&self.rights).await {
-                self.health.disk_failed(with_causes(&error));
+                self.health.disk_failed(error.with_causes());
             }
             let is_away = self.health.is_away();
             if !is_away && self.disk.mirror().is_all_sent() {
@@ -50,7 +50,7 @@ impl FailsafeStore {
         let ping = timeout(LOOK_MAX, self.shared.ping(&self.options.node)).await;
         match ping {
             Ok(Ok(())) => self.health.back(),
-            Ok(Err(error)) => self.health.missed(OPERATION, with_causes(&error)),
+            Ok(Err(error)) => self.health.missed(OPERATION, error.with_causes()),
             Err(_) => self.health.missed(OPERATION, Late(LOOK_MAX).to_string()),
         }
     }
@@ -66,7 +66,7 @@ impl FailsafeStore {
             // Fenced: the lease changed hands in between.
             Ok(Ok(Handed::Some) | Err(StoreError::Fenced { .. })) => AGAIN,
             Ok(Err(error)) => {
-                let text = with_causes(&error);
+                let text = error.with_causes();
                 tracing::warn!(error = text, "hand-over to the shared state store failed");
                 if is_refusal(&error) {
                     return AFTER_FAILURE;

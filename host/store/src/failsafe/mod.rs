@@ -181,7 +181,7 @@ impl FailsafeStore {
         if let Err(error) = &answer
             && !is_refusal(error)
         {
-            self.health.missed(operation, with_causes(error));
+            self.health.missed(operation, error.with_causes());
         }
         answer
     }
@@ -211,16 +211,4 @@ fn is_refusal(error: &StoreError) -> bool {
         | StoreError::OutcomeUnknown { .. }
         | StoreError::Unavailable { .. } => false,
     }
-}
-
-/// An error with its causes, on one line.
-fn with_causes(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use super::disk::Subject;
 use super::rights::Right;
-use super::{FailsafeStore, is_refusal, with_causes};
+use super::{FailsafeStore, is_refusal};
 
 /// Where a write goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,14 +103,14 @@ impl FailsafeStore {
             None => self.health.disk_works(),
             // Begun while the disk was failing, or by an earlier process: it is in the shared store only.
             Some(error) if is_refusal(error) => {}
-            Some(error) => self.health.disk_failed(with_causes(error)),
+            Some(error) => self.health.disk_failed(error.with_causes()),
         }
     }
 
     /// A recovery that the shared store did not let begin must not stand here.
     pub(super) async fn take_back(&self, id: &RecoveryId) {
         if let Err(error) = self.disk.discard(id).await {
-            self.health.disk_failed(with_causes(&error));
+            self.health.disk_failed(error.with_causes());
         }
     }
 
@@ -121,7 +121,7 @@ impl FailsafeStore {
             self.disk.begin(lease, row).await
         };
         if let Err(error) = begun.await {
-            self.health.disk_failed(with_causes(&error));
+            self.health.disk_failed(error.with_causes());
         }
     }
 
@@ -144,7 +144,7 @@ impl FailsafeStore {
         if let Err(error) = &outcome
             && !is_refusal(error)
         {
-            self.health.missed(operation, with_causes(error));
+            self.health.missed(operation, error.with_causes());
         }
         outcome
     }
