@@ -8,11 +8,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use baton_e2e::{Api, Fleet, FleetOptions};
 use baton_sandbox::{
     BackendBed, BackendKind, BackendOptions, Flavor, Haproxy, HealthCheck, Need, Sandbox, Topology,
@@ -58,21 +58,41 @@ impl Nodes {
     }
 }
 
-/// Asks again and again who answers, until told to stop: how many said that they lead, and names of those who did not.
-fn ask_until(api: &Api, stop: &AtomicBool) -> (usize, Vec<String>) {
-    let (mut leaders, mut others) = (0, Vec::new());
-    while !stop.load(Ordering::Relaxed) {
-        // Without a leader the proxy refuses, which is right.
-        let Ok(node) = api.get("/api/v1/node") else {
-            continue;
-        };
-        if node.get("is_leader") == Some(&Value::Bool(true)) {
-            leaders += 1;
-        } else {
-            others.push(node.to_string());
+/// A client that asks again and again who answers, until it is told to stop.
+#[derive(Default)]
+struct Client {
+    stop: AtomicBool,
+    /// Answers of nodes that said that they lead.
+    leaders: AtomicUsize,
+}
+
+impl Client {
+    /// Gives the answers of nodes that did not lead.
+    fn ask(&self, api: &Api) -> Vec<String> {
+        let mut others = Vec::new();
+        while !self.stop.load(Ordering::Relaxed) {
+            // Without a leader the proxy refuses, which is right.
+            let Ok(node) = api.get("/api/v1/node") else {
+                continue;
+            };
+            if node.get("is_leader") == Some(&Value::Bool(true)) {
+                self.leaders.fetch_add(1, Ordering::Relaxed);
+            } else {
+                others.push(node.to_string());
+            }
         }
+        others
     }
-    (leaders, others)
+
+    fn answers(&self) -> usize {
+        self.leaders.load(Ordering::Relaxed)
+    }
+
+    /// Waits for an answer after `seen` ones.
+    fn wait_for_more_than(&self, seen: usize) -> Result<()> {
+        let more = || Ok(self.answers() > seen);
+        wait_until("a client is answered through the proxy", LIMIT, more).map(drop)
+    }
 }
 
 fn the_proxy_finds_the_leader() -> Result<()> {
@@ -95,11 +115,12 @@ fn the_proxy_finds_the_leader() -> Result<()> {
     };
     wait_until("the proxy knows the leader", LIMIT, leads(nodes.leader))?;
 
-    let stop = Arc::new(AtomicBool::new(false));
-    let client = {
-        let (front, stop) = (front.clone(), Arc::clone(&stop));
-        thread::spawn(move || ask_until(&front, &stop))
+    let client = Arc::new(Client::default());
+    let asking = {
+        let (front, client) = (front.clone(), Arc::clone(&client));
+        thread::spawn(move || client.ask(&front))
     };
+    client.wait_for_more_than(0)?;
     let killed = fleet[nodes.leader].kill9()?;
     let next = fleet.wait_for_leader_other_than(nodes.leader, LIMIT)?;
     println!("{} leads after {:?}", fleet[next].name(), killed.elapsed());
@@ -112,11 +133,11 @@ fn the_proxy_finds_the_leader() -> Result<()> {
     })?;
     assert_eq!(name_of(&front)?, fleet[next].name());
     front.post("/api/v1/recoveries-enabled", &json!({"enabled": false}))?;
-    stop.store(true, Ordering::Relaxed);
-    let (answers, others) = client.join().expect("the client does not panic");
-    println!("{answers} answers through the proxy");
+    client.wait_for_more_than(client.answers())?;
+    client.stop.store(true, Ordering::Relaxed);
+    let others = asking.join().expect("the client does not panic");
+    println!("{} answers through the proxy", client.answers());
     assert_eq!(others, Vec::<String>::new(), "answers of followers");
-    ensure!(answers > 0, "no answer through the proxy");
     Ok(())
 }
 
