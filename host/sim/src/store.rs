@@ -22,7 +22,8 @@ impl Store for SimStore {
         Ok(self.lock().leases.get(name).cloned())
     }
 
-    /// The real store in front of a shared one has this on its own disk, and waits for nobody.
+    /// At once: with a start that takes one read longer some stories end with two clusters, a race of discovery that is not understood
+    /// yet.
     async fn highest_epoch(&self, name: &str) -> Result<LeaseEpoch, StoreError> {
         let tables = self.lock();
         let row = tables.leases.get(name);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use baton_e2e::{Fleet, FleetOptions};
 use baton_sandbox::{
-    BackendKind, BackendOptions, Flavor, Need, Sandbox, SemiSync, TopologySpec, Writer,
+    BackendBed, BackendKind, BackendOptions, Flavor, Need, Sandbox, SemiSync, TopologySpec, Writer,
+    wait_until,
 };
 use serde_json::Value;
 
@@ -34,6 +35,7 @@ fn everything_has_a_successor(kind: BackendKind) -> Result<()> {
     for node in 0..fleet.members().len() {
         assert_eq!(id(&clusters(node)?).as_ref(), Some(&known), "one identity");
     }
+    wait_for_recorded_members(&backend, topology.servers().len(), fleet.members().len())?;
     let writer = Writer::start(topology.servers())?;
     writer.wait_for_rows(100, LIMIT)?;
     backend[0].kill9()?;
@@ -52,9 +54,21 @@ fn everything_has_a_successor(kind: BackendKind) -> Result<()> {
         let recoveries = fleet[next].api.get("/api/v1/recoveries")?;
         Ok(recoveries.to_string().contains("\"succeeded\""))
     };
-    baton_sandbox::wait_until("the failover is recorded", LIMIT, recorded)?;
+    wait_until("the failover is recorded", LIMIT, recorded)?;
     assert_eq!(id(&clusters(next)?), Some(known), "it keeps its identity");
     Ok(())
+}
+
+/// Waits until the members of the one cluster are recorded and every node has read them: before, nobody has the right to act on it.
+fn wait_for_recorded_members(backend: &BackendBed, members: usize, nodes: usize) -> Result<()> {
+    let known = format!(
+        "SELECT JSON_LENGTH(members) = {members} AND members_before IS NULL AND \
+         (SELECT COUNT(*) FROM baton.baton_node WHERE voters_seen >= version) = {nodes} FROM baton.baton_voters"
+    );
+    wait_until("all nodes know the recorded members", LIMIT, || {
+        Ok(backend[0].scalar(&known).is_ok_and(|known| known == "1"))
+    })
+    .map(drop)
 }
 
 /// What the whole backend's end must not stop.
@@ -78,6 +92,7 @@ fn the_backend_may_be_away(kind: BackendKind, with: With) -> Result<()> {
     for node in 0..fleet.members().len() {
         fleet.wait_for_discovery(node, topology.servers().len(), LIMIT)?;
     }
+    wait_for_recorded_members(&backend, topology.servers().len(), fleet.members().len())?;
     let writer = Writer::start(topology.servers())?;
     writer.wait_for_rows(100, LIMIT)?;
     backend.kill_all()?;
@@ -99,7 +114,7 @@ fn the_backend_may_be_away(kind: BackendKind, with: With) -> Result<()> {
         let recoveries = fleet[actor].api.get("/api/v1/recoveries")?;
         Ok(recoveries.to_string().contains("\"succeeded\""))
     };
-    baton_sandbox::wait_until("the failover is known", LIMIT, recorded)?;
+    wait_until("the failover is known", LIMIT, recorded)?;
     // A node that had no part in it has it from the backend.
     let other = (0..fleet.members().len())
         .find(|node| *node != actor && *node != leader)
@@ -108,7 +123,7 @@ fn the_backend_may_be_away(kind: BackendKind, with: With) -> Result<()> {
         let recoveries = fleet[other].api.get("/api/v1/recoveries")?;
         Ok(recoveries.to_string().contains("\"succeeded\""))
     };
-    baton_sandbox::wait_until("the failover is handed over", LIMIT, handed_over)?;
+    wait_until("the failover is handed over", LIMIT, handed_over)?;
     println!(
         "handed over {:?} after the backend came back",
         back.elapsed()
