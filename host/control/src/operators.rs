@@ -190,6 +190,7 @@ pub(crate) fn past(row: &RecoveryRow) -> PastRecovery {
 
 /// Writes clusters and servers that changed. What cannot be written now is written later.
 pub(crate) async fn write_changes(registry: &Registry, store: &dyn Store, counters: &Counters) {
+    let _writing = registry.recording.lock().await;
     remove_folded(registry, store, counters).await;
     let (servers, clusters) = registry.take_dirty();
     for (id, name) in &clusters {

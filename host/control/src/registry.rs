@@ -78,6 +78,8 @@ pub(crate) struct Registry {
     /// Told when a server was placed, or this node came to lead: what is known is to be recorded at once, because the next process
     /// cannot find the replicas of a primary that died meanwhile.
     pub(crate) unrecorded: Notify,
+    /// Held while changes are written: of two writers at once, the one with the older picture could be the last.
+    pub(crate) recording: tokio::sync::Mutex<()>,
 }
 
 impl Registry {
@@ -92,6 +94,7 @@ impl Registry {
             started,
             changes: watch::Sender::new(0),
             unrecorded: Notify::new(),
+            recording: tokio::sync::Mutex::default(),
         };
         (Arc::new(registry), receiver)
     }

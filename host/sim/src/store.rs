@@ -22,9 +22,8 @@ impl Store for SimStore {
         Ok(self.lock().leases.get(name).cloned())
     }
 
-    /// At once: with a start that takes one read longer some stories end with two clusters, a race of discovery that is not understood
-    /// yet.
     async fn highest_epoch(&self, name: &str) -> Result<LeaseEpoch, StoreError> {
+        self.enter("reading the highest epoch").await?;
         let tables = self.lock();
         let row = tables.leases.get(name);
         Ok(row.map_or(LeaseEpoch::default(), |row| row.epoch))

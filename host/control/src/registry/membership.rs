@@ -19,6 +19,14 @@ pub(super) struct Neighbours {
     pub(super) replicas: Vec<Address>,
 }
 
+/// Servers that replication connects.
+struct Connected {
+    /// Those without a cluster.
+    unplaced: Vec<ServerId>,
+    /// The cluster of one at the edge, the nearest.
+    cluster: Option<ClusterId>,
+}
+
 impl Inner {
     /// Takes over a recorded server. One that was found here under another identity is folded into it.
     pub(super) fn follow_server(&mut self, row: &ServerRow, announce: impl Fn(Started)) {
@@ -235,9 +243,12 @@ impl Inner {
             .find_map(|source| self.servers.get(source).and_then(|e| e.cluster.clone()));
         match (present, wanted) {
             (Some(present), Some(wanted)) if present != wanted => {
-                // It was pointed at a server of another cluster, and replicates from it: it moved over.
-                self.place(id, &wanted);
-                self.drop_if_empty(&present);
+                // It was pointed at a server of another cluster, and replicates from it: it moved over. Whoever leads says so, and the
+                // others learn it from the store: what each of them thought would go to and fro with what is recorded.
+                if self.lease.is_some() {
+                    self.place(id, &wanted);
+                    self.drop_if_empty(&present);
+                }
                 None
             }
             (Some(present), _) => {
@@ -276,8 +287,13 @@ impl Inner {
         }
         // Two nodes that found clusters of their own would lock and count them apart: the others learn them from the store.
         self.lease?;
-        let root = sources.first().unwrap_or(id);
-        let name = self.name_for(id, root, settings);
+        let connected = self.connected_with(id);
+        if let Some(cluster) = connected.cluster {
+            self.place_all(&connected.unplaced, &cluster);
+            return None;
+        }
+        let root = self.top_of(id);
+        let name = self.name_for(id, &root, settings);
         self.made = self.made.wrapping_add(1);
         let cluster = ClusterId::new(format!("c{:x}-{}", wall.millis().max(1), self.made));
         let row = ClusterRow {
@@ -289,10 +305,47 @@ impl Inner {
         self.clusters
             .insert(cluster.clone(), ClusterEntry::new(row));
         self.dirty_clusters.insert(cluster.clone());
-        self.place(id, &cluster);
-        self.place_sources(sources, &cluster);
+        self.place_all(&connected.unplaced, &cluster);
         announce(Started::Cluster(cluster));
         Some(name)
+    }
+
+    /// Whoever replication connects with a server, over others that have no cluster yet. What was read before this node led was not placed
+    /// then: placing a part of it would found a cluster for each part.
+    fn connected_with(&self, id: &ServerId) -> Connected {
+        let mut found = Connected {
+            unplaced: vec![id.clone()],
+            cluster: None,
+        };
+        let mut seen: BTreeSet<ServerId> = found.unplaced.iter().cloned().collect();
+        let mut at = 0;
+        while let Some(next) = found.unplaced.get(at).cloned() {
+            at += 1;
+            let around = self.sources_of(&next).into_iter();
+            for other in around.chain(self.replicas_of(&next)) {
+                match self.servers.get(&other).map(|entry| &entry.cluster) {
+                    Some(None) if seen.insert(other.clone()) => found.unplaced.push(other),
+                    Some(Some(cluster)) => {
+                        found.cluster.get_or_insert_with(|| cluster.clone());
+                    }
+                    Some(None) | None => {}
+                }
+            }
+        }
+        found
+    }
+
+    /// The first source of the first source, and so on.
+    fn top_of(&self, id: &ServerId) -> ServerId {
+        let mut top = id.clone();
+        let mut seen = BTreeSet::from([top.clone()]);
+        while let Some(above) = self.sources_of(&top).into_iter().next() {
+            if !seen.insert(above.clone()) {
+                break;
+            }
+            top = above;
+        }
+        top
     }
 
     /// True if somebody above was not probed yet, however far up: whoever is there belongs to the same cluster.
@@ -349,6 +402,12 @@ impl Inner {
         }
         if let Some(entry) = self.clusters.get(cluster) {
             entry.wake.notify_one();
+        }
+    }
+
+    fn place_all(&mut self, servers: &[ServerId], cluster: &ClusterId) {
+        for id in servers {
+            self.place(id, cluster);
         }
     }
 

@@ -76,3 +76,53 @@ fn a_cluster_is_founded_once_everybody_above_was_probed() {
     world.read("p1");
     assert_eq!(world.clusters(), [["p1", "p2", "r1", "r2"]]);
 }
+
+/// What was read before the lease came is not placed; the first reading after it places all of it.
+#[test]
+fn what_was_read_before_this_node_led_becomes_one_cluster() {
+    let world = Discovery::of(
+        "p rw
+         r1 <- p
+         r2 <- p
+         s1 <- r1",
+    );
+    world.registry.lock().lease = None;
+    for name in ["p", "r1", "r2", "s1"] {
+        world.read(name);
+    }
+    assert_eq!(world.clusters(), Vec::<Vec<String>>::new());
+    world.registry.lock().lease = Some(baton_core::ids::LeaseEpoch(1));
+    world.read("s1");
+    assert_eq!(world.clusters(), [["p", "r1", "r2", "s1"]]);
+    let inner = world.registry.lock();
+    let names: Vec<&str> = inner
+        .clusters
+        .values()
+        .map(|cluster| cluster.row.name.as_str())
+        .collect();
+    assert_eq!(names, ["p:3306"], "named after the top");
+}
+
+/// What a node that does not lead made of its readings went to and fro with what the one that leads had recorded.
+#[test]
+fn only_the_node_that_leads_moves_servers_between_clusters() {
+    let mut world = Discovery::of(
+        "p rw
+         r1 <- p
+         q rw
+         r2 <- q",
+    );
+    for name in ["p", "r1", "q", "r2"] {
+        world.read(name);
+    }
+    assert_eq!(world.clusters(), [vec!["p", "r1"], vec!["q", "r2"]]);
+    let moved = world.facts["r2"].clone();
+    world.facts.insert("r1".to_owned(), moved);
+    world.facts.get_mut("r1").expect("read before").uid = "r1".to_owned();
+    world.registry.lock().lease = None;
+    world.read("r1");
+    assert_eq!(world.clusters(), [vec!["p", "r1"], vec!["q", "r2"]]);
+    world.registry.lock().lease = Some(baton_core::ids::LeaseEpoch(2));
+    world.read("r1");
+    assert_eq!(world.clusters(), [vec!["p"], vec!["q", "r1", "r2"]]);
+}
