@@ -94,6 +94,8 @@ pub(crate) struct Keeper {
     problem: Mutex<Option<String>>,
     /// Whether this process has run all the time.
     pulse: Mutex<Pulse>,
+    /// When the store answered again the last time after it had been out of reach.
+    returned: Mutex<Option<Timestamp>>,
     /// A recovery runs: what it acts under must not change hands for convenience.
     busy: watch::Sender<u32>,
     /// An operator wants this node to lead, or not to.
@@ -159,6 +161,7 @@ impl Keeper {
             highest: Mutex::new(LeaseEpoch::default()),
             problem: Mutex::new(None),
             pulse: Mutex::new(pulse),
+            returned: Mutex::new(None),
             busy: watch::Sender::new(0),
             wish: Mutex::new(None),
             wished: Notify::new(),

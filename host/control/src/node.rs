@@ -74,16 +74,20 @@ pub struct Node {
 }
 
 impl Shared {
-    /// Tells the loops who may act, for ever. Whoever comes to lead first reads what the last leader recorded.
+    /// Tells the loops who may act, for ever. Whoever comes to lead first reads what the last leader recorded; so does one whose epoch
+    /// changed, since another node may have led in between.
     async fn pass_lease_on(&self) {
         let mut held = self.lease.subscribe();
         loop {
             let epoch = held.borrow_and_update().as_ref().map(|held| held.epoch);
-            let led = self.registry.lock().lease.is_some();
-            if epoch.is_some() && !led && self.registry.settings.shared_store {
-                self.catch_up().await;
+            let led = self.registry.lock().lease;
+            if led != epoch {
+                self.registry.lock().lease = None;
+                if epoch.is_some() && self.registry.settings.shared_store {
+                    self.catch_up().await;
+                }
+                self.registry.lock().lease = epoch;
             }
-            self.registry.lock().lease = epoch;
             self.registry.wake_all();
             self.registry.unrecorded.notify_one();
             if held.changed().await.is_err() {

@@ -330,6 +330,13 @@ impl Registry {
         }
     }
 
+    /// Notes that the receivers were started: none is severed any more.
+    pub(crate) fn note_started(&self, id: &ServerId) {
+        if let Some(entry) = self.lock().servers.get_mut(id) {
+            entry.severed.clear();
+        }
+    }
+
     /// Notes that a receiver was to connect anew and was not even let go by its source.
     pub(crate) fn note_reconnect_failed(&self, id: &ServerId, channel: &str, at: Timestamp) {
         let mut inner = self.lock();

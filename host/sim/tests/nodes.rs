@@ -143,3 +143,19 @@ fn a_line_that_the_backend_forgot_does_not_open_a_second_server() {
         }
     }
 }
+
+/// The leader was cut off with the primary and one replica while the others failed over. When the cut healed, it saw the store before it
+/// heard its peers and took the lease back, took the primary it knew for promoted anew, and both stayed writable; and once that was
+/// mended, the old primary was left writable for a minute, because receivers that had been pointed elsewhere still counted as severed.
+#[test]
+fn a_leader_that_was_cut_off_lets_the_others_lead_and_its_primary_is_fenced() {
+    let outcome = run(&Scenario::of_several(106));
+    assert!(outcome.violations.is_empty(), "{outcome}");
+    let takers: Vec<&String> = outcome
+        .tale
+        .iter()
+        .filter(|line| line.ends_with("is given the lease"))
+        .collect();
+    assert_eq!(takers.len(), 2, "{takers:?}");
+    assert!(outcome.lasted_ms < 40_000, "{} ms", outcome.lasted_ms);
+}

@@ -93,8 +93,12 @@ impl Keeper {
                     if let Ok(Claim::Other(state)) = &outcome {
                         seen.note(state, self.clock.now());
                     }
-                    away_since = outcome.as_ref().err().map(|_| away_since.unwrap_or(before));
                     let answered = outcome.is_ok();
+                    let was_away = away_since.is_some_and(|since| before.since(since) > STORE_PATIENCE);
+                    if answered && was_away {
+                        *lock(&self.returned) = Some(self.clock.now());
+                    }
+                    away_since = (!answered).then(|| away_since.unwrap_or(before));
                     self.note(outcome, before, early);
                     // Only then: until the answer is taken in, what is held is what is in doubt.
                     if answered {
@@ -265,7 +269,7 @@ impl Keeper {
         let other = lock(&self.other).clone();
         let dead_since = match other.as_ref().map(|other| self.peers.life(other)) {
             Some(Life::Gone(since)) => since,
-            Some(Life::Silent(since)) => since.plus(SILENCE),
+            Some(Life::Silent(since)) => self.silent_enough(since),
             // Of one that was never heard only its time can tell.
             Some(Life::Living | Life::Unknown) => return Turn::Nobodys,
             // Nobody known: a node that came up while the store was away, after the others had time to be heard.
@@ -281,6 +285,13 @@ impl Keeper {
         } else {
             Turn::Ours
         }
+    }
+
+    /// When one that is silent since then counts as dead. Where the store was out of reach, too, this node may have been the one that was
+    /// cut off: the others get the time to be heard again.
+    fn silent_enough(&self, since: Timestamp) -> Timestamp {
+        let enough = since.plus(SILENCE);
+        lock(&self.returned).map_or(enough, |at| enough.max(at.plus(HEARING)))
     }
 
     /// A lease that ran out is gone, unless the store is away and nobody is known to have taken it: then this node goes on by the

@@ -111,18 +111,27 @@ pub(crate) async fn send_plain(
         .await
         .map_err(WorkError::Statement);
     lent.keep_after(&outcome);
-    if let (
-        Ok(()),
-        ServerCommand::SeverReceivers {
-            channel: Some(channel),
-        },
-    ) = (&outcome, command)
-    {
-        means
-            .registry
-            .note_severed(server, channel, means.clock.now());
+    if outcome.is_ok() {
+        note_receivers(means, server, command);
     }
     outcome
+}
+
+/// A severed receiver may look as if it ran; one that was started since does run.
+fn note_receivers(means: &Means, server: &ServerId, command: &ServerCommand) {
+    match command {
+        ServerCommand::SeverReceivers {
+            channel: Some(channel),
+        } => {
+            let now = means.clock.now();
+            means.registry.note_severed(server, channel, now);
+        }
+        ServerCommand::PointAt { start: true, .. }
+        | ServerCommand::StartReceivers { .. }
+        | ServerCommand::StartReplication { .. }
+        | ServerCommand::ReconnectReceiver { .. } => means.registry.note_started(server),
+        _ => {}
+    }
 }
 
 /// Reads a server now and puts the reading into the picture.

@@ -75,19 +75,22 @@ fn leads_alone(
     out_of_work
         && sources(topology, &server.id).next().is_none()
         && followers(topology, &recorded.id).next().is_none()
-        && has_live_follower(snapshot, topology, &server.id)
+        && live_followers(snapshot, topology, &server.id) > unheard(snapshot, recorded)
 }
 
-/// Whether a member that answers receives from `source` now.
-fn has_live_follower(snapshot: &Snapshot, topology: &Topology, source: &ServerId) -> bool {
-    followers(topology, source).any(|edge| {
-        edge.channel.receiver == ThreadState::Running
-            && snapshot
-                .servers
-                .get(&edge.replica)
-                .and_then(current)
-                .is_some()
-    })
+/// Members that answer and receive from `source` now.
+fn live_followers(snapshot: &Snapshot, topology: &Topology, source: &ServerId) -> usize {
+    let answers = |id| snapshot.servers.get(id).and_then(current).is_some();
+    let receives = |edge: &&Edge| edge.channel.receiver == ThreadState::Running;
+    let edges = followers(topology, source).filter(receives);
+    edges.filter(|edge| answers(&edge.replica)).count()
+}
+
+/// Members beside the recorded primary that do not answer: they may follow it. A node that was cut off from most of a cluster while it was
+/// failed over remembers of them what was true before.
+fn unheard(snapshot: &Snapshot, recorded: &Server) -> usize {
+    let others = snapshot.servers.values().filter(|s| s.id != recorded.id);
+    others.filter(|server| current(server).is_none()).count()
 }
 
 fn derived(snapshot: &Snapshot, topology: &Topology) -> PrimaryView {

@@ -177,6 +177,22 @@ fn a_person_promoted_a_replica_while_the_primary_was_dead() {
     ");
 }
 
+/// A node that was cut off from most of the cluster, and reads in the store that `p2` was promoted meanwhile, took `p1` for promoted
+/// instead of it, because it remembered that everybody followed `p1`.
+#[test]
+fn who_was_not_heard_since_may_follow_the_recorded_primary() {
+    let view = verdict_of(
+        "
+        p1 rw
+        p2 primary silent
+        r1 <- p1
+        r2 silent <- p1
+        r3 silent <- p1
+    ",
+    );
+    assert!(!view.contains("primary moved"), "{view}");
+}
+
 #[test]
 fn the_recorded_primary_came_back_read_only_after_that() {
     insta::assert_snapshot!(verdict_of("
