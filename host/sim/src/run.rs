@@ -192,7 +192,9 @@ impl Run {
             state.backend.heal();
             let now = state.now;
             // A primary that nobody replaced, and that starts read-only by its configuration: a person opens it.
-            if !state.servers.values().any(|server| !server.read_only)
+            let writable =
+                |server: &SimServer| server.process != Process::Dead && !server.read_only;
+            if !state.servers.values().any(writable)
                 && let Some(first) = state.first_primary.clone()
                 && let Some(server) = state.servers.get_mut(&first)
             {
