@@ -19,7 +19,7 @@ use baton_core::ids::{ClusterId, LeaseEpoch, RecoveryId, ServerId};
 use baton_core::model::{ActiveRecovery, RecoveryKind, RecoveryOutcome, Snapshot, Topology};
 use baton_core::planning::StepId;
 use baton_core::time::Timestamp;
-use baton_ports::{Clock, Policies, RecoveryRow, Store};
+use baton_ports::{Clock, JournalEntry, Policies, RecoveryRow, Store};
 use futures::future::join_all;
 
 use crate::counters::Counters;
@@ -86,6 +86,8 @@ pub(crate) struct Recovery<'a> {
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) requested: Option<ServerId>,
     next_step: StepId,
+    /// Lines of the journal for the next write.
+    unwritten: Vec<JournalEntry>,
     /// Successors that were tried in vain: not tried again in this recovery.
     tried: BTreeSet<ServerId>,
     /// A successor that does not answer may have been made writable.
@@ -149,6 +151,7 @@ impl Means {
             deadline: order.deadline,
             requested: order.requested,
             next_step: 1,
+            unwritten: Vec::new(),
             tried: BTreeSet::new(),
             maybe_open: false,
             unrecorded: false,
@@ -210,6 +213,9 @@ impl Recovery<'_> {
         self.note_left_behind(outcome);
         self.row.outcome = outcome;
         self.row.ended = Some(self.means.clock.wall());
+        if let Err(error) = self.write(&[]).await {
+            self.complain(error.with_causes());
+        }
         self.record_end().await;
         // A server that was found a moment ago may not be in the store yet, and the seed may be the one that died.
         let (registry, store) = (&self.means.registry, &*self.means.store);

@@ -107,9 +107,7 @@ impl Recovery<'_> {
         );
         self.row.lost = lost;
         let line = self.note(Phase::Choose, Some(&choice.successor), text);
-        if let Err(error) = self.write(&[line]).await {
-            self.complain(error.with_causes());
-        }
+        self.defer(line);
         Ok(choice)
     }
 
@@ -184,9 +182,7 @@ impl Recovery<'_> {
             reasons.join("; ")
         );
         let line = self.note(Phase::Choose, None, text);
-        if let Err(error) = self.write(&[line]).await {
-            self.complain(error.with_causes());
-        }
+        self.defer(line);
         order
     }
 

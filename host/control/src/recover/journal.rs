@@ -58,15 +58,23 @@ impl Recovery<'_> {
         self.next_step = self.next_step.max(next);
     }
 
-    /// Writes lines durably.
-    pub(crate) async fn write(&self, entries: &[JournalEntry]) -> Result<(), StoreError> {
-        if entries.is_empty() {
+    /// Keeps a line for the next write. For what nothing waits for: each write costs a commit of the backend, and while a primary is dead
+    /// its clients wait for all of them.
+    pub(crate) fn defer(&mut self, line: JournalEntry) {
+        self.unwritten.push(line);
+    }
+
+    /// Writes lines durably, those kept before first.
+    pub(crate) async fn write(&mut self, entries: &[JournalEntry]) -> Result<(), StoreError> {
+        self.unwritten.extend_from_slice(entries);
+        if self.unwritten.is_empty() {
             return Ok(());
         }
+        let lines = std::mem::take(&mut self.unwritten);
         let outcome = self
             .means
             .store
-            .journal(LEASE, &self.row.id, self.row.epoch, entries)
+            .journal(LEASE, &self.row.id, self.row.epoch, &lines)
             .await;
         if outcome.is_err() {
             self.means.counters.store_failures.add();

@@ -54,6 +54,7 @@ impl Means {
             deadline: None,
             row,
             next_step,
+            unwritten: Vec::new(),
             // A committed recovery whose successor is not seen writable: the same doubt.
             maybe_open: false,
             unrecorded: false,

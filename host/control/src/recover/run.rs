@@ -7,7 +7,8 @@ use baton_core::check::check;
 use baton_core::execution::{Event, Failure, PlanRun, Verdict};
 use baton_core::ids::LeaseEpoch;
 use baton_core::planning::{Plan, Step, StepId};
-use baton_ports::{JournalEntry, JournalStage};
+use baton_ports::{JournalEntry, JournalStage, StoreError};
+use futures::future::join;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -80,10 +81,8 @@ impl Recovery<'_> {
                 under_way.spawn(perform_within(Arc::clone(self.means), self.row.epoch, step));
             }
             let Some(first) = under_way.join_next().await else {
-                // A last line may be waiting: the end of the last steps.
-                if let Err(error) = self.write(&lines).await {
-                    self.complain(error.with_causes());
-                }
+                // The end of the last steps. What comes next, another plan or the end, writes it.
+                lines.into_iter().for_each(|line| self.defer(line));
                 return;
             };
             // Whatever else has ended by now goes into the same write.
@@ -114,21 +113,12 @@ impl Recovery<'_> {
         }
         let opens = ready.iter().any(|step| step.action.opens_writes());
         let already_open = self.row.committed && !opens;
-        let mut outcome = self.write(lines).await;
+        let outcome = if opens && !self.row.committed {
+            self.commit(lines, run).await
+        } else {
+            self.write(lines).await
+        };
         lines.clear();
-        if outcome.is_ok() && opens && !self.row.committed {
-            self.row.committed = true;
-            self.row.successor = run.plan().successor.clone().or(self.row.successor.take());
-            self.row.successor_address = self
-                .row
-                .successor
-                .as_ref()
-                .and_then(|id| self.means.registry.address(id));
-            outcome = self.means.store.update_recovery(LEASE, &self.row).await;
-            if outcome.is_err() {
-                self.row.committed = false;
-            }
-        }
         let error = outcome.err()?;
         self.unrecorded = true;
         let text = format!("journal not written: {}", error.with_causes());
@@ -144,6 +134,24 @@ impl Recovery<'_> {
             .iter()
             .map(|step| Event::Failed(step.id, failure.clone()));
         Some(failed.chain([Event::Cancel(text.clone())]).collect())
+    }
+
+    /// Writes that writes are about to be opened, and on whom. The row and the lines go at the same time: both have to be there before the
+    /// step is sent, and neither says anything wrong without the other.
+    async fn commit(&mut self, lines: &[JournalEntry], run: &PlanRun) -> Result<(), StoreError> {
+        self.row.committed = true;
+        self.row.successor = run.plan().successor.clone().or(self.row.successor.take());
+        self.row.successor_address = self
+            .row
+            .successor
+            .as_ref()
+            .and_then(|id| self.means.registry.address(id));
+        let (means, row) = (Arc::clone(self.means), self.row.clone());
+        let both = join(self.write(lines), means.store.update_recovery(LEASE, &row));
+        let (written, updated) = both.await;
+        let outcome = written.and(updated);
+        self.row.committed = outcome.is_ok();
+        outcome
     }
 
     fn note_outcome(
