@@ -82,7 +82,9 @@ impl Recovery<'_> {
             }
             let Some(first) = under_way.join_next().await else {
                 // The end of the last steps. What comes next, another plan or the end, writes it.
-                lines.into_iter().for_each(|line| self.defer(line));
+                for line in lines {
+                    self.defer(line);
+                }
                 return;
             };
             // Whatever else has ended by now goes into the same write.
