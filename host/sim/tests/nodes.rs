@@ -159,3 +159,11 @@ fn a_leader_that_was_cut_off_lets_the_others_lead_and_its_primary_is_fenced() {
     assert_eq!(takers.len(), 2, "{takers:?}");
     assert!(outcome.lasted_ms < 40_000, "{} ms", outcome.lasted_ms);
 }
+
+/// A replaced co-primary came back writable and replicated from its successor as before, so it passed for a second writer that somebody wanted.
+#[test]
+fn a_replaced_co_primary_that_comes_back_writable_is_fenced() {
+    for seed in [142, 156] {
+        demand(&Scenario::of_several(seed));
+    }
+}

@@ -93,6 +93,10 @@ pub const CLUES: &[(&str, &str)] = &[
         "a server answers and replicates from no member",
     ),
     (
+        "replaced-on-record",
+        "a recovery replaced the server, and none took it back since",
+    ),
+    (
         "primary-read-only",
         "the primary is read-only, so nobody else is fenced",
     ),

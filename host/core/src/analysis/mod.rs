@@ -11,6 +11,7 @@ mod primary;
 mod reach;
 mod replication;
 mod report;
+mod returned;
 mod scene;
 mod settings;
 mod silence;
@@ -51,7 +52,7 @@ const RULES: &[Rule] = &[
     writers::split_brain,
     writers::primary_unknown,
     writers::primary_moved,
-    writers::old_primary_returned,
+    returned::old_primary_returned,
     writers::writable_replicas,
     stalled_replicas::sources_without_replication,
     replication::stopped_or_broken,

@@ -15,6 +15,7 @@ mod operators;
 mod primary_answers;
 mod primary_silent;
 mod replicas;
+mod returned;
 mod small_worlds;
 mod unknowns;
 mod writers;

@@ -1,10 +1,9 @@
 //! Who takes writes, and who should.
 
-use super::primary::is_severed;
 use super::report::{Code, Evidence, PrimaryView, Severity};
 use super::scene::{Draft, Scene, current, evidence, listed};
 use crate::ids::ServerId;
-use crate::model::{Edge, RecoveryKind, Server, ServerFacts, ThreadState};
+use crate::model::{Edge, Server, ServerFacts, ThreadState};
 use crate::policy::Suggestion;
 
 /// Servers that answer and take writes.
@@ -116,102 +115,6 @@ pub(super) fn primary_moved(scene: &Scene<'_>, draft: &mut Draft) {
     draft.note(Code::PrimaryMoved, to, Severity::Warning, found);
 }
 
-/// A server answers that is no part of the topology: most likely the former primary.
-pub(super) fn old_primary_returned(scene: &Scene<'_>, draft: &mut Draft) {
-    let Some(primary) = scene.primary() else {
-        return;
-    };
-    let Some(primary_facts) = scene.current(&primary.id) else {
-        return;
-    };
-    for server in scene.servers() {
-        let Some(facts) = scene.current(&server.id) else {
-            continue;
-        };
-        if server.id == primary.id || scene.has_member_source(&server.id) {
-            continue;
-        }
-        let mut found = vec![outside(server, facts.is_writable())];
-        let objections = [
-            primary_facts.read_only.then(|| {
-                let text = format!("The primary {} is read-only.", primary.id);
-                evidence("primary-read-only", text, [&primary.id])
-            }),
-            followed_as_much(scene, &server.id, &primary.id),
-            read_beside(scene, &server.id),
-            (server.quarantined && facts.read_only).then(|| {
-                let text = format!("{} is set aside already.", server.id);
-                evidence("quarantined", text, [&server.id])
-            }),
-        ];
-        found.extend(objections.into_iter().flatten());
-        let suggestion = if found.len() == 1 {
-            Suggestion::Act
-        } else {
-            Suggestion::Hold
-        };
-        let severity = if facts.is_writable() {
-            Severity::Critical
-        } else {
-            Severity::Warning
-        };
-        let answer = (suggestion, RecoveryKind::Rejoin);
-        draft.propose_as(
-            severity,
-            Code::OldPrimaryReturned,
-            &server.id,
-            answer,
-            found,
-        );
-    }
-}
-
-/// If somebody reads from `server` beside another source: that is how a person made it, and nothing that a failover leaves behind.
-fn read_beside(scene: &Scene<'_>, server: &ServerId) -> Option<Evidence> {
-    let from_others = |replica: &ServerId| {
-        let mut sources = scene.topology.channels_of(replica).iter();
-        sources.any(|edge| edge.source.as_ref().is_some_and(|other| other != server))
-    };
-    let readers: Vec<&ServerId> = scene
-        .edges_below(server)
-        .filter(|edge| edge.channel.receiver != ThreadState::Stopped)
-        .map(|edge| &edge.replica)
-        .filter(|replica| from_others(replica))
-        .collect();
-    (!readers.is_empty()).then(|| {
-        let text = format!(
-            "{} read from {server} beside another source.",
-            listed(readers.iter().copied())
-        );
-        evidence("one-of-several-sources", text, readers)
-    })
-}
-
-/// If as many servers follow `server` as the primary, it may be the record that is wrong.
-fn followed_as_much(scene: &Scene<'_>, server: &ServerId, primary: &ServerId) -> Option<Evidence> {
-    let followers = |source| -> Vec<&ServerId> {
-        scene
-            .edges_below(source)
-            .filter(|edge| match edge.channel.receiver {
-                ThreadState::Running | ThreadState::Connecting => scene.answers(&edge.replica),
-                ThreadState::Stopped | ThreadState::Unknown => false,
-            })
-            .filter(|edge| !is_severed(scene.snapshot, edge))
-            .map(|edge| &edge.replica)
-            .collect()
-    };
-    let (of_it, of_primary) = (followers(server), followers(primary));
-    let in_doubt = !of_it.is_empty() && of_it.len() >= of_primary.len();
-    in_doubt.then(|| {
-        let text = format!(
-            "{} servers follow {server}, {} follow {primary}.",
-            of_it.len(),
-            of_primary.len()
-        );
-        evidence("has-followers", text, of_it)
-    })
-}
-
 /// `Act`, unless a server already takes writes as if it had been promoted: a second one must not be.
 pub(super) fn unless_rivals(
     scene: &Scene<'_>,
@@ -238,19 +141,6 @@ pub(super) fn unless_rivals(
     );
     list.push(evidence("another-writer", text, rivals));
     Suggestion::Hold
-}
-
-fn outside(server: &Server, writable: bool) -> Evidence {
-    let how = if writable {
-        "takes writes"
-    } else {
-        "is read-only"
-    };
-    let text = format!(
-        "{} answers, {how} and replicates from no member.",
-        server.id
-    );
-    evidence("outside-the-topology", text, [&server.id])
 }
 
 /// A replica takes writes of its own.

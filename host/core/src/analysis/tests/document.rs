@@ -106,6 +106,7 @@ fn every_code_and_clue_is_shown_by_a_table() {
         include_str!("intermediates.rs"),
         include_str!("operators.rs"),
         include_str!("replicas.rs"),
+        include_str!("returned.rs"),
         include_str!("unknowns.rs"),
         include_str!("writers.rs"),
     ]
