@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::api::ClusterView;
 use crate::lease::LEASE;
-use crate::recover::{Means, Order};
+use crate::recover::{Means, NotBegun, Order};
 pub(crate) use explain::explain;
 pub(crate) use held::HeldFindings;
 pub(crate) use judge::Judged;
@@ -304,13 +304,17 @@ impl ClusterLoop {
         let begun = self.means.clock.now();
         match self.means.carry_out(order).await {
             Ok(row) => {
-                let without_right = self.means.right.was_refused(begun);
+                let has_lease = self.means.lease.epoch_for(Duration::ZERO) == Some(row.epoch);
+                let without_right = !has_lease || self.means.right.was_refused(begun);
                 self.judge
                     .note_ended(&row, without_right, self.means.clock.now());
             }
             Err(error) => {
                 tracing::warn!(cluster = %self.means.cluster, %error, "recovery not begun");
-                self.judge.not_begun(self.means.clock.now());
+                // Whoever has lost the lease decides nothing until it has one again, and then at once.
+                if error != NotBegun::NoLease {
+                    self.judge.not_begun(self.means.clock.now());
+                }
             }
         }
     }

@@ -10,6 +10,7 @@ use baton_core::ids::{LeaseEpoch, NodeName};
 use baton_core::time::Timestamp;
 use baton_ports::{Claim, Clock, LeaseState, Store, StoreError};
 use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
 
 use crate::locking::lock;
 use crate::peers::PeerTable;
@@ -193,6 +194,15 @@ impl Keeper {
                 counts_from <= now && until > now.plus(needed)
             }
             Some(Tenure::StandIn { renews: _ }) | None => false,
+        }
+    }
+
+    /// Waits until it is known again who acts, if this process did not run for a while: what it holds may have outlived that.
+    ///
+    /// Dropping the future changes nothing.
+    pub(crate) async fn settle(&self) {
+        while self.held.borrow().is_some() && self.is_in_doubt(self.clock.now()) {
+            sleep(bid::HURRY).await;
         }
     }
 

@@ -120,6 +120,7 @@ impl Means {
     }
 
     async fn begin(self: &Arc<Self>, order: Order) -> Result<Recovery<'_>, NotBegun> {
+        self.lease.settle().await;
         let epoch = self
             .lease
             .epoch_for(Duration::from_millis(500))

@@ -80,7 +80,7 @@ impl Run {
             world,
             nodes,
             gap: Gap::default(),
-            frozen_for: random.random_range(3_000..=12_000),
+            frozen_for: random.random_range(1_200..=12_000),
             thaw_at: BTreeMap::new(),
             start_at: BTreeMap::new(),
         }

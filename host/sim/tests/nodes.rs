@@ -167,3 +167,23 @@ fn a_replaced_co_primary_that_comes_back_writable_is_fenced() {
         demand(&Scenario::of_several(seed));
     }
 }
+
+/// A leader that was frozen for less time than the others take to replace it gave its failover up when it woke, and began another one ten
+/// seconds later.
+#[test]
+fn a_leader_that_nobody_replaced_while_it_was_frozen_goes_on() {
+    for seed in [2, 3, 9, 11] {
+        let trap = Trap {
+            point: Point::Change,
+            nth: 3,
+            moment: Moment::Before,
+            fault: Fault::FreezeNode,
+        };
+        let outcome = run(&Scenario {
+            seed,
+            ..story(First::KillPrimary, BackendKind::Synchronous, Some(trap))
+        });
+        assert!(outcome.violations.is_empty(), "{outcome}");
+        assert!(outcome.gap_ms < 5_000, "{outcome}");
+    }
+}

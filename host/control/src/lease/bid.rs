@@ -23,7 +23,7 @@ const TURN: Duration = Duration::from_millis(400);
 /// Pause of the loop when nothing happens that would wake it.
 const TICK: Duration = Duration::from_millis(100);
 /// The same, and between two bids, while it is this node's turn to replace a holder that is dead.
-const HURRY: Duration = Duration::from_millis(20);
+pub(super) const HURRY: Duration = Duration::from_millis(20);
 
 /// A node that stayed silent towards itself for so long may have been frozen: the others begin to replace it after this.
 pub(super) const FROZEN: Duration = Duration::from_secs(1);

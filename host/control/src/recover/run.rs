@@ -64,6 +64,8 @@ impl Recovery<'_> {
         let mut lines: Vec<JournalEntry> = Vec::new();
         let mut events: Vec<Event> = Vec::new();
         loop {
+            // Woken up after a pause of the whole process: it goes on if it may still act.
+            self.means.lease.settle().await;
             if let Some(reason) = self.reason_to_stop(run) {
                 events.push(Event::Cancel(reason));
             }
