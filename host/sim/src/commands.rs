@@ -1,16 +1,36 @@
 //! What changes do to a simulated server.
 
+use std::time::Duration;
+
 use baton_core::execution::ServerCommand;
 use baton_core::ids::Address;
+use baton_ports::StatementError;
 
 use crate::server::{SimChannel, SimServer};
 use crate::world::State;
 
+/// How long a server waits until a source lets a receiver go, as statements say it.
+const FAREWELL: Duration = Duration::from_millis(450);
+
 /// Executes a change.
-pub(crate) fn execute(state: &mut State, address: &Address, command: &ServerCommand) {
+pub(crate) fn execute(
+    state: &mut State,
+    address: &Address,
+    command: &ServerCommand,
+) -> Result<(), StatementError> {
+    let reconnects = matches!(command, ServerCommand::ReconnectReceiver { .. });
+    let in_vain = reconnects && !crate::replication::lets_go(state, address);
     let Some(server) = state.servers.get_mut(address) else {
-        return;
+        return Ok(());
     };
+    if in_vain {
+        // As MariaDB does: the receiver ends, and is not started.
+        change(server, &ServerCommand::StopReceivers { channel: None });
+        return Err(StatementError::NotReached {
+            command: command.word(),
+            limit: FAREWELL,
+        });
+    }
     change(server, command);
     // A living source accepts a reconnecting receiver at once.
     let reconnects = matches!(
@@ -23,6 +43,7 @@ pub(crate) fn execute(state: &mut State, address: &Address, command: &ServerComm
     if reconnects {
         crate::replication::connect(state, address);
     }
+    Ok(())
 }
 
 fn change(server: &mut SimServer, command: &ServerCommand) {

@@ -294,8 +294,7 @@ fn apply(
             command: word,
         });
     }
-    commands::execute(state, address, command);
-    Ok(())
+    commands::execute(state, address, command)
 }
 
 /// The server ends a session: its lock is free.

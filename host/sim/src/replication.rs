@@ -78,6 +78,25 @@ fn receive(state: &mut State, replica: &Address, now_ms: u64) {
     }
 }
 
+/// Whether a receiver at work that is ended need not wait for its source: it hangs neither there nor in the network.
+pub(crate) fn lets_go(state: &State, replica: &Address) -> bool {
+    let channel = state
+        .servers
+        .get(replica)
+        .and_then(|server| server.channel.as_ref());
+    let Some(channel) = channel.filter(|channel| channel.receiver_on) else {
+        return true;
+    };
+    let frozen = state
+        .servers
+        .get(&channel.source)
+        .is_some_and(|source| source.process == Process::Frozen);
+    !frozen
+        && state
+            .network
+            .passes(&replica.to_string(), &channel.source.to_string())
+}
+
 /// Connects a receiver that was just started, if its source accepts connections.
 pub(crate) fn connect(state: &mut State, replica: &Address) {
     let Some(source) = state

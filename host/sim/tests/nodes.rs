@@ -187,3 +187,31 @@ fn a_leader_that_nobody_replaced_while_it_was_frozen_goes_on() {
         assert!(outcome.gap_ms < 5_000, "{outcome}");
     }
 }
+
+/// The node that led ended between stopping a receiver, to find out whether the primary hangs, and starting it. The only replica told nothing
+/// more, for ever, and nobody started it when the primary was back.
+#[test]
+fn a_receiver_that_a_dead_node_left_stopped_is_started_by_the_next_one() {
+    for first in [First::FreezePrimary, First::CutPrimary] {
+        for fault in [Fault::KillNode, Fault::KillBoth] {
+            let trap = Trap {
+                point: Point::Change,
+                nth: 1,
+                moment: Moment::After,
+                fault,
+            };
+            let outcome = run(&Scenario {
+                replicas: 1,
+                below: 0,
+                ..story(first, BackendKind::Synchronous, Some(trap))
+            });
+            assert!(outcome.violations.is_empty(), "{outcome}");
+            let halted =
+                |line: &String| line.contains("reconnect-receiver") && line.contains("NotReached");
+            assert!(
+                outcome.tale.iter().any(halted),
+                "no receiver was halted: {outcome}"
+            );
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use baton_core::analysis::{ProbeRequest, Report};
 use baton_core::execution::ServerCommand;
 use baton_core::ids::ServerId;
-use baton_core::model::{Reach, Snapshot, Topology};
+use baton_core::model::{Reach, Snapshot, ThreadState, Topology};
 use baton_core::time::Timestamp;
 use baton_ports::StatementError;
 
@@ -23,13 +23,16 @@ const RESTART_AFTER: Duration = Duration::from_secs(2);
 /// A server is read out of turn at most this often.
 const READ_EVERY: Duration = Duration::from_millis(40);
 
+/// A receiver that was ended to unmask its source: channel, source, and when.
+type Unmasked = (String, ServerId, Timestamp);
+
 /// When what was last asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     reconnected: BTreeMap<ServerId, Timestamp>,
     read: BTreeMap<ServerId, Timestamp>,
-    /// Replicas made to connect anew: channel, source, and when.
-    unmasked: BTreeMap<ServerId, (String, ServerId, Timestamp)>,
+    /// Replicas made to connect anew, by this node or by one that ended in the middle.
+    unmasked: BTreeMap<ServerId, Unmasked>,
 }
 
 impl ClusterLoop {
@@ -55,33 +58,28 @@ impl ClusterLoop {
         self.restart_receivers(snapshot);
     }
 
-    /// A source that lives after all gets the receiver back that was ended to find that out. If it is replaced, the recovery
-    /// points the replica elsewhere.
+    /// A source that lives after all gets the receiver back that was ended to find that out, also by a node that does not lead any more. If it is
+    /// replaced, the recovery points the replica elsewhere.
     fn restart_receivers(&mut self, snapshot: &Snapshot) {
-        if !self.may_act(snapshot) {
+        let topology = Topology::of(snapshot);
+        let known = &mut self.evidence.unmasked;
+        for (replica, ended) in halted(snapshot, &topology) {
+            known.entry(replica).or_insert(ended);
+        }
+        known.retain(|replica, ended| !is_at_work(snapshot, replica, ended));
+        if !self.may_act(snapshot) || !self.resumed || snapshot.control.active.is_some() {
             return;
         }
         let now = snapshot.taken_at;
-        let lives = |id: &ServerId| {
-            let source = snapshot.servers.get(id);
-            source.is_some_and(|source| source.probe.reach() == Reach::Answering)
-        };
         let (over, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.evidence.unmasked)
             .into_iter()
-            .partition(|(_, (_, source, at))| now.since(*at) > RESTART_AFTER && lives(source));
-        self.evidence.unmasked = kept.into_iter().collect();
-        for (replica, (channel, source, at)) in over {
-            let ended = snapshot.servers.get(&replica).is_some_and(|replica| {
-                let in_vain = replica.reconnect_failed_on(&channel);
-                in_vain.is_some_and(|failed| failed >= at)
+            .partition(|(_, (_, source, at))| {
+                now.since(*at) > RESTART_AFTER && serves(snapshot, &topology, source)
             });
-            let topology = Topology::of(snapshot);
-            let follows = topology
-                .replicas_of(&source)
-                .iter()
-                .any(|edge| edge.replica == replica);
-            if ended && follows {
-                self.start_receiver(&replica, channel);
+        self.evidence.unmasked = kept.into_iter().collect();
+        for (replica, ended) in over {
+            if has_ended(snapshot, &topology, &replica, &ended) {
+                self.start_receiver(&replica, ended.0);
             }
         }
     }
@@ -162,6 +160,10 @@ impl ClusterLoop {
         channel: &str,
         source: &ServerId,
     ) {
+        if !self.resumed && is_stopped(snapshot, replica, channel) {
+            // It may belong to a recovery that another node left open, which comes first.
+            return;
+        }
         let now = snapshot.taken_at;
         let lately = |at: &Timestamp| now.since(*at) < RECONNECT_EVERY;
         if !self.may_act(snapshot) || self.evidence.reconnected.get(source).is_some_and(lately) {
@@ -195,4 +197,78 @@ impl ClusterLoop {
             replica
         });
     }
+}
+
+/// Receivers that a node which ended in the middle of an unmasking left stopped. Every node watches for them, because none knows which one will
+/// lead when the source answers again.
+fn halted(snapshot: &Snapshot, topology: &Topology) -> Vec<(ServerId, Unmasked)> {
+    let mut found = Vec::new();
+    for source in snapshot.servers.values() {
+        let lost_at = source.probe.failing_since;
+        let Some(lost_at) = lost_at.filter(|_| source.probe.reach() == Reach::Silent) else {
+            continue;
+        };
+        for edge in topology.replicas_of(&source.id) {
+            let replica = snapshot.servers.get(&edge.replica);
+            if replica.is_some_and(|replica| replica.was_halted_on(&edge.channel, lost_at)) {
+                let ended = (
+                    edge.channel.name.clone(),
+                    source.id.clone(),
+                    snapshot.taken_at,
+                );
+                found.push((edge.replica.clone(), ended));
+            }
+        }
+    }
+    found
+}
+
+fn is_stopped(snapshot: &Snapshot, replica: &ServerId, channel: &str) -> bool {
+    let mut channels = snapshot
+        .facts(replica)
+        .into_iter()
+        .flat_map(|facts| &facts.channels);
+    channels.any(|found| {
+        found.name == channel
+            && found.receiver == ThreadState::Stopped
+            && found.receiver_error.is_none()
+    })
+}
+
+/// Somebody started it, or it is gone. A thread that was killed may show as running until its source lets it go.
+fn is_at_work(snapshot: &Snapshot, replica: &ServerId, (channel, _, at): &Unmasked) -> bool {
+    let Some(server) = snapshot.servers.get(replica) else {
+        return true;
+    };
+    let settled = server.facts_after(at.plus(RESTART_AFTER)).is_some();
+    settled && !is_stopped(snapshot, replica, channel)
+}
+
+/// A replica of it gets something from it that it should get: the primary, or a replica that is at work itself. A primary that was replaced
+/// meanwhile gets no receiver back.
+fn serves(snapshot: &Snapshot, topology: &Topology, id: &ServerId) -> bool {
+    let Some(source) = snapshot.servers.get(id) else {
+        return false;
+    };
+    let mut channels = topology.channels_of(id).iter();
+    let stands = snapshot.cluster.primary.as_ref() == Some(id)
+        || channels.any(|edge| edge.source.is_some() && edge.channel.is_replicating());
+    source.probe.reach() == Reach::Answering && !source.quarantined && stands
+}
+
+/// Its receiver was not let go by its source when it was ended, or shows as stopped; and it follows that source still.
+fn has_ended(
+    snapshot: &Snapshot,
+    topology: &Topology,
+    replica: &ServerId,
+    (channel, source, at): &Unmasked,
+) -> bool {
+    let in_vain = snapshot
+        .servers
+        .get(replica)
+        .and_then(|server| server.reconnect_failed_on(channel));
+    let ended =
+        in_vain.is_some_and(|failed| failed >= *at) || is_stopped(snapshot, replica, channel);
+    let mut replicas = topology.replicas_of(source).iter();
+    ended && replicas.any(|edge| edge.replica == *replica && edge.channel.name == *channel)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use baton_core::gtid::GtidSet;
 use baton_core::ids::{Address, ClusterId, ServerId};
-use baton_core::model::{Downtime, Probe, PromotionRule, ServerFacts};
+use baton_core::model::{Downtime, Probe, PromotionRule, ServerFacts, ThreadState};
 use baton_core::time::{Observed, Timestamp, WallTime};
 use baton_ports::{ServerRow, WatchAnswer};
 use tokio::sync::Notify;
@@ -23,6 +23,7 @@ pub(crate) struct Entry {
     pub(crate) reconnected: Vec<(String, Timestamp)>,
     pub(crate) reconnect_failed: Vec<(String, Timestamp)>,
     pub(crate) severed: Vec<(String, Timestamp)>,
+    pub(crate) receiver_ran: Vec<(String, Timestamp)>,
     pub(crate) progressed_at: Option<Timestamp>,
     pub(crate) errant: Option<GtidSet>,
     pub(crate) promotion: PromotionRule,
@@ -52,6 +53,7 @@ impl Entry {
             reconnected: Vec::new(),
             reconnect_failed: Vec::new(),
             severed: Vec::new(),
+            receiver_ran: Vec::new(),
             progressed_at: None,
             errant: None,
             promotion: PromotionRule::default(),
@@ -109,6 +111,7 @@ impl Entry {
             return false;
         }
         self.probe.answered(began, ended, round_trip);
+        note_work(&mut self.receiver_ran, self.facts.as_ref(), &facts, began);
         if let Some(old) = &self.facts {
             note_movement(&mut self.heartbeat_moved, old, &facts);
             if old.value.executed != facts.executed {
@@ -131,6 +134,30 @@ impl Entry {
 pub(super) fn stamp(times: &mut Vec<(String, Timestamp)>, channel: &str, at: Timestamp) {
     times.retain(|(name, _)| name != channel);
     times.push((channel.to_owned(), at));
+}
+
+/// Notes which receivers are at work. What is known about a channel's receiver ends when it is pointed elsewhere.
+fn note_work(
+    ran: &mut Vec<(String, Timestamp)>,
+    old: Option<&Observed<ServerFacts>>,
+    new: &ServerFacts,
+    at: Timestamp,
+) {
+    ran.retain(|(name, _)| {
+        let source = |facts: &ServerFacts| {
+            let mut channels = facts.channels.iter();
+            channels
+                .find(|channel| channel.name == *name)
+                .map(|channel| channel.source.clone())
+        };
+        source(new).is_some_and(|now| old.and_then(|old| source(&old.value)) == Some(now))
+    });
+    for channel in &new.channels {
+        match channel.receiver {
+            ThreadState::Running | ThreadState::Connecting => stamp(ran, &channel.name, at),
+            ThreadState::Stopped | ThreadState::Unknown => {}
+        }
+    }
 }
 
 /// Notes for each channel when its receiver showed life: a heartbeat, or something received. The instant is that of the

@@ -75,6 +75,7 @@ impl Registry {
             reconnected: entry.reconnected.clone(),
             reconnect_failed: entry.reconnect_failed.clone(),
             severed: entry.severed.clone(),
+            receiver_ran: entry.receiver_ran.clone(),
             progressed_at: entry.progressed_at,
             errant: entry.errant.clone(),
             promotion: entry.promotion,

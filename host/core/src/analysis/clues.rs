@@ -37,6 +37,10 @@ pub const CLUES: &[(&str, &str)] = &[
         "a replica read after the loss is not connected",
     ),
     (
+        "receiver-halted",
+        "a receiver, and nothing but it, stopped when its source was lost: a node that ended halted it",
+    ),
+    (
         "cannot-testify",
         "a receiver was stopped or failed by itself: it would not notice the loss",
     ),

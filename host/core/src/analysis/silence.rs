@@ -101,8 +101,12 @@ fn loss(scene: &Scene<'_>, source: &Server, hearing: &Hearing<'_>, all_probed: b
     } else if hearing.any(Testimony::is_lost) {
         Loss::Dead { some_silent }
     } else {
-        let refused = source.probe.failure == Some(ProbeFailure::Refused)
-            && hearing.any(|said| said == Testimony::Mute);
+        let would_not_notice = |said| matches!(said, Testimony::Mute | Testimony::Halted);
+        let refused =
+            source.probe.failure == Some(ProbeFailure::Refused) && hearing.any(would_not_notice);
+        if !refused && hearing.any(|said| said == Testimony::Halted) {
+            return Loss::Incomplete;
+        }
         Loss::NoWitness {
             refused,
             some_silent,
@@ -118,7 +122,8 @@ fn all_lag(scene: &Scene<'_>, hearing: &Hearing<'_>) -> bool {
         && channels.any(|channel| channel.delay.is_zero())
 }
 
-/// Asks for one connected replica to connect anew: a living source accepts it, a hung one does not.
+/// Asks for one connected replica to connect anew: a living source accepts it, a hung one does not. Without a connected one, one whose receiver
+/// was halted will do.
 fn ask_for_reconnect(
     scene: &Scene<'_>,
     source: &Server,
@@ -127,9 +132,15 @@ fn ask_for_reconnect(
     evidence_list: &mut Vec<Evidence>,
 ) {
     let attached = hearing.who(|said| said == Testimony::Attached);
+    let halted = hearing.who(|said| said == Testimony::Halted);
     let under_way = hearing.any(|said| said == Testimony::Settling)
         || hearing.any(|said| said == Testimony::Lost { tested: true });
-    if attached.is_empty() || under_way {
+    let able = if attached.is_empty() {
+        &halted
+    } else {
+        &attached
+    };
+    if under_way {
         return;
     }
     if !had_time_to_notice(scene, source, &attached) {
@@ -137,7 +148,7 @@ fn ask_for_reconnect(
         draft.reads.extend(attached.into_iter().cloned());
         return;
     }
-    let Some(edge) = least_advanced(scene, &attached).and_then(|id| hearing.edges.get(id)) else {
+    let Some(edge) = least_advanced(scene, able).and_then(|id| hearing.edges.get(id)) else {
         return;
     };
     draft.reconnects.insert(ProbeRequest::ReconnectReceiver {
@@ -264,6 +275,11 @@ fn testimony_as_evidence(hearing: &Hearing<'_>, list: &mut Vec<Evidence>) {
         "receiver-lost-it",
         "the receiver is not connected",
         hearing.who(Testimony::is_lost),
+    );
+    say(
+        "receiver-halted",
+        "the receiver stopped when the source was lost, and nobody started it",
+        said(Testimony::Halted),
     );
     say(
         "cannot-testify",

@@ -26,6 +26,9 @@ pub(super) enum Testimony {
         /// Baton made it reconnect after the loss.
         tested: bool,
     },
+    /// The receiver, and nothing but it, stopped when the source was lost: a Baton node that ended had it connect anew and did not come to
+    /// start it. It shows neither life nor death, and is to be started, which shows one of them.
+    Halted,
     /// The receiver was stopped by a person or by an error of its own: it would not notice.
     Mute,
     /// The replica lives but does not let us read it.
@@ -157,6 +160,9 @@ fn testimony(
             if in_vain.is_some_and(is_young) && heard.is_none() {
                 // The receiver may still look connected: its thread waits for its source to let it go.
                 return Testimony::Lost { tested: true };
+            }
+            if replica.was_halted_on(channel, lost_at) {
+                return Testimony::Halted;
             }
             let at = Instants {
                 read: facts.at,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::channel::Channel;
+use super::channel::{Channel, ThreadState};
 use super::cluster::{Downtime, PromotionRule};
 use super::probe::Probe;
 use crate::gtid::GtidSet;
@@ -219,6 +219,10 @@ pub struct Place {
     pub environment: String,
 }
 
+/// So long before this node lost a source another one may have lost it and halted a receiver: probes are made about once per second, and
+/// one that hangs ends with its time limit.
+const HALTED_BEFORE: Duration = Duration::from_secs(5);
+
 /// One server of a cluster: identity, what probing shows, what operators said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -243,6 +247,8 @@ pub struct Server {
     /// For each channel, by name, when Baton last severed its receiver: from then on it received nothing, although its thread may
     /// still show as running for a while.
     pub severed: Vec<(String, Timestamp)>,
+    /// For each channel, by name, when the last reading that showed its receiver at work (running or connecting) began.
+    pub receiver_ran: Vec<(String, Timestamp)>,
     /// When the executed set last grew.
     pub progressed_at: Option<Timestamp>,
     /// Errant transactions found by reading this server before its source.
@@ -280,6 +286,19 @@ impl Server {
     /// See [`reconnect_failed`](Self::reconnect_failed).
     pub fn reconnect_failed_on(&self, channel: &str) -> Option<Timestamp> {
         latest(&self.reconnect_failed, channel)
+    }
+
+    /// Whether the channel's receiver, and nothing but it, is stopped without an error, and was at work until about `lost_at`, when its source
+    /// was lost, or later. That is how the unmasking of a hung source leaves a receiver if the node that did it ends in the middle: a person
+    /// stops a receiver at some other time, or the applier with it, and may have declared that the server is worked on.
+    pub fn was_halted_on(&self, channel: &Channel, lost_at: Timestamp) -> bool {
+        let ran = latest(&self.receiver_ran, &channel.name);
+        channel.receiver == ThreadState::Stopped
+            && channel.receiver_error.is_none()
+            && channel.applier == ThreadState::Running
+            && ran.is_some_and(|ran| ran.plus(HALTED_BEFORE) >= lost_at)
+            && !self.maintenance
+            && self.downtime.is_none()
     }
 
     /// The last reading, if it began after `instant`.

@@ -78,6 +78,7 @@ fn server(number: u32, sketch: &ServerSketch) -> Option<Server> {
         reconnected: instants(|channel| channel.reconnected),
         reconnect_failed: instants(|channel| channel.reconnect_failed),
         severed: instants(|channel| channel.severed),
+        receiver_ran: instants(|channel| channel.ran),
         progressed_at: sketch.progressed.map(ago),
         errant: if unread {
             None

@@ -393,3 +393,69 @@ fn of_two_channels_the_one_that_hears_counts() {
         r1 <- p1@a io=connecting <- p1@b heartbeat=300ms
     "), @"warning primary-unreachable p1: hold; does-not-answer p1; replica-hears-it r1");
 }
+
+/// A node ended between stopping a receiver and starting it, so the only replica that could tell something told nothing, for ever.
+#[test]
+fn a_receiver_that_a_dead_node_left_stopped_is_started_to_tell() {
+    insta::assert_snapshot!(verdict_of("
+        p1 primary silent timeout-connect 20s
+        r1 <- p1 io=stopped ran=19s
+    "), @r"
+    CRITICAL primary-silent p1: wait failover; does-not-answer p1; receiver-halted r1; reconnect-one-replica r1
+    warning replication-stopped r1: hold; thread-stopped r1
+    ? reconnect r1@ to p1
+    ");
+}
+
+#[test]
+fn a_receiver_left_stopped_does_not_stand_against_the_others() {
+    insta::assert_snapshot!(verdict_of("
+        p1 primary silent timeout-connect 2s
+        r1 <- p1 io=stopped ran=3s
+        r2 <- p1 io=connecting
+    "), @r"
+    CRITICAL primary-dead p1: act failover; does-not-answer p1; receiver-lost-it r2; receiver-halted r1
+    warning replication-stopped r1: hold; thread-stopped r1
+    ");
+    insta::assert_snapshot!(verdict_of("
+        p1 primary silent timeout-connect 2s
+        r1 <- p1 io=stopped ran=3s
+        r2 <- p1
+    "), @r"
+    CRITICAL primary-silent p1: wait failover; does-not-answer p1; receiver-still-connected r2; receiver-halted r1; reconnect-one-replica r2
+    warning replication-stopped r1: hold; thread-stopped r1
+    ? reconnect r2@ to p1
+    ");
+    insta::assert_snapshot!(verdict_of("
+        p1 primary silent refused 2s
+        r1 <- p1 io=stopped ran=3s
+    "), @r"
+    CRITICAL primary-dead p1: act failover; does-not-answer p1; receiver-halted r1
+    warning replication-stopped r1: hold; thread-stopped r1
+    ");
+}
+
+#[test]
+fn a_receiver_that_a_person_stopped_is_not_started() {
+    for stopped in [
+        // Long before the loss.
+        "io=stopped ran=1m",
+        // With the applier.
+        "io=stopped sql=stopped ran=3s",
+        // Nobody saw it at work.
+        "io=stopped",
+        // It stopped by an error of its own.
+        "io=stopped:1236 ran=3s",
+        // Declared to be worked on.
+        "io=stopped ran=3s maintenance",
+        "io=stopped ran=3s downtime",
+    ] {
+        let text = format!("p1 primary silent timeout-connect 2s\n r1 <- p1 {stopped}");
+        let view = verdict_of(&text);
+        assert!(
+            view.contains("primary-silent p1: hold"),
+            "{stopped}: {view}"
+        );
+        assert!(view.contains("cannot-testify r1"), "{stopped}: {view}");
+    }
+}
