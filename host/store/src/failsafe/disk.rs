@@ -75,6 +75,14 @@ impl Mirror {
             .collect()
     }
 
+    /// True if something of it may not be in the shared store.
+    pub(super) fn is_unsent(&self, subject: &Subject) -> bool {
+        match subject {
+            Subject::Recovery(id) => self.unsent.contains_key(id),
+            Subject::Intents => self.intents_unsent.is_some(),
+        }
+    }
+
     pub(super) fn is_all_sent(&self) -> bool {
         self.unsent.is_empty() && self.intents_unsent.is_none() && self.audits == 0
     }

@@ -44,6 +44,11 @@ impl FailsafeStore {
                 self.note_disk(local.as_ref().err());
                 Ok(value)
             }
+            // What it refuses may be what it lacks: the beginning is on this disk, and is handed over in a moment.
+            Err(StoreError::Conflict { .. }) if self.disk.mirror().is_unsent(&subject) => {
+                drop(sending);
+                local
+            }
             Err(refusal) if is_refusal(&refusal) => {
                 sending.arrived();
                 Err(refusal)

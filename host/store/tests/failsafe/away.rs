@@ -51,6 +51,27 @@ async fn a_recovery_goes_on_whatever_the_shared_store_does() {
     }
 }
 
+/// The shared store came back in the middle of a recovery that it does not know, and refused its lines until they were handed over.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_began_while_the_shared_store_was_away_goes_on_when_it_is_back() {
+    let bed = Bed::new().await;
+    let leader = bed.node("n1").await;
+    let epoch = leader.lead("n1").await;
+    leader.recoveries(None, 0, 200).await.unwrap();
+    bed.shared.become_now(Mood::Away);
+    let row = recovery("r1", "c1", epoch);
+    leader.begin_recovery(LEASE, &row).await.unwrap();
+    bed.shared.become_now(Mood::Busy);
+    leader.until(|status| status.away_for.is_none()).await;
+    leader.write_lines("r1", epoch, 1..3).await;
+    leader.end(row).await;
+    bed.shared.become_now(Mood::Here);
+    leader.until_handed_over().await;
+    assert_eq!(steps(&bed.shared.inner, "r1").await, [1, 2]);
+    let stored = bed.shared.inner.recoveries(None, 0, 9).await.unwrap();
+    assert_eq!(stored[0].outcome, RecoveryOutcome::Succeeded);
+}
+
 /// The end of a recovery reached the shared store by another way. The next one must not be lost on the local disk for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ended_elsewhere_does_not_stand_against_the_next_recovery() {

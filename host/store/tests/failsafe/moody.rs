@@ -26,6 +26,8 @@ pub(crate) enum Mood {
     Stalls,
     /// Does it, and answers when it is here again.
     Mute,
+    /// Takes over recoveries when it is here again, and does what else is asked.
+    Busy,
 }
 
 /// The store.
@@ -60,7 +62,7 @@ impl Moody {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let mood = *self.mood.borrow();
         match mood {
-            Mood::Here => call.await,
+            Mood::Here | Mood::Busy => call.await,
             Mood::Away => Err(StoreError::Unavailable {
                 operation: "something",
                 source: "told so".into(),
@@ -249,6 +251,9 @@ impl Store for Moody {
         rows: &[RecoveryRow],
         steps: &[StepRow],
     ) -> Result<(), StoreError> {
+        if *self.mood.borrow() == Mood::Busy {
+            self.until_here().await;
+        }
         self.around(self.inner.merge_recoveries(lease, epoch, rows, steps))
             .await
     }
