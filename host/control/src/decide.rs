@@ -166,6 +166,7 @@ impl ClusterLoop {
         self.keep_standing(&snapshot);
         self.ask_peers(&snapshot);
         self.gather(&snapshot, &report);
+        self.resumed &= !self.is_unfinished();
         if !self.resumed && self.resume(&snapshot).await {
             return Some(FAST);
         }
@@ -317,6 +318,13 @@ impl ClusterLoop {
                 }
             }
         }
+    }
+
+    /// Whether an open recovery has turned up since this node leads.
+    fn is_unfinished(&self) -> bool {
+        let mut inner = self.means.registry.lock();
+        let entry = inner.clusters.get_mut(&self.means.cluster);
+        entry.is_some_and(|entry| std::mem::take(&mut entry.unfinished))
     }
 
     /// Ends what an earlier process left open. True if something was resumed.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_core::ids::{ClusterId, ServerId};
-use baton_core::model::{PastRecovery, PromotionRule, Switch};
+use baton_core::model::{PastRecovery, PromotionRule, RecoveryOutcome, Switch};
 use baton_ports::{Clock, RecoveryRow, Store, StoreError};
 use tokio::time::sleep;
 
@@ -131,6 +131,15 @@ impl Operators {
             if let Some(entry) = inner.clusters.get_mut(&id) {
                 entry.past = past;
                 entry.left = left;
+                let own = entry.active.as_ref().map(|active| &active.id);
+                entry.unfinished = all.iter().any(|row| {
+                    row.cluster == id
+                        && row.outcome == RecoveryOutcome::Running
+                        && own != Some(&row.id)
+                });
+                if entry.unfinished {
+                    entry.wake.notify_one();
+                }
             }
         }
         Ok(())

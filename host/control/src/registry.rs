@@ -45,6 +45,8 @@ pub(crate) struct ClusterEntry {
     pub(crate) past: Vec<PastRecovery>,
     /// Servers that a recovery left behind and that were not brought back yet.
     pub(crate) left: BTreeSet<ServerId>,
+    /// The store has an open recovery that nobody here works on: a process that was started again has handed it over, perhaps.
+    pub(crate) unfinished: bool,
     /// Code words of the findings it has now, for the rest of the fleet.
     pub(crate) findings: BTreeSet<String>,
 }
@@ -424,6 +426,7 @@ impl ClusterEntry {
             active: None,
             past: Vec::new(),
             left: BTreeSet::new(),
+            unfinished: false,
             findings: BTreeSet::new(),
         }
     }

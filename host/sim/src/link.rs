@@ -92,6 +92,9 @@ impl SimStore {
             let outcome = work(&mut transaction);
             // It is on the local disk as well.
             let kept = outcome.is_ok().then(|| transaction.to_disk());
+            if let Some(kept) = &kept {
+                transaction.state.own_disks.insert(self.node, kept.clone());
+            }
             (outcome, deaths, kept)
         };
         let snap = self.point(Moment::After);

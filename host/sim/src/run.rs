@@ -210,7 +210,10 @@ impl Run {
         });
         for node in &mut self.nodes {
             match node.process() {
-                Process::Dead => node.start(),
+                Process::Dead => {
+                    self.world.change(|state| state.find_own_disk(node.id));
+                    node.start();
+                }
                 Process::Frozen => node.thaw(),
                 Process::Up => {}
             }

@@ -35,6 +35,9 @@ pub struct State {
     pub(crate) backend: Backend,
     /// What is on the local disks of nodes that the backend does not answer.
     pub(crate) disks: BTreeMap<NodeId, Tables>,
+    /// The local disk of each node at its last write of a recovery, whether or not the backend answered: what a process that died may
+    /// have been the only one to know is found there when it is started again.
+    pub(crate) own_disks: BTreeMap<NodeId, Tables>,
     /// What each node shows to the others.
     pub(crate) mirrors: BTreeMap<NodeId, Mirror>,
     /// Who has the right to act, as the servers and the backend see it.
@@ -173,6 +176,15 @@ impl State {
         });
         self.lately_away = away.collect();
         self.lately_until = self.now + NEWS;
+    }
+
+    /// A process that was killed hands over what its disk has.
+    pub(crate) fn find_own_disk(&mut self, node: NodeId) {
+        if self.votes.several
+            && let Some(disk) = self.own_disks.remove(&node)
+        {
+            self.disks.entry(node).or_insert(disk);
+        }
     }
 
     fn isolate(&mut self, node: NodeId, but: Option<&Address>) {

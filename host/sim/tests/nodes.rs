@@ -215,3 +215,18 @@ fn a_receiver_that_a_dead_node_left_stopped_is_started_by_the_next_one() {
         }
     }
 }
+
+/// An asynchronous pair forgot a switchover together with the process that drove it. That process finds it on its disk when it is started
+/// again and hands it over; nobody looked for it then, and the replicas stayed stopped.
+#[test]
+fn what_a_pair_forgot_is_ended_when_the_process_that_knew_it_is_back() {
+    for (point, nth) in [(Point::Change, 2), (Point::Journal, 5), (Point::Journal, 8)] {
+        let trap = Trap {
+            point,
+            nth,
+            moment: Moment::After,
+            fault: Fault::KillBoth,
+        };
+        demand(&story(First::Switchover, BackendKind::Pair, Some(trap)));
+    }
+}
