@@ -99,9 +99,11 @@ impl Operators {
             .filter(|(_, downtime)| downtime.ends > now)
             .collect();
         let servers = self.store.servers().await?;
+        let recorded = self.store.clusters().await?;
         if self.registry.lock().lease.is_none() {
-            self.registry
-                .follow(&servers, &self.store.clusters().await?);
+            self.registry.follow(&servers, &recorded);
+        } else {
+            self.registry.learn_primaries(&recorded);
         }
         let rules: BTreeMap<ServerId, (PromotionRule, bool)> = servers
             .into_iter()

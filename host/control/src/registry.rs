@@ -163,6 +163,27 @@ impl Registry {
         }
     }
 
+    /// Takes over primaries that an earlier leader recorded, and that came to the store only after this node had begun to lead: it had
+    /// written them to its own disk. What was recorded under the present epoch is this node's own, and older than what it has in memory.
+    pub(crate) fn learn_primaries(&self, clusters: &[ClusterRow]) {
+        let mut inner = self.lock();
+        let Some(present) = inner.lease else {
+            return;
+        };
+        for row in clusters.iter().filter(|row| row.primary_epoch < present) {
+            let Some(entry) = inner.clusters.get_mut(&row.id) else {
+                continue;
+            };
+            let known = &mut entry.row;
+            let is_later = known.primary_epoch <= row.primary_epoch;
+            if is_later && row.primary.is_some() && known.primary != row.primary {
+                known.primary.clone_from(&row.primary);
+                known.primary_epoch = row.primary_epoch;
+                entry.wake.notify_one();
+            }
+        }
+    }
+
     /// Another node says who the primary of a cluster is. What was recorded later counts; a server that is not known here cannot be taken
     /// over from hearsay.
     pub(crate) fn hear_of_primary(

@@ -215,7 +215,7 @@ fn hand_over(state: &mut State) {
     for node in ready {
         let place = place_for(state, node).unwrap_or_default();
         if let Some(disk) = state.disks.remove(&node) {
-            state.backend.copy_mut(place).take_over(&disk);
+            state.backend.copy_mut(place).take_over(node, &disk);
             state.tell(|| format!("{node} hands over"));
         }
     }

@@ -204,6 +204,7 @@ impl Store for SimStore {
             {
                 row.primary = Some(primary.clone());
                 row.primary_epoch = epoch;
+                tables.recorders.insert(cluster.clone(), self.node);
             }
             Ok(())
         })

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::network::NodeId;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, ServerId};
 use baton_core::model::{Downtime, RecoveryOutcome};
 use baton_core::right::Voters;
@@ -24,6 +25,8 @@ pub(crate) struct Tables {
     pub(crate) audits: Vec<AuditRecord>,
     pub(crate) nodes: BTreeMap<NodeName, NodeRow>,
     pub(crate) voters: BTreeMap<ClusterId, Voters>,
+    /// Which node recorded the primary of a cluster last.
+    pub(crate) recorders: BTreeMap<ClusterId, NodeId>,
     /// A local disk: who may write is decided by the clusters' votes, as long as no later epoch is known.
     local: bool,
 }
@@ -55,8 +58,9 @@ impl Tables {
         }
     }
 
-    /// Takes over what a node wrote to its local disk: rows of later epochs, and lines that are not here.
-    pub(crate) fn take_over(&mut self, disk: &Self) {
+    /// Takes over what a node wrote to its local disk: rows of later epochs, its own of the same one, which had no other holder, and lines
+    /// that are not here.
+    pub(crate) fn take_over(&mut self, node: NodeId, disk: &Self) {
         for row in &disk.recoveries {
             match self.recoveries.iter_mut().find(|old| old.id == row.id) {
                 Some(old) if old.epoch > row.epoch => {}
@@ -76,8 +80,10 @@ impl Tables {
             }
         }
         for row in disk.clusters.values() {
+            let is_own = disk.recorders.get(&row.id) == Some(&node);
             if let Some(old) = self.clusters.get_mut(&row.id)
-                && old.primary_epoch < row.primary_epoch
+                && (old.primary_epoch < row.primary_epoch
+                    || is_own && old.primary_epoch == row.primary_epoch)
             {
                 old.primary.clone_from(&row.primary);
                 old.primary_epoch = row.primary_epoch;

@@ -230,3 +230,10 @@ fn what_a_pair_forgot_is_ended_when_the_process_that_knew_it_is_back() {
         demand(&story(First::Switchover, BackendKind::Pair, Some(trap)));
     }
 }
+
+/// A leader that reached only a cut-off node of the backend failed over, wrote so to its own disk, and was frozen. Its successor never heard
+/// that there is a new primary, and both took writes.
+#[test]
+fn what_an_earlier_leader_hands_over_counts_for_the_present_one() {
+    demand(&Scenario::of_several(1498));
+}
