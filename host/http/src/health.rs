@@ -32,6 +32,11 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
     if !node.warm {
         missing.push("not every known server has been probed yet".to_owned());
     }
+    readiness(missing)
+}
+
+/// Ready if nothing is missing.
+pub(crate) fn readiness(missing: Vec<String>) -> Response {
     let ready = missing.is_empty();
     let status = if ready {
         StatusCode::OK

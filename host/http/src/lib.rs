@@ -5,6 +5,7 @@
 mod access;
 mod backend;
 mod compat;
+mod gate;
 mod health;
 mod metrics;
 mod moments;
@@ -20,6 +21,7 @@ pub use backend::{
     BackendClusterDocument, BackendDocument, BackendNodeDocument, BackendProbeDocument, Backends,
     Embedded, MoveDocument, MoveRequest, SelectionDocument, WordDocument,
 };
+pub use gate::Gate;
 pub use peers::HttpPeers;
 pub use server::{router, serve};
 pub use settings::{HttpSettings, UrlPrefix, UrlPrefixError};

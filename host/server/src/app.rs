@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use baton_backend::BackendHandle;
 use baton_control::{Control, Handle, Node, Ports};
 use baton_core::time::{Timestamp, WallTime};
-use baton_http::HttpPeers;
+use baton_http::{Gate, HttpPeers};
 use baton_mysql::MysqlServers;
 use baton_ports::Clock;
 use baton_wasm::{PolicyChoice, WasmPolicies, WasmSelectors};
@@ -22,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use self::mover::Mover;
-use self::state::State;
+use self::state::{State, Waiting};
 use crate::causes::chain;
 use crate::config::{BackendSettings, PluginSource, Settings};
 use crate::telemetry;
@@ -104,40 +104,35 @@ async fn serve(
     let listener = TcpListener::bind(settings.http.listen)
         .await
         .with_context(|| format!("listening on {} (http.listen)", settings.http.listen))?;
-    let state = open_state(&settings, selectors, Arc::clone(&clock)).await?;
-    let http = convert::http(&settings)?;
-    let peers = HttpPeers::new(&settings.node.peers, http.url_prefix.clone());
-    let peers = Arc::new(peers.context("preparing to speak to the other nodes (node.peers)")?);
-    let servers = MysqlServers::new(convert::mysql(&settings), Arc::clone(&clock));
-    let ports = Ports {
-        servers: Arc::new(servers),
-        store: state.store(),
-        policies: Arc::clone(&policies) as Arc<dyn baton_ports::Policies>,
-        peers: Arc::clone(&peers) as Arc<dyn baton_ports::Peers>,
-        clock: Arc::clone(&clock),
-    };
-    let node = Node::prepare(ports, convert::control(&settings)).await;
-    let node = node.context("reading the state store")?;
-    let control = node.handle();
-    let handle: Arc<dyn Control> = Arc::<Handle>::clone(&control);
-    if let Some(backend) = state.backend() {
-        tokio::spawn(inform(backend.clone(), Arc::clone(&handle)));
-    }
-    let databases = backends(&settings, &state, (control, clock));
-    let router = baton_http::router(handle, databases, http, &peers);
+    let prefix = convert::http(&settings)?.url_prefix;
+    let gate = Gate::new(prefix);
     let (stop, stopped) = watch::channel(false);
-    tokio::spawn(reload_on_hangup(policies, settings.clone()));
+    let http = tokio::spawn(baton_http::serve(
+        listener,
+        gate.router(),
+        until_set(stopped.clone()),
+    ));
+    tokio::spawn(reload_on_hangup(Arc::clone(&policies), settings.clone()));
+    let told = stop_signal();
+    tokio::pin!(told);
+    let begun = tokio::select! {
+        begun = begin(&settings, (policies, selectors), clock, &gate) => Some(begun?),
+        () = &mut told => None,
+    };
+    let Some((node, state)) = begun else {
+        tracing::info!("told to stop before the state store was there");
+        stop.send_replace(true);
+        return http
+            .await
+            .context("the HTTP task failed")?
+            .context("serving HTTP");
+    };
     tracing::info!(
         node = %settings.node.name, listen = %settings.http.listen, version = env!("CARGO_PKG_VERSION"), "serving"
     );
-    let http = tokio::spawn(baton_http::serve(
-        listener,
-        router,
-        until_set(stopped.clone()),
-    ));
     let node = tokio::spawn(node.run(stopped));
     tokio::select! {
-        () = stop_signal() => tracing::info!("told to stop"),
+        () = told => tracing::info!("told to stop"),
         () = until_ended(&node) => {}
     }
     stop.send_replace(true);
@@ -147,6 +142,56 @@ async fn serve(
         .context("serving HTTP")?;
     state.close().await;
     node.context("the node's task failed")
+}
+
+/// Everything that a node needs, made and put together; opens the gate. Waits for databases that are away.
+async fn begin(
+    settings: &Settings,
+    (policies, selectors): (Arc<WasmPolicies>, WasmSelectors),
+    clock: Arc<dyn Clock>,
+    gate: &Gate,
+) -> anyhow::Result<(Node, State)> {
+    let state = open_state(settings, selectors, Arc::clone(&clock), gate).await?;
+    let http = convert::http(settings)?;
+    let peers = HttpPeers::new(&settings.node.peers, http.url_prefix.clone());
+    let peers = Arc::new(peers.context("preparing to speak to the other nodes (node.peers)")?);
+    let servers = MysqlServers::new(convert::mysql(settings), Arc::clone(&clock));
+    let ports = Ports {
+        servers: Arc::new(servers),
+        store: state.store(),
+        policies: policies as Arc<dyn baton_ports::Policies>,
+        peers: Arc::clone(&peers) as Arc<dyn baton_ports::Peers>,
+        clock: Arc::clone(&clock),
+    };
+    let node = prepare(ports, settings, &state, gate).await?;
+    let control = node.handle();
+    let handle: Arc<dyn Control> = Arc::<Handle>::clone(&control);
+    if let Some(backend) = state.backend() {
+        tokio::spawn(inform(backend.clone(), Arc::clone(&handle)));
+    }
+    let databases = backends(settings, &state, (control, clock));
+    gate.open(baton_http::router(handle, databases, http, &peers));
+    Ok((node, state))
+}
+
+/// The node, as soon as the store can be read; an embedded one that cannot be is nothing to wait for.
+async fn prepare(
+    ports: Ports,
+    settings: &Settings,
+    state: &State,
+    gate: &Gate,
+) -> anyhow::Result<Node> {
+    let mut waiting = Waiting::default();
+    loop {
+        match Node::prepare(ports.clone(), convert::control(settings)).await {
+            Ok(node) => return Ok(node),
+            Err(error) if state.backend().is_some() => {
+                waiting.say(gate, &chain(&error));
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Err(error) => return Err(error).context("reading the state store"),
+        }
+    }
 }
 
 async fn until_ended(task: &tokio::task::JoinHandle<()>) {
@@ -205,14 +250,15 @@ async fn open_state(
     settings: &Settings,
     selectors: WasmSelectors,
     clock: Arc<dyn Clock>,
+    gate: &Gate,
 ) -> anyhow::Result<State> {
     match &settings.backend {
         BackendSettings::Sqlite { path } => State::embedded(path.clone()).await,
         BackendSettings::Memory => State::embedded(":memory:".into()).await,
         BackendSettings::Databases(clusters) => {
             let node = (settings.node.name.as_str(), settings.node.zone.clone());
-            let opened = State::on_databases(node, clusters.clone(), Arc::new(selectors), clock);
-            let state = opened.await?;
+            let selectors = Arc::new(selectors);
+            let state = State::on_databases(node, clusters.clone(), selectors, clock, gate).await;
             if !convert::control(settings).without_backend {
                 return Ok(state);
             }

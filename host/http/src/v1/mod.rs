@@ -28,7 +28,7 @@ use baton_core::ids::ServerId;
 use crate::access::{authenticate, permit_change};
 use crate::passing::unless_here;
 use crate::server::App;
-use problem::Problem;
+pub(crate) use problem::Problem;
 
 /// Where a node is told to lead.
 const GRAB: &str = "/node/grab-election";

@@ -75,6 +75,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "no-route", "No such path", detail)
     }
 
+    /// 503 of a node that cannot begin yet.
+    pub(crate) fn starting(detail: impl Into<String>) -> Self {
+        let title = "The node has not begun";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "starting", title, detail)
+    }
+
     /// 405.
     pub(super) fn method(method: &str, path: &str) -> Self {
         let detail = format!("{method} is not possible on {path}; see /api/v1/openapi.json");

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use baton_backend::{Backend, BackendHandle, BackendSpec, ClusterSpec};
 use baton_core::ids::NodeName;
 use baton_core::policy::backend::BackendKind;
+use baton_http::Gate;
 use baton_ports::{Clock, Selectors, Store};
 use baton_store::{
     FailsafeOptions, FailsafeStore, MySqlOptions, MySqlStore, SCHEMA_VERSION, Selector,
@@ -15,8 +16,10 @@ use baton_store::{
 };
 use tokio::task::JoinHandle;
 
-/// How long a starting node looks for a backend node before it gives up.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks of a starting node for a database node that it can use.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often the log repeats what a starting node waits for.
+const SAY_EVERY: Duration = Duration::from_secs(30);
 
 /// Where the state is kept.
 pub(super) enum State {
@@ -49,13 +52,14 @@ impl State {
         Ok(Self::Embedded(Arc::new(opened.store)))
     }
 
-    /// Watches the databases, and waits until the tables are there on the node that is selected.
+    /// Watches the databases, and waits until the tables are there on the node that is selected, however long that takes.
     pub(super) async fn on_databases(
         (node, zone): (&str, Option<String>),
         clusters: Vec<ClusterSpec>,
         selectors: Arc<dyn Selectors>,
         clock: Arc<dyn Clock>,
-    ) -> anyhow::Result<Self> {
+        gate: &Gate,
+    ) -> Self {
         let spec = BackendSpec {
             node: node.to_owned(),
             zone,
@@ -66,36 +70,26 @@ impl State {
         let watch = tokio::spawn(run.run());
         let link = Arc::new(Link(backend.clone()));
         let store = MySqlStore::follow(backend.targets(), link, MySqlOptions::default());
-        let prepared = async {
-            loop {
-                match store.prepare().await {
-                    Ok(found) => return found,
-                    Err(error) => {
-                        tracing::warn!(
-                            error = crate::causes::chain(&error),
-                            "the state store is not ready yet"
-                        );
-                        tokio::time::sleep(Duration::from_millis(500)).await;
-                    }
+        let mut waiting = Waiting::default();
+        let found = loop {
+            match store.prepare().await {
+                Ok(found) => break found,
+                Err(error) => {
+                    let why = format!("{}; {}", crate::causes::chain(&error), why_none(&backend));
+                    waiting.say(gate, &why);
+                    tokio::time::sleep(LOOK_EVERY).await;
                 }
             }
         };
-        let found = tokio::time::timeout(START_PATIENCE, prepared).await;
-        let found = found.with_context(|| {
-            format!(
-                "waiting for a database node to keep the state on for {START_PATIENCE:?}: {}",
-                why_none(&backend)
-            )
-        })?;
         if found == 0 {
             tracing::info!("state tables created");
         }
-        Ok(Self::Databases {
+        Self::Databases {
             store: Arc::new(store),
             backend,
             watch,
             failsafe: None,
-        })
+        }
     }
 
     /// Keeps what is written under a lease in a file of `data_dir` as well, so that recoveries go on while the databases are away.
@@ -197,6 +191,28 @@ fn journal_file(node: &str) -> String {
         .map(|c| if fits(c) { c } else { '_' })
         .collect();
     format!("baton-journal-{name}.db")
+}
+
+/// Says what a starting node waits for: to whoever asks at once, to the log when it begins and from time to time.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    said: Option<Instant>,
+}
+
+impl Waiting {
+    pub(super) fn say(&mut self, gate: &Gate, why: &str) {
+        gate.wait_for(format!(
+            "this node has not read the state store since it started, so it does not know whose locks are votes and whether recoveries \
+             are on, and acts on nothing until it has; waiting for a database node to keep the state on: {why}"
+        ));
+        if self.said.is_none_or(|said| said.elapsed() > SAY_EVERY) {
+            self.said = Some(Instant::now());
+            tracing::warn!(
+                error = why,
+                "the state store is not ready: waiting for it, and acting on nothing meanwhile"
+            );
+        }
+    }
 }
 
 /// What stands against each node, for people.
