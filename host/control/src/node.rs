@@ -99,7 +99,8 @@ impl Shared {
     async fn catch_up(&self) {
         let reading = async {
             let followed = self.operators.follow().await;
-            followed.and(self.roll.read().await)
+            let switched = self.operators.read_switch().await;
+            followed.and(switched).and(self.roll.read().await)
         };
         match timeout(CATCH_UP, reading).await {
             Ok(Ok(())) => {}

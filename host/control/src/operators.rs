@@ -90,6 +90,14 @@ impl Operators {
         Ok(())
     }
 
+    /// The global switch alone: it is what a new leader must not know from a second ago.
+    pub(crate) async fn read_switch(&self) -> Result<(), StoreError> {
+        let enabled = self.store.recoveries_enabled().await?;
+        let switch = if enabled { Switch::On } else { Switch::Off };
+        self.registry.lock().switch = Some(switch);
+        Ok(())
+    }
+
     async fn try_read(&self) -> Result<(), StoreError> {
         let now = self.clock.wall();
         let enabled = self.store.recoveries_enabled().await?;

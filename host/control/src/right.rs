@@ -215,6 +215,11 @@ impl Means {
         inner.voters.get(&self.cluster).cloned().unwrap_or_default()
     }
 
+    /// Whether it is known whose locks are votes, where that matters.
+    pub(crate) fn knows_voters(&self) -> bool {
+        !self.registry.settings.shared_store || !self.voters().current.is_empty()
+    }
+
     /// How long a lock that is held does not count yet: a step that an earlier holder verified may be on its way for as long as its guard.
     fn unripe(&self, server: &ServerId) -> Option<Duration> {
         let gained = self.sessions.gained(server)?;

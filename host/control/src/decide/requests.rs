@@ -1,14 +1,22 @@
 //! What people order. It goes through the same plans, checks and execution as what Baton does by itself.
 
+use std::time::Duration;
+
 use baton_core::ids::ServerId;
 use baton_core::model::{RecoveryKind, RecoveryOutcome, Switch};
 use baton_core::time::Timestamp;
 use baton_ports::RecoveryRow;
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
 use super::{ClusterLoop, Order};
 use crate::api::RequestError;
 use crate::recover::NotBegun;
+
+/// How long an order waits for the right to act.
+const RIGHT_PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks at what is missing.
+const RIGHT_PAUSE: Duration = Duration::from_millis(20);
 
 /// A person's order to one cluster.
 #[derive(Debug)]
@@ -95,6 +103,7 @@ impl ClusterLoop {
                 (kind, server, to, finding.code.word().to_owned())
             }
         };
+        self.wait_for_right(deadline).await;
         let order = Order {
             kind,
             failed,
@@ -126,6 +135,28 @@ impl ClusterLoop {
             message,
             recovery: row.id,
         })
+    }
+
+    /// A node that came to lead a moment ago is about to hold the members' locks, and what is recorded of them is about to be read. A person
+    /// who cannot know that is not refused for it. What is still missing in the end, the recovery itself finds out and says.
+    async fn wait_for_right(&mut self, deadline: Option<Timestamp>) {
+        let end = self.means.clock.now().plus(RIGHT_PATIENCE);
+        let end = deadline.map_or(end, |deadline| deadline.min(end));
+        while let Some(snapshot) = self.means.snapshot() {
+            let leads = self.means.lease.epoch_for(Duration::ZERO).is_some();
+            let is_over = self.means.clock.now() >= end;
+            // Where sessions stand only while they are needed, it is the recovery that opens them.
+            let has_right = if snapshot.control.automatic {
+                self.keep_standing(&snapshot);
+                self.means.outlook(&snapshot).is_none()
+            } else {
+                self.means.knows_voters()
+            };
+            if is_over || !leads || has_right {
+                return;
+            }
+            sleep(RIGHT_PAUSE).await;
+        }
     }
 
     fn not_begun(&self, error: NotBegun) -> RequestError {
