@@ -37,6 +37,8 @@ pub struct NodeStatus {
     pub lease: Option<LeaseEpoch>,
     /// It acts without the store, which is away.
     pub stands_in: bool,
+    /// Why this process must not act at all.
+    pub barred: Option<String>,
     /// Who holds the lease, as far as known.
     pub leader: Option<NodeName>,
     /// Where it serves, as other nodes reach it; empty if it does not.

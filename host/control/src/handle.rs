@@ -169,6 +169,7 @@ impl Control for Handle {
             started: shared.started,
             lease: shared.lease.epoch_for(Duration::ZERO),
             stands_in: shared.lease.stands_in(),
+            barred: shared.lease.barred(),
             leader: shared.lease.leader(),
             url: settings.url.clone(),
             store_problem: shared.lease.problem(),

@@ -90,9 +90,11 @@ pub(crate) struct Keeper {
     /// `name#start`: the holder in the store.
     holder: NodeName,
     held: watch::Sender<Option<Held>>,
-    other: Mutex<Option<NodeName>>,
+    other: Mutex<Option<Holder>>,
     highest: Mutex<LeaseEpoch>,
     problem: Mutex<Option<String>>,
+    /// Why this process must not act at all.
+    barred: Mutex<Option<String>>,
     /// Whether this process has run all the time.
     pulse: Mutex<Pulse>,
     /// When the store answered again the last time after it had been out of reach.
@@ -161,6 +163,7 @@ impl Keeper {
             other: Mutex::new(None),
             highest: Mutex::new(LeaseEpoch::default()),
             problem: Mutex::new(None),
+            barred: Mutex::new(None),
             pulse: Mutex::new(pulse),
             returned: Mutex::new(None),
             busy: watch::Sender::new(0),
@@ -224,7 +227,8 @@ impl Keeper {
         if self.epoch_for(Duration::ZERO).is_some() {
             return Some(self.settings.node.clone());
         }
-        lock(&self.other).clone().or_else(|| self.peers.actor())
+        let other = lock(&self.other).clone();
+        other.map(|other| other.name).or_else(|| self.peers.actor())
     }
 
     /// The highest epoch ever seen.
@@ -235,6 +239,35 @@ impl Keeper {
     /// Why the store did not answer the last time.
     pub(crate) fn problem(&self) -> Option<String> {
         lock(&self.problem).clone()
+    }
+
+    /// Why this process must not act at all, if it must not.
+    pub(crate) fn barred(&self) -> Option<String> {
+        lock(&self.barred).clone()
+    }
+
+    /// From now on this process does not act; a lease that it holds is given up.
+    pub(crate) async fn bar(&self, why: String) {
+        let was_barred = {
+            let mut barred = lock(&self.barred);
+            let was_barred = barred.is_some();
+            if !was_barred {
+                tracing::error!(why, "this process does not act");
+            }
+            *barred = Some(why);
+            was_barred
+        };
+        let holds = self.held.borrow().is_some();
+        if !was_barred || holds {
+            self.release().await;
+        }
+    }
+
+    /// Ends what [`Self::bar`] began.
+    pub(crate) fn unbar(&self) {
+        if lock(&self.barred).take().is_some() {
+            tracing::info!("this process may act again");
+        }
     }
 
     /// Marks that a recovery runs, until the mark is dropped.
@@ -279,7 +312,7 @@ impl Keeper {
                 self.see_epoch(state.epoch);
                 if !self.outranks(&state) {
                     self.lose("lease is held by another node");
-                    *lock(&self.other) = state.holder.as_ref().map(plain_name);
+                    *lock(&self.other) = state.holder.as_ref().map(Holder::of);
                 }
             }
             // What is held stays held until it runs out by this clock.
@@ -372,9 +405,25 @@ impl Keeper {
     }
 }
 
-/// The node's name without the number of its start.
-fn plain_name(holder: &NodeName) -> NodeName {
-    let text = holder.as_str();
-    let name = text.split_once(INCARNATION).map_or(text, |(name, _)| name);
-    NodeName::new(name)
+/// Who holds the lease: a start of a node, as far as that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Holder {
+    pub(crate) name: NodeName,
+    pub(crate) start: Option<String>,
+}
+
+impl Holder {
+    fn of(holder: &NodeName) -> Self {
+        let text = holder.as_str();
+        match text.split_once(INCARNATION) {
+            Some((name, start)) => Self {
+                name: NodeName::new(name),
+                start: Some(start.to_owned()),
+            },
+            None => Self {
+                name: holder.clone(),
+                start: None,
+            },
+        }
+    }
 }

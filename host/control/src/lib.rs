@@ -6,6 +6,7 @@ mod decide;
 mod handle;
 mod lease;
 mod locking;
+mod namesake;
 mod node;
 mod nodes;
 mod observe;

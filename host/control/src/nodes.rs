@@ -69,6 +69,7 @@ fn peer(url: String, state: PeerState, now: Timestamp) -> NodeView {
     let PeerState {
         report,
         answered,
+        heard_since: _,
         failing,
     } = state;
     let life = match (failing, answered) {
@@ -170,6 +171,9 @@ pub(crate) async fn grab(shared: &Shared) -> Result<(), RequestError> {
     let mut held = shared.lease.subscribe();
     if shared.lease.epoch_for(Duration::ZERO).is_some() {
         return Ok(());
+    }
+    if let Some(why) = shared.lease.barred() {
+        return Err(RequestError::refused(&why));
     }
     shared.lease.grab();
     let taken = held.wait_for(Option::is_some);

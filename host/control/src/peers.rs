@@ -12,7 +12,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::lease::Holder;
 use crate::locking::lock;
+use crate::namesake::is_later;
 
 /// How long a peer keeps a question before it answers that nothing changed. The pending answer is what shows its end at once.
 const WAIT: Duration = Duration::from_secs(1);
@@ -30,6 +32,8 @@ pub(crate) enum Life {
     Gone(Timestamp),
     /// It does not answer, since then: frozen, or cut off from here.
     Silent(Timestamp),
+    /// A later start of it answers since then, so the process that is asked about has ended.
+    Replaced(Timestamp),
     /// It is none of the configured peers, or never answered.
     Unknown,
 }
@@ -39,8 +43,45 @@ pub(crate) enum Life {
 pub(crate) struct PeerState {
     pub(crate) report: Option<PeerReport>,
     pub(crate) answered: Option<Timestamp>,
+    /// Since when this start of it is heard.
+    pub(crate) heard_since: Option<Timestamp>,
     /// Failing since, and how.
     pub(crate) failing: Option<(Timestamp, PeerFailure)>,
+}
+
+/// Which start of a node speaks, compared with the one that is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    Same,
+    Earlier,
+    Later,
+}
+
+impl PeerState {
+    /// `None` if it is another node.
+    fn starts_as(&self, holder: &Holder) -> Option<Start> {
+        let report = self.report.as_ref().filter(|r| r.name == holder.name)?;
+        let prefix = format!("{}-", holder.name);
+        let heard = report.incarnation.strip_prefix(&prefix);
+        let (Some(heard), Some(asked)) = (heard, holder.start.as_deref()) else {
+            return Some(Start::Same);
+        };
+        Some(if heard == asked {
+            Start::Same
+        } else if is_later(heard, asked) {
+            Start::Later
+        } else {
+            Start::Earlier
+        })
+    }
+
+    fn life(&self) -> Life {
+        match self.failing {
+            None => Life::Living,
+            Some((since, PeerFailure::Gone)) => Life::Gone(since),
+            Some((since, PeerFailure::Silent | PeerFailure::Strange)) => Life::Silent(since),
+        }
+    }
 }
 
 /// All configured peers.
@@ -127,24 +168,26 @@ impl PeerTable {
             .collect()
     }
 
-    /// Whether the node of that name lives, as seen from here.
-    pub(crate) fn life(&self, name: &NodeName) -> Life {
-        let named = self
-            .states()
-            .into_iter()
+    /// Whether the node lives, as seen from here; that start of it, if the start is known.
+    pub(crate) fn life(&self, holder: &Holder) -> Life {
+        let states = self.states().into_iter();
+        let named: Vec<PeerState> = states
             .map(|(_, state)| state)
-            .find(|state| {
-                state
-                    .report
-                    .as_ref()
-                    .is_some_and(|report| report.name == *name)
-            });
-        match named.map(|state| state.failing) {
-            None => Life::Unknown,
-            Some(None) => Life::Living,
-            Some(Some((since, PeerFailure::Gone))) => Life::Gone(since),
-            Some(Some((since, PeerFailure::Silent | PeerFailure::Strange))) => Life::Silent(since),
+            .filter(|state| state.starts_as(holder).is_some())
+            .collect();
+        let of = |start: Start| {
+            named
+                .iter()
+                .find(|state| state.starts_as(holder) == Some(start))
+        };
+        if let Some(state) = of(Start::Same) {
+            return state.life();
         }
+        if let Some(since) = of(Start::Later).and_then(|state| state.heard_since) {
+            return Life::Replaced(since);
+        }
+        // The holder has begun since this node last heard of it.
+        of(Start::Earlier).map_or(Life::Unknown, PeerState::life)
     }
 
     /// True if a peer that answers us hears the node.
@@ -201,6 +244,10 @@ fn note(slot: &Mutex<PeerState>, outcome: Result<PeerReport, PeerFailure>, now: 
     match outcome {
         Ok(report) => {
             let changed = state.failing.take().is_some() || state.report.as_ref() != Some(&report);
+            let incarnation = |report: &PeerReport| report.incarnation.clone();
+            if state.report.as_ref().map(incarnation) != Some(incarnation(&report)) {
+                state.heard_since = Some(now);
+            }
             state.answered = Some(now);
             state.report = Some(report);
             changed
@@ -237,5 +284,60 @@ impl Peers for NoPeers {
         _limit: Duration,
     ) -> Result<Vec<PeerSighting>, PeerFailure> {
         Err(PeerFailure::Silent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(start: &str) -> PeerReport {
+        PeerReport {
+            name: NodeName::new("n2"),
+            incarnation: format!("n2-{start}"),
+            acts: false,
+            epoch: baton_core::ids::LeaseEpoch(3),
+            leader: None,
+            store_answers: true,
+            backend_node: None,
+            hears: Vec::new(),
+            primaries: Vec::new(),
+        }
+    }
+
+    #[derive(Debug)]
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_micros(1)
+        }
+
+        fn wall(&self) -> baton_core::time::WallTime {
+            baton_core::time::WallTime::from_millis(1)
+        }
+    }
+
+    #[test]
+    fn a_holder_whose_later_start_answers_is_gone() {
+        let table = PeerTable::new(Arc::new(NoPeers), Arc::new(Stopped), &["url".to_owned()]);
+        let holder = |start: &str| Holder {
+            name: NodeName::new("n2"),
+            start: Some(start.to_owned()),
+        };
+        assert_eq!(table.life(&holder("a0-1")), Life::Unknown);
+        let hear = |start: &str, at: u64| {
+            let (_, slot) = &table.slots[0];
+            note(slot, Ok(report(start)), Timestamp::from_micros(at))
+        };
+        hear("a0-1", 10);
+        assert_eq!(table.life(&holder("a0-1")), Life::Living);
+        hear("b0-1", 20);
+        hear("b0-1", 30);
+        let since = Timestamp::from_micros(20);
+        assert_eq!(table.life(&holder("a0-1")), Life::Replaced(since));
+        assert_eq!(table.life(&holder("b0-1")), Life::Living);
+        // A start that this node has not heard yet, of a node whose earlier start it heard last.
+        assert_eq!(table.life(&holder("c0-1")), Life::Living);
     }
 }

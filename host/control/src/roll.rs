@@ -11,6 +11,7 @@ use baton_ports::{NodeRow, Store, StoreError};
 use tokio::time::sleep;
 
 use crate::lease::{Keeper, LEASE};
+use crate::namesake::{Namesakes, Place};
 use crate::registry::Registry;
 
 /// Pause between two rounds.
@@ -32,15 +33,19 @@ impl Roll {
     pub(crate) async fn keep(&self) {
         let mut round: u32 = 0;
         let mut told: Option<u64> = None;
-        let mut namesake: Option<String> = None;
+        let mut namesakes = Namesakes::default();
+        let mut gives_way = false;
         let mut read = self.newest();
         loop {
             // What was known a round ago: a step that was verified by the members before may execute for as long as a guard lasts.
             if told != Some(read) || round.is_multiple_of(BEAT_EVERY) {
-                if told.is_some() {
-                    self.look_for_namesake(&mut namesake).await;
+                let timely = round.is_multiple_of(BEAT_EVERY);
+                if told.is_some() && timely {
+                    gives_way = self.gives_way(&mut namesakes, gives_way).await;
                 }
-                match self.store.beat(&self.row(read)).await {
+                // The row of one that gives way is the other process's.
+                let beat = (!gives_way).then(|| self.row(read));
+                match self.beat(beat).await {
                     Ok(()) => told = Some(read),
                     Err(error) => {
                         tracing::debug!(error = error.with_causes(), "node not registered");
@@ -56,23 +61,45 @@ impl Roll {
         }
     }
 
-    /// This node's row is written by this process alone, once it has written it: another start in it is a process that runs under the
-    /// same name. Its lease is its own all the same, since the holder there is a start and not a name.
-    async fn look_for_namesake(&self, known: &mut Option<String>) {
+    async fn beat(&self, row: Option<NodeRow>) -> Result<(), StoreError> {
+        match row {
+            Some(row) => self.store.beat(&row).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether another process runs under this node's name and was there first. This node's row is written by this process alone, once it
+    /// has written it, so another start in it is one that lives. Its lease is its own all the same, since the holder there is a start
+    /// and not a name; but nobody could tell the two apart. A store that does not answer changes nothing.
+    async fn gives_way(&self, namesakes: &mut Namesakes, gave_way: bool) -> bool {
         let Ok(rows) = self.store.nodes().await else {
-            return;
+            return gave_way;
         };
         let settings = &self.registry.settings;
         let own = rows.into_iter().find(|row| row.name == settings.node);
-        let other = own.filter(|row| row.start != self.start);
-        let found = other.as_ref().map(|row| row.start.clone());
-        if let Some(other) = other.filter(|_| found != *known) {
-            tracing::error!(
-                node = %settings.node, url = other.url, own_url = settings.url,
-                "another process runs under this node's name: give each node a name of its own (node.name)"
-            );
+        match namesakes.look(&self.start, own) {
+            Place::Alone => {
+                self.lease.unbar();
+                false
+            }
+            Place::First(other) => {
+                tracing::error!(
+                    node = %settings.node, url = other.url, own_url = settings.url,
+                    "another process was started under this node's name and will not act: give each node a name of its own (node.name)"
+                );
+                self.lease.unbar();
+                false
+            }
+            Place::Second(other) => {
+                let why = format!(
+                    "another process runs under the name {} (at {}), so this one (at {}) does not act: stop one of them, or give each node \
+                     a name of its own (node.name)",
+                    settings.node, other.url, settings.url
+                );
+                self.lease.bar(why).await;
+                true
+            }
         }
-        *known = found.or_else(|| known.take());
     }
 
     fn row(&self, voters_seen: u64) -> NodeRow {

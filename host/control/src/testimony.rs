@@ -62,7 +62,7 @@ pub(crate) async fn changed(shared: &Shared, seen: &PeerReport, limit: Duration)
 /// Where the node that leads serves its API. Its own answer to this node goes before what is registered.
 pub(crate) async fn leader_url(shared: &Shared) -> Option<String> {
     let leader = shared.lease.leader()?;
-    if leader == shared.registry.settings.node {
+    if shared.lease.epoch_for(Duration::ZERO).is_some() {
         return None;
     }
     let is_it = |state: &PeerState| state.report.as_ref().is_some_and(|r| r.name == leader);
@@ -72,7 +72,9 @@ pub(crate) async fn leader_url(shared: &Shared) -> Option<String> {
     }
     let rows = nodes::registered(shared).await?;
     let row = rows.into_iter().find(|row| row.name == leader)?;
-    (!row.url.is_empty()).then_some(row.url)
+    // One that leads under this node's name is another process, or this one's own past.
+    let is_elsewhere = !row.url.is_empty() && row.url != shared.registry.settings.url;
+    is_elsewhere.then_some(row.url)
 }
 
 /// How this node sees servers, by any of their addresses.

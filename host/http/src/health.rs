@@ -29,6 +29,7 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
     if let Some(problem) = node.store_problem {
         missing.push(format!("the state store is not healthy: {problem}"));
     }
+    missing.extend(node.barred);
     if !node.warm {
         missing.push("not every known server has been probed yet".to_owned());
     }

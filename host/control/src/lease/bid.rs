@@ -9,7 +9,7 @@ use baton_core::time::Timestamp;
 use baton_ports::{Claim, LeaseState, StoreError};
 use tokio::time::{Instant, sleep};
 
-use super::{Held, Keeper, LEASE, Tenure, Wish};
+use super::{Held, Holder, Keeper, LEASE, Tenure, Wish};
 use crate::locking::lock;
 use crate::peers::Life;
 
@@ -237,7 +237,7 @@ impl Keeper {
             .is_some_and(|held| held.tenure == Tenure::StandIn { renews: false });
         let in_the_middle = changes_epoch && *self.busy.borrow() > 0;
         let asks = held.is_some() || self.is_wished() || !self.yields(seen, now);
-        !resting && !in_the_middle && asks
+        !resting && !in_the_middle && asks && self.barred().is_none()
     }
 
     /// An operator waits for this node to lead. One bid may come too late for what the row says, so the wish lasts until it is
@@ -258,24 +258,31 @@ impl Keeper {
             .map_or(Duration::ZERO, |(state, since)| {
                 now.since(*since).saturating_sub(state.ttl)
             });
-        lock(&self.other).as_ref() != Some(&actor) && waited < self.settings.ttl
+        let is_other = lock(&self.other)
+            .as_ref()
+            .is_some_and(|other| other.name == actor);
+        !is_other && waited < self.settings.ttl
     }
 
     /// Whose turn it is to replace the known holder.
     pub(super) fn turn(&self, now: Timestamp) -> Turn {
-        if self.held.borrow().is_some() || self.peers.actor().is_some() {
+        let is_barred = self.barred().is_some();
+        if is_barred || self.held.borrow().is_some() || self.peers.actor().is_some() {
             return Turn::Nobodys;
         }
         let other = lock(&self.other).clone();
-        let dead_since = match other.as_ref().map(|other| self.peers.life(other)) {
-            Some(Life::Gone(since)) => since,
+        let life = other.as_ref().map(|other| self.peers.life(other));
+        let dead_since = match life {
+            Some(Life::Gone(since) | Life::Replaced(since)) => since,
             Some(Life::Silent(since)) => self.silent_enough(since),
             // Of one that was never heard only its time can tell.
             Some(Life::Living | Life::Unknown) => return Turn::Nobodys,
             // Nobody known: a node that came up while the store was away, after the others had time to be heard.
             None => Timestamp::default().plus(SILENCE * 2),
         };
-        if other.is_some_and(|other| self.peers.is_heard_by_others(&other)) {
+        // What the others hear may be the later start that this node hears, too.
+        let is_replaced = matches!(life, Some(Life::Replaced(_)));
+        if !is_replaced && other.is_some_and(|other| self.peers.is_heard_by_others(&other.name)) {
             return Turn::Nobodys;
         }
         let rank = self.peers.rank(&self.settings.node);
@@ -307,7 +314,10 @@ impl Keeper {
         if let Some(latest) = latest.filter(|report| report.epoch > held.epoch) {
             self.see_epoch(latest.epoch);
             self.lose("another node acts under a later epoch");
-            *lock(&self.other) = Some(latest.name);
+            *lock(&self.other) = Some(Holder {
+                name: latest.name,
+                start: None,
+            });
             return;
         }
         if held.lasts(now) {

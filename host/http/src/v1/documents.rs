@@ -54,6 +54,7 @@ pub(super) fn node(status: NodeStatus) -> NodeDocument {
         started,
         lease,
         stands_in,
+        barred: _,
         leader,
         url,
         store_problem,
