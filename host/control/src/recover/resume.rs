@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use baton_core::ids::{RecoveryId, ServerId};
 use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Server, ThreadState, Topology};
-use baton_core::planning::{Phase, Plan, plan_relocate};
+use baton_core::planning::{Phase, Plan, finish_steps, plan_relocate};
 use baton_ports::RecoveryRow;
 
 use super::run::Ended;
@@ -220,16 +220,8 @@ impl Recovery<'_> {
         let settings = self.means.registry.settings.plan.clone();
         let target = (&self.row.failed.clone(), successor);
         let moved = plan_relocate(&snapshot, self.row.kind, target, self.epoch(), &settings);
-        let mut steps = baton_core::planning::record_steps(successor, self.next_step(), &settings);
-        let first = steps
-            .iter()
-            .map(|step| step.id)
-            .max()
-            .unwrap_or(0)
-            .saturating_add(1);
-        if let Ok(moved) = moved {
-            steps.extend(baton_core::planning::renumber(moved.steps, first));
-        }
+        let moved = moved.map(|plan| plan.steps).unwrap_or_default();
+        let steps = finish_steps(&snapshot, target, moved, self.next_step(), &settings);
         let plan = Plan {
             cluster: snapshot.cluster.id.clone(),
             kind: self.row.kind,

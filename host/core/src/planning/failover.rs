@@ -492,21 +492,52 @@ pub(crate) fn add_repoints(
         .collect()
 }
 
-/// Steps that record a successor which is writable already, and take down its channels: whoever opened writes may have ended before
-/// that, and a channel that is kept would follow the old primary again when the successor restarts.
-pub fn record_steps(
-    successor: &ServerId,
+/// What is left to do for a successor that is writable already: record it, have it wait for acknowledgements if the server it replaces
+/// did, take down its channels, and bring along who is to be `moved`. Whoever opened writes may have ended before any of that, and a
+/// channel that is kept would follow the old primary again when the successor restarts.
+pub fn finish_steps(
+    snapshot: &Snapshot,
+    target: (&ServerId, &ServerId),
+    moved: Vec<super::Step>,
     first_step: StepId,
     settings: &PlanSettings,
 ) -> Vec<super::Step> {
+    let (failed, successor) = target;
     let mut steps = Builder::new(first_step);
-    let routed = add_record(&mut steps, successor, &[], settings);
-    add_forgetting(&mut steps, successor, routed, settings);
-    steps.finish()
+    let limits = (OnFailure::Continue, settings.step_limit);
+    let waits = has_source_role(snapshot, failed) == Some(true)
+        && has_source_role(snapshot, successor) == Some(false);
+    // Before a replica connects, as in a failover that nobody disturbed.
+    let ready = waits.then(|| {
+        let on = ServerCommand::SetSemiSync {
+            source: Some(true),
+            replica: None,
+        };
+        steps.command(Phase::Verify, (successor, on), &[], limits)
+    });
+    let routed = add_record(&mut steps, successor, ready.as_slice(), settings);
+    let forgotten = add_forgetting(&mut steps, successor, routed, settings);
+    if ready.is_some() {
+        let off = ServerCommand::SetSemiSync {
+            source: None,
+            replica: Some(false),
+        };
+        steps.command(Phase::Verify, (successor, off), &[forgotten], limits);
+    }
+    let mut steps = steps.finish();
+    let last = steps.iter().map(|step| step.id).max().unwrap_or(0);
+    let moved = renumber(moved, last.saturating_add(1)).into_iter();
+    steps.extend(moved.map(|mut step| {
+        if step.after.is_empty() {
+            step.after.extend(ready);
+        }
+        step
+    }));
+    steps
 }
 
 /// The same steps with numbers from `first` on.
-pub fn renumber(steps: Vec<super::Step>, first: StepId) -> Vec<super::Step> {
+fn renumber(steps: Vec<super::Step>, first: StepId) -> Vec<super::Step> {
     let lowest = steps.iter().map(|step| step.id).min().unwrap_or(0);
     let moved = |id: StepId| id.saturating_sub(lowest).saturating_add(first);
     steps

@@ -16,7 +16,7 @@ use crate::model::RecoveryKind;
 
 pub use candidate::{Candidate, Choice, candidates, choose, expected_loss};
 pub use explain::{CandidateView, ExpectedLoss, Explanation, Intention, Reason};
-pub use failover::{SecureRequest, plan_promote, plan_secure, record_steps, renumber};
+pub use failover::{SecureRequest, finish_steps, plan_promote, plan_secure};
 pub use plan::{Action, OnFailure, Phase, Plan, Step, StepId};
 pub use question::{assess_question, rank_question};
 pub use rejoin::{RejoinClass, classify_returned, plan_attach, plan_fence};

@@ -120,7 +120,7 @@ pub fn plan_attach(
             start: true,
             configured_account: true,
         };
-        let sided = (has_source_role(snapshot, returned) == Some(true)).then(|| {
+        let sided = is_to_acknowledge(snapshot, returned, primary).then(|| {
             let limits = (OnFailure::Continue, settings.step_limit);
             let command = acknowledging();
             steps.command(Phase::Rejoin, (returned, command), &[], limits)
@@ -144,6 +144,18 @@ pub fn plan_attach(
     plan(snapshot, returned, epoch, steps)
 }
 
+/// It was a primary that waited for acknowledgements; or whoever made a replica of it ended before it was told to acknowledge, as its
+/// new primary expects.
+fn is_to_acknowledge(snapshot: &Snapshot, returned: &ServerId, primary: &ServerId) -> bool {
+    let own = snapshot
+        .facts(returned)
+        .and_then(|facts| facts.semi_sync.as_ref());
+    own.is_some_and(|own| {
+        own.source_enabled
+            || !own.replica_enabled && has_source_role(snapshot, primary) == Some(true)
+    })
+}
+
 fn plan(snapshot: &Snapshot, returned: &ServerId, epoch: LeaseEpoch, steps: Builder) -> Plan {
     Plan {
         cluster: snapshot.cluster.id.clone(),
@@ -154,5 +166,36 @@ fn plan(snapshot: &Snapshot, returned: &ServerId, epoch: LeaseEpoch, steps: Buil
         fence_waiver: None,
         loss_consented: false,
         steps: steps.finish(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PlanSettings, acknowledging, plan_attach};
+    use crate::ids::{LeaseEpoch, ServerId};
+    use crate::planning::Action;
+    use crate::sketch;
+
+    /// A switchover whose leader died between the two sides left the old primary with neither: writers of its successor waited
+    /// for ever (seen with MySQL 9.7).
+    #[test]
+    fn a_returned_server_acknowledges_where_the_primary_waits() {
+        for (primary, returned, expected) in [
+            ("ss=source", "ss=source", true),
+            ("ss=source", "wait_for=1", true),
+            ("ss=source", "ss=replica", false),
+            ("wait_for=1", "wait_for=1", false),
+            ("", "", false),
+        ] {
+            let text = format!("p1 primary {primary}\nr1 {returned}");
+            let snapshot = sketch::snapshot(&text);
+            let (p1, r1) = (ServerId::new("p1"), ServerId::new("r1"));
+            let settings = PlanSettings::default();
+            let plan = plan_attach(&snapshot, (&r1, &p1), LeaseEpoch::default(), &settings, 1);
+            let sided = plan.steps.iter().any(|step| {
+                matches!(&step.action, Action::Command { command, .. } if *command == acknowledging())
+            });
+            assert_eq!(sided, expected, "{text}");
+        }
     }
 }

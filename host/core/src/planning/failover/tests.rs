@@ -1,5 +1,5 @@
 use super::*;
-use crate::planning::{candidates, choose};
+use crate::planning::{Step, candidates, choose, plan_relocate};
 use crate::sketch;
 
 const DEAD: &str = "
@@ -93,10 +93,43 @@ fn writes_are_open_before_the_dead_channel_is_forgotten() {
 
 #[test]
 fn finishing_forward_leaves_the_successor_without_channels() {
-    let steps = record_steps(&ServerId::new("r1"), 7, &PlanSettings::default());
+    let snapshot = sketch::snapshot(DEAD);
+    let (failed, successor) = (ServerId::new("p1"), ServerId::new("r1"));
+    let target = (&failed, &successor);
+    let steps = finish_steps(&snapshot, target, Vec::new(), 7, &PlanSettings::default());
     let forgets = |action: &Action| {
         matches!(action, Action::Command { server, command: ServerCommand::ForgetReplication { channel: None } }
             if server.as_str() == "r1")
     };
     assert!(steps.iter().any(|step| forgets(&step.action)));
+}
+
+/// A replica that connects before its source waits for acknowledgements is taken on without them (tried on MySQL 9.7).
+#[test]
+fn finishing_forward_ends_as_an_undisturbed_failover_does_with_semi_sync() {
+    let snapshot = sketch::snapshot(
+        "p1 primary silent timeout-handshake 9s ss=source
+         r1 rw ss=replica
+         r2 <- p1 io=connecting ss=replica",
+    );
+    let (failed, successor) = (ServerId::new("p1"), ServerId::new("r1"));
+    let target = (&failed, &successor);
+    let settings = PlanSettings::default();
+    let epoch = crate::ids::LeaseEpoch::default();
+    let moved = plan_relocate(&snapshot, RecoveryKind::Failover, target, epoch, &settings);
+    let moved = moved.expect("r2 can be moved").steps;
+    let steps = finish_steps(&snapshot, target, moved, 7, &settings);
+    let side = |source, replica| {
+        let command = ServerCommand::SetSemiSync { source, replica };
+        let found = steps.iter().find(|step| {
+            matches!(&step.action, Action::Command { server, command: sent } if *server == successor && *sent == command)
+        });
+        found.map(|step| step.id)
+    };
+    let on = side(Some(true), None).expect("the successor waits for acknowledgements");
+    assert!(side(None, Some(false)).is_some(), "{steps:?}");
+    let of_r2 = |step: &&Step| step.action.server().is_some_and(|id| id.as_str() == "r2");
+    let first = steps.iter().find(of_r2).expect("r2 is moved");
+    let confirmed = steps.iter().find(|step| first.after.contains(&step.id));
+    assert!(confirmed.is_some_and(|step| step.after.contains(&on)));
 }
