@@ -1,5 +1,6 @@
 //! The loop of one cluster: the sole owner of its decisions. It runs on a period and on a wake-up; a wake-up carries no data.
 
+mod acknowledge;
 mod evidence;
 mod explain;
 mod held;
@@ -78,6 +79,7 @@ pub(crate) struct ClusterLoop {
     standing: JoinSet<()>,
     stands: BTreeSet<ServerId>,
     evidence: evidence::Throttle,
+    waiting: acknowledge::Waiting,
     judge: judge::Memory,
     /// What the other nodes see of the missing primary, and the question under way.
     heard: Option<witnesses::Heard>,
@@ -105,6 +107,7 @@ impl ClusterLoop {
             standing: JoinSet::new(),
             stands: BTreeSet::new(),
             evidence: evidence::Throttle::default(),
+            waiting: acknowledge::Waiting::default(),
             judge: judge::Memory::default(),
             heard: None,
             asking: JoinSet::new(),
@@ -166,6 +169,7 @@ impl ClusterLoop {
         self.keep_standing(&snapshot);
         self.ask_peers(&snapshot);
         self.gather(&snapshot, &report);
+        self.have_acknowledged(&snapshot);
         self.resumed &= !self.is_unfinished();
         if !self.resumed && self.resume(&snapshot).await {
             return Some(FAST);

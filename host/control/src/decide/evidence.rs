@@ -84,7 +84,7 @@ impl ClusterLoop {
         }
     }
 
-    fn may_act(&self, snapshot: &Snapshot) -> bool {
+    pub(super) fn may_act(&self, snapshot: &Snapshot) -> bool {
         let leads = snapshot.control.automatic && snapshot.control.lease.is_some();
         leads && self.means.outlook(snapshot).is_none()
     }

@@ -16,6 +16,13 @@ const REPLICA: [&str; 2] = [
     "rpl_semi_sync_slave_enabled",
 ];
 
+/// Whether the receiver has told its source that it acknowledges.
+const ACTIVE: &str = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Rpl_semi_sync_replica_status', 'Rpl_semi_sync_slave_status')";
+
+fn assignment(name: &str, on: bool) -> String {
+    format!("GLOBAL {name}={}", u8::from(on))
+}
+
 impl Performer<'_> {
     fn variable(&self, names: &[&'static str]) -> Result<&'static str, StatementError> {
         let known = names.iter().find(|name| self.reader.dialect().has(name));
@@ -29,24 +36,35 @@ impl Performer<'_> {
         source: Option<bool>,
         replica: Option<bool>,
     ) -> Result<(), StatementError> {
-        if let Some(on) = source {
-            let name = self.variable(&SOURCE)?;
-            self.run(&format!("SET GLOBAL {name}={}", u8::from(on)))
-                .await?;
-        }
-        let Some(on) = replica else { return Ok(()) };
+        let source = match source {
+            Some(on) => Some(assignment(self.variable(&SOURCE)?, on)),
+            None => None,
+        };
+        let Some(on) = replica else {
+            if let Some(source) = source {
+                self.run(&format!("SET {source}")).await?;
+            }
+            return Ok(());
+        };
         let name = self.variable(&REPLICA)?;
         let show = self.reader.dialect().wording.show();
+        // Both sides at once: a server with neither would be asked by nobody to acknowledge, and writers elsewhere would wait for it.
+        let both: Vec<String> = source.into_iter().chain([assignment(name, on)]).collect();
         let tables = self
             .run(&format!(
-                "SELECT @@global.{name} AS enabled; SET GLOBAL {name}={}; {show}",
-                u8::from(on)
+                "SELECT @@global.{name} AS enabled; {ACTIVE}; SET {}; {show}",
+                both.join(", ")
             ))
             .await?;
-        let was = tables
-            .first()
+        let mut told = tables.iter();
+        let was = told
+            .next()
             .and_then(|table| table.first()?.flag(&["enabled"]));
-        if was == Some(on) {
+        let active = told
+            .next()
+            .and_then(|table| table.first()?.flag(&["Value"]));
+        // Switched on while its receiver ran, it acknowledges nothing yet.
+        if was == Some(on) && active == Some(on) {
             return Ok(());
         }
         // A receiver tells its source what it does when it connects, and not again.
