@@ -230,6 +230,25 @@ async fn threads_stop_and_start(flavor: Flavor) {
         (channel.receiver, channel.applier),
         (ThreadState::Stopped, ThreadState::Running)
     );
+    // What a node leaves that ends in the middle of a reconnection; the next one reconnects again.
+    perform(
+        session.as_mut(),
+        ServerCommand::ReconnectReceiver {
+            channel: String::new(),
+        },
+    )
+    .await;
+    until(
+        session.as_mut(),
+        "a halted receiver is started",
+        is_receiving,
+    )
+    .await;
+    perform(
+        session.as_mut(),
+        ServerCommand::StopReplication { channel: all() },
+    )
+    .await;
     perform(
         session.as_mut(),
         ServerCommand::StartReplication { channel: all() },
@@ -405,6 +424,39 @@ async fn semi_sync_is_switched(flavor: Flavor) {
         }
     };
     until(primary.as_mut(), "the replica acknowledges", clients(1)).await;
+    // Switched off and on by hand: the role is there, and the receiver, which was not asked, acknowledges nothing.
+    let name = match flavor {
+        Flavor::MySql => "rpl_semi_sync_replica_enabled",
+        Flavor::MariaDb => "rpl_semi_sync_slave_enabled",
+    };
+    let stop = ServerCommand::StopReceivers { channel: all() };
+    perform(replica.as_mut(), stop).await;
+    r1.exec(&format!("SET GLOBAL {name}=0")).unwrap();
+    let start = ServerCommand::StartReceivers { channel: all() };
+    perform(replica.as_mut(), start).await;
+    until(replica.as_mut(), "it receives", |facts| {
+        let receivers = facts.channels.iter().map(|channel| channel.receiver);
+        receivers.eq([ThreadState::Running])
+    })
+    .await;
+    r1.exec(&format!("SET GLOBAL {name}=1")).unwrap();
+    let facts = replica.read(LIMIT).await.unwrap().facts;
+    let has_role = |facts: &ServerFacts| {
+        facts
+            .semi_sync
+            .as_ref()
+            .map(|s| (s.replica_enabled, s.replica_active))
+    };
+    assert_eq!(has_role(&facts), Some((true, false)));
+    perform(
+        replica.as_mut(),
+        ServerCommand::SetSemiSync {
+            source: None,
+            replica: Some(true),
+        },
+    )
+    .await;
+    until(primary.as_mut(), "it acknowledges again", clients(1)).await;
     perform(
         replica.as_mut(),
         ServerCommand::SetSemiSync {
