@@ -123,10 +123,21 @@ impl Keeper {
             let away = away_since.or(waiting);
             let is_away = away.is_some_and(|since| now.since(since) > STORE_PATIENCE);
             self.trust_again(now, is_away);
+            self.see_epochs_of_peers();
             self.end_or_stand_in(now, is_away);
             if is_away && self.turn(now) == Turn::Ours {
                 self.stand_in();
             }
+        }
+    }
+
+    /// An epoch that another node named is used up, whether or not that node answers now and the store could be asked since: one that
+    /// stands in must not repeat it.
+    fn see_epochs_of_peers(&self) {
+        let reports = self.peers.states().into_iter();
+        let epochs = reports.filter_map(|(_, state)| Some(state.report?.epoch));
+        if let Some(highest) = epochs.max() {
+            self.see_epoch(highest);
         }
     }
 
@@ -311,7 +322,12 @@ impl Keeper {
         let latest = actors
             .filter(|report| report.acts)
             .max_by_key(|report| report.epoch);
-        if let Some(latest) = latest.filter(|report| report.epoch > held.epoch) {
+        // Of two under one epoch the store granted it to the other.
+        let gives_way = |epoch| {
+            let unasked = held.tenure == Tenure::StandIn { renews: false };
+            epoch > held.epoch || unasked && epoch == held.epoch
+        };
+        if let Some(latest) = latest.filter(|report| gives_way(report.epoch)) {
             self.see_epoch(latest.epoch);
             self.lose("another node acts under a later epoch");
             *lock(&self.other) = Some(Holder {
