@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use crate::lease::{Keeper, LEASE};
 use crate::namesake::{Namesakes, Place};
 use crate::registry::Registry;
+use crate::right::GUARD_MARGIN;
 
 /// Pause between two rounds.
 const ROUND: Duration = Duration::from_secs(1);
@@ -57,8 +58,29 @@ impl Roll {
             }
             round = round.wrapping_add(1);
             read = self.newest();
-            sleep(ROUND).await;
+            let changes = told != Some(read) || self.is_changing();
+            sleep(if changes { self.quick() } else { ROUND }).await;
         }
+    }
+
+    /// Pause while members change: a majority of both sets is needed meanwhile, which a node that dies just then makes hard to get. Longer
+    /// than a step that was verified by the members before may be on its way.
+    fn quick(&self) -> Duration {
+        let guard = self
+            .registry
+            .settings
+            .plan
+            .guard
+            .saturating_add(GUARD_MARGIN);
+        (guard + GUARD_MARGIN).min(ROUND)
+    }
+
+    fn is_changing(&self) -> bool {
+        let inner = self.registry.lock();
+        inner
+            .voters
+            .values()
+            .any(|voters| voters.previous.is_some())
     }
 
     async fn beat(&self, row: Option<NodeRow>) -> Result<(), StoreError> {
