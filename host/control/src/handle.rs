@@ -26,7 +26,7 @@ const FORGOTTEN_FOR: Duration = Duration::from_secs(60);
 
 /// Implements [`Control`] for a running node.
 pub struct Handle {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Handle {

@@ -62,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) operators: Operators,
     pub(crate) roll: Roll,
     pub(crate) clusters: Mutex<BTreeMap<ClusterId, ClusterHandle>>,
+    /// Which node of its backend this node uses, for the others to know.
+    pub(crate) backend_node: Mutex<Option<String>>,
     pub(crate) token: String,
     pub(crate) started: WallTime,
 }
@@ -195,6 +197,7 @@ impl Node {
             operators,
             roll,
             clusters: Mutex::default(),
+            backend_node: Mutex::default(),
             token,
             started: wall,
             ports,

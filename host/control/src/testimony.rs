@@ -9,9 +9,23 @@ use baton_core::time::Timestamp;
 use baton_ports::{PeerReport, PeerSighting};
 use tokio::time::{Instant, sleep_until};
 
+use crate::handle::Handle;
+use crate::locking::lock;
 use crate::node::Shared;
 use crate::nodes;
 use crate::peers::PeerState;
+
+impl Handle {
+    /// Which node of its backend this node uses now, as `<backend>/<host:port>`: the others are told.
+    pub fn uses_backend_node(&self, node: Option<String>) {
+        *lock(&self.shared.backend_node) = node;
+    }
+
+    /// What the other nodes that answer said last.
+    pub fn living_peers(&self) -> Vec<PeerReport> {
+        self.shared.peers.living()
+    }
+}
 
 /// How soon a change is noticed that wakes nobody: the store's state, a primary's record.
 const TICK: Duration = Duration::from_millis(100);
@@ -26,7 +40,7 @@ pub(crate) fn report(shared: &Shared) -> PeerReport {
         epoch: epoch.unwrap_or_else(|| lease.highest()),
         leader: lease.leader(),
         store_answers: lease.problem().is_none(),
-        backend_node: None,
+        backend_node: lock(&shared.backend_node).clone(),
         hears: shared.peers.heard(),
         primaries: primaries(shared),
     }

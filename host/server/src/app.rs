@@ -6,16 +6,17 @@ mod mover;
 mod peers;
 mod state;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use baton_backend::BackendHandle;
+use baton_backend::{BackendHandle, NodePeers, PeerKnowledge};
 use baton_control::{Control, Handle, Node, Ports};
 use baton_core::time::{Timestamp, WallTime};
 use baton_http::{Gate, HttpPeers};
 use baton_mysql::MysqlServers;
-use baton_ports::Clock;
+use baton_ports::{Clock, PeerReport};
 use baton_wasm::{PolicyChoice, WasmPolicies, WasmSelectors};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -167,7 +168,7 @@ async fn begin(
     let control = node.handle();
     let handle: Arc<dyn Control> = Arc::<Handle>::clone(&control);
     if let Some(backend) = state.backend() {
-        tokio::spawn(inform(backend.clone(), Arc::clone(&handle)));
+        tokio::spawn(inform(backend.clone(), Arc::clone(&control)));
     }
     let databases = backends(settings, &state, (control, clock));
     gate.open(baton_http::router(handle, databases, http, &peers));
@@ -301,7 +302,8 @@ fn backends(
 
 /// Tells the watch over the databases who leads and what the highest granted epoch is, which is how it recognises a node that lost commits.
 /// An epoch under which somebody stands in is in no database, and none must be mistrusted for lacking it.
-async fn inform(backend: BackendHandle, handle: Arc<dyn Control>) {
+async fn inform(backend: BackendHandle, handle: Arc<Handle>) {
+    let targets = backend.targets();
     let mut seen = handle.peer_report();
     loop {
         let node = handle.node();
@@ -309,9 +311,37 @@ async fn inform(backend: BackendHandle, handle: Arc<dyn Control>) {
         if let Some(epoch) = node.lease.filter(|_| !node.stands_in) {
             backend.note_epoch(epoch.0);
         }
+        let used = targets.borrow().as_ref().map(|used| used.node_id.clone());
+        handle.uses_backend_node(used);
+        backend.set_peers(peers_of(&handle.living_peers()));
         seen = handle
             .peer_report_changed(&seen, Duration::from_millis(500))
             .await;
+    }
+}
+
+/// Which nodes of the backend the other Baton nodes use.
+fn peers_of(reports: &[PeerReport]) -> PeerKnowledge {
+    let mut used: BTreeMap<&str, u32> = BTreeMap::new();
+    for node in reports
+        .iter()
+        .filter_map(|report| report.backend_node.as_deref())
+    {
+        let count = used.entry(node).or_default();
+        *count = count.saturating_add(1);
+    }
+    let used_by = |(node, used_by): (&str, u32)| NodePeers {
+        node: node.to_owned(),
+        used_by,
+        views: Vec::new(),
+    };
+    PeerKnowledge {
+        peers: reports
+            .iter()
+            .map(|report| report.name.to_string())
+            .collect(),
+        answering: u32::try_from(reports.len()).unwrap_or(u32::MAX),
+        nodes: used.into_iter().map(used_by).collect(),
     }
 }
 
