@@ -57,14 +57,13 @@ fn move_to(fleet: &Fleet, leader: usize, to: &str) -> Result<Value> {
     Ok(moved)
 }
 
-fn the_state_moves_and_nothing_is_lost() -> Result<()> {
+fn the_state_moves_and_nothing_is_lost(from: BackendKind, to: BackendKind) -> Result<()> {
     let sandbox = Sandbox::new("move")?;
-    let galera = sandbox.backend(BackendKind::Galera, &BackendOptions::default())?;
-    let pair = BackendKind::MasterMaster(Flavor::MariaDb);
-    let pair = sandbox.backend(pair, &BackendOptions::default().with_prefix("other"))?;
+    let old = sandbox.backend(from, &BackendOptions::default())?;
+    let new = sandbox.backend(to, &BackendOptions::default().with_prefix("other"))?;
     let spec = TopologySpec::primary_with_replicas(2);
     let topology = sandbox.topology(Flavor::MariaDb, &spec)?;
-    let backends = format!("{}{}", galera.config("old"), pair.config("new"));
+    let backends = format!("{}{}", old.config("old"), new.config("new"));
     let options = FleetOptions::new(3, backends, &topology);
     let fleet = Fleet::start(&sandbox, &options)?;
     let leader = fleet.wait_for_leader(LIMIT)?;
@@ -123,7 +122,7 @@ fn the_state_moves_and_nothing_is_lost() -> Result<()> {
     fleet[follower].kill9()?;
     fleet[follower].restart(&sandbox)?;
     wait_for_all(&fleet, "new")?;
-    galera.kill_all()?;
+    old.kill_all()?;
     api.post("/api/v1/recoveries-enabled", &json!({"enabled": false}))?;
     fleet[leader].kill9()?;
     let next = fleet.wait_for_leader_other_than(leader, LIMIT)?;
@@ -136,8 +135,29 @@ fn the_state_moves_and_nothing_is_lost() -> Result<()> {
 
 #[test]
 fn the_state_moves_from_galera_to_a_pair() {
-    baton_sandbox::require!(BackendKind::Galera, Flavor::MariaDb, Need::Baton);
-    the_state_moves_and_nothing_is_lost().expect("it moves");
+    let (from, to) = (
+        BackendKind::Galera,
+        BackendKind::MasterMaster(Flavor::MariaDb),
+    );
+    baton_sandbox::require!(from, to, Need::Baton);
+    the_state_moves_and_nothing_is_lost(from, to).expect("it moves");
+}
+
+#[test]
+fn the_state_moves_from_a_pair_to_group_replication() {
+    let (from, to) = (
+        BackendKind::MasterMaster(Flavor::MariaDb),
+        BackendKind::GroupReplication,
+    );
+    baton_sandbox::require!(from, to, Need::Baton);
+    the_state_moves_and_nothing_is_lost(from, to).expect("it moves");
+}
+
+#[test]
+fn the_state_moves_from_ndb_to_galera() {
+    let (from, to) = (BackendKind::Ndb, BackendKind::Galera);
+    baton_sandbox::require!(from, to, Need::Baton);
+    the_state_moves_and_nothing_is_lost(from, to).expect("it moves");
 }
 
 /// One entry in the list of nodes, and behind it whatever HAProxy's `first` chooses.
@@ -188,43 +208,4 @@ fn a_proxy_in_front_of_galera_still_works() {
         Need::Baton
     );
     a_proxy_chooses_the_node().expect("it works");
-}
-
-/// A copied configuration: two processes under one name.
-fn twins() -> Result<()> {
-    const WORDS: &str = "another process runs under this node's name";
-    let sandbox = Sandbox::new("twins")?;
-    let pair = BackendKind::MasterMaster(Flavor::MariaDb);
-    let pair = sandbox.backend(pair, &BackendOptions::default())?;
-    let topology = sandbox.topology(Flavor::MariaDb, &TopologySpec::primary_with_replicas(1))?;
-    let options = FleetOptions::new(2, pair.config("state"), &topology);
-    let fleet = Fleet::start(&sandbox, &options)?;
-    let twin = &fleet[1];
-    twin.stop()?;
-    let path = twin.folder().join("baton.toml");
-    let config = std::fs::read_to_string(&path)?;
-    std::fs::write(
-        &path,
-        config.replace("name = \"baton-2\"", "name = \"baton-1\""),
-    )?;
-    twin.restart(&sandbox)?;
-    wait_until("both say so", LIMIT, || {
-        for member in fleet.members() {
-            let log = std::fs::read_to_string(member.log())?;
-            ensure!(log.contains(WORDS), "{} does not", member.name());
-        }
-        Ok(true)
-    })?;
-    wait_until(
-        "one of them leads",
-        LIMIT,
-        || Ok(fleet.leaders().len() == 1),
-    )?;
-    Ok(())
-}
-
-#[test]
-fn two_nodes_with_one_name_are_told() {
-    baton_sandbox::require!(Flavor::MariaDb, Need::Baton);
-    twins().expect("both tell");
 }
