@@ -6,6 +6,8 @@ mod backend;
 mod client;
 mod commands;
 mod connections;
+#[cfg(test)]
+mod epochs;
 mod explore;
 mod facts;
 mod faults;
