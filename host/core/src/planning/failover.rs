@@ -1,6 +1,7 @@
 //! Replacing a dead, hung or useless primary: first *secure* (fence, revoke, read), then, on what was read, *promote*.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::candidate::Choice;
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
@@ -180,25 +181,17 @@ pub fn plan_promote(
     };
     let recorded = add_record(&mut steps, &choice.successor, &[opened], settings);
     // Before a replica connects: one that comes earlier is taken on without acknowledgements, and writers wait in vain for them.
-    let ready = add_semi_sync(&mut steps, snapshot, secured, choice, opened);
+    let target = (&secured.failed, &choice.successor);
+    let limit = PlanSettings::default().step_limit;
+    let sided = add_semi_sync(&mut steps, snapshot, target, &[opened], limit);
+    let ready = sided.unwrap_or(opened);
     let forgotten = if catches_up {
         ready
     } else {
         add_forgetting(&mut steps, &choice.successor, ready, settings)
     };
-    if ready != opened {
-        // Only now: a receiver that still is there would be made to connect anew.
-        let off = ServerCommand::SetSemiSync {
-            source: None,
-            replica: Some(false),
-        };
-        let limits = (OnFailure::Continue, settings.step_limit);
-        steps.command(
-            Phase::Verify,
-            (&choice.successor, off),
-            &[forgotten],
-            limits,
-        );
+    if sided.is_some() {
+        add_end_of_acknowledging(&mut steps, &choice.successor, forgotten, settings);
     }
     add_repoints(
         &mut steps,
@@ -380,31 +373,39 @@ fn add_forgetting(
 /// If the replaced primary waited for acknowledgements, its successor shall, too. Sent at once after writes are open, not
 /// before: the first writers would be kept waiting for replicas that are still on their way.
 ///
-/// Gives the step after which replicas may connect.
+/// Gives the step after which replicas may connect, if there is one.
 fn add_semi_sync(
     steps: &mut Builder,
     snapshot: &Snapshot,
-    secured: &Plan,
-    choice: &Choice,
-    opened: StepId,
-) -> StepId {
-    let wanted = has_source_role(snapshot, &secured.failed) == Some(true)
-        && has_source_role(snapshot, &choice.successor) == Some(false);
-    if !wanted {
-        return opened;
-    }
-    steps.command(
-        Phase::Verify,
-        (
-            &choice.successor,
-            ServerCommand::SetSemiSync {
-                source: Some(true),
-                replica: None,
-            },
-        ),
-        &[opened],
-        (OnFailure::Continue, PlanSettings::default().step_limit),
-    )
+    (failed, successor): (&ServerId, &ServerId),
+    after: &[StepId],
+    limit: Duration,
+) -> Option<StepId> {
+    let wanted = has_source_role(snapshot, failed) == Some(true)
+        && has_source_role(snapshot, successor) == Some(false);
+    wanted.then(|| {
+        let on = ServerCommand::SetSemiSync {
+            source: Some(true),
+            replica: None,
+        };
+        let limits = (OnFailure::Continue, limit);
+        steps.command(Phase::Verify, (successor, on), after, limits)
+    })
+}
+
+/// Only after its channels are gone: a receiver that still is there would be made to connect anew.
+fn add_end_of_acknowledging(
+    steps: &mut Builder,
+    successor: &ServerId,
+    forgotten: StepId,
+    settings: &PlanSettings,
+) {
+    let off = ServerCommand::SetSemiSync {
+        source: None,
+        replica: Some(false),
+    };
+    let limits = (OnFailure::Continue, settings.step_limit);
+    steps.command(Phase::Verify, (successor, off), &[forgotten], limits);
 }
 
 /// A server that stops being the primary: it acknowledges from now on.
@@ -502,27 +503,14 @@ pub fn finish_steps(
     first_step: StepId,
     settings: &PlanSettings,
 ) -> Vec<super::Step> {
-    let (failed, successor) = target;
+    let (_, successor) = target;
     let mut steps = Builder::new(first_step);
-    let limits = (OnFailure::Continue, settings.step_limit);
-    let waits = has_source_role(snapshot, failed) == Some(true)
-        && has_source_role(snapshot, successor) == Some(false);
     // Before a replica connects, as in a failover that nobody disturbed.
-    let ready = waits.then(|| {
-        let on = ServerCommand::SetSemiSync {
-            source: Some(true),
-            replica: None,
-        };
-        steps.command(Phase::Verify, (successor, on), &[], limits)
-    });
+    let ready = add_semi_sync(&mut steps, snapshot, target, &[], settings.step_limit);
     let routed = add_record(&mut steps, successor, ready.as_slice(), settings);
     let forgotten = add_forgetting(&mut steps, successor, routed, settings);
     if ready.is_some() {
-        let off = ServerCommand::SetSemiSync {
-            source: None,
-            replica: Some(false),
-        };
-        steps.command(Phase::Verify, (successor, off), &[forgotten], limits);
+        add_end_of_acknowledging(&mut steps, successor, forgotten, settings);
     }
     let mut steps = steps.finish();
     let last = steps.iter().map(|step| step.id).max().unwrap_or(0);
