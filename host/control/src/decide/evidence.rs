@@ -7,7 +7,7 @@ use std::time::Duration;
 use baton_core::analysis::{ProbeRequest, Report};
 use baton_core::execution::ServerCommand;
 use baton_core::ids::ServerId;
-use baton_core::model::{Reach, Snapshot, ThreadState, Topology};
+use baton_core::model::{Reach, Snapshot, Topology};
 use baton_core::time::Timestamp;
 use baton_ports::StatementError;
 
@@ -61,6 +61,11 @@ impl ClusterLoop {
     /// A source that lives after all gets the receiver back that was ended to find that out, also by a node that does not lead any more. If it is
     /// replaced, the recovery points the replica elsewhere.
     fn restart_receivers(&mut self, snapshot: &Snapshot) {
+        let mut servers = snapshot.servers.values();
+        let is_silent = servers.any(|server| server.probe.reach() == Reach::Silent);
+        if !is_silent && self.evidence.unmasked.is_empty() {
+            return;
+        }
         let topology = Topology::of(snapshot);
         let known = &mut self.evidence.unmasked;
         for (replica, ended) in halted(snapshot, &topology) {
@@ -228,11 +233,7 @@ fn is_stopped(snapshot: &Snapshot, replica: &ServerId, channel: &str) -> bool {
         .facts(replica)
         .into_iter()
         .flat_map(|facts| &facts.channels);
-    channels.any(|found| {
-        found.name == channel
-            && found.receiver == ThreadState::Stopped
-            && found.receiver_error.is_none()
-    })
+    channels.any(|found| found.name == channel && found.is_receiver_stopped())
 }
 
 /// Somebody started it, or it is gone. A thread that was killed may show as running until its source lets it go.

@@ -76,7 +76,7 @@ impl Means {
     /// The later recovery that replaced a primary of this cluster while a node left this one open that could not tell anybody: to go on
     /// with this one, or to undo it, would undo the later one.
     async fn superseded(&self, row: &RecoveryRow) -> Option<RecoveryId> {
-        if !replaces_primary(row.kind) {
+        if !row.kind.replaces_primary() {
             return None;
         }
         let rows = self
@@ -87,7 +87,7 @@ impl Means {
         let later = rows.into_iter().find(|other| {
             other.epoch > row.epoch
                 && other.outcome == RecoveryOutcome::Succeeded
-                && replaces_primary(other.kind)
+                && other.kind.replaces_primary()
         });
         later.map(|later| later.id)
     }
@@ -95,13 +95,6 @@ impl Means {
 
 /// Recoveries looked at for a later one.
 const LOOK_BACK: u32 = 20;
-
-fn replaces_primary(kind: RecoveryKind) -> bool {
-    match kind {
-        RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover | RecoveryKind::Switchover => true,
-        RecoveryKind::IntermediateFailover | RecoveryKind::Rejoin => false,
-    }
-}
 
 impl Recovery<'_> {
     async fn finish_or_unwind(&mut self) -> RecoveryOutcome {

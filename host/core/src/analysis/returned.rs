@@ -86,12 +86,13 @@ fn replaced_on_record(scene: &Scene<'_>, server: &Server) -> Option<Evidence> {
     let PrimaryView::Recorded(primary) = &scene.view else {
         return None;
     };
-    let last = succeeded(scene.snapshot).find(|past| replaces(past))?;
+    let last = succeeded(scene.snapshot).find(|past| past.kind.replaces_primary())?;
     if last.successor.as_ref() != Some(primary) {
         return None;
     }
     let names = |past: &&PastRecovery| {
-        past.failed == server.id || replaces(past) && past.successor.as_ref() == Some(&server.id)
+        past.failed == server.id
+            || past.kind.replaces_primary() && past.successor.as_ref() == Some(&server.id)
     };
     let about = succeeded(scene.snapshot).find(names)?;
     let was_lost = matches!(
@@ -114,14 +115,6 @@ fn replaced_on_record(scene: &Scene<'_>, server: &Server) -> Option<Evidence> {
 fn succeeded(snapshot: &Snapshot) -> impl Iterator<Item = &PastRecovery> {
     let past = snapshot.control.past.iter();
     past.filter(|past| past.outcome == RecoveryOutcome::Succeeded)
-}
-
-/// Whether such a recovery makes another server the primary.
-fn replaces(past: &PastRecovery) -> bool {
-    match past.kind {
-        RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover | RecoveryKind::Switchover => true,
-        RecoveryKind::IntermediateFailover | RecoveryKind::Rejoin => false,
-    }
 }
 
 /// If somebody reads from `server` beside another source: that is how a person made it, and nothing that a failover leaves behind.

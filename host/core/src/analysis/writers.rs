@@ -3,7 +3,7 @@
 use super::report::{Code, Evidence, PrimaryView, Severity};
 use super::scene::{Draft, Scene, current, evidence, listed};
 use crate::ids::ServerId;
-use crate::model::{Edge, Server, ServerFacts, ThreadState};
+use crate::model::{Edge, Server, ServerFacts};
 use crate::policy::Suggestion;
 
 /// Servers that answer and take writes.
@@ -123,9 +123,7 @@ pub(super) fn unless_rivals(
 ) -> Suggestion {
     let was_detached = |server: &&Server| {
         let channels = || scene.topology.channels_of(&server.id).iter();
-        let stopped = |edge: &Edge| {
-            edge.channel.receiver == ThreadState::Stopped && edge.channel.receiver_error.is_none()
-        };
+        let stopped = |edge: &Edge| edge.channel.is_receiver_stopped();
         server.id != *primary && (!scene.has_member_source(&server.id) || channels().all(stopped))
     };
     let rivals: Vec<&ServerId> = writers(scene)

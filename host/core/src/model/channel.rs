@@ -77,4 +77,9 @@ impl Channel {
     pub fn is_replicating(&self) -> bool {
         self.receiver == ThreadState::Running && self.applier == ThreadState::Running
     }
+
+    /// True if somebody stopped the receiver: it does not run, and not for an error of its own.
+    pub fn is_receiver_stopped(&self) -> bool {
+        self.receiver == ThreadState::Stopped && self.receiver_error.is_none()
+    }
 }

@@ -87,6 +87,14 @@ impl RecoveryKind {
         }
     }
 
+    /// Whether such a recovery, if it succeeds, makes another server the primary.
+    pub fn replaces_primary(self) -> bool {
+        match self {
+            Self::Failover | Self::CoPrimaryFailover | Self::Switchover => true,
+            Self::IntermediateFailover | Self::Rejoin => false,
+        }
+    }
+
     /// Reads the word.
     pub fn from_word(word: &str) -> Option<Self> {
         [

@@ -293,8 +293,7 @@ impl Server {
     /// stops a receiver at some other time, or the applier with it, and may have declared that the server is worked on.
     pub fn was_halted_on(&self, channel: &Channel, lost_at: Timestamp) -> bool {
         let ran = latest(&self.receiver_ran, &channel.name);
-        channel.receiver == ThreadState::Stopped
-            && channel.receiver_error.is_none()
+        channel.is_receiver_stopped()
             && channel.applier == ThreadState::Running
             && ran.is_some_and(|ran| ran.plus(HALTED_BEFORE) >= lost_at)
             && !self.maintenance
