@@ -8,7 +8,7 @@ use std::time::Duration;
 use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
 use baton_core::right::Voters;
 use baton_ports::{NodeRow, Store, StoreError};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::lease::{Keeper, LEASE};
 use crate::namesake::{Namesakes, Place};
@@ -17,8 +17,8 @@ use crate::right::GUARD_MARGIN;
 
 /// Pause between two rounds.
 const ROUND: Duration = Duration::from_secs(1);
-/// Rounds between two beats without news.
-const BEAT_EVERY: u32 = 3;
+/// Between two beats without news.
+const BEAT_EVERY: Duration = Duration::from_secs(3);
 
 /// Keeps the roll.
 pub(crate) struct Roll {
@@ -32,21 +32,23 @@ pub(crate) struct Roll {
 impl Roll {
     /// For ever.
     pub(crate) async fn keep(&self) {
-        let mut round: u32 = 0;
+        let mut due = Instant::now();
         let mut told: Option<u64> = None;
         let mut namesakes = Namesakes::default();
         let mut gives_way = false;
         let mut read = self.newest();
         loop {
             // What was known a round ago: a step that was verified by the members before may execute for as long as a guard lasts.
-            if told != Some(read) || round.is_multiple_of(BEAT_EVERY) {
-                let timely = round.is_multiple_of(BEAT_EVERY);
-                if told.is_some() && timely {
-                    gives_way = self.gives_way(&mut namesakes, gives_way).await;
+            let timely = Instant::now() >= due;
+            if told != Some(read) || timely {
+                if timely {
+                    due = Instant::now() + BEAT_EVERY;
+                    // The row says something of others only once this process has written it.
+                    if told.is_some() {
+                        gives_way = self.gives_way(&mut namesakes, gives_way).await;
+                    }
                 }
-                // The row of one that gives way is the other process's.
-                let beat = (!gives_way).then(|| self.row(read));
-                match self.beat(beat).await {
+                match self.beat(read, gives_way).await {
                     Ok(()) => told = Some(read),
                     Err(error) => {
                         tracing::debug!(error = error.with_causes(), "node not registered");
@@ -56,7 +58,6 @@ impl Roll {
             if let Err(error) = self.round().await {
                 tracing::debug!(error = error.with_causes(), "recorded members not kept");
             }
-            round = round.wrapping_add(1);
             read = self.newest();
             let changes = told != Some(read) || self.is_changing();
             sleep(if changes { self.quick() } else { ROUND }).await;
@@ -83,11 +84,12 @@ impl Roll {
             .any(|voters| voters.previous.is_some())
     }
 
-    async fn beat(&self, row: Option<NodeRow>) -> Result<(), StoreError> {
-        match row {
-            Some(row) => self.store.beat(&row).await,
-            None => Ok(()),
+    /// The row of one that gives way is the other process's.
+    async fn beat(&self, read: u64, gives_way: bool) -> Result<(), StoreError> {
+        if gives_way {
+            return Ok(());
         }
+        self.store.beat(&self.row(read)).await
     }
 
     /// Whether another process runs under this node's name and was there first. This node's row is written by this process alone, once it
