@@ -174,12 +174,12 @@ impl Registry {
             let Some(entry) = inner.clusters.get_mut(&row.id) else {
                 continue;
             };
-            let known = &mut entry.row;
-            let is_later = known.primary_epoch <= row.primary_epoch;
-            if is_later && row.primary.is_some() && known.primary != row.primary {
-                known.primary.clone_from(&row.primary);
-                known.primary_epoch = row.primary_epoch;
-                entry.wake.notify_one();
+            let is_later = entry.row.primary_epoch <= row.primary_epoch;
+            if let Some(primary) = &row.primary
+                && is_later
+                && entry.row.primary.as_ref() != Some(primary)
+            {
+                entry.set_primary(primary, row.primary_epoch);
             }
         }
     }
@@ -201,9 +201,7 @@ impl Registry {
             return;
         };
         if epoch > entry.row.primary_epoch {
-            entry.row.primary = Some(server.clone());
-            entry.row.primary_epoch = epoch;
-            entry.wake.notify_one();
+            entry.set_primary(server, epoch);
         }
     }
 
@@ -333,9 +331,7 @@ impl Registry {
     pub(crate) fn set_primary(&self, cluster: &ClusterId, primary: &ServerId, epoch: LeaseEpoch) {
         let mut inner = self.lock();
         if let Some(entry) = inner.clusters.get_mut(cluster) {
-            entry.row.primary = Some(primary.clone());
-            entry.row.primary_epoch = epoch;
-            entry.wake.notify_one();
+            entry.set_primary(primary, epoch);
         }
     }
 
@@ -353,10 +349,11 @@ impl Registry {
         }
     }
 
-    /// Notes that the receivers were started: none is severed any more.
-    pub(crate) fn note_started(&self, id: &ServerId) {
+    /// Notes that the receiver of a channel, or of all, was started: it is severed no more.
+    pub(crate) fn note_started(&self, id: &ServerId, channel: Option<&str>) {
         if let Some(entry) = self.lock().servers.get_mut(id) {
-            entry.severed.clear();
+            let started = |name: &str| channel.is_none_or(|channel| channel == name);
+            entry.severed.retain(|(name, _)| !started(name));
         }
     }
 
@@ -450,6 +447,12 @@ impl ClusterEntry {
             unfinished: false,
             findings: BTreeSet::new(),
         }
+    }
+
+    fn set_primary(&mut self, primary: &ServerId, epoch: LeaseEpoch) {
+        self.row.primary = Some(primary.clone());
+        self.row.primary_epoch = epoch;
+        self.wake.notify_one();
     }
 }
 

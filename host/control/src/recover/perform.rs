@@ -126,10 +126,17 @@ fn note_receivers(means: &Means, server: &ServerId, command: &ServerCommand) {
             let now = means.clock.now();
             means.registry.note_severed(server, channel, now);
         }
-        ServerCommand::PointAt { start: true, .. }
-        | ServerCommand::StartReceivers { .. }
-        | ServerCommand::StartReplication { .. }
-        | ServerCommand::ReconnectReceiver { .. } => means.registry.note_started(server),
+        ServerCommand::StartReceivers { channel } | ServerCommand::StartReplication { channel } => {
+            means.registry.note_started(server, channel.as_deref());
+        }
+        ServerCommand::PointAt {
+            start: true,
+            channel,
+            ..
+        }
+        | ServerCommand::ReconnectReceiver { channel } => {
+            means.registry.note_started(server, Some(channel));
+        }
         _ => {}
     }
 }
