@@ -170,7 +170,7 @@ impl ClusterLoop {
         self.ask_peers(&snapshot);
         self.gather(&snapshot, &report);
         self.have_acknowledged(&snapshot);
-        self.resumed &= !self.is_unfinished();
+        self.resumed &= !self.take_unfinished();
         if !self.resumed && self.resume(&snapshot).await {
             return Some(FAST);
         }
@@ -324,8 +324,8 @@ impl ClusterLoop {
         }
     }
 
-    /// Whether an open recovery has turned up since this node leads.
-    fn is_unfinished(&self) -> bool {
+    /// Whether an open recovery has turned up since this was asked last.
+    fn take_unfinished(&self) -> bool {
         let mut inner = self.means.registry.lock();
         let entry = inner.clusters.get_mut(&self.means.cluster);
         entry.is_some_and(|entry| std::mem::take(&mut entry.unfinished))

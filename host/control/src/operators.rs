@@ -93,8 +93,7 @@ impl Operators {
     /// The global switch alone: it is what a new leader must not know from a second ago.
     pub(crate) async fn read_switch(&self) -> Result<(), StoreError> {
         let enabled = self.store.recoveries_enabled().await?;
-        let switch = if enabled { Switch::On } else { Switch::Off };
-        self.registry.lock().switch = Some(switch);
+        self.registry.lock().switch = Some(switch(enabled));
         Ok(())
     }
 
@@ -107,11 +106,15 @@ impl Operators {
             .filter(|(_, downtime)| downtime.ends > now)
             .collect();
         let servers = self.store.servers().await?;
-        let recorded = self.store.clusters().await?;
-        if self.registry.lock().lease.is_none() {
-            self.registry.follow(&servers, &recorded);
-        } else {
-            self.registry.learn_primaries(&recorded);
+        let leads = self.registry.lock().lease.is_some();
+        // Where the store is this node's own, nobody else hands anything over.
+        if !leads || self.registry.settings.shared_store {
+            let recorded = self.store.clusters().await?;
+            if self.registry.lock().lease.is_none() {
+                self.registry.follow(&servers, &recorded);
+            } else {
+                self.registry.learn_primaries(&recorded);
+            }
         }
         let rules: BTreeMap<ServerId, (PromotionRule, bool)> = servers
             .into_iter()
@@ -125,7 +128,7 @@ impl Operators {
                 (row.id, (rule, row.quarantine.is_some()))
             })
             .collect();
-        let switch = if enabled { Switch::On } else { Switch::Off };
+        let switch = switch(enabled);
         let clusters: Vec<ClusterId> = self.registry.lock().clusters.keys().cloned().collect();
         let all = self.store.recoveries(None, 0, 200).await?;
         self.registry.set_operators(&downtimes, &rules, switch);
@@ -190,6 +193,10 @@ impl Operators {
             }
         }
     }
+}
+
+fn switch(enabled: bool) -> Switch {
+    if enabled { Switch::On } else { Switch::Off }
 }
 
 /// A recorded recovery as policies see it.
