@@ -187,8 +187,7 @@ async fn prepare(
         match Node::prepare(ports.clone(), convert::control(settings)).await {
             Ok(node) => return Ok(node),
             Err(error) if state.backend().is_some() => {
-                waiting.say(gate, &chain(&error));
-                tokio::time::sleep(Duration::from_millis(500)).await;
+                waiting.pause(gate, &chain(&error)).await;
             }
             Err(error) => return Err(error).context("reading the state store"),
         }

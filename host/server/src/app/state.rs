@@ -76,8 +76,7 @@ impl State {
                 Ok(found) => break found,
                 Err(error) => {
                     let why = format!("{}; {}", crate::causes::chain(&error), why_none(&backend));
-                    waiting.say(gate, &why);
-                    tokio::time::sleep(LOOK_EVERY).await;
+                    waiting.pause(gate, &why).await;
                 }
             }
         };
@@ -200,7 +199,13 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub(super) fn say(&mut self, gate: &Gate, why: &str) {
+    /// Says it, and waits until the next look.
+    pub(super) async fn pause(&mut self, gate: &Gate, why: &str) {
+        self.say(gate, why);
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+
+    fn say(&mut self, gate: &Gate, why: &str) {
         gate.wait_for(format!(
             "this node has not read the state store since it started, so it does not know whose locks are votes and whether recoveries \
              are on, and acts on nothing until it has; waiting for a database node to keep the state on: {why}"
