@@ -407,14 +407,11 @@ async fn semi_sync_is_switched(flavor: Flavor) {
     }
     perform(primary.as_mut(), on).await;
     let mut replica = locked(r1).await;
-    perform(
-        replica.as_mut(),
-        ServerCommand::SetSemiSync {
-            source: None,
-            replica: Some(true),
-        },
-    )
-    .await;
+    let acknowledge = ServerCommand::SetSemiSync {
+        source: None,
+        replica: Some(true),
+    };
+    perform(replica.as_mut(), acknowledge.clone()).await;
     let clients = |wanted| {
         move |facts: &ServerFacts| {
             facts
@@ -448,14 +445,7 @@ async fn semi_sync_is_switched(flavor: Flavor) {
             .map(|s| (s.replica_enabled, s.replica_active))
     };
     assert_eq!(has_role(&facts), Some((true, false)));
-    perform(
-        replica.as_mut(),
-        ServerCommand::SetSemiSync {
-            source: None,
-            replica: Some(true),
-        },
-    )
-    .await;
+    perform(replica.as_mut(), acknowledge).await;
     until(primary.as_mut(), "it acknowledges again", clients(1)).await;
     perform(
         replica.as_mut(),

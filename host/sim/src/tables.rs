@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::network::NodeId;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, ServerId};
 use baton_core::model::{Downtime, RecoveryOutcome};
 use baton_core::right::Voters;
@@ -10,6 +9,8 @@ use baton_ports::{
     AuditRecord, ClusterRow, LeaseState, NodeRow, RecoveryRow, Route, ServerRow, StepRow,
     StoreError,
 };
+
+use crate::network::NodeId;
 
 /// Everything that one copy of the backend holds.
 #[derive(Clone, Debug, Default)]
