@@ -170,7 +170,7 @@ async fn begin(
     if let Some(backend) = state.backend() {
         tokio::spawn(inform(backend.clone(), Arc::clone(&control)));
     }
-    let databases = backends(settings, &state, (control, clock));
+    let databases = backends(settings, &state, (control, clock), &peers);
     gate.open(baton_http::router(handle, databases, http, &peers));
     Ok((node, state))
 }
@@ -275,6 +275,7 @@ fn backends(
     settings: &Settings,
     state: &State,
     (control, clock): (Arc<Handle>, Arc<dyn Clock>),
+    peers: &Arc<HttpPeers>,
 ) -> Arc<dyn baton_http::Backends> {
     let described = convert::store(&settings.backend);
     let (Some((store, watch)), BackendSettings::Databases(clusters)) =
@@ -282,8 +283,7 @@ fn backends(
     else {
         return Arc::new(baton_http::Embedded { store: described });
     };
-    let prefix = settings.http.url_prefix.trim_end_matches('/');
-    let peer = |peer: &String| format!("{}{prefix}", peer.trim_end_matches('/'));
+    let url = |peer: &String| peer.trim_end_matches('/').to_owned();
     let mover = Arc::new(Mover {
         described,
         watch: watch.clone(),
@@ -292,7 +292,8 @@ fn backends(
         clusters: clusters.clone(),
         control,
         clock,
-        peers: settings.node.peers.iter().map(peer).collect(),
+        peers: Arc::clone(peers),
+        peer_urls: settings.node.peers.iter().map(url).collect(),
         turn: tokio::sync::Mutex::default(),
     });
     tokio::spawn(Arc::clone(&mover).settle());

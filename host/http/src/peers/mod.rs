@@ -12,6 +12,7 @@ use baton_core::ids::Address;
 use baton_ports::{PeerFailure, PeerReport, PeerSighting, Peers};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::time::timeout;
 
 pub(crate) use self::client::{Client, ClientSetup, Trouble};
@@ -41,6 +42,18 @@ impl HttpPeers {
             prefix,
             seen: Mutex::default(),
         })
+    }
+
+    /// What the node at `url` answers to `GET /api/v1/backend`.
+    ///
+    /// # Errors
+    /// [`PeerFailure::Silent`] after `limit`; [`PeerFailure::Strange`] if the answer is no JSON, or no success.
+    pub async fn backend(&self, url: &str, limit: Duration) -> Result<Value, PeerFailure> {
+        let path = format!("{url}{}/api/v1/backend", self.prefix.as_str());
+        let asked = self.ask::<(), Value>(&path, None);
+        timeout(limit, asked)
+            .await
+            .unwrap_or(Err(PeerFailure::Silent))
     }
 
     /// The connections, for passing requests on.

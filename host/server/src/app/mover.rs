@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use baton_backend::{BackendHandle, ClusterSpec, ClusterStatus};
 use baton_control::{Control as _, Handle, HeldLease, LEASE, RequestError};
-use baton_http::{BackendDocument, Backends, MoveDocument, MoveRequest};
+use baton_http::{BackendDocument, Backends, HttpPeers, MoveDocument, MoveRequest};
 use baton_ports::{AuditRecord, Clock, LeaseState, Store as _, StoreError, Target};
 use baton_store::{FailsafeStore, HalfCopies, Move, MovedLease, MySqlOptions, MySqlStore};
 use tokio::sync::{Mutex, watch};
@@ -41,8 +41,9 @@ pub(super) struct Mover {
     pub(super) clusters: Vec<ClusterSpec>,
     pub(super) control: Arc<Handle>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) peers: Arc<HttpPeers>,
     /// Base URLs of the other nodes' APIs.
-    pub(super) peers: Vec<String>,
+    pub(super) peer_urls: Vec<String>,
     /// One move at a time.
     pub(super) turn: Mutex<()>,
 }
@@ -113,7 +114,8 @@ impl Mover {
             format!("a recovery of {name} runs: wait for its end")
         }));
         reasons.extend(self.unsent());
-        reasons.extend(peers::against(&self.peers, to, request.without_peers).await);
+        let silent = request.without_peers;
+        reasons.extend(peers::against(&self.peers, &self.peer_urls, to, silent).await);
         let target = node.and_then(|node| self.target(&node.id));
         match (used, target) {
             (Some(used), Some(target)) if reasons.is_empty() => Ok((used, target)),

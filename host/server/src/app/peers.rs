@@ -2,31 +2,30 @@
 
 use std::time::Duration;
 
+use baton_http::HttpPeers;
+use baton_ports::PeerFailure;
+use futures::future::join_all;
 use serde_json::Value;
-use ureq::Agent;
 
 /// For one answer: nodes answer from memory.
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// What the other nodes have against the use of a backend. Those that do not answer are passed over only if that is wanted.
-pub(super) async fn against(peers: &[String], backend: &str, without_silent: bool) -> Vec<String> {
-    let asked: Vec<_> = peers
-        .iter()
-        .map(|peer| {
-            let (peer, backend) = (peer.clone(), backend.to_owned());
-            tokio::task::spawn_blocking(move || verdict(&peer, &backend))
+pub(super) async fn against(
+    peers: &HttpPeers,
+    urls: &[String],
+    backend: &str,
+    without_silent: bool,
+) -> Vec<String> {
+    let asked = urls.iter().map(|url| verdict(peers, url, backend));
+    let verdicts = join_all(asked).await.into_iter();
+    verdicts
+        .filter_map(|verdict| match verdict {
+            Verdict::Reaches => None,
+            Verdict::Silent(_) if without_silent => None,
+            Verdict::Silent(why) | Verdict::Against(why) => Some(why),
         })
-        .collect();
-    let mut reasons = Vec::new();
-    for task in asked {
-        match task.await {
-            Ok(Verdict::Reaches) => {}
-            Ok(Verdict::Silent(_)) if without_silent => {}
-            Ok(Verdict::Silent(why) | Verdict::Against(why)) => reasons.push(why),
-            Err(error) => reasons.push(format!("asking a node failed: {error}")),
-        }
-    }
-    reasons
+        .collect()
 }
 
 enum Verdict {
@@ -35,24 +34,23 @@ enum Verdict {
     Against(String),
 }
 
-fn verdict(peer: &str, backend: &str) -> Verdict {
-    let agent: Agent = Agent::config_builder()
-        .timeout_global(Some(LIMIT))
-        .proxy(None)
-        .build()
-        .into();
-    let answer = agent.get(format!("{peer}/api/v1/backend")).call();
-    let text = answer.and_then(|response| response.into_body().read_to_string());
-    match text {
-        Err(error) => Verdict::Silent(format!(
-            "{peer} does not say whether it reaches {backend} ({error}): start it, or move without peers that are silent"
-        )),
-        Ok(text) => judge(peer, backend, &text),
+async fn verdict(peers: &HttpPeers, url: &str, backend: &str) -> Verdict {
+    match peers.backend(url, LIMIT).await {
+        Ok(document) => judge(url, backend, &document),
+        Err(failure) => {
+            let why = match failure {
+                PeerFailure::Gone => "nobody listens there",
+                PeerFailure::Silent => "no answer in time",
+                PeerFailure::Strange => "it answers something else than a Baton node",
+            };
+            Verdict::Silent(format!(
+                "{url} does not say whether it reaches {backend} ({why}): start it, or move without peers that are silent"
+            ))
+        }
     }
 }
 
-fn judge(peer: &str, backend: &str, text: &str) -> Verdict {
-    let document: Value = serde_json::from_str(text).unwrap_or_default();
+fn judge(peer: &str, backend: &str, document: &Value) -> Verdict {
     let clusters = document.get("clusters").and_then(Value::as_array);
     let cluster = clusters
         .into_iter()
@@ -77,6 +75,8 @@ fn judge(peer: &str, backend: &str, text: &str) -> Verdict {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn text(verdict: &Verdict) -> &str {
@@ -88,18 +88,13 @@ mod tests {
 
     #[test]
     fn a_peer_must_know_the_backend_and_reach_one_node_of_it() {
-        let status = |state: &str| {
-            format!(
-                r#"{{"clusters": [{{"name": "new", "nodes": [{{"probe": {{"state": "{state}"}}}}]}}]}}"#
-            )
-        };
-        assert_eq!(text(&judge("p", "new", &status("answering"))), "reaches");
-        assert_eq!(
-            text(&judge("p", "new", &status("silent"))),
-            "p reaches no node of new"
-        );
-        for strange in [&status("answering").replace("new", "old"), "{}", "<html>"] {
-            assert!(text(&judge("p", "new", strange)).contains("knows no backend new"));
+        let status = |name: &str, state: &str| json!({"clusters": [{"name": name, "nodes": [{"probe": {"state": state}}]}]});
+        let answering = judge("p", "new", &status("new", "answering"));
+        assert_eq!(text(&answering), "reaches");
+        let silent = judge("p", "new", &status("new", "silent"));
+        assert_eq!(text(&silent), "p reaches no node of new");
+        for strange in [status("old", "answering"), json!({}), json!("<html>")] {
+            assert!(text(&judge("p", "new", &strange)).contains("knows no backend new"));
         }
     }
 }
