@@ -182,8 +182,7 @@ pub fn plan_promote(
     let recorded = add_record(&mut steps, &choice.successor, &[opened], settings);
     // Before a replica connects: one that comes earlier is taken on without acknowledgements, and writers wait in vain for them.
     let target = (&secured.failed, &choice.successor);
-    let limit = PlanSettings::default().step_limit;
-    let sided = add_semi_sync(&mut steps, snapshot, target, &[opened], limit);
+    let sided = add_semi_sync(&mut steps, snapshot, target, &[opened], settings.step_limit);
     let ready = sided.unwrap_or(opened);
     let forgotten = if catches_up {
         ready
