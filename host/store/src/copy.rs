@@ -10,7 +10,7 @@ use baton_ports::StoreError;
 
 use crate::failure::{Failure, Refusal};
 use crate::operations::lease;
-use crate::schema::tables::{TABLES, Table};
+use crate::schema::tables::{BATCH, TABLES, Table};
 use crate::schema::{SCHEMA_VERSION, UNFINISHED};
 use crate::session::{Backend, Session, Transaction};
 use crate::store::{SqlStore, finish, write};
@@ -18,6 +18,9 @@ use crate::value::{Row, Value, values};
 
 /// Rows read or written at once: small enough for the operation records of a small NDB.
 const ROWS_AT_ONCE: u32 = 200;
+
+/// Longest statement in bytes, roughly: well below what the servers take by default (`max_allowed_packet`, 16 MiB and more).
+const STATEMENT_MAX: usize = 1024 * 1024;
 
 /// Tables whose rows a new store has from the start, or gets by being looked at.
 const NEVER_EMPTY: [&str; 4] = [
@@ -231,8 +234,24 @@ async fn insert(
     {
         return Ok(());
     }
-    for row in rows {
-        session.execute(table.insert, row.clone()).await?;
+    for piece in rows.chunks(BATCH) {
+        if piece.len() == BATCH && length(piece) <= STATEMENT_MAX {
+            session.execute(table.insert_batch, piece.concat()).await?;
+            continue;
+        }
+        for row in piece {
+            session.execute(table.insert, row.clone()).await?;
+        }
     }
     Ok(())
+}
+
+/// Bytes of the values, roughly.
+fn length(rows: &[Vec<Value>]) -> usize {
+    let values = rows.iter().flatten();
+    let lengths = values.map(|value| match value {
+        Value::Null | Value::Integer(_) => size_of::<i64>(),
+        Value::Text(text) => text.len(),
+    });
+    lengths.sum()
 }

@@ -7,6 +7,9 @@ use super::{MIGRATIONS, statements};
 /// Tables that belong to one database rather than to the state: its own schema's versions.
 const OWN: &str = "baton_schema";
 
+/// Rows that one statement inserts: the round trips of a copy, each of which a cluster of several nodes answers late.
+pub(crate) const BATCH: usize = 50;
+
 /// A table of the state.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -20,6 +23,8 @@ pub(crate) struct Table {
     pub(crate) find: &'static str,
     /// Inserts one row.
     pub(crate) insert: &'static str,
+    /// Inserts [`BATCH`] rows.
+    pub(crate) insert_batch: &'static str,
     /// Removes the row of a key.
     pub(crate) remove: &'static str,
 }
@@ -49,12 +54,14 @@ fn table(statement: &str) -> Option<Table> {
         .collect();
     let key = *columns.first()?;
     let list = columns.join(", ");
-    let places = vec!["?"; columns.len()].join(", ");
+    let places = format!("({})", vec!["?"; columns.len()].join(", "));
+    let batch = vec![places.as_str(); BATCH].join(", ");
     Some(Table {
         first: format!("SELECT {list} FROM {name} ORDER BY {key} LIMIT ?").leak(),
         after: format!("SELECT {list} FROM {name} WHERE {key} > ? ORDER BY {key} LIMIT ?").leak(),
         find: format!("SELECT {key} FROM {name} WHERE {key} = ?").leak(),
-        insert: format!("INSERT INTO {name} ({list}) VALUES ({places})").leak(),
+        insert: format!("INSERT INTO {name} ({list}) VALUES {places}").leak(),
+        insert_batch: format!("INSERT INTO {name} ({list}) VALUES {batch}").leak(),
         remove: format!("DELETE FROM {name} WHERE {key} = ?").leak(),
         name,
     })
