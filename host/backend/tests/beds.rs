@@ -180,6 +180,25 @@ async fn the_active_node_is_killed(kind: Bed) {
     assert_ne!(now, Some(id));
 }
 
+/// Two clusters under one roof, and a node of the second one in the list of the first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_of_another_galera_cluster_is_told() {
+    baton_sandbox::require!(Bed::Galera);
+    let (_ours, bed) = start(Bed::Galera);
+    let (_theirs, other) = start(Bed::Galera);
+    let mut urls = bed.urls();
+    urls.truncate(2);
+    urls.extend(other.urls().into_iter().next());
+    let watched = watch(vec![cluster(BackendKind::Galera, &urls)]);
+    let node = watched.until_against(2, "foreign-cluster").await;
+    let told = &node.against[0].text;
+    assert!(
+        told.starts_with(&node.address) && told.contains("remove what does not belong"),
+        "{told}"
+    );
+    watched.uses(0).await;
+}
+
 /// The nodes that were donors until the watch ended.
 async fn donors(mut status: tokio::sync::watch::Receiver<Arc<BackendStatus>>) -> BTreeSet<String> {
     let mut donors = BTreeSet::new();

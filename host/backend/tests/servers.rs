@@ -41,6 +41,7 @@ macro_rules! on_both {
 on_both!(
     a_passive_node_takes_over,
     wrong_kinds_are_told,
+    a_server_of_another_pair_is_told,
     a_reported_failure_is_looked_into_at_once,
     tables_are_read,
 );
@@ -114,6 +115,24 @@ async fn wrong_kinds_are_told(flavor: Flavor) {
         );
         assert!(watched.handle.targets().borrow().is_none());
     }
+}
+
+/// Two pairs, and one server of each in the list.
+async fn a_server_of_another_pair_is_told(flavor: Flavor) {
+    let (_sandbox, topology) = start(flavor, "p1\np2\nr2 <- p2");
+    let (p1, r2) = (&topology["p1"], &topology["r2"]);
+    let watched = watch(vec![cluster(
+        BackendKind::MasterMaster,
+        &[url(p1), url(r2)],
+    )]);
+    let node = watched.until_against(1, "foreign-cluster").await;
+    let told = node
+        .against
+        .iter()
+        .find(|c| c.text.contains("correct the list"));
+    let told = told.unwrap_or_else(|| panic!("no remedy in {node:?}"));
+    assert!(told.text.starts_with(&node.address), "{}", told.text);
+    watched.uses(0).await;
 }
 
 async fn a_reported_failure_is_looked_into_at_once(flavor: Flavor) {
