@@ -19,6 +19,7 @@ use crate::decide::{Request, RequestKind, explain};
 use crate::lease::HeldLease;
 use crate::node::Shared;
 use crate::nodes;
+use crate::patience::patiently;
 use crate::testimony;
 
 /// How long a forgotten server is not learned again from its neighbours.
@@ -371,17 +372,16 @@ impl Control for Handle {
         )
         .await;
         let until = self.shared.ports.clock.now().plus(FORGOTTEN_FOR);
-        let gone = self.shared.registry.forget(server, until);
-        if gone.is_none() {
-            return Err(RequestError::not_found("server", server.as_str()));
+        let known = self.shared.registry.forget(server, until).is_some();
+        // Asked again after the store failed to answer, memory knows it no more, but the store may.
+        let store = &self.shared.ports.store;
+        let recorded = patiently(|| store.forget_server(server)).await;
+        let recorded = recorded.map_err(|error| store_error(&error))?;
+        if known || recorded {
+            Ok(())
+        } else {
+            Err(RequestError::not_found("server", server.as_str()))
         }
-        self.shared
-            .ports
-            .store
-            .forget_server(server)
-            .await
-            .map_err(|error| store_error(&error))?;
-        Ok(())
     }
 
     async fn rename(&self, cluster: &ClusterId, name: &str, by: &str) -> Result<(), RequestError> {
@@ -537,12 +537,8 @@ impl Control for Handle {
         if self.shared.registry.address(server).is_none() {
             return Err(RequestError::not_found("server", server.as_str()));
         }
-        let set = self
-            .shared
-            .ports
-            .store
-            .set_downtime(server, downtime.as_ref())
-            .await;
+        let store = &self.shared.ports.store;
+        let set = patiently(|| store.set_downtime(server, downtime.as_ref())).await;
         set.map_err(|error| store_error(&error))?;
         let (kind, text) = match &downtime {
             Some(downtime) => ("begin-downtime", downtime.reason.clone()),
@@ -564,12 +560,8 @@ impl Control for Handle {
             return Err(RequestError::not_found("server", server.as_str()));
         }
         self.shared.operators.write().await;
-        let set = self
-            .shared
-            .ports
-            .store
-            .set_promotion(server, rule, expires)
-            .await;
+        let store = &self.shared.ports.store;
+        let set = patiently(|| store.set_promotion(server, rule, expires)).await;
         set.map_err(|error| store_error(&error))?;
         self.note("promotion", Some(server), None, by, rule.word().to_owned())
             .await;
@@ -579,7 +571,7 @@ impl Control for Handle {
 
     async fn set_recoveries_enabled(&self, enabled: bool, by: &str) -> Result<(), RequestError> {
         let store = &self.shared.ports.store;
-        let set = store.set_recoveries_enabled(enabled).await;
+        let set = patiently(|| store.set_recoveries_enabled(enabled)).await;
         set.map_err(|error| store_error(&error))?;
         let text = if enabled { "enabled" } else { "disabled" };
         self.note("recoveries", None, None, by, text.to_owned())

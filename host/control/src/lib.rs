@@ -11,6 +11,7 @@ mod node;
 mod nodes;
 mod observe;
 mod operators;
+mod patience;
 mod peers;
 mod recover;
 mod registry;

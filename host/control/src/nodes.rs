@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use crate::api::{NodeLife, NodeView, RequestError};
 use crate::handle::store_error;
 use crate::node::Shared;
+use crate::patience::patiently;
 use crate::peers::PeerState;
 use crate::testimony;
 
@@ -134,7 +135,7 @@ pub(crate) async fn forget(shared: &Shared, name: &NodeName) -> Result<(), Reque
             format!("{name} lives; stop it first, and take it out of node.peers of the others");
         return Err(RequestError::refused(&message));
     }
-    let forgotten = shared.ports.store.forget_node(name).await;
+    let forgotten = patiently(|| shared.ports.store.forget_node(name)).await;
     if forgotten.map_err(|error| store_error(&error))? {
         Ok(())
     } else {
