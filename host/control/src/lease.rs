@@ -305,7 +305,8 @@ impl Keeper {
 
     /// Takes the outcome of a bid or a renewal in. `taken_early`: the holder's own time may not be over yet.
     fn note(&self, outcome: Result<Claim, StoreError>, before: Timestamp, taken_early: Duration) {
-        *lock(&self.problem) = outcome.as_ref().err().map(StoreError::with_causes);
+        let told = outcome.as_ref().err().map(StoreError::with_causes);
+        let was_away = std::mem::replace(&mut *lock(&self.problem), told).is_some();
         match outcome {
             Ok(Claim::Held(state)) => self.hold(&state, before, taken_early),
             Ok(Claim::Other(state)) => {
@@ -326,6 +327,9 @@ impl Keeper {
         let held = self.held.borrow();
         held.as_ref().is_some_and(|held| {
             let is_ours = held.epoch == row.epoch && row.holder.as_ref() == Some(&self.holder);
+            Err(error) if was_away => {
+                tracing::debug!(error = error.with_causes(), "lease still not renewed");
+            }
             is_ours || held.tenure == Tenure::StandIn { renews: false } && held.epoch > row.epoch
         })
     }
