@@ -200,26 +200,11 @@ impl Recovery<'_> {
             }
             Ended::Stopped if self.lost_the_right() => Judgement::OutOfRight,
             Ended::Stopped => Judgement::NotPromoted,
-            Ended::StoppedWithWritesPerhapsOpen => {
-                let limit = Duration::from_secs(2);
-                match super::perform::observe(self.means, successor, limit).await {
-                    Ok(facts) if facts.is_writable() => {
-                        self.finish_forward(successor).await;
-                        Judgement::Promoted
-                    }
-                    _ if self.lost_the_right() => Judgement::OutOfRight,
-                    Ok(_) => Judgement::NotPromoted,
-                    Err(_) => {
-                        // It may take writes where nobody sees it: the old primary must not, whatever happens next.
-                        self.maybe_open = true;
-                        Judgement::NotPromoted
-                    }
-                }
-            }
+            Ended::StoppedWithWritesPerhapsOpen => self.judge_by_its_word(successor).await,
         }
     }
 
-    fn lost_the_right(&self) -> bool {
+    pub(crate) fn lost_the_right(&self) -> bool {
         self.means.lease.epoch_for(Duration::ZERO) != Some(self.row.epoch)
     }
 

@@ -8,6 +8,7 @@ use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Server, ThreadStat
 use baton_core::planning::{Phase, Plan, finish_steps, plan_relocate};
 use baton_ports::RecoveryRow;
 
+use super::failover::Judgement;
 use super::run::Ended;
 use super::{Means, NotBegun, Recovery};
 use crate::lease::LEASE;
@@ -150,7 +151,16 @@ impl Recovery<'_> {
             return RecoveryOutcome::Succeeded;
         }
         // Sent, and not seen: the successor may take writes where nobody sees it.
-        self.maybe_open = self.row.committed && !self.is_answering(self.row.successor.as_ref());
+        if self.row.committed {
+            self.maybe_open = self.row.successor.is_none();
+            if let Some(successor) = self.row.successor.clone() {
+                match self.judge_by_its_word(&successor).await {
+                    Judgement::Promoted => return RecoveryOutcome::Succeeded,
+                    Judgement::NotPromoted => {}
+                    Judgement::OutOfRight => return RecoveryOutcome::Failed,
+                }
+            }
+        }
         self.row.committed = false;
         self.row.successor = None;
         self.unwind(None).await
@@ -186,12 +196,6 @@ impl Recovery<'_> {
             .last_facts()
             .is_some_and(baton_core::model::ServerFacts::is_writable);
         (server.probe.reach() == Reach::Answering && writable).then_some(successor)
-    }
-
-    fn is_answering(&self, server: Option<&ServerId>) -> bool {
-        let snapshot = self.means.snapshot();
-        let found = server.and_then(|id| snapshot.as_ref()?.servers.get(id));
-        found.is_some_and(|server| server.probe.reach() == Reach::Answering)
     }
 
     fn is_old_primary_back(&self) -> bool {

@@ -1,11 +1,22 @@
 //! Replacing a living primary. If it cannot be completed within its deadline, the old primary is writable again.
 
+use std::time::Duration;
+
 use baton_core::ids::ServerId;
-use baton_core::model::RecoveryOutcome;
+use baton_core::model::{RecoveryKind, RecoveryOutcome, ServerFacts};
 use baton_core::planning::{SwitchoverRequest, candidates, plan_switchover};
 
 use super::Recovery;
 use super::failover::Judgement;
+use super::perform::observe;
+
+/// How long the successor of a living primary is asked whether it takes writes, when it was lost at the step that opens them. Long enough
+/// for a server that is restarted at once: while its word is missing, nobody can be opened without the danger of two.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// For one answer.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Between two questions.
+const PAUSE: Duration = Duration::from_millis(250);
 
 impl Recovery<'_> {
     pub(crate) async fn switchover(&mut self) -> RecoveryOutcome {
@@ -41,6 +52,45 @@ impl Recovery<'_> {
                 self.unwind(Some(plan)).await
             }
             Judgement::OutOfRight => RecoveryOutcome::Failed,
+        }
+    }
+
+    /// The step that opens writes was sent, and its outcome is not known: what the successor says decides.
+    pub(crate) async fn judge_by_its_word(&mut self, successor: &ServerId) -> Judgement {
+        match self.word_of(successor).await {
+            Some(facts) if facts.is_writable() => {
+                self.finish_forward(successor).await;
+                Judgement::Promoted
+            }
+            _ if self.lost_the_right() => Judgement::OutOfRight,
+            Some(_) => Judgement::NotPromoted,
+            None => {
+                // It may take writes where nobody sees it: the old primary must not, whatever happens next.
+                self.maybe_open = true;
+                Judgement::NotPromoted
+            }
+        }
+    }
+
+    /// What the successor says of itself, if it says anything. In a failover another replica may be promoted at once; in a switchover
+    /// nothing but this word lets the old primary take writes again, so it is waited for.
+    async fn word_of(&self, successor: &ServerId) -> Option<ServerFacts> {
+        let patience = match self.row.kind {
+            RecoveryKind::Switchover => PATIENCE,
+            RecoveryKind::Failover
+            | RecoveryKind::CoPrimaryFailover
+            | RecoveryKind::IntermediateFailover
+            | RecoveryKind::Rejoin => Duration::ZERO,
+        };
+        let until = self.means.clock.now().plus(patience);
+        loop {
+            if let Ok(facts) = observe(self.means, successor, ANSWER).await {
+                return Some(facts);
+            }
+            if self.lost_the_right() || self.means.clock.now() >= until {
+                return None;
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
