@@ -13,10 +13,8 @@ fn epoch_of(run: &Run, id: NodeId) -> Option<LeaseEpoch> {
     node.and_then(|node| node.handle()?.node().lease)
 }
 
-/// With real servers, two nodes acted under one epoch and forked a cluster: the lease had changed hands, a node that had not heard from the
-/// store since stood in for the new leader, which was frozen, and took the next epoch after the last that the store had told it.
-#[test]
-fn who_stands_in_never_repeats_the_epoch_of_a_peer() {
+/// Three nodes of which one leads, with names for them: who leads, and the two others.
+fn three() -> (Run, [NodeId; 3]) {
     let scenario = Scenario {
         seed: 7,
         replicas: 2,
@@ -30,22 +28,45 @@ fn who_stands_in_never_repeats_the_epoch_of_a_peer() {
     assert!(run.pass_until(15_000, |run| run.actor().is_some()));
     run.pass(4_000);
     let first = run.actor().map(|(node, _)| node.id).expect("one leads");
-    let mut others = run.nodes.iter().map(|node| node.id);
-    let mut others = others.by_ref().filter(|id| *id != first);
+    let others: Vec<NodeId> = run.nodes.iter().map(|node| node.id).collect();
+    let mut others = others.into_iter().filter(|id| *id != first);
     let second = others.next().expect("a second node");
     let third = others.next().expect("a third node");
-    // The third hears its peers, and the store no more.
+    (run, [first, second, third])
+}
+
+/// The node takes the lease; the epoch that it gets.
+fn grab(run: &mut Run, id: NodeId) -> LeaseEpoch {
+    let node = run.nodes.iter().find(|node| node.id == id);
+    let node = node.expect("the node");
+    let handle = node.handle().expect("it runs");
+    node.spawn(async move { drop(handle.grab_election("test").await) });
+    assert!(run.pass_until(10_000, |run| epoch_of(run, id).is_some()));
+    epoch_of(run, id).expect("it leads")
+}
+
+fn cut_from_the_store(run: &Run, id: NodeId) {
     run.world.change(|state| {
         for backend in BACKENDS {
-            state.network.cut(&third.to_string(), backend);
+            state.network.cut(&id.to_string(), backend);
         }
     });
-    let next = run.nodes.iter().find(|node| node.id == second);
-    let next = next.expect("the second node");
-    let handle = next.handle().expect("it runs");
-    next.spawn(async move { drop(handle.grab_election("test").await) });
-    assert!(run.pass_until(10_000, |run| epoch_of(run, second).is_some()));
-    let led = epoch_of(&run, second).expect("the second node leads");
+}
+
+fn end(mut run: Run) {
+    for node in &mut run.nodes {
+        node.kill();
+    }
+}
+
+/// With real servers, two nodes acted under one epoch and forked a cluster: the lease had changed hands, a node that had not heard from the
+/// store since stood in for the new leader, which was frozen, and took the next epoch after the last that the store had told it.
+#[test]
+fn who_stands_in_never_repeats_the_epoch_of_a_peer() {
+    let (mut run, [first, second, third]) = three();
+    // The third hears its peers, and the store no more.
+    cut_from_the_store(&run, third);
+    let led = grab(&mut run, second);
     run.pass(500);
     // The store goes, the leader is frozen, and the one that knows its epoch from the store is gone.
     run.world.change(|state| state.backend.go_away(u64::MAX));
@@ -59,7 +80,26 @@ fn who_stands_in_never_repeats_the_epoch_of_a_peer() {
     assert!(run.pass_until(60_000, |run| epoch_of(run, third).is_some()));
     let stands_in = epoch_of(&run, third).expect("the third node stands in");
     assert!(stands_in > led, "{stands_in:?} after {led:?}");
-    for node in &mut run.nodes {
-        node.kill();
-    }
+    end(run);
+}
+
+/// A node that hears neither the store nor any peer cannot know which epochs are used. When it hears of the other that has the same one,
+/// it is the one to give way: the store granted it to the other.
+#[test]
+fn of_two_under_one_epoch_the_one_that_was_granted_it_goes_on() {
+    let (mut run, [first, second, third]) = three();
+    cut_from_the_store(&run, third);
+    run.world.change(|state| {
+        for peer in [first, second] {
+            state.network.cut(&third.to_string(), &peer.to_string());
+        }
+    });
+    let led = grab(&mut run, second);
+    assert!(run.pass_until(60_000, |run| epoch_of(run, third).is_some()));
+    assert_eq!(epoch_of(&run, third), Some(led), "the coincidence");
+    run.world.change(|state| state.network.heal());
+    cut_from_the_store(&run, third);
+    assert!(run.pass_until(10_000, |run| epoch_of(run, third).is_none()));
+    assert_eq!(epoch_of(&run, second), Some(led));
+    end(run);
 }
