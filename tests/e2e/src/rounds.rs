@@ -14,6 +14,6 @@ mod verdict;
 
 pub use draw::{Draw, Fault, Moment, Trigger};
 pub use ground::{Ground, ROLES, create_roles_account};
-pub use play::{Round, play};
+pub use play::{Keep, Round, play};
 pub use tally::Tally;
 pub use verdict::Violation;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use baton_e2e::rounds::{Draw, Ground, Tally, play};
+use baton_e2e::rounds::{Draw, Ground, Keep, Tally, play};
 use baton_sandbox::{BackendKind, Flavor};
 use clap::Parser;
 
@@ -37,9 +37,12 @@ struct Arguments {
     /// Only those with this trigger, as the table names it.
     #[arg(long)]
     trigger: Option<String>,
-    /// Where logs of rounds with violations go.
+    /// Where logs go of rounds with violations, or with long gaps.
     #[arg(long)]
     keep: Option<PathBuf>,
+    /// Gaps that count as long, milliseconds.
+    #[arg(long, default_value_t = 8000)]
+    slow: u64,
 }
 
 fn kind(word: &str) -> Result<BackendKind> {
@@ -78,6 +81,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Flavor::MySql
     };
     let flavor = arguments.flavor.unwrap_or(by_seed);
+    let keep = arguments.keep.as_deref().map(|folder| Keep {
+        folder,
+        slow: Duration::from_millis(arguments.slow),
+    });
     let mut tally = Tally::default();
     let mut ground = None;
     let begun = Instant::now();
@@ -92,7 +99,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
             Some(ground) => ground,
             None => Ground::start(arguments.kind, flavor)?,
         };
-        match play(&current, &draw, arguments.keep.as_deref()) {
+        match play(&current, &draw, keep) {
             Ok(round) => {
                 let gap = round.gap.unwrap_or_default().as_secs_f64() * 1000.0;
                 let took = round.took.as_secs_f64();

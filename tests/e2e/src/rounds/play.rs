@@ -44,11 +44,20 @@ pub struct Round {
     pub took: Duration,
 }
 
-/// Plays a round and heals what it broke. If there are violations, logs go to `keep`.
+/// Where logs go of rounds that deserve a look: those with violations, and those with a longer gap than `slow`.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep<'a> {
+    /// A folder; each round makes one in it.
+    pub folder: &'a Path,
+    /// See above.
+    pub slow: Duration,
+}
+
+/// Plays a round and heals what it broke.
 ///
 /// # Errors
 /// If the ground cannot be used any more; what was found until then is in the message.
-pub fn play(ground: &Ground, draw: &Draw, keep: Option<&Path>) -> Result<Round> {
+pub fn play(ground: &Ground, draw: &Draw, keep: Option<Keep<'_>>) -> Result<Round> {
     let begun = Instant::now();
     let leader = ground.wait_for_leader()?;
     ground.clear(leader)?;
@@ -71,9 +80,10 @@ pub fn play(ground: &Ground, draw: &Draw, keep: Option<&Path>) -> Result<Round> 
     };
     let ended = run(&cast, &logs, &mut round);
     round.took = begun.elapsed();
-    if ended.is_err() || !round.violations.is_empty() {
-        keep.map(|folder| logs.keep(ground, folder, draw))
-            .transpose()?;
+    if let Some(Keep { folder, slow }) = keep
+        && (ended.is_err() || !round.violations.is_empty() || round.gap > Some(slow))
+    {
+        logs.keep(ground, folder, draw)?;
     }
     ended.with_context(|| {
         let found = round.violations.iter().map(Violation::to_string);
@@ -349,7 +359,8 @@ impl Logs {
 
     fn keep(&self, ground: &Ground, folder: &Path, draw: &Draw) -> Result<()> {
         let kind = ground.backend.kind().config_name();
-        let folder = folder.join(format!("{kind}-{}-{}", draw.seed, draw.number));
+        let fault = draw.fault.to_string().replace(' ', "-");
+        let folder = folder.join(format!("{kind}-{}-{}-{fault}", draw.seed, draw.number));
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         let write = |name: &str, text: String| {
             let path = folder.join(name);

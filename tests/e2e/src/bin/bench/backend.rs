@@ -5,6 +5,8 @@ mod cost;
 mod death;
 mod together;
 
+use std::path::PathBuf;
+
 use anyhow::{Result, anyhow};
 use baton_sandbox::{BackendKind, Flavor};
 use clap::Args;
@@ -24,6 +26,12 @@ pub(crate) struct Options {
     /// How long the cost of watching is counted, seconds.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
+    /// Where logs go of runs with violations, or with long gaps.
+    #[arg(long)]
+    keep: Option<PathBuf>,
+    /// Gaps that count as long, milliseconds.
+    #[arg(long, default_value_t = 1500)]
+    slow: u64,
 }
 
 pub(crate) fn kind(word: &str) -> Result<BackendKind> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use baton_e2e::rounds::{Draw, Fault, Ground, Moment, Round, Trigger, play};
+use baton_e2e::rounds::{Draw, Fault, Ground, Keep, Moment, Round, Trigger, play};
 
 use super::{Options, cost, print_line, print_title};
 
@@ -19,6 +19,10 @@ const FAULTS: [(Fault, &str); 5] = [
 ];
 
 pub(super) fn measure(options: &Options) -> Result<()> {
+    let keep = options.keep.as_deref().map(|folder| Keep {
+        folder,
+        slow: Duration::from_millis(options.slow),
+    });
     let ground = Ground::start(options.kind, options.flavor)?;
     cost::measure(&ground, options.seconds)?;
     let mut current = Some(ground);
@@ -31,7 +35,7 @@ pub(super) fn measure(options: &Options) -> Result<()> {
                 Some(ground) => ground,
                 None => Ground::start(options.kind, options.flavor)?,
             };
-            match play(&ground, &draw, None).with_context(|| draw.to_string()) {
+            match play(&ground, &draw, keep).with_context(|| draw.to_string()) {
                 Ok(round) => {
                     rounds.push(round);
                     current = Some(ground);
