@@ -23,7 +23,7 @@ mod testimony;
 
 pub use api::{ChangePrimary, ClusterView, Control, NodeLife, NodeStatus, NodeView, RequestError};
 pub use handle::Handle;
-pub use lease::{HeldLease, LEASE};
+pub use lease::{HeldLease, LEASE, vote_term};
 pub use node::{Node, Ports};
 pub use peers::NoPeers;
 pub use settings::{ControlSettings, RejoinMode, ServerHint};

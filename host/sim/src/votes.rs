@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use baton_control::vote_term;
 use baton_core::ids::{Address, LeaseEpoch, ServerId};
 use baton_core::right::{Voters, Votes as Held};
 
@@ -20,7 +21,7 @@ const RESOLUTION: u64 = 6;
 pub(crate) struct Votes {
     /// Several nodes share the right; a single one with a store of its own needs no votes.
     pub(crate) several: bool,
-    /// Leases given and not over by their holder's clock, in the order of their first grant. Only the first is half a vote.
+    /// Leases given that their holder's clock may still count as half a vote, in the order of their first grant. Only the first is one.
     grants: Vec<(NodeId, u64)>,
     /// When each node last had a majority.
     majority_at: BTreeMap<NodeId, u64>,
@@ -45,8 +46,8 @@ impl Votes {
 
 /// The backend granted or renewed the lease.
 pub(crate) fn note_grant(state: &mut State, node: NodeId, ttl: Duration) {
-    let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-    let until = state.now + ttl.saturating_mul(SLOWEST) / 100;
+    let term = u64::try_from(vote_term(ttl).as_millis()).unwrap_or(u64::MAX);
+    let until = state.now + term.saturating_mul(SLOWEST) / 100;
     let grants = &mut state.votes.grants;
     if let Some((_, old)) = grants.iter_mut().find(|(holder, _)| *holder == node) {
         *old = until;

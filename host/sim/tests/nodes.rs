@@ -237,3 +237,31 @@ fn what_a_pair_forgot_is_ended_when_the_process_that_knew_it_is_back() {
 fn what_an_earlier_leader_hands_over_counts_for_the_present_one() {
     demand(&Scenario::of_several(1498));
 }
+
+/// The successor ended at the very step that opens writes, and was started again a moment later. Nobody waited for it to say whether it took
+/// writes, and the old primary stayed closed for a person to look at.
+#[test]
+fn a_switchover_waits_for_a_successor_that_was_lost_as_it_was_opened() {
+    demand(&Scenario::of_several(1241));
+}
+
+/// Two servers and the lease are two votes and a half. Who succeeds a leader that died together with the primary has one, and waits until the
+/// dead one could not count its lease as half a vote any more: half its term and a margin, less what had passed since its last renewal.
+#[test]
+fn two_servers_without_leader_and_primary_wait_for_half_a_term() {
+    for backend in [BackendKind::Synchronous, BackendKind::Galera] {
+        let trap = Trap {
+            point: Point::Change,
+            nth: 1,
+            moment: Moment::Before,
+            fault: Fault::KillNode,
+        };
+        let outcome = run(&Scenario {
+            replicas: 1,
+            below: 0,
+            ..story(First::KillPrimary, backend, Some(trap))
+        });
+        assert!(outcome.violations.is_empty(), "{outcome}");
+        assert!(outcome.gap_ms < 8_000, "{outcome}");
+    }
+}

@@ -9,7 +9,7 @@ use baton_core::time::Timestamp;
 use baton_ports::{Claim, LeaseState, StoreError};
 use tokio::time::{Instant, sleep};
 
-use super::{Held, Holder, Keeper, LEASE, Tenure, Wish};
+use super::{Held, Holder, Keeper, LEASE, Tenure, Wish, vote_term};
 use crate::locking::lock;
 use crate::peers::Life;
 
@@ -232,7 +232,10 @@ impl Keeper {
         let ours = self.stands_in() || self.turn(now) == Turn::Ours;
         // Without expecting a row only a lease that was given up is granted, and nobody counts that one any more.
         let expected = row.filter(|_| wished || ours);
-        let early = expected.map_or(Duration::ZERO, |_| whole);
+        // The bid fails if the holder renewed since the row was seen, so it counts no longer than from then.
+        let counted = vote_term(state.ttl).saturating_add(vote_term(self.settings.ttl) / 4);
+        let left = counted.saturating_sub(waited);
+        let early = expected.map_or(Duration::ZERO, |_| left);
         Bid { expected, early }
     }
 

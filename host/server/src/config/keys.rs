@@ -23,7 +23,7 @@ pub(crate) static SECTIONS: &[Section] = &[
             Key::new("url", Kind::Text(Rule::Url), Derived("`http://` and `http.listen`"),
                 "This node's HTTP address as the other nodes and people reach it; needed where `http.listen` names no address that they could use, such as `0.0.0.0`."),
             Key::new("lease_ttl", duration(1000, 10 * MINUTE), Derived("30s with the state on Galera, NDB or Group Replication, else 10s"),
-                "How long the lease of the node that leads lasts without being renewed; it renews five times as often. The same on all nodes. Whoever takes over from a node that is frozen, or cut off from the others, has to wait for its end; after a crash, nobody waits.")
+                "How long the lease of the node that leads lasts without being renewed; it renews five times as often. The same on all nodes. For the first half of it the lease is half a vote for a change of a cluster, so that two servers whose primary ends together with the leader wait for up to five eighths of it; others do not wait.")
                 .bounds("a leader gives up while its database merely stalls, as a cluster does that loses a node", "a leader that is cut off is replaced late where the locks on the managed servers do not decide"),
             Key::new("data_dir", Kind::Text(Rule::Path), Is("\".\""),
                 "Directory for everything this node writes. Relative paths elsewhere in this file are taken from here; this one from the working directory. It must exist."),
