@@ -4,6 +4,7 @@
 //! source leaves its connections half-open. Only what happened after the loss is a sign of life.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::scene::Scene;
 use crate::ids::ServerId;
@@ -153,11 +154,12 @@ fn testimony(
                 return Testimony::Unread;
             }
             let heard = replica.heard_on(&channel.name).filter(|at| *at > lost_at);
-            let in_vain = replica
-                .reconnect_failed_on(&channel.name)
-                .filter(|at| *at > lost_at && reconnected.is_none_or(|accepted| accepted < *at));
+            let in_vain = replica.reconnect_failed_on(&channel.name).filter(|at| {
+                let mut signs = [reconnected, heard].into_iter().flatten();
+                *at > lost_at && signs.all(|sign| sign < *at)
+            });
             let is_young = |at: Timestamp| scene.now().since(at) <= scene.settings.receiver_silence;
-            if in_vain.is_some_and(is_young) && heard.is_none() {
+            if in_vain.is_some_and(is_young) {
                 // The receiver may still look connected: its thread waits for its source to let it go.
                 return Testimony::Lost { tested: true };
             }
@@ -183,7 +185,11 @@ struct Instants {
 
 fn receiver(scene: &Scene<'_>, channel: &Channel, at: &Instants) -> Testimony {
     let settings = scene.settings;
-    let is_young = |at: Timestamp| scene.now().since(at) <= settings.receiver_silence;
+    let beats_missed = beats_missed(channel);
+    let is_young = |sign: Timestamp| {
+        let heard_of = scene.now().since(sign) <= settings.receiver_silence;
+        heard_of && beats_missed.is_none_or(|missed| at.read.since(sign) <= missed)
+    };
     let accepted = at.reconnected.is_some_and(is_young);
     let tested = at.reconnected.is_some();
     let error = channel.receiver_error.as_ref().map(|error| error.number);
@@ -209,7 +215,17 @@ fn receiver(scene: &Scene<'_>, channel: &Channel, at: &Instants) -> Testimony {
     }
 }
 
-fn is_settling(at: &Instants, patience: std::time::Duration) -> bool {
+/// After how long without a sign a receiver that looks connected proves nothing, where its source is known to send heartbeats: a few of
+/// them, and the time between readings.
+fn beats_missed(channel: &Channel) -> Option<Duration> {
+    const BETWEEN_READINGS: Duration = Duration::from_secs(2);
+    let period = channel
+        .heartbeat_period
+        .filter(|period| !period.is_zero())?;
+    Some(period.saturating_mul(2).saturating_add(BETWEEN_READINGS))
+}
+
+fn is_settling(at: &Instants, patience: Duration) -> bool {
     at.reconnected
         .is_some_and(|reconnected| at.read < reconnected.plus(patience))
 }

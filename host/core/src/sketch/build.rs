@@ -199,7 +199,7 @@ fn channel(sketch: &ChannelSketch, received: GtidSet) -> Channel {
         applied_position: received_position.clone(),
         relay_position: received_position,
         heartbeats: None,
-        heartbeat_period: None,
+        heartbeat_period: sketch.period,
         tls: false,
     }
 }

@@ -80,6 +80,38 @@ fn an_old_heartbeat_says_nothing_about_now() {
     ");
 }
 
+/// With real servers: a replica was made to connect anew at the very moment at which the primary was cut off, and the new connection was believed
+/// in for fifteen seconds, in which no heartbeat came.
+#[test]
+fn a_sign_of_life_is_over_when_heartbeats_are_missing() {
+    insta::assert_snapshot!(verdict_of("
+        p1 primary silent timeout 7s
+        r1 <- p1 reconnected=5s period=1s
+        r2 <- p1 heartbeat=5s period=1s
+    "), @r"
+    CRITICAL primary-silent p1: wait failover; does-not-answer p1; receiver-still-connected r1 r2; reconnect-one-replica r1
+    ? reconnect r1@ to p1
+    ");
+    insta::assert_snapshot!(verdict_of("
+        p1 primary silent timeout 7s
+        r1 <- p1 reconnected=3s period=1s
+    "), @"warning primary-unreachable p1: hold; does-not-answer p1; replica-reconnected r1");
+}
+
+/// Cut off from us first, and from its replicas a moment later.
+#[test]
+fn a_reconnection_in_vain_counts_after_the_last_sign_of_life() {
+    insta::assert_snapshot!(verdict_of("
+        p1 primary silent timeout-connect 6s
+        r1 <- p1 heartbeat=5s period=1s reconnect-failed=1s
+        r2 <- p1 heartbeat=5s period=1s
+    "), @"CRITICAL primary-hung p1: act failover; does-not-answer p1; receiver-still-connected r2; receiver-lost-it r1");
+    insta::assert_snapshot!(verdict_of("
+        p1 primary silent timeout-connect 6s
+        r1 <- p1 heartbeat=1s period=1s reconnect-failed=2s
+    "), @"warning primary-unreachable p1: hold; does-not-answer p1; replica-hears-it r1");
+}
+
 #[test]
 fn a_heartbeat_of_a_receiver_that_lost_it_since_is_no_veto() {
     insta::assert_snapshot!(verdict_of("
