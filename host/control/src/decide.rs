@@ -310,12 +310,13 @@ impl ClusterLoop {
         match self.means.carry_out(order).await {
             Ok(row) => {
                 let has_lease = self.means.lease.epoch_for(Duration::ZERO) == Some(row.epoch);
-                let without_right = !has_lease || self.means.right.was_refused(begun);
+                let no_right = !has_lease || self.means.right.was_refused(begun);
+                let no_fault = no_right || self.means.lease.was_frozen_since(begun);
                 self.judge
-                    .note_ended(&row, without_right, self.means.clock.now());
+                    .note_ended(&row, no_fault, self.means.clock.now());
             }
             Err(error) => {
-                tracing::warn!(cluster = %self.means.cluster, %error, "recovery not begun");
+                tracing::warn!(cluster = %self.means.cluster, %error, "recovery not begun, or left open");
                 // Whoever has lost the lease decides nothing until it has one again, and then at once.
                 if error != NotBegun::NoLease {
                     self.judge.not_begun(self.means.clock.now());
@@ -354,6 +355,11 @@ impl ClusterLoop {
             .into_iter()
             .filter(|row| row.cluster == self.means.cluster)
         {
+            if row.kind == RecoveryKind::Switchover && !self.seems_to_have_right(snapshot) {
+                // Nothing of it could be finished or undone now, and each attempt is journaled.
+                self.resumed = false;
+                continue;
+            }
             any = true;
             if let Err(error) = self.means.resume(row).await {
                 tracing::warn!(%error, "recovery not resumed");

@@ -127,6 +127,8 @@ struct Pulse {
     at: Timestamp,
     /// Since when it is not known who acts.
     doubt: Option<Timestamp>,
+    /// When it was seen the last time that this process had not run.
+    woken: Option<Timestamp>,
 }
 
 /// Counts as busy until dropped.
@@ -158,6 +160,7 @@ impl Keeper {
         let pulse = Pulse {
             at: clock.now(),
             doubt: None,
+            woken: None,
         };
         Self {
             store,
@@ -223,6 +226,12 @@ impl Keeper {
     fn is_in_doubt(&self, now: Timestamp) -> bool {
         let pulse = *lock(&self.pulse);
         pulse.doubt.is_some() || now.since(pulse.at) > bid::FROZEN
+    }
+
+    /// True if this process did not run for a while after `since`.
+    pub(crate) fn was_frozen_since(&self, since: Timestamp) -> bool {
+        let woken = lock(&self.pulse).woken;
+        woken.is_some_and(|at| at >= since) || self.is_in_doubt(self.clock.now())
     }
 
     /// True while this node acts without the store.

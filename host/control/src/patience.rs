@@ -30,12 +30,13 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
 
     /// A store that is away for the first tries.
-    async fn after(away: u32, tries: &AtomicU32) -> Result<u32, StoreError> {
+    fn after(away: u32, tries: &AtomicU32) -> Result<u32, StoreError> {
         let tried = tries.fetch_add(1, Ordering::Relaxed) + 1;
         if tried > away {
             return Ok(tried);
@@ -49,9 +50,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_order_waits_for_a_store_that_comes_back_and_not_for_ever() {
         let tries = AtomicU32::new(0);
-        assert!(matches!(patiently(|| after(5, &tries)).await, Ok(6)));
+        assert!(matches!(patiently(|| ready(after(5, &tries))).await, Ok(6)));
         let begun = Instant::now();
-        let given_up = patiently(|| after(u32::MAX, &tries)).await;
+        let given_up = patiently(|| ready(after(u32::MAX, &tries))).await;
         assert!(matches!(given_up, Err(StoreError::Unavailable { .. })));
         assert_eq!(begun.elapsed(), PATIENCE);
     }

@@ -76,6 +76,14 @@ pub(crate) enum NotBegun {
     Refused(String),
     #[error("{0}")]
     Store(String),
+    /// It began, and can be neither finished nor undone now.
+    #[error("{text}")]
+    LeftOpen {
+        /// Which.
+        recovery: RecoveryId,
+        /// What is wrong, and what follows.
+        text: String,
+    },
 }
 
 /// A recovery under way.
@@ -116,7 +124,7 @@ impl Means {
             RecoveryKind::Switchover => recovery.switchover().await,
             RecoveryKind::Rejoin => recovery.rejoin().await,
         };
-        Ok(recovery.end(outcome).await)
+        recovery.close(outcome).await
     }
 
     async fn begin(self: &Arc<Self>, order: Order) -> Result<Recovery<'_>, NotBegun> {
@@ -206,6 +214,32 @@ impl Means {
 }
 
 impl Recovery<'_> {
+    pub(crate) async fn close(self, outcome: RecoveryOutcome) -> Result<RecoveryRow, NotBegun> {
+        if outcome == RecoveryOutcome::Running {
+            Err(self.leave_open().await)
+        } else {
+            Ok(self.end(outcome).await)
+        }
+    }
+
+    /// Keeps the row open, for the next round or the next leader.
+    async fn leave_open(mut self) -> NotBegun {
+        let lines = self.write(&[]).await;
+        let row = self.means.store.update_recovery(LEASE, &self.row).await;
+        if let Err(error) = lines.and(row) {
+            self.complain(error.with_causes());
+        }
+        let reasons = self.row.errors.join("; ");
+        NotBegun::LeftOpen {
+            text: format!(
+                "the {} of {} is neither done nor undone yet; that goes on as soon as this node may act: {reasons}",
+                self.row.kind.word(),
+                self.row.failed
+            ),
+            recovery: self.row.id,
+        }
+    }
+
     /// Records the end. A store that does not answer leaves the row open: it is closed when the recovery is resumed.
     pub(crate) async fn end(mut self, outcome: RecoveryOutcome) -> RecoveryRow {
         if outcome == RecoveryOutcome::Succeeded {
@@ -302,7 +336,9 @@ impl Recovery<'_> {
     pub(crate) fn complain(&mut self, text: impl Into<String>) {
         let text = text.into();
         tracing::warn!(cluster = %self.row.cluster_name, recovery = %self.row.id, error = text, "recovery step failed");
-        self.row.errors.push(text);
+        if !self.row.errors.contains(&text) {
+            self.row.errors.push(text);
+        }
     }
 
     pub(crate) fn epoch(&self) -> LeaseEpoch {

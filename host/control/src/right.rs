@@ -37,7 +37,7 @@ impl Right {
         *lock(&self.granted) = Some((epoch, at));
     }
 
-    fn note_refused(&self, at: Timestamp) {
+    pub(crate) fn note_refused(&self, at: Timestamp) {
         *lock(&self.refused) = Some(at);
     }
 

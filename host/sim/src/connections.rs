@@ -279,7 +279,10 @@ fn apply(
     let server = state.servers.get(address);
     let holds = server.is_some_and(|server| server.lock == Some(session));
     if let ServerCommand::OpenWrites(guard) = command {
+        let is_late = state.late_openings > 0;
+        state.late_openings = state.late_openings.saturating_sub(1);
         if !holds
+            || is_late
             || connection
                 .armed_until
                 .is_none_or(|until| state.now >= until)

@@ -12,6 +12,8 @@ mod explore;
 mod facts;
 mod faults;
 mod invariants;
+#[cfg(test)]
+mod late;
 mod link;
 mod network;
 mod node;

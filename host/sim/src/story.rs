@@ -279,7 +279,7 @@ fn split_backend(run: &Run) {
     });
 }
 
-fn order_switchover(run: &Run) {
+pub(crate) fn order_switchover(run: &Run) {
     let Some((node, handle)) = run.actor() else {
         return;
     };

@@ -38,6 +38,8 @@ pub struct State {
     /// The local disk of each node at its last write of a recovery, whether or not the backend answered: what a process that died may
     /// have been the only one to know is found there when it is started again.
     pub(crate) own_disks: BTreeMap<NodeId, Tables>,
+    /// So many of the next steps that open writes reach their server too late for their guard.
+    pub(crate) late_openings: u32,
     /// What each node shows to the others.
     pub(crate) mirrors: BTreeMap<NodeId, Mirror>,
     /// Who has the right to act, as the servers and the backend see it.

@@ -15,8 +15,10 @@ use baton_ports::RecoveryRow;
 use super::{ClusterLoop, Order, context, lost_at, reason, urgency};
 use crate::settings::RejoinMode;
 
-/// Pause after a recovery that could not begin or failed, before the same thing is tried again.
-const RETRY: Duration = Duration::from_secs(10);
+/// Pause after a recovery that could not begin or failed, before the same thing is tried again; twice as long after each further one.
+const RETRY: Duration = Duration::from_secs(1);
+/// The longest such pause.
+const RETRY_MAX: Duration = Duration::from_secs(10);
 /// Pause after a rejoin that failed: it usually needs a person.
 const REJOIN_RETRY: Duration = Duration::from_secs(60);
 /// The same while the server may take writes: it is not even fenced, and that cannot wait.
@@ -38,34 +40,85 @@ pub(crate) struct Judged {
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     /// The last attempt on each server, if it failed.
-    failed: BTreeMap<ServerId, (RecoveryKind, Timestamp)>,
+    failed: BTreeMap<ServerId, Failed>,
     ask_again: Option<Timestamp>,
     pause_until: Option<Timestamp>,
+    /// Recoveries in a row that could not begin.
+    not_begun: u32,
     /// The last verdict's words, so that a change is logged and a repetition is not.
     last_words: String,
     /// The same for what a policy that failed said.
     last_fallback: String,
 }
 
+/// Attempts on a server that failed, without one that succeeded in between.
+#[derive(Clone, Copy, Debug)]
+struct Failed {
+    kind: RecoveryKind,
+    /// When the last one ended.
+    at: Timestamp,
+    times: u32,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    Success,
+    Failure,
+    /// Failed for a reason that says nothing about the servers.
+    Hindered,
+}
+
+/// Pause after so many failures.
+fn retry(times: u32) -> Duration {
+    let doubled = 2_u32.saturating_pow(times.saturating_sub(1));
+    RETRY.saturating_mul(doubled).min(RETRY_MAX)
+}
+
 impl Memory {
     pub(crate) fn not_begun(&mut self, now: Timestamp) {
-        self.pause_until = Some(now.plus(RETRY));
+        self.not_begun = self.not_begun.saturating_add(1);
+        self.pause_until = Some(now.plus(retry(self.not_begun)));
     }
 
-    /// `without_right`: another node had the votes meanwhile, so nothing was tried that could fail again.
-    pub(crate) fn note_ended(&mut self, row: &RecoveryRow, without_right: bool, now: Timestamp) {
-        if row.outcome != RecoveryOutcome::Succeeded && !without_right {
-            self.failed.insert(row.failed.clone(), (row.kind, now));
+    /// `no_fault`: another node had the votes meanwhile, or this process did not run, so a failure says nothing about the servers.
+    pub(crate) fn note_ended(&mut self, row: &RecoveryRow, no_fault: bool, now: Timestamp) {
+        let ending = match (row.outcome, no_fault) {
+            (RecoveryOutcome::Succeeded, _) => Ending::Success,
+            (_, true) => Ending::Hindered,
+            (_, false) => Ending::Failure,
+        };
+        self.note(row.kind, &row.failed, ending, now);
+    }
+
+    fn note(&mut self, kind: RecoveryKind, server: &ServerId, ending: Ending, now: Timestamp) {
+        self.not_begun = 0;
+        match ending {
+            Ending::Success => {
+                self.failed.remove(server);
+            }
+            Ending::Hindered => {}
+            Ending::Failure => {
+                let before = self.failed.get(server);
+                let before = before.filter(|failed| failed.kind == kind);
+                let times = before.map_or(1, |failed| failed.times.saturating_add(1));
+                let failed = Failed {
+                    kind,
+                    at: now,
+                    times,
+                };
+                self.failed.insert(server.clone(), failed);
+            }
         }
     }
 
     /// When something may be tried again with a server; `writable` if it takes writes.
     fn not_before(&self, server: &ServerId, writable: bool) -> Option<Timestamp> {
-        let again = self.failed.get(server).map(|(kind, at)| {
-            at.plus(match kind {
+        let again = self.failed.get(server).map(|failed| {
+            failed.at.plus(match failed.kind {
                 RecoveryKind::Rejoin if writable => FENCE_RETRY,
                 RecoveryKind::Rejoin => REJOIN_RETRY,
-                _ => RETRY,
+                _ => retry(failed.times),
             })
         });
         again.max(self.pause_until)
@@ -425,9 +478,25 @@ fn decision_text(finding: &Finding, policy: &str, reasons: &[Reason]) -> String 
 
 #[cfg(test)]
 mod tests {
-    use super::answer_to_ask;
-    use baton_core::ids::ServerId;
-    use baton_core::model::RecoveryKind;
+    use super::*;
+
+    #[test]
+    fn pauses_after_failures_grow_and_end_with_a_success() {
+        let pauses: Vec<u64> = (1..=6).map(|times| retry(times).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 10, 10]);
+        let server = ServerId::new("db1:3306");
+        let now = Timestamp::from_micros(1);
+        let mut memory = Memory::default();
+        let mut note = |ending| {
+            memory.note(RecoveryKind::Failover, &server, ending, now);
+            memory.not_before(&server, false)
+        };
+        assert_eq!(note(Ending::Hindered), None);
+        note(Ending::Failure);
+        let pause = note(Ending::Failure);
+        assert_eq!(pause, Some(now.plus(Duration::from_secs(2))));
+        assert_eq!(note(Ending::Success), None);
+    }
 
     #[test]
     fn a_policy_that_asks_is_answered_by_a_command_that_is_named() {

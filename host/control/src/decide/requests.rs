@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use baton_core::ids::ServerId;
-use baton_core::model::{RecoveryKind, RecoveryOutcome, Switch};
+use baton_core::model::{RecoveryKind, RecoveryOutcome, Snapshot, Switch};
 use baton_core::time::Timestamp;
 use baton_ports::RecoveryRow;
 use tokio::sync::oneshot;
@@ -145,17 +145,22 @@ impl ClusterLoop {
         while let Some(snapshot) = self.means.snapshot() {
             let leads = self.means.lease.epoch_for(Duration::ZERO).is_some();
             let is_over = self.means.clock.now() >= end;
-            // Where sessions stand only while they are needed, it is the recovery that opens them.
-            let has_right = if snapshot.control.automatic {
+            if snapshot.control.automatic {
                 self.keep_standing(&snapshot);
-                self.means.outlook(&snapshot).is_none()
-            } else {
-                self.means.knows_voters()
-            };
-            if is_over || !leads || has_right {
+            }
+            if is_over || !leads || self.seems_to_have_right(&snapshot) {
                 return;
             }
             sleep(RIGHT_PAUSE).await;
+        }
+    }
+
+    /// Where sessions stand only while they are needed, it is the recovery that opens them.
+    pub(super) fn seems_to_have_right(&self, snapshot: &Snapshot) -> bool {
+        if snapshot.control.automatic {
+            self.means.outlook(snapshot).is_none()
+        } else {
+            self.means.knows_voters()
         }
     }
 
@@ -167,6 +172,10 @@ impl ClusterLoop {
             NotBegun::Gone => RequestError::not_found("cluster", &self.means.cluster.to_string()),
             NotBegun::Refused(text) => RequestError::refused(&text),
             NotBegun::Store(text) => RequestError::Store(text),
+            NotBegun::LeftOpen { recovery, text } => RequestError::Failed {
+                message: text,
+                recovery,
+            },
         }
     }
 }

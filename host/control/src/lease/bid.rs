@@ -155,6 +155,7 @@ impl Keeper {
             "this process did not run for a while: asking again who acts"
         );
         pulse.doubt = Some(now);
+        pulse.woken = Some(now);
         true
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use baton_core::ids::ServerId;
-use baton_core::model::{Reach, RecoveryOutcome, Snapshot};
+use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Snapshot};
 use baton_core::planning::{
     Blocked, Candidate, Choice, Phase, Plan, Reason, SecureRequest, candidates, choose,
     plan_promote, plan_secure, plan_unwind, rank_question,
@@ -13,6 +13,8 @@ use baton_core::time::Timestamp;
 use super::Recovery;
 use super::run::Ended;
 
+/// How long it is tried in one go to undo what was begun, while the store does not take the journal or the right to act is missing.
+const UNDO_PATIENCE: Duration = Duration::from_secs(5);
 /// How many successors are tried before a failover is given up.
 const TRIES: usize = 3;
 
@@ -230,11 +232,12 @@ impl Recovery<'_> {
     }
 
     /// Puts replicas back under the old primary if it lives, and says how it ended. What was secured stays secured if the old
-    /// primary is dead: the next attempt begins with it.
+    /// primary is dead: the next attempt begins with it. [`RecoveryOutcome::Running`] if a switchover is to be undone later.
     pub(crate) async fn unwind(&mut self, secured: Option<Plan>) -> RecoveryOutcome {
         let Some(plan) = secured.or_else(|| self.bare_plan()) else {
             return RecoveryOutcome::Failed;
         };
+        self.means.lease.settle().await;
         if self.lost_the_right() {
             return RecoveryOutcome::Failed;
         }
@@ -246,16 +249,31 @@ impl Recovery<'_> {
             return RecoveryOutcome::Failed;
         }
         self.deadline = None;
-        for _ in 0..super::END_TRIES {
+        let until = self.means.clock.now().plus(UNDO_PATIENCE);
+        loop {
+            let begun = self.means.clock.now();
             self.unrecorded = false;
             let outcome = self.undo(&plan).await;
-            // A store that is away for a moment must not leave the cluster without a writer.
-            if outcome != RecoveryOutcome::Failed || !self.unrecorded || self.lost_the_right() {
+            self.means.lease.settle().await;
+            if outcome != RecoveryOutcome::Failed || self.lost_the_right() {
                 return outcome;
+            }
+            // A store, or a majority, that is away for a moment must not leave the cluster without a writer. A dead primary is not waited
+            // for: what is missing for it is missing for the next attempt, too.
+            let planned = self.row.kind == RecoveryKind::Switchover;
+            let unmet = planned && self.means.right.was_refused(begun);
+            if !unmet && !self.unrecorded {
+                return outcome;
+            }
+            if self.means.clock.now() > until {
+                return if planned {
+                    RecoveryOutcome::Running
+                } else {
+                    outcome
+                };
             }
             tokio::time::sleep(super::END_RETRY).await;
         }
-        RecoveryOutcome::Failed
     }
 
     async fn undo(&mut self, plan: &Plan) -> RecoveryOutcome {

@@ -92,9 +92,12 @@ async fn send(
     if needed.is_zero() {
         means.ensure_right(epoch, limit).await?;
     }
-    send_plain(means, server, command, limit)
-        .await
-        .map(|()| String::new())
+    let sent = send_plain(means, server, command, limit).await;
+    if let Err(WorkError::Statement(StatementError::GuardFailed { .. })) = &sent {
+        // The server itself counted short.
+        means.right.note_refused(means.clock.now());
+    }
+    sent.map(|()| String::new())
 }
 
 /// Sends one change on the standing session of a server.

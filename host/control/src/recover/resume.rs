@@ -71,7 +71,7 @@ impl Means {
             }
             None => recovery.finish_or_unwind().await,
         };
-        Ok(recovery.end(outcome).await)
+        recovery.close(outcome).await
     }
 
     /// The later recovery that replaced a primary of this cluster while a node left this one open that could not tell anybody: to go on
@@ -150,15 +150,14 @@ impl Recovery<'_> {
             self.finish_forward(&successor).await;
             return RecoveryOutcome::Succeeded;
         }
-        // Sent, and not seen: the successor may take writes where nobody sees it.
-        if self.row.committed {
-            self.maybe_open = self.row.successor.is_none();
-            if let Some(successor) = self.row.successor.clone() {
-                match self.judge_by_its_word(&successor).await {
-                    Judgement::Promoted => return RecoveryOutcome::Succeeded,
-                    Judgement::NotPromoted => {}
-                    Judgement::OutOfRight => return RecoveryOutcome::Failed,
-                }
+        // Sent, and not seen: the successor may take writes where nobody sees it. Without one it was the old primary that was to be opened.
+        if self.row.committed
+            && let Some(successor) = self.row.successor.clone()
+        {
+            match self.judge_by_its_word(&successor).await {
+                Judgement::Promoted => return RecoveryOutcome::Succeeded,
+                Judgement::NotPromoted => {}
+                Judgement::OutOfRight => return RecoveryOutcome::Failed,
             }
         }
         self.row.committed = false;
