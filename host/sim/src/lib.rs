@@ -6,14 +6,10 @@ mod backend;
 mod client;
 mod commands;
 mod connections;
-#[cfg(test)]
-mod epochs;
 mod explore;
 mod facts;
 mod faults;
 mod invariants;
-#[cfg(test)]
-mod late;
 mod link;
 mod network;
 mod node;
@@ -27,6 +23,8 @@ mod sessions;
 mod store;
 mod story;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod votes;
 mod world;
 
