@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use baton_e2e::{Fleet, FleetOptions};
+use baton_e2e::{Api, Fleet, FleetOptions};
 use baton_sandbox::{
     BackendKind, BackendOptions, Flavor, Haproxy, HealthCheck, Need, Sandbox, TopologySpec,
     first_available, free_port, wait_until,
@@ -49,9 +49,9 @@ fn wait_for_all(fleet: &Fleet, backend: &str) -> Result<Duration> {
 }
 
 fn move_to(fleet: &Fleet, leader: usize, to: &str) -> Result<Value> {
-    let moved = fleet[leader]
-        .api
-        .post("/api/v1/backend/move", &json!({ "to": to }))?;
+    // Longer than answers from memory take.
+    let patient = Api::new(fleet[leader].api.base());
+    let moved = patient.post("/api/v1/backend/move", &json!({ "to": to }))?;
     println!("moved to {to}: {moved}");
     println!("all nodes there after {:?} more", wait_for_all(fleet, to)?);
     Ok(moved)
