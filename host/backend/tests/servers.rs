@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use baton_core::policy::Reach;
 use baton_core::policy::backend::BackendKind;
-use baton_sandbox::{Account, Flavor, Sandbox, Server, Topology, TopologySpec, free_port};
+use baton_sandbox::{Account, Channel, Flavor, Sandbox, Server, Topology, TopologySpec, free_port};
 use common::{TABLES, cluster, has, watch};
 
 /// Makes a test per flavour.
@@ -119,8 +119,10 @@ async fn wrong_kinds_are_told(flavor: Flavor) {
 
 /// Two pairs, and one server of each in the list.
 async fn a_server_of_another_pair_is_told(flavor: Flavor) {
-    let (_sandbox, topology) = start(flavor, "p1\np2\nr2 <- p2");
+    let (_sandbox, topology) = start(flavor, "p1\np2\nr2 read-only");
     let (p1, r2) = (&topology["p1"], &topology["r2"]);
+    let channel = Channel::default();
+    r2.replicate_from(&topology["p2"], &channel).unwrap();
     let watched = watch(vec![cluster(
         BackendKind::MasterMaster,
         &[url(p1), url(r2)],
