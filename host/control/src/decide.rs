@@ -355,7 +355,9 @@ impl ClusterLoop {
             .into_iter()
             .filter(|row| row.cluster == self.means.cluster)
         {
-            if row.kind == RecoveryKind::Switchover && !self.seems_to_have_right(snapshot) {
+            let is_vain =
+                !self.seems_to_have_right(snapshot) || self.judge.is_pausing(snapshot.taken_at);
+            if row.kind == RecoveryKind::Switchover && is_vain {
                 // Nothing of it could be finished or undone now, and each attempt is journaled.
                 self.resumed = false;
                 continue;
@@ -364,6 +366,9 @@ impl ClusterLoop {
             if let Err(error) = self.means.resume(row).await {
                 tracing::warn!(%error, "recovery not resumed");
                 self.resumed = false;
+                if matches!(error, NotBegun::LeftOpen { .. }) {
+                    self.judge.not_begun(self.means.clock.now());
+                }
             }
         }
         any

@@ -265,3 +265,22 @@ fn two_servers_without_leader_and_primary_wait_for_half_a_term() {
         assert!(outcome.gap_ms < 8_000, "{outcome}");
     }
 }
+
+/// The node that acted was cut off in a switchover, and still reached the servers: it ended the session with which its successor undid the
+/// switchover, and that was given up for it.
+#[test]
+fn a_switchover_is_undone_although_the_old_leader_ends_sessions() {
+    for moment in [Moment::Before, Moment::After] {
+        let trap = Trap {
+            point: Point::Change,
+            nth: 5,
+            moment,
+            fault: Fault::IsolateNode,
+        };
+        demand(&story(
+            First::Switchover,
+            BackendKind::Synchronous,
+            Some(trap),
+        ));
+    }
+}

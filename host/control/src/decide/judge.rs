@@ -81,6 +81,11 @@ impl Memory {
         self.pause_until = Some(now.plus(retry(self.not_begun)));
     }
 
+    /// What could not be begun, or ended, a moment ago is left alone now.
+    pub(crate) fn is_pausing(&self, now: Timestamp) -> bool {
+        self.pause_until.is_some_and(|until| until > now)
+    }
+
     /// `no_fault`: another node had the votes meanwhile, or this process did not run, so a failure says nothing about the servers.
     pub(crate) fn note_ended(&mut self, row: &RecoveryRow, no_fault: bool, now: Timestamp) {
         let ending = match (row.outcome, no_fault) {

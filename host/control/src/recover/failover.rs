@@ -258,11 +258,11 @@ impl Recovery<'_> {
             if outcome != RecoveryOutcome::Failed || self.lost_the_right() {
                 return outcome;
             }
-            // A store, or a majority, that is away for a moment must not leave the cluster without a writer. A dead primary is not waited
-            // for: what is missing for it is missing for the next attempt, too.
+            // Nothing that passes must leave the cluster without a writer: a store or a majority that is away for a moment, a session that
+            // another node ended. A dead primary is not waited for: what is missing for it is missing for the next attempt, too.
             let planned = self.row.kind == RecoveryKind::Switchover;
-            let unmet = planned && self.means.right.was_refused(begun);
-            if !unmet && !self.unrecorded {
+            let unmet = self.is_old_primary_back() || self.means.right.was_refused(begun);
+            if !(self.unrecorded || planned && unmet) {
                 return outcome;
             }
             if self.means.clock.now() > until {

@@ -197,7 +197,7 @@ impl Recovery<'_> {
         (server.probe.reach() == Reach::Answering && writable).then_some(successor)
     }
 
-    fn is_old_primary_back(&self) -> bool {
+    pub(super) fn is_old_primary_back(&self) -> bool {
         let Some(snapshot) = self.means.snapshot() else {
             return false;
         };
