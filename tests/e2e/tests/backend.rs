@@ -56,7 +56,14 @@ fn wait_for_all(fleet: &Fleet, backend: &str) -> Result<Duration> {
 fn move_to(fleet: &Fleet, leader: usize, to: &str) -> Result<Value> {
     // Longer than answers from memory take.
     let patient = Api::new(fleet[leader].api.base());
-    let moved = patient.post("/api/v1/backend/move", &json!({ "to": to }))?;
+    let mut moved = Value::Null;
+    // Refused while something still waits to be handed over.
+    wait_until("the state is moved", LIMIT, || {
+        let (status, answer) = patient.post_any("/api/v1/backend/move", &json!({ "to": to }))?;
+        ensure!(status == 200, "{answer}");
+        moved = answer;
+        Ok(true)
+    })?;
     println!("moved to {to}: {moved}");
     println!("all nodes there after {:?} more", wait_for_all(fleet, to)?);
     Ok(moved)
