@@ -2,3 +2,29 @@
 
 mod epochs;
 mod late;
+
+use crate::backend::BackendKind;
+use crate::run::Run;
+use crate::scenario::{First, Scenario};
+
+/// Three nodes and three servers, when one node leads and all is quiet. What happens next is arranged by the test.
+fn quiet() -> Run {
+    let mut run = Run::new(&Scenario {
+        seed: 7,
+        replicas: 2,
+        below: 0,
+        nodes: 3,
+        backend: BackendKind::Synchronous,
+        first: First::KillPrimary,
+        trap: None,
+    });
+    assert!(run.pass_until(15_000, |run| run.actor().is_some()));
+    run.pass(4_000);
+    run
+}
+
+fn end(mut run: Run) {
+    for node in &mut run.nodes {
+        node.kill();
+    }
+}

@@ -16,6 +16,17 @@ fn story(first: First, backend: BackendKind, trap: Option<Trap>) -> Scenario {
     }
 }
 
+/// Strikes at the nth change of a server.
+fn at_change(nth: u32, moment: Moment, fault: Fault) -> Trap {
+    let point = Point::Change;
+    Trap {
+        point,
+        nth,
+        moment,
+        fault,
+    }
+}
+
 /// Runs a story and demands that no invariant was broken.
 fn demand(scenario: &Scenario) {
     let outcome = run(scenario);
@@ -36,12 +47,7 @@ fn each_kind_of_recovery_on_each_kind_of_backend() {
 #[test]
 fn another_node_finishes_what_a_killed_one_began() {
     for moment in [Moment::Before, Moment::After] {
-        let trap = Trap {
-            point: Point::Change,
-            nth: 3,
-            moment,
-            fault: Fault::KillNode,
-        };
+        let trap = at_change(3, moment, Fault::KillNode);
         let outcome = run(&story(
             First::KillPrimary,
             BackendKind::Synchronous,
@@ -60,12 +66,7 @@ fn another_node_finishes_what_a_killed_one_began() {
 #[test]
 fn whoever_takes_over_reads_what_the_dead_one_did() {
     for nth in [6, 7] {
-        let trap = Trap {
-            point: Point::Change,
-            nth,
-            moment: Moment::Before,
-            fault: Fault::KillNode,
-        };
+        let trap = at_change(nth, Moment::Before, Fault::KillNode);
         demand(&story(
             First::KillPrimary,
             BackendKind::Synchronous,
@@ -77,12 +78,7 @@ fn whoever_takes_over_reads_what_the_dead_one_did() {
 #[test]
 fn a_frozen_leader_that_wakes_changes_nothing() {
     for nth in [1, 4, 5] {
-        let trap = Trap {
-            point: Point::Change,
-            nth,
-            moment: Moment::Before,
-            fault: Fault::FreezeNode,
-        };
+        let trap = at_change(nth, Moment::Before, Fault::FreezeNode);
         demand(&story(First::KillPrimary, BackendKind::Galera, Some(trap)));
     }
 }
@@ -133,12 +129,7 @@ fn a_line_that_the_backend_forgot_does_not_open_a_second_server() {
         (First::Switchover, BackendKind::Galera, 7),
     ] {
         for moment in [Moment::Before, Moment::After] {
-            let trap = Trap {
-                point: Point::Change,
-                nth,
-                moment,
-                fault: Fault::KillBoth,
-            };
+            let trap = at_change(nth, moment, Fault::KillBoth);
             demand(&story(first, backend, Some(trap)));
         }
     }
@@ -173,12 +164,7 @@ fn a_replaced_co_primary_that_comes_back_writable_is_fenced() {
 #[test]
 fn a_leader_that_nobody_replaced_while_it_was_frozen_goes_on() {
     for seed in [2, 3, 9, 11] {
-        let trap = Trap {
-            point: Point::Change,
-            nth: 3,
-            moment: Moment::Before,
-            fault: Fault::FreezeNode,
-        };
+        let trap = at_change(3, Moment::Before, Fault::FreezeNode);
         let outcome = run(&Scenario {
             seed,
             ..story(First::KillPrimary, BackendKind::Synchronous, Some(trap))
@@ -194,12 +180,7 @@ fn a_leader_that_nobody_replaced_while_it_was_frozen_goes_on() {
 fn a_receiver_that_a_dead_node_left_stopped_is_started_by_the_next_one() {
     for first in [First::FreezePrimary, First::CutPrimary] {
         for fault in [Fault::KillNode, Fault::KillBoth] {
-            let trap = Trap {
-                point: Point::Change,
-                nth: 1,
-                moment: Moment::After,
-                fault,
-            };
+            let trap = at_change(1, Moment::After, fault);
             let outcome = run(&Scenario {
                 replicas: 1,
                 below: 0,
@@ -250,12 +231,7 @@ fn a_switchover_waits_for_a_successor_that_was_lost_as_it_was_opened() {
 #[test]
 fn two_servers_without_leader_and_primary_wait_for_half_a_term() {
     for backend in [BackendKind::Synchronous, BackendKind::Galera] {
-        let trap = Trap {
-            point: Point::Change,
-            nth: 1,
-            moment: Moment::Before,
-            fault: Fault::KillNode,
-        };
+        let trap = at_change(1, Moment::Before, Fault::KillNode);
         let outcome = run(&Scenario {
             replicas: 1,
             below: 0,
@@ -271,12 +247,7 @@ fn two_servers_without_leader_and_primary_wait_for_half_a_term() {
 #[test]
 fn a_switchover_is_undone_although_the_old_leader_ends_sessions() {
     for moment in [Moment::Before, Moment::After] {
-        let trap = Trap {
-            point: Point::Change,
-            nth: 5,
-            moment,
-            fault: Fault::IsolateNode,
-        };
+        let trap = at_change(5, moment, Fault::IsolateNode);
         demand(&story(
             First::Switchover,
             BackendKind::Synchronous,

@@ -3,10 +3,10 @@
 use baton_control::Control as _;
 use baton_core::ids::LeaseEpoch;
 
-use crate::backend::{BACKENDS, BackendKind};
+use super::{end, quiet};
+use crate::backend::BACKENDS;
 use crate::network::NodeId;
 use crate::run::Run;
-use crate::scenario::{First, Scenario};
 
 fn epoch_of(run: &Run, id: NodeId) -> Option<LeaseEpoch> {
     let node = run.nodes.iter().find(|node| node.id == id);
@@ -15,18 +15,7 @@ fn epoch_of(run: &Run, id: NodeId) -> Option<LeaseEpoch> {
 
 /// Three nodes of which one leads, with names for them: who leads, and the two others.
 fn three() -> (Run, [NodeId; 3]) {
-    let scenario = Scenario {
-        seed: 7,
-        replicas: 2,
-        below: 0,
-        nodes: 3,
-        backend: BackendKind::Synchronous,
-        first: First::KillPrimary,
-        trap: None,
-    };
-    let mut run = Run::new(&scenario);
-    assert!(run.pass_until(15_000, |run| run.actor().is_some()));
-    run.pass(4_000);
+    let run = quiet();
     let first = run.actor().map(|(node, _)| node.id).expect("one leads");
     let others: Vec<NodeId> = run.nodes.iter().map(|node| node.id).collect();
     let mut others = others.into_iter().filter(|id| *id != first);
@@ -51,12 +40,6 @@ fn cut_from_the_store(run: &Run, id: NodeId) {
             state.network.cut(&id.to_string(), backend);
         }
     });
-}
-
-fn end(mut run: Run) {
-    for node in &mut run.nodes {
-        node.kill();
-    }
 }
 
 /// With real servers, two nodes acted under one epoch and forked a cluster: the lease had changed hands, a node that had not heard from the

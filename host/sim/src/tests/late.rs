@@ -1,8 +1,6 @@
 //! Steps that reach their server too late, as on a machine that is overloaded.
 
-use crate::backend::BackendKind;
-use crate::run::Run;
-use crate::scenario::{First, Scenario};
+use super::{end, quiet};
 use crate::server::SimServer;
 use crate::story::order_switchover;
 
@@ -12,18 +10,7 @@ use crate::story::order_switchover;
 fn a_switchover_that_cannot_be_undone_at_once_is_undone_later() {
     // Undone in the second try; and left open, for a later round.
     for late in [2, 40] {
-        let scenario = Scenario {
-            seed: 7,
-            replicas: 2,
-            below: 0,
-            nodes: 3,
-            backend: BackendKind::Synchronous,
-            first: First::Switchover,
-            trap: None,
-        };
-        let mut run = Run::new(&scenario);
-        assert!(run.pass_until(15_000, |run| run.actor().is_some()));
-        run.pass(4_000);
+        let mut run = quiet();
         run.world.change(|state| state.late_openings = late);
         order_switchover(&run);
         let ended = run.pass_until(60_000, |run| {
@@ -37,8 +24,6 @@ fn a_switchover_that_cannot_be_undone_at_once_is_undone_later() {
         assert_eq!((ended, open.count()), (true, 1), "{:#?}", state.tale);
         assert!(state.violations.is_empty(), "{:?}", state.violations);
         drop(state);
-        for node in &mut run.nodes {
-            node.kill();
-        }
+        end(run);
     }
 }
