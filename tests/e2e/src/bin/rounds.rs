@@ -81,10 +81,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Flavor::MySql
     };
     let flavor = arguments.flavor.unwrap_or(by_seed);
-    let keep = arguments.keep.as_deref().map(|folder| Keep {
-        folder,
-        slow: Duration::from_millis(arguments.slow),
-    });
+    let keep = Keep::under(arguments.keep.as_deref(), arguments.slow);
     let mut tally = Tally::default();
     let mut ground = None;
     let begun = Instant::now();

@@ -53,6 +53,14 @@ pub struct Keep<'a> {
     pub slow: Duration,
 }
 
+impl<'a> Keep<'a> {
+    /// As given on a command line: a folder, or none, and milliseconds.
+    pub fn under(folder: Option<&'a Path>, slow: u64) -> Option<Self> {
+        let slow = Duration::from_millis(slow);
+        folder.map(|folder| Self { folder, slow })
+    }
+}
+
 /// Plays a round and heals what it broke.
 ///
 /// # Errors

@@ -19,10 +19,7 @@ const FAULTS: [(Fault, &str); 5] = [
 ];
 
 pub(super) fn measure(options: &Options) -> Result<()> {
-    let keep = options.keep.as_deref().map(|folder| Keep {
-        folder,
-        slow: Duration::from_millis(options.slow),
-    });
+    let keep = Keep::under(options.keep.as_deref(), options.slow);
     let ground = Ground::start(options.kind, options.flavor)?;
     cost::measure(&ground, options.seconds)?;
     let mut current = Some(ground);
