@@ -355,10 +355,10 @@ impl ClusterLoop {
             .into_iter()
             .filter(|row| row.cluster == self.means.cluster)
         {
-            let is_vain =
-                !self.seems_to_have_right(snapshot) || self.judge.is_pausing(snapshot.taken_at);
-            if row.kind == RecoveryKind::Switchover && is_vain {
-                // Nothing of it could be finished or undone now, and each attempt is journaled.
+            // Each attempt is journaled: none is made while nothing could be finished or undone.
+            if row.kind == RecoveryKind::Switchover
+                && (self.judge.is_pausing(snapshot.taken_at) || !self.seems_to_have_right(snapshot))
+            {
                 self.resumed = false;
                 continue;
             }

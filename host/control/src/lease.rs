@@ -203,10 +203,8 @@ impl Keeper {
         }
         match self.held.borrow().as_ref().map(|held| held.tenure) {
             Some(Tenure::Lease { until, counts_from }) => {
-                let unvoting = self
-                    .settings
-                    .ttl
-                    .saturating_sub(vote_term(self.settings.ttl));
+                let ttl = self.settings.ttl;
+                let unvoting = ttl.saturating_sub(vote_term(ttl));
                 counts_from <= now && until > now.plus(needed).plus(unvoting)
             }
             Some(Tenure::StandIn { renews: _ }) | None => false,

@@ -214,6 +214,7 @@ impl Means {
 }
 
 impl Recovery<'_> {
+    /// Records how it ended, or that it has not ended yet.
     pub(crate) async fn close(self, outcome: RecoveryOutcome) -> Result<RecoveryRow, NotBegun> {
         if outcome == RecoveryOutcome::Running {
             Err(self.leave_open().await)
