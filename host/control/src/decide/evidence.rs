@@ -15,7 +15,7 @@ use super::ClusterLoop;
 use crate::sessions::WorkError;
 
 /// A source is unmasked at most this often: on some servers a reconnection costs the relay logs.
-const RECONNECT_EVERY: Duration = Duration::from_secs(5);
+const RECONNECT_EVERY: Duration = Duration::from_secs(3);
 /// Limit of a reconnection. Stopping a receiver whose source hangs takes one second on MariaDB, two on MySQL.
 const RECONNECT_LIMIT: Duration = Duration::from_millis(2500);
 /// A receiver that its source did not let go is started again so much later, if it was not pointed elsewhere by then.

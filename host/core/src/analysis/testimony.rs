@@ -167,6 +167,7 @@ fn testimony(
                 return Testimony::Halted;
             }
             let at = Instants {
+                lost: lost_at,
                 read: facts.at,
                 reconnected,
                 heard,
@@ -176,8 +177,9 @@ fn testimony(
     }
 }
 
-/// Instants after the loss.
+/// The loss, and instants after it.
 struct Instants {
+    lost: Timestamp,
     read: Timestamp,
     reconnected: Option<Timestamp>,
     heard: Option<Timestamp>,
@@ -185,23 +187,23 @@ struct Instants {
 
 fn receiver(scene: &Scene<'_>, channel: &Channel, at: &Instants) -> Testimony {
     let settings = scene.settings;
-    let beats_missed = beats_missed(channel);
-    let is_young = |sign: Timestamp| {
-        let heard_of = scene.now().since(sign) <= settings.receiver_silence;
-        heard_of && beats_missed.is_none_or(|missed| at.read.since(sign) <= missed)
+    let is_recent = |sign: Timestamp| scene.now().since(sign) <= settings.receiver_silence;
+    let is_believed = |sign: Timestamp| {
+        is_recent(sign) && at.read.since(sign) <= belief(channel, sign.since(at.lost))
     };
-    let accepted = at.reconnected.is_some_and(is_young);
+    let accepted = at.reconnected.is_some_and(is_believed);
+    let answered = at.reconnected.is_some_and(is_recent);
     let tested = at.reconnected.is_some();
     let error = channel.receiver_error.as_ref().map(|error| error.number);
     match (channel.receiver, error.map(ConnectError::of)) {
         (ThreadState::Running, _) if accepted => Testimony::Alive(Sign::Accepted),
-        (ThreadState::Running, _) if at.heard.is_some_and(is_young) => {
+        (ThreadState::Running, _) if at.heard.is_some_and(is_believed) => {
             Testimony::Alive(Sign::Heard)
         }
         (ThreadState::Running, _) => Testimony::Attached,
         // Starting a receiver clears its error, so after a reconnect the error is new. Otherwise it may be older
         // than the loss: it shows neither life nor death.
-        (ThreadState::Connecting, Some(ConnectError::Denied)) if accepted => {
+        (ThreadState::Connecting, Some(ConnectError::Denied)) if answered => {
             Testimony::Alive(Sign::Denied)
         }
         (ThreadState::Connecting, None) if is_settling(at, settings.reconnect_patience) => {
@@ -215,14 +217,16 @@ fn receiver(scene: &Scene<'_>, channel: &Channel, at: &Instants) -> Testimony {
     }
 }
 
-/// After how long without a sign a receiver that looks connected proves nothing, where its source is known to send heartbeats: a few of
-/// them, and the time between readings.
-fn beats_missed(channel: &Channel) -> Option<Duration> {
+/// For how long a sign proves that its source lives, which came so much `later` than the source was lost. At first not long: a source may have
+/// died just after the sign, and a new connection tells. The longer it has lived after all, the longer: a source that only Baton does not
+/// reach is not made to accept new connections all the time. Where it is known to send heartbeats, a few of them are enough to miss.
+fn belief(channel: &Channel, later: Duration) -> Duration {
+    const AT_FIRST: Duration = Duration::from_secs(3);
     const BETWEEN_READINGS: Duration = Duration::from_secs(2);
-    let period = channel
-        .heartbeat_period
-        .filter(|period| !period.is_zero())?;
-    Some(period.saturating_mul(2).saturating_add(BETWEEN_READINGS))
+    let period = channel.heartbeat_period.filter(|p| !p.is_zero());
+    let missed = period.map(|p| p.saturating_mul(2).saturating_add(BETWEEN_READINGS));
+    let grown = later.max(AT_FIRST);
+    missed.map_or(grown, |missed| grown.min(missed))
 }
 
 fn is_settling(at: &Instants, patience: Duration) -> bool {

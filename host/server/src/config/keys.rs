@@ -193,8 +193,8 @@ pub(crate) static SECTIONS: &[Section] = &[
         about: "When facts become findings. The defaults suit most installations.",
         keys: &[
             Key::new("receiver_silence", duration(100, HOUR), Is("\"15s\""),
-                "For how long a heartbeat, an event or a fresh connection of a replica proves that its source lives; less where heartbeats come often: then two of them and 2 s.")
-                .bounds("replicas of a source that only Baton cannot reach are made to reconnect often", "a source that hangs just after a sign of life is believed for so long"),
+                "For how long at most a heartbeat, an event or a fresh connection of a replica proves that its source lives; less at first (3 s, then as long as it has lived since it was lost), and where heartbeats come often (two of them and 2 s).")
+                .bounds("replicas of a source that only Baton cannot reach are made to reconnect often", "a source that hangs long after it was lost, just after a sign of life, is believed for so long"),
             Key::new("reconnect_patience", duration(10, MINUTE), Is("\"500ms\""),
                 "How long a receiver that was made to reconnect may take before \"still connecting\" counts as \"cannot connect\".")
                 .bounds("a slow but living source is called hung", "it is added to every failover from a hung source"),

@@ -98,6 +98,24 @@ fn a_sign_of_life_is_over_when_heartbeats_are_missing() {
     "), @"warning primary-unreachable p1: hold; does-not-answer p1; replica-reconnected r1");
 }
 
+/// With real servers, whose own choice is a heartbeat every 30 s: the network was cut after a probe had begun and before it failed, so that
+/// something still came "after the loss", and that was believed for fifteen seconds.
+#[test]
+fn the_first_signs_of_life_are_believed_for_a_short_time() {
+    insta::assert_snapshot!(verdict_of("
+        p1 primary silent timeout-connect 5s
+        r1 <- p1 reconnected=4s period=30s
+        r2 <- p1 heartbeat=4s period=30s
+    "), @r"
+    CRITICAL primary-silent p1: wait failover; does-not-answer p1; receiver-still-connected r1 r2; reconnect-one-replica r1
+    ? reconnect r1@ to p1
+    ");
+    insta::assert_snapshot!(verdict_of("
+        p1 primary silent timeout-connect 30s
+        r1 <- p1 reconnected=14s period=30s
+    "), @"warning primary-unreachable p1: hold; does-not-answer p1; replica-reconnected r1");
+}
+
 /// Cut off from us first, and from its replicas a moment later.
 #[test]
 fn a_reconnection_in_vain_counts_after_the_last_sign_of_life() {
