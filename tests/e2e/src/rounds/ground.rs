@@ -320,6 +320,14 @@ impl Ground {
         self.fleet[leader].api.get(&path).map(drop)
     }
 
+    /// Tells the leader of a server. One that does not answer in time is watched all the same.
+    pub(super) fn discover(&self, server: SocketAddr) -> Result<()> {
+        match self.tell("discover", server) {
+            Err(error) if error.to_string().contains("it is watched from now on") => Ok(()),
+            told => told,
+        }
+    }
+
     /// Whether no recovery is under way.
     pub(super) fn is_quiet(&self, leader: usize) -> Result<bool> {
         let rows = self.recoveries(leader)?;

@@ -325,7 +325,7 @@ fn rebuild(ground: &Ground, primary: &Server, aside: &[&Server]) -> Result<()> {
         let mut replicas = others(ground, primary);
         let replica = replicas.find(|other| other.is_replicating().unwrap_or(false));
         server.rebuild_from(replica.context("a replica to copy")?)?;
-        ground.tell("discover", address)?;
+        ground.discover(address)?;
     }
     for server in others(ground, primary) {
         wait_until(&format!("{server} follows"), LIMIT, || {
