@@ -81,12 +81,15 @@ fn change(server: &mut SimServer, command: &ServerCommand) {
         } => {
             // The worst a real server does: relay logs that are not applied yet are dropped and fetched again.
             server.relay.clear();
+            let present = server.channel.as_ref();
             server.channel = Some(SimChannel {
                 source: source.clone(),
                 receiver_on: *start,
                 connected: false,
                 applier_on: *start,
                 heartbeats: 0,
+                // A channel keeps what it had; Baton gives a new one a second.
+                heartbeat_period: present.map_or(1_000, |channel| channel.heartbeat_period),
                 cursor: 0,
             });
         }

@@ -91,7 +91,7 @@ fn channel(server: &SimServer) -> Option<Channel> {
         applied_position: (String::new(), 0),
         relay_position: (String::new(), 0),
         heartbeats: Some(channel.heartbeats),
-        heartbeat_period: Some(Duration::from_millis(500)),
+        heartbeat_period: Some(Duration::from_millis(channel.heartbeat_period)),
         tls: false,
     })
 }

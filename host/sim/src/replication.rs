@@ -5,9 +5,6 @@ use baton_core::ids::Address;
 use crate::server::{Process, Txn};
 use crate::world::State;
 
-/// A connected receiver hears a heartbeat this often, in ticks of a millisecond.
-const HEARTBEAT_EVERY: u64 = 500;
-
 /// Moves replication on by one millisecond.
 pub(crate) fn tick(state: &mut State) {
     let now_ms = state.now;
@@ -71,7 +68,7 @@ fn receive(state: &mut State, replica: &Address, now_ms: u64) {
         channel.connected = connected;
         if flows {
             channel.cursor = end;
-            if now_ms.is_multiple_of(HEARTBEAT_EVERY) {
+            if now_ms.is_multiple_of(channel.heartbeat_period) {
                 channel.heartbeats += 1;
             }
         }

@@ -253,13 +253,23 @@ fn settings(id: NodeId, scenario: &Scenario) -> ControlSettings {
     settings
 }
 
-fn channel(source: Address) -> SimChannel {
+/// How often heartbeats come, milliseconds: as a careful person configures it, or by the servers' own choice.
+fn heartbeat_period(scenario: &Scenario) -> u64 {
+    if (scenario.seed / 2).is_multiple_of(2) {
+        500
+    } else {
+        30_000
+    }
+}
+
+fn channel(source: Address, scenario: &Scenario) -> SimChannel {
     SimChannel {
         source,
         receiver_on: true,
         connected: true,
         applier_on: true,
         heartbeats: 0,
+        heartbeat_period: heartbeat_period(scenario),
         cursor: 0,
     }
 }
@@ -271,14 +281,14 @@ fn build(world: &World, scenario: &Scenario) {
         // The dangerous configuration: a server that starts writable.
         primary.starts_read_only = !scenario.seed.is_multiple_of(2);
         if scenario.first == crate::scenario::First::KillCoPrimary {
-            primary.channel = Some(channel(address(2)));
+            primary.channel = Some(channel(address(2), scenario));
         }
         state.first_primary = Some(primary.address.clone());
         state.servers.insert(primary.address.clone(), primary);
         for i in 0..scenario.replicas + scenario.below {
             let mut server = SimServer::new(i + 2, address(i + 2));
             let source = if i < scenario.replicas { 1 } else { 2 };
-            server.channel = Some(channel(address(source)));
+            server.channel = Some(channel(address(source), scenario));
             state.servers.insert(server.address.clone(), server);
         }
         state.backend.kind = scenario.backend;

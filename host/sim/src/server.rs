@@ -75,6 +75,8 @@ pub struct SimChannel {
     pub applier_on: bool,
     /// Heartbeats received.
     pub heartbeats: u64,
+    /// One is heard so often, milliseconds.
+    pub heartbeat_period: u64,
     /// How much of the source's log was looked at over this connection.
     pub cursor: usize,
 }
