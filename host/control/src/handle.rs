@@ -509,12 +509,8 @@ impl Control for Handle {
         comment: &str,
     ) -> Result<u64, RequestError> {
         let at = self.shared.ports.clock.wall();
-        let done = self
-            .shared
-            .ports
-            .store
-            .acknowledge(id, cluster, by, at, comment)
-            .await;
+        let store = &self.shared.ports.store;
+        let done = patiently(|| store.acknowledge(id, cluster, by, at, comment)).await;
         let count = done.map_err(|error| store_error(&error))?;
         self.note(
             "acknowledge",
