@@ -250,11 +250,53 @@ impl Ground {
         let mut since = None;
         wait_until("the backend is whole", SETTLE_LIMIT, || {
             let is_whole = self.is_backend_whole().unwrap_or(false);
+            if !is_whole && matches!(self.backend.kind(), BackendKind::MasterMaster(_)) {
+                self.join_fork()?;
+            }
             since = since.filter(|_| is_whole);
             let since = since.get_or_insert_with(Instant::now);
             Ok(is_whole && since.elapsed() > WHOLE_FOR)
         })
         .map(drop)
+        .with_context(|| self.describe_backend())
+    }
+
+    /// What a person would do with a pair whose nodes both wrote the same line, one of them before it could send it: replication goes on over
+    /// it. The state is Baton's own, and either line will do.
+    fn join_fork(&self) -> Result<()> {
+        const DUPLICATE_KEY: &str = "1062";
+        const KEY_NOT_FOUND: &str = "1032";
+        let forked = [Some(DUPLICATE_KEY), Some(KEY_NOT_FOUND)];
+        for server in self.backend.nodes() {
+            let channels = server.replica_status()?;
+            let has_stopped = channels
+                .iter()
+                .any(|channel| forked.contains(&channel.get("Last_SQL_Errno")));
+            if has_stopped {
+                let (mode, start) = match server.flavor() {
+                    Flavor::MariaDb => ("slave_exec_mode", "START SLAVE"),
+                    Flavor::MySql => ("replica_exec_mode", "START REPLICA"),
+                };
+                server.exec(&format!("SET GLOBAL {mode} = 'IDEMPOTENT'"))?;
+                server.exec(start)?;
+                wait_until(&format!("{server} follows again"), SETTLE_LIMIT, || {
+                    server.is_replicating()
+                })?;
+                server.exec(&format!("SET GLOBAL {mode} = 'STRICT'"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// For people who look for the reason why it is not whole.
+    fn describe_backend(&self) -> String {
+        let nodes = self.backend.nodes().iter().enumerate();
+        let lines = nodes.map(|(node, server)| {
+            let (ready, writable) = (self.backend.is_ready(node), server.is_writable());
+            let tail = server.log_tail(12);
+            format!("{server}: ready {ready:?}, writable {writable:?}; its log ends with:\n{tail}")
+        });
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     fn is_backend_whole(&self) -> Result<bool> {
