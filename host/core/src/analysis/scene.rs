@@ -35,6 +35,11 @@ impl<'a> Scene<'a> {
         self.snapshot.taken_at
     }
 
+    /// Whether what happened then still says something about the present.
+    pub(super) fn is_recent(&self, at: Timestamp) -> bool {
+        self.now().since(at) <= self.settings.receiver_silence
+    }
+
     pub(super) fn servers(&self) -> impl Iterator<Item = &'a Server> + use<'a> {
         self.snapshot.servers.values()
     }

@@ -9,8 +9,9 @@ pub struct AnalysisSettings {
     /// large transaction; too large: a stale replica goes unnoticed.
     pub lag_limit: Duration,
     /// For how long at most a heartbeat, an event or a fresh connection of a replica proves that its source lives. Default 15 s; less
-    /// at first (3 s, then as long as it has lived since it was lost), and where heartbeats come often (two of them and 2 s). Too small: replicas of a source that only we cannot reach are made to
-    /// reconnect often; too large: a source that hangs long after it was lost, just after a sign of life, is believed for that long.
+    /// at first (3 s, then as long as it has lived since it was lost), and where heartbeats come often (two of them and 2 s). Too
+    /// small: replicas of a source that only we cannot reach are made to reconnect often; too large: a source that hangs long after
+    /// it was lost, just after a sign of life, is believed for that long.
     pub receiver_silence: Duration,
     /// Time a receiver that was made to reconnect gets before "still connecting" counts as "cannot connect", and that a
     /// receiver gets to notice a closed connection. Default 500 ms. Too small: a slow but living source is called hung; too

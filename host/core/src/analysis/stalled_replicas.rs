@@ -7,7 +7,6 @@ use super::testimony::ConnectError;
 use crate::ids::ServerId;
 use crate::model::{Channel, Edge, Reach, RecoveryKind, Server, ThreadState};
 use crate::policy::Suggestion;
-use crate::time::Timestamp;
 
 pub(super) fn sources_without_replication(scene: &Scene<'_>, draft: &mut Draft) {
     for source in scene.servers().filter(|server| scene.answers(&server.id)) {
@@ -83,8 +82,7 @@ enum Attempt {
 fn attempt(scene: &Scene<'_>, edge: &Edge) -> Attempt {
     let replica = scene.server(&edge.replica);
     let reconnected = replica.and_then(|replica| replica.reconnected_on(&edge.channel.name));
-    let is_young = |at: &Timestamp| scene.now().since(*at) <= scene.settings.receiver_silence;
-    let Some(reconnected) = reconnected.filter(is_young) else {
+    let Some(reconnected) = reconnected.filter(|at| scene.is_recent(*at)) else {
         return Attempt::None;
     };
     let settled = reconnected.plus(scene.settings.reconnect_patience);

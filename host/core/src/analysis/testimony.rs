@@ -158,8 +158,7 @@ fn testimony(
                 let mut signs = [reconnected, heard].into_iter().flatten();
                 *at > lost_at && signs.all(|sign| sign < *at)
             });
-            let is_young = |at: Timestamp| scene.now().since(at) <= scene.settings.receiver_silence;
-            if in_vain.is_some_and(is_young) {
+            if in_vain.is_some_and(|at| scene.is_recent(at)) {
                 // The receiver may still look connected: its thread waits for its source to let it go.
                 return Testimony::Lost { tested: true };
             }
@@ -187,12 +186,11 @@ struct Instants {
 
 fn receiver(scene: &Scene<'_>, channel: &Channel, at: &Instants) -> Testimony {
     let settings = scene.settings;
-    let is_recent = |sign: Timestamp| scene.now().since(sign) <= settings.receiver_silence;
     let is_believed = |sign: Timestamp| {
-        is_recent(sign) && at.read.since(sign) <= belief(channel, sign.since(at.lost))
+        scene.is_recent(sign) && at.read.since(sign) <= belief(channel, sign.since(at.lost))
     };
     let accepted = at.reconnected.is_some_and(is_believed);
-    let answered = at.reconnected.is_some_and(is_recent);
+    let answered = at.reconnected.is_some_and(|sign| scene.is_recent(sign));
     let tested = at.reconnected.is_some();
     let error = channel.receiver_error.as_ref().map(|error| error.number);
     match (channel.receiver, error.map(ConnectError::of)) {

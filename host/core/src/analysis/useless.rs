@@ -90,7 +90,7 @@ pub(super) fn useless_primary(scene: &Scene<'_>, draft: &mut Draft) {
 /// What it said just before its last connection was taken: usually why.
 fn read_lately<'a>(scene: &Scene<'a>, primary: &'a Server) -> Option<&'a ServerFacts> {
     let read = primary.facts.as_ref()?;
-    let is_young = scene.now().since(read.at) <= scene.settings.receiver_silence;
+    let is_young = scene.is_recent(read.at);
     is_young.then_some(&read.value)
 }
 

@@ -269,20 +269,9 @@ impl Ground {
         let forked = [Some(DUPLICATE_KEY), Some(KEY_NOT_FOUND)];
         for server in self.backend.nodes() {
             let channels = server.replica_status()?;
-            let has_stopped = channels
-                .iter()
-                .any(|channel| forked.contains(&channel.get("Last_SQL_Errno")));
-            if has_stopped {
-                let (mode, start) = match server.flavor() {
-                    Flavor::MariaDb => ("slave_exec_mode", "START SLAVE"),
-                    Flavor::MySql => ("replica_exec_mode", "START REPLICA"),
-                };
-                server.exec(&format!("SET GLOBAL {mode} = 'IDEMPOTENT'"))?;
-                server.exec(start)?;
-                wait_until(&format!("{server} follows again"), SETTLE_LIMIT, || {
-                    server.is_replicating()
-                })?;
-                server.exec(&format!("SET GLOBAL {mode} = 'STRICT'"))?;
+            let mut errors = channels.iter().map(|row| row.get("Last_SQL_Errno"));
+            if errors.any(|error| forked.contains(&error)) {
+                pass_over_fork(server)?;
             }
         }
         Ok(())
@@ -375,6 +364,20 @@ impl Ground {
         let rows = self.recoveries(leader)?;
         Ok(rows.iter().all(|row| word(row, "outcome") != "running"))
     }
+}
+
+/// Lets a stopped applier take the lines that it cannot apply for its own.
+fn pass_over_fork(server: &Server) -> Result<()> {
+    let (mode, start) = match server.flavor() {
+        Flavor::MariaDb => ("slave_exec_mode", "START SLAVE"),
+        Flavor::MySql => ("replica_exec_mode", "START REPLICA"),
+    };
+    server.exec(&format!("SET GLOBAL {mode} = 'IDEMPOTENT'"))?;
+    server.exec(start)?;
+    wait_until(&format!("{server} follows again"), SETTLE_LIMIT, || {
+        server.is_replicating()
+    })?;
+    server.exec(&format!("SET GLOBAL {mode} = 'STRICT'"))
 }
 
 /// Creates [`ROLES`] on both nodes of a pair. The account for the state may not change roles, so

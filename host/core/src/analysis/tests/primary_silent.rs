@@ -98,8 +98,8 @@ fn a_sign_of_life_is_over_when_heartbeats_are_missing() {
     "), @"warning primary-unreachable p1: hold; does-not-answer p1; replica-reconnected r1");
 }
 
-/// With real servers, whose own choice is a heartbeat every 30 s: the network was cut after a probe had begun and before it failed, so that
-/// something still came "after the loss", and that was believed for fifteen seconds.
+/// With real servers, whose own choice is a heartbeat every 30 s: the primary was cut off from Baton first and from its replicas a moment later,
+/// so that something still came after the loss, and that was believed for fifteen seconds.
 #[test]
 fn the_first_signs_of_life_are_believed_for_a_short_time() {
     insta::assert_snapshot!(verdict_of("
