@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use baton_core::model::{ServerFacts, ThreadState};
 use baton_ports::{ServerCommand, Servers as _, StatementError};
-use baton_sandbox::{Account, Flavor};
+use baton_sandbox::{Account, Flavor, wait_until};
 use common::{LIMIT, LONG, address, executed, locked, pair, perform, sketch, until};
 
 on_both!(
@@ -431,11 +431,16 @@ async fn semi_sync_is_switched(flavor: Flavor) {
     r1.exec(&format!("SET GLOBAL {name}=0")).unwrap();
     let start = ServerCommand::StartReceivers { channel: all() };
     perform(replica.as_mut(), start).await;
-    until(replica.as_mut(), "it receives", |facts| {
-        let receivers = facts.channels.iter().map(|channel| channel.receiver);
-        receivers.eq([ThreadState::Running])
+    // A receiver counts as running a moment before it says to its source whether it acknowledges.
+    wait_until("it receives", LIMIT, || {
+        let channels = r1.query("SHOW REPLICA STATUS")?;
+        let states = ["Replica_IO_State", "Slave_IO_State"];
+        let state = channels
+            .iter()
+            .find_map(|row| states.iter().find_map(|name| row.get(name)));
+        Ok(state.is_some_and(|state| state.ends_with("to send event")))
     })
-    .await;
+    .unwrap();
     r1.exec(&format!("SET GLOBAL {name}=1")).unwrap();
     let facts = replica.read(LIMIT).await.unwrap().facts;
     let has_role = |facts: &ServerFacts| {
