@@ -155,13 +155,12 @@ impl FailsafeStore {
         } else {
             Duration::MAX
         };
+        let asked = copy.ask();
         match self.within(operation, limit, shared).await {
-            Ok(answer) => {
-                copy.keep(&answer);
-                Ok(answer)
-            }
+            Ok(answer) => Ok(copy.keep(asked, answer)),
             Err(error) if is_refusal(&error) => Err(error),
-            Err(error) => kept.ok_or(error),
+            // It may have been changed meanwhile.
+            Err(error) => copy.within(age_max).ok_or(error),
         }
     }
 

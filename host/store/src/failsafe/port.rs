@@ -88,8 +88,11 @@ impl Store for FailsafeStore {
     }
 
     async fn forget_server(&self, id: &ServerId) -> Result<bool, StoreError> {
-        self.pass("forgetting a server", self.shared.forget_server(id))
-            .await
+        let forgotten = self
+            .pass("forgetting a server", self.shared.forget_server(id))
+            .await?;
+        self.copies.forget_server(id);
+        Ok(forgotten)
     }
 
     async fn set_promotion(
@@ -102,7 +105,9 @@ impl Store for FailsafeStore {
             "setting a promotion rule",
             self.shared.set_promotion(id, rule, expires),
         )
-        .await
+        .await?;
+        self.copies.set_promotion(id, rule, expires);
+        Ok(())
     }
 
     async fn set_quarantine(&self, id: &ServerId, errant: Option<&str>) -> Result<(), StoreError> {
@@ -110,7 +115,9 @@ impl Store for FailsafeStore {
             "setting a quarantine",
             self.shared.set_quarantine(id, errant),
         )
-        .await
+        .await?;
+        self.copies.set_quarantine(id, errant);
+        Ok(())
     }
 
     async fn clusters(&self) -> Result<Vec<ClusterRow>, StoreError> {
@@ -165,7 +172,9 @@ impl Store for FailsafeStore {
         downtime: Option<&Downtime>,
     ) -> Result<(), StoreError> {
         self.pass("setting a downtime", self.shared.set_downtime(id, downtime))
-            .await
+            .await?;
+        self.copies.set_downtime(id, downtime);
+        Ok(())
     }
 
     /// The last answer counts for a limited time. There is none at first: a process that never read the switch does not know it.
@@ -180,14 +189,14 @@ impl Store for FailsafeStore {
     /// is not recorded.
     async fn set_recoveries_enabled(&self, enabled: bool) -> Result<(), StoreError> {
         if !enabled {
-            self.copies.switch.keep(&false);
+            self.copies.switch.set(false);
         }
         self.pass(
             "setting whether recoveries are enabled",
             self.shared.set_recoveries_enabled(enabled),
         )
         .await?;
-        self.copies.switch.keep(&enabled);
+        self.copies.switch.set(enabled);
         Ok(())
     }
 
@@ -435,11 +444,15 @@ impl Store for FailsafeStore {
         at: WallTime,
         comment: &str,
     ) -> Result<u64, StoreError> {
-        self.pass(
-            "acknowledging recoveries",
-            self.shared.acknowledge(id, cluster, by, at, comment),
-        )
-        .await
+        let count = self
+            .pass(
+                "acknowledging recoveries",
+                self.shared.acknowledge(id, cluster, by, at, comment),
+            )
+            .await?;
+        let said = (by.to_owned(), at, comment.to_owned());
+        self.copies.acknowledge((id, cluster), &said);
+        Ok(count)
     }
 
     async fn put_routes(

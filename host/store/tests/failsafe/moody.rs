@@ -35,6 +35,8 @@ pub(crate) struct Moody {
     pub(crate) inner: SqliteStore,
     mood: watch::Sender<Mood>,
     pub(crate) calls: AtomicUsize,
+    /// Times that the downtimes were read, whether or not that was answered.
+    pub(crate) downtimes_read: AtomicUsize,
 }
 
 impl Moody {
@@ -43,6 +45,7 @@ impl Moody {
             inner,
             mood: watch::Sender::new(Mood::Here),
             calls: AtomicUsize::new(0),
+            downtimes_read: AtomicUsize::new(0),
         }
     }
 
@@ -167,7 +170,12 @@ impl Store for Moody {
     }
 
     async fn downtimes(&self, now: WallTime) -> Result<Vec<(ServerId, Downtime)>, StoreError> {
-        self.around(self.inner.downtimes(now)).await
+        let read = async {
+            let answer = self.inner.downtimes(now).await;
+            self.downtimes_read.fetch_add(1, Ordering::Relaxed);
+            answer
+        };
+        self.around(read).await
     }
 
     async fn set_downtime(

@@ -1,10 +1,13 @@
 //! Reading while the shared store is away.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use baton_core::ids::{ClusterId, ServerId};
+use baton_core::ids::{Address, ClusterId, ServerId};
+use baton_core::model::{Downtime, PromotionRule};
 use baton_core::time::WallTime;
-use baton_ports::{Store, StoreError};
+use baton_ports::{ServerRow, Store, StoreError};
 
 use crate::bed::{Bed, quick};
 use crate::moody::Mood;
@@ -96,4 +99,92 @@ async fn an_operator_who_turns_recoveries_off_is_heard_by_this_node_at_least() {
         !node.recoveries_enabled().await.unwrap(),
         "turned on where nobody else hears of it"
     );
+}
+
+/// A reading under way when an operator gave an order, and answered after it, stood for the store from then on: were that away, Baton would
+/// have acted on a server that it had been told to leave alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reading_from_before_an_order_does_not_stand_for_the_store() {
+    let bed = Bed::new().await;
+    let node = bed.node("n1").await;
+    let now = WallTime::from_millis(1);
+    node.put_servers(&[server("db1")]).await.unwrap();
+    assert!(node.downtimes(now).await.unwrap().is_empty());
+    bed.shared.become_now(Mood::Mute);
+    let read = bed.shared.downtimes_read.load(Ordering::Relaxed);
+    let store = Arc::clone(&node.store);
+    let early = tokio::spawn(async move { store.downtimes(now).await });
+    quick(async {
+        while bed.shared.downtimes_read.load(Ordering::Relaxed) == read {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    bed.shared.become_now(Mood::Busy);
+    let id = ServerId::new("db1:3306");
+    let downtime = Downtime {
+        owner: "a person".to_owned(),
+        reason: "leave it alone".to_owned(),
+        begins: now,
+        ends: WallTime::from_millis(1_000_000),
+    };
+    node.set_downtime(&id, Some(&downtime)).await.unwrap();
+    bed.shared.become_now(Mood::Here);
+    let told = vec![(id, downtime)];
+    assert_eq!(
+        early.await.unwrap().unwrap(),
+        told,
+        "the newer answer counts"
+    );
+    bed.shared.become_now(Mood::Away);
+    assert_eq!(node.downtimes(now).await.unwrap(), told);
+}
+
+fn server(name: &str) -> ServerRow {
+    ServerRow {
+        id: ServerId::new(format!("{name}:3306")),
+        address: Address::new(name, 3306).unwrap(),
+        uid: None,
+        cluster: None,
+        last_seen: None,
+        aliases: Vec::new(),
+        promotion: PromotionRule::Neutral,
+        promotion_expires: None,
+        quarantine: None,
+    }
+}
+
+/// Each order, when the store is away before anything is read again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_answers_hold_what_was_ordered_since() {
+    let bed = Bed::new().await;
+    let node = bed.node("n1").await;
+    let now = WallTime::from_millis(1);
+    let epoch = node.lead("n1").await;
+    let row = node.recover("r1", epoch).await;
+    node.end(row).await;
+    let (kept, gone) = (ServerId::new("db1:3306"), ServerId::new("db2:3306"));
+    node.put_servers(&[server("db1"), server("db2")])
+        .await
+        .unwrap();
+    node.servers().await.unwrap();
+    node.recoveries(None, 0, 200).await.unwrap();
+
+    let rule = PromotionRule::MustNot;
+    node.set_promotion(&kept, rule, None).await.unwrap();
+    node.set_quarantine(&kept, Some("errant")).await.unwrap();
+    assert!(node.forget_server(&gone).await.unwrap());
+    let count = node.acknowledge(None, None, "a person", now, "seen").await;
+    assert_eq!(count.unwrap(), 1);
+    bed.shared.become_now(Mood::Away);
+
+    let servers = node.servers().await.unwrap();
+    let [server] = servers.as_slice() else {
+        panic!("{servers:?}")
+    };
+    assert_eq!((&server.id, server.promotion), (&kept, rule));
+    assert_eq!(server.quarantine.as_deref(), Some("errant"));
+    let recoveries = node.recoveries(None, 0, 200).await.unwrap();
+    let acknowledged = recoveries.first().unwrap().acknowledged.as_ref();
+    assert_eq!(acknowledged.map(|(by, ..)| by.as_str()), Some("a person"));
 }
