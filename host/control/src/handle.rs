@@ -138,7 +138,7 @@ impl Handle {
     }
 
     async fn reread(&self) {
-        self.shared.operators.read().await;
+        self.shared.operators.reread().await;
         self.shared.registry.wake_all();
     }
 }

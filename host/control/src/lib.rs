@@ -13,6 +13,7 @@ mod observe;
 mod operators;
 mod patience;
 mod peers;
+mod readings;
 mod recover;
 mod registry;
 mod right;

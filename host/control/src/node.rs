@@ -100,9 +100,8 @@ impl Shared {
 
     async fn catch_up(&self) {
         let reading = async {
-            let followed = self.operators.follow().await;
-            let switched = self.operators.read_switch().await;
-            followed.and(switched).and(self.roll.read().await)
+            let caught_up = self.operators.catch_up().await;
+            caught_up.and(self.roll.read().await)
         };
         match timeout(CATCH_UP, reading).await {
             Ok(Ok(())) => {}

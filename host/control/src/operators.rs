@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::ids::{ClusterId, ServerId};
-use baton_core::model::{PastRecovery, PromotionRule, RecoveryOutcome, Switch};
-use baton_ports::{Clock, RecoveryRow, Store, StoreError};
+use baton_core::ids::ServerId;
+use baton_core::model::{Downtime, PastRecovery, PromotionRule, Switch};
+use baton_core::time::WallTime;
+use baton_ports::{Clock, ClusterRow, RecoveryRow, ServerRow, Store, StoreError};
 use tokio::time::sleep;
 
 use crate::counters::Counters;
+use crate::patience::patiently;
 use crate::registry::Registry;
 
 /// Past recoveries kept per cluster: enough for any cooldown.
@@ -21,6 +23,19 @@ const READ_EVERY: Duration = Duration::from_secs(1);
 const SWARM: Duration = Duration::from_millis(10);
 /// How often last-seen times are written.
 const SEEN_EVERY: u32 = 60;
+
+/// What the store has to say.
+struct Said {
+    /// When it was asked.
+    now: WallTime,
+    switch: Switch,
+    downtimes: BTreeMap<ServerId, Downtime>,
+    servers: Vec<ServerRow>,
+    /// Empty where nobody else writes them.
+    clusters: Vec<ClusterRow>,
+    /// The newest ones.
+    recoveries: Vec<RecoveryRow>,
+}
 
 /// Keeps memory and store in step.
 pub(crate) struct Operators {
@@ -67,59 +82,81 @@ impl Operators {
 
     /// Reads what operators said. If that fails, the switch counts as unreadable, which means off.
     pub(crate) async fn read(&self) {
-        match self.try_read().await {
-            Ok(()) => {}
-            Err(error) => {
-                self.counters.store_failures.add();
-                tracing::warn!(
-                    error = error.with_causes(),
-                    "state store not readable: recoveries are off"
-                );
-                self.registry.lock().switch = Some(Switch::Unreadable);
-            }
+        let reading = self.registry.readings.begin();
+        if let Err(error) = self.try_read(reading).await {
+            self.mistrust(reading, &error);
         }
     }
 
-    /// Takes over what the node that leads has recorded.
-    pub(crate) async fn follow(&self) -> Result<(), StoreError> {
-        let servers = self.store.servers().await?;
-        let clusters = self.store.clusters().await?;
-        if self.registry.lock().lease.is_none() {
-            self.registry.follow(&servers, &clusters);
+    /// As `read`, after an order: what was answered to the operator is to be seen, even if the store is away for a moment just then.
+    pub(crate) async fn reread(&self) {
+        let readings = &self.registry.readings;
+        if let Err(error) = patiently(|| self.try_read(readings.begin())).await {
+            self.mistrust(readings.begin(), &error);
+        }
+    }
+
+    fn mistrust(&self, reading: u64, error: &StoreError) {
+        self.counters.store_failures.add();
+        tracing::warn!(
+            error = error.with_causes(),
+            "state store not readable: recoveries are off"
+        );
+        if let Some(_taking) = self.registry.readings.take(reading) {
+            self.registry.lock().switch = Some(Switch::Unreadable);
+        }
+    }
+
+    /// What a new leader must not know from a second ago: what the last one recorded, and what operators told it.
+    pub(crate) async fn catch_up(&self) -> Result<(), StoreError> {
+        self.try_read(self.registry.readings.begin()).await
+    }
+
+    async fn try_read(&self, reading: u64) -> Result<(), StoreError> {
+        let said = self.ask().await?;
+        if let Some(_taking) = self.registry.readings.take(reading) {
+            self.take_over(said);
         }
         Ok(())
     }
 
-    /// The global switch alone: it is what a new leader must not know from a second ago.
-    pub(crate) async fn read_switch(&self) -> Result<(), StoreError> {
-        let enabled = self.store.recoveries_enabled().await?;
-        self.registry.lock().switch = Some(switch(enabled));
-        Ok(())
-    }
-
-    async fn try_read(&self) -> Result<(), StoreError> {
+    async fn ask(&self) -> Result<Said, StoreError> {
         let now = self.clock.wall();
         let enabled = self.store.recoveries_enabled().await?;
         let downtimes = self.store.downtimes(now).await?;
-        let downtimes: BTreeMap<_, _> = downtimes
+        let downtimes = downtimes
             .into_iter()
             .filter(|(_, downtime)| downtime.ends > now)
             .collect();
         let servers = self.store.servers().await?;
         let leads = self.registry.lock().lease.is_some();
         // Where the store is this node's own, nobody else hands anything over.
-        if !leads || self.registry.settings.shared_store {
-            let recorded = self.store.clusters().await?;
-            if self.registry.lock().lease.is_none() {
-                self.registry.follow(&servers, &recorded);
-            } else {
-                self.registry.learn_primaries(&recorded);
-            }
+        let clusters = if !leads || self.registry.settings.shared_store {
+            self.store.clusters().await?
+        } else {
+            Vec::new()
+        };
+        Ok(Said {
+            now,
+            switch: if enabled { Switch::On } else { Switch::Off },
+            downtimes,
+            servers,
+            clusters,
+            recoveries: self.store.recoveries(None, 0, 200).await?,
+        })
+    }
+
+    fn take_over(&self, said: Said) {
+        if self.registry.lock().lease.is_none() {
+            self.registry.follow(&said.servers, &said.clusters);
+        } else {
+            self.registry.learn_primaries(&said.clusters);
         }
-        let rules: BTreeMap<ServerId, (PromotionRule, bool)> = servers
+        let rules: BTreeMap<ServerId, (PromotionRule, bool)> = said
+            .servers
             .into_iter()
             .map(|row| {
-                let expired = row.promotion_expires.is_some_and(|end| end <= now);
+                let expired = row.promotion_expires.is_some_and(|end| end <= said.now);
                 let rule = if expired {
                     PromotionRule::Neutral
                 } else {
@@ -128,34 +165,9 @@ impl Operators {
                 (row.id, (rule, row.quarantine.is_some()))
             })
             .collect();
-        let switch = switch(enabled);
-        let clusters: Vec<ClusterId> = self.registry.lock().clusters.keys().cloned().collect();
-        let all = self.store.recoveries(None, 0, 200).await?;
-        self.registry.set_operators(&downtimes, &rules, switch);
-        let mut inner = self.registry.lock();
-        for id in clusters {
-            let past: Vec<PastRecovery> = all
-                .iter()
-                .filter(|row| row.cluster == id && row.ended.is_some())
-                .take(PAST_MAX)
-                .map(past)
-                .collect();
-            let left = crate::decide::left_behind(all.iter().filter(|row| row.cluster == id));
-            if let Some(entry) = inner.clusters.get_mut(&id) {
-                entry.past = past;
-                entry.left = left;
-                let own = entry.active.as_ref().map(|active| &active.id);
-                entry.unfinished = all.iter().any(|row| {
-                    row.cluster == id
-                        && row.outcome == RecoveryOutcome::Running
-                        && own != Some(&row.id)
-                });
-                if entry.unfinished {
-                    entry.wake.notify_one();
-                }
-            }
-        }
-        Ok(())
+        self.registry
+            .set_operators(&said.downtimes, &rules, said.switch);
+        self.registry.set_past(&said.recoveries);
     }
 
     /// Writes what changed, if this node leads. What cannot be written now is written later.
@@ -193,10 +205,6 @@ impl Operators {
             }
         }
     }
-}
-
-fn switch(enabled: bool) -> Switch {
-    if enabled { Switch::On } else { Switch::Off }
 }
 
 /// A recorded recovery as policies see it.

@@ -320,9 +320,12 @@ impl Recovery<'_> {
 
     /// Puts the ended recovery into memory at once: the cooldown must not wait for the next reading of the store.
     fn remember(&self) {
+        // Nor must it be forgotten by one that began before the end was recorded.
+        let _outdating = self.means.registry.readings.outdate();
         self.means.set_active(None);
         let mut inner = self.means.registry.lock();
         if let Some(entry) = inner.clusters.get_mut(&self.means.cluster) {
+            entry.past.retain(|known| known.id != self.row.id);
             entry.past.insert(0, crate::operators::past(&self.row));
             entry.past.truncate(crate::operators::PAST_MAX);
             entry.left.extend(self.row.lost.iter().cloned());

@@ -14,17 +14,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, ServerId};
 use baton_core::model::{
-    ActiveRecovery, Downtime, PastRecovery, ProbeFailure, PromotionRule, Switch,
+    ActiveRecovery, Downtime, PastRecovery, ProbeFailure, PromotionRule, RecoveryOutcome, Switch,
 };
 use baton_core::right::Voters;
 use baton_core::time::{Timestamp, WallTime};
-use baton_ports::{ClusterRow, ServerRow, WatchAnswer};
+use baton_ports::{ClusterRow, RecoveryRow, ServerRow, WatchAnswer};
 use tokio::sync::{Notify, mpsc, watch};
 
 pub(crate) use entry::Entry;
 use entry::stamp;
 use identity::Seen;
 
+use crate::decide::left_behind;
+use crate::operators::{PAST_MAX, past};
+use crate::readings::Readings;
 use crate::settings::ControlSettings;
 
 /// What the supervisor has to start.
@@ -82,6 +85,8 @@ pub(crate) struct Registry {
     pub(crate) unrecorded: Notify,
     /// Held while changes are written: of two writers at once, the one with the older picture could be the last.
     pub(crate) recording: tokio::sync::Mutex<()>,
+    /// Of the store. Locked before the registry itself.
+    pub(crate) readings: Readings,
 }
 
 impl Registry {
@@ -97,6 +102,7 @@ impl Registry {
             changes: watch::Sender::new(0),
             unrecorded: Notify::new(),
             recording: tokio::sync::Mutex::default(),
+            readings: Readings::default(),
         };
         (Arc::new(registry), receiver)
     }
@@ -385,6 +391,23 @@ impl Registry {
                 set => set,
             };
             entry.quarantined = quarantined;
+        }
+    }
+
+    /// Takes over the newest recorded recoveries.
+    pub(crate) fn set_past(&self, all: &[RecoveryRow]) {
+        let mut inner = self.lock();
+        for (id, entry) in &mut inner.clusters {
+            let of_cluster = || all.iter().filter(|row| row.cluster == *id);
+            let ended = of_cluster().filter(|row| row.ended.is_some());
+            entry.past = ended.take(PAST_MAX).map(past).collect();
+            entry.left = left_behind(of_cluster());
+            let own = entry.active.as_ref().map(|active| &active.id);
+            entry.unfinished = of_cluster()
+                .any(|row| row.outcome == RecoveryOutcome::Running && own != Some(&row.id));
+            if entry.unfinished {
+                entry.wake.notify_one();
+            }
         }
     }
 

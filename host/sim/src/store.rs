@@ -11,8 +11,10 @@ use baton_ports::{
     AuditRecord, Claim, ClusterRow, JournalEntry, LeaseState, NodeRow, RecoveryRow, Route,
     ServerRow, StepRow, Store, StoreError,
 };
+use tokio::time::sleep;
 
 use crate::link::{READ_PATIENCE, SimStore};
+use crate::network::NodeId;
 use crate::votes;
 
 #[async_trait]
@@ -462,6 +464,13 @@ impl Store for SimStore {
     ) -> Result<Vec<RecoveryRow>, StoreError> {
         self.enter_somewhere("reading recoveries", READ_PATIENCE)
             .await?;
+        let late = self.world.change(|state| {
+            let mine = |(node, _): &mut (NodeId, u64)| *node == self.node;
+            state.late_reading.take_if(mine)
+        });
+        if let Some((_, late)) = late {
+            sleep(Duration::from_millis(late)).await;
+        }
         let (skip, limit) = (
             usize::try_from(skip).unwrap_or(0),
             usize::try_from(limit).unwrap_or(0),

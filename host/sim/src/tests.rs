@@ -2,6 +2,7 @@
 
 mod epochs;
 mod late;
+mod orders;
 
 use crate::backend::BackendKind;
 use crate::run::Run;

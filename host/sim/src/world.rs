@@ -40,6 +40,8 @@ pub struct State {
     pub(crate) own_disks: BTreeMap<NodeId, Tables>,
     /// So many of the next steps that open writes reach their server too late for their guard.
     pub(crate) late_openings: u32,
+    /// A node's next reading of recoveries, the last of what it reads of the store, is answered this much later, milliseconds.
+    pub(crate) late_reading: Option<(NodeId, u64)>,
     /// What each node shows to the others.
     pub(crate) mirrors: BTreeMap<NodeId, Mirror>,
     /// Who has the right to act, as the servers and the backend see it.
