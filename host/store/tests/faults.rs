@@ -14,6 +14,7 @@ use baton_ports::{Store as _, StoreError};
 use baton_store::{AuditLimits, OpenError, SqliteOptions, SqliteStore};
 use sqlx::Executor as _;
 use support::{LEASE, audit, line, node, open, raw, recovery, take};
+use tokio::time::sleep;
 
 fn place() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -174,6 +175,28 @@ async fn another_process_that_writes_is_waited_for() {
         other.execute("ROLLBACK").await.unwrap();
     });
     answer.unwrap();
+}
+
+/// It was not: SQLite, left to wait by itself, looks each 100 ms whether the file is free, and never found it so for two seconds.
+#[tokio::test]
+async fn a_process_that_writes_without_pause_keeps_nobody_out() {
+    let (_directory, path) = place();
+    drop(open(&path).await);
+    let mut other = raw(&path).await;
+    let writing = tokio::spawn(async move {
+        loop {
+            other.execute("BEGIN IMMEDIATE").await.unwrap();
+            sleep(Duration::from_millis(190)).await;
+            other.execute("ROLLBACK").await.unwrap();
+            sleep(Duration::from_millis(10)).await;
+        }
+    });
+    for _ in 0..3 {
+        let store = open(&path).await.store;
+        store.ping(&node("n1")).await.unwrap();
+    }
+    assert!(!writing.is_finished());
+    writing.abort();
 }
 
 #[tokio::test]

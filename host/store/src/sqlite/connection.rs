@@ -4,6 +4,7 @@
 //! transaction by itself on a full or failing disk, after which sqlx 0.8 believes for ever that it is still inside it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -12,11 +13,15 @@ use sqlx::{
     ValueRef as _,
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::{Instant, sleep};
 
-use super::errors::{of_commit, of_statement};
+use super::errors::{BUSY, of_commit, of_statement, primary_code};
 use crate::failure::Failure;
 use crate::session::{Session, Transaction};
 use crate::value::{Row, Value};
+
+/// How often a file in which another process writes is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// The writing connection and what state it is in.
 #[derive(Debug)]
@@ -25,17 +30,55 @@ pub(super) struct Slot {
     connection: Option<SqliteConnection>,
     /// A transaction may be open that nobody owns any more.
     abandoned: bool,
+    /// How long another process that writes is waited for.
+    patience: Duration,
 }
 
 /// The writing connection, one user at a time, in the order of asking.
 pub(super) type Writer = Arc<Mutex<Slot>>;
 
-/// Wraps a connection.
-pub(super) fn writer(connection: SqliteConnection) -> Writer {
-    Arc::new(Mutex::new(Slot {
+/// Wraps a connection, which waits that long for another process that writes.
+pub(super) async fn writer(
+    mut connection: SqliteConnection,
+    patience: Duration,
+) -> Result<Writer, sqlx::Error> {
+    // Beside the write lock it waits for nothing.
+    wait_by_itself(&mut connection, Duration::ZERO).await?;
+    Ok(Arc::new(Mutex::new(Slot {
         connection: Some(connection),
         abandoned: false,
-    }))
+        patience,
+    })))
+}
+
+/// How long SQLite itself waits for a lock.
+pub(super) async fn wait_by_itself(
+    connection: &mut SqliteConnection,
+    limit: Duration,
+) -> Result<(), sqlx::Error> {
+    let pragma = format!("PRAGMA busy_timeout = {}", limit.as_millis());
+    connection.execute(sqlx::raw_sql(&pragma)).await?;
+    Ok(())
+}
+
+/// Takes the write lock, on a connection that does not wait by itself. SQLite gives nobody a turn, and when it waits it looks ever more
+/// seldom, in the end each 100 ms (`sqliteDefaultBusyCallback` in its `main.c`): a process that writes without pause would keep all others out.
+pub(super) async fn begin(
+    connection: &mut SqliteConnection,
+    patience: Duration,
+) -> Result<(), sqlx::Error> {
+    let until = Instant::now() + patience;
+    loop {
+        let begun = sqlx::query("BEGIN IMMEDIATE")
+            .execute(&mut *connection)
+            .await;
+        match begun {
+            Err(error) if primary_code(&error) == BUSY && Instant::now() < until => {
+                sleep(LOOK_EVERY).await;
+            }
+            begun => return begun.map(drop),
+        }
+    }
 }
 
 impl Slot {
@@ -84,11 +127,10 @@ impl SqliteTransaction {
         let mut slot = Arc::clone(writer).lock_owned().await;
         slot.clean().await?;
         slot.abandoned = true;
+        let patience = slot.patience;
         // It owns the slot before anything is sent, so that being dropped while waiting leads to a rollback.
         let mut transaction = Self { slot: Some(slot) };
-        let begun = sqlx::query("BEGIN IMMEDIATE")
-            .execute(transaction.connection()?)
-            .await;
+        let begun = begin(transaction.connection()?, patience).await;
         if let Err(error) = begun {
             transaction.end();
             return Err(of_statement(error));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
 
-use super::connection::writer;
+use super::connection::{begin, wait_by_itself, writer};
 use super::errors::{BUSY, CANTOPEN, CORRUPT, FULL, LOCKED, NOTADB, READONLY, primary_code};
 use super::file::{APPLICATION_ID, Found, Place, inspect};
 use super::{Durability, OpenError, Sqlite, SqliteOptions};
@@ -84,8 +84,9 @@ async fn open_memory(options: &SqliteOptions) -> Result<Opened, OpenError> {
         .await
         .map_err(|error| opening.explain(error))?;
     opening.limit_size(&mut connection).await?;
+    let writer = writer(connection, options.busy_timeout).await;
     let backend = Sqlite {
-        writer: writer(connection),
+        writer: writer.map_err(|error| opening.explain(error))?,
         readers: None,
         place: None,
     };
@@ -128,8 +129,9 @@ impl Opening<'_> {
             path: self.path.clone(),
             source: error.into(),
         })?;
+        let writer = writer(connection, self.options.busy_timeout).await;
         let mut backend = Sqlite {
-            writer: writer(connection),
+            writer: writer.map_err(|error| self.explain(error))?,
             readers: None,
             place: Some(place),
         };
@@ -164,7 +166,9 @@ impl Opening<'_> {
 
     /// Marks a new database as Baton's, in the file's first transaction; refuses one that is not. True if it was new.
     async fn mark(&self, connection: &mut SqliteConnection) -> Result<bool, OpenError> {
-        self.run(connection, "BEGIN IMMEDIATE").await?;
+        self.begin(connection)
+            .await
+            .map_err(|error| self.explain(error))?;
         let tables: i64 = self
             .value(connection, "SELECT COUNT(*) FROM sqlite_master")
             .await?;
@@ -187,6 +191,13 @@ impl Opening<'_> {
         .await?;
         self.run(connection, "COMMIT").await?;
         Ok(true)
+    }
+
+    async fn begin(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        let patience = self.options.busy_timeout;
+        wait_by_itself(connection, Duration::ZERO).await?;
+        begin(connection, patience).await?;
+        wait_by_itself(connection, patience).await
     }
 
     async fn use_log(&self, connection: &mut SqliteConnection) -> Result<(), OpenError> {
