@@ -60,9 +60,43 @@ pub fn require_nothing_lost(bed: &Bed, writer: Writer) -> Result<WriterReport> {
     let lost = report.lost_on(primary)?;
     ensure!(
         lost.is_empty(),
-        "acknowledged rows are not on {primary}: {lost:?}"
+        "acknowledged rows are not on {primary}: {lost:?}\n{}",
+        describe_loss(bed, &report, &lost)
     );
     Ok(report)
+}
+
+/// Who has the lost rows, what was acknowledged around them, and what the node did.
+fn describe_loss(bed: &Bed, report: &WriterReport, lost: &[u64]) -> String {
+    let mut lines = Vec::new();
+    for server in bed.topology.servers() {
+        match report.lost_on(server) {
+            Ok(missing) => lines.push(format!("{server} lacks {missing:?}")),
+            Err(error) => lines.push(format!("{server}: {error:#}")),
+        }
+    }
+    let rows = report.acknowledged();
+    for (index, _) in rows
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| lost.contains(&row.id))
+    {
+        for row in rows.iter().take(index + 4).skip(index.saturating_sub(3)) {
+            let ago = row.at.elapsed();
+            let server = report.server_of(row);
+            lines.push(format!(
+                "row {} acknowledged by {server} {ago:?} ago",
+                row.id
+            ));
+        }
+    }
+    for row in bed.recoveries().unwrap_or_default() {
+        lines.push(row.to_string());
+        let id = word(&row, "id");
+        let steps = bed.api.get(&format!("/api/v1/recoveries/{id}"));
+        lines.push(steps.map_or_else(|error| format!("{error:#}"), |steps| steps.to_string()));
+    }
+    lines.join("\n")
 }
 
 /// The one server that takes writes.

@@ -380,8 +380,8 @@ fn add_semi_sync(
     after: &[StepId],
     limit: Duration,
 ) -> Option<StepId> {
-    let wanted = has_source_role(snapshot, failed) == Some(true)
-        && has_source_role(snapshot, successor) == Some(false);
+    let wanted =
+        was_acknowledged(snapshot, failed) && has_source_role(snapshot, successor) == Some(false);
     wanted.then(|| {
         let on = ServerCommand::SetSemiSync {
             source: Some(true),
@@ -413,6 +413,24 @@ pub(crate) fn acknowledging() -> ServerCommand {
         source: Some(false),
         replica: Some(true),
     }
+}
+
+/// Whether a server that is replaced waited for acknowledgements. A node that was started after that server had died never read it, and goes
+/// by its replicas: whoever has the replica's side on was meant to acknowledge. If they did without being waited for, the next primary waits
+/// for what they send anyway; the other mistake would leave the cluster without acknowledgements for good.
+fn was_acknowledged(snapshot: &Snapshot, failed: &ServerId) -> bool {
+    let Some(facts) = snapshot.facts(failed) else {
+        let others = snapshot
+            .servers
+            .values()
+            .filter(|other| other.id != *failed);
+        let sides = others.filter_map(|other| other.last_facts()?.semi_sync.as_ref());
+        return sides.into_iter().any(|side| side.replica_enabled);
+    };
+    facts
+        .semi_sync
+        .as_ref()
+        .is_some_and(|side| side.source_enabled)
 }
 
 /// Whether a server has the source's side on; `None` without semi-synchronous replication.

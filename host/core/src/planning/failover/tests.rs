@@ -104,6 +104,35 @@ fn finishing_forward_leaves_the_successor_without_channels() {
     assert!(steps.iter().any(|step| forgets(&step.action)));
 }
 
+/// A node that was started after the primary had died left the cluster without acknowledgements, and the next failover lost a transaction.
+#[test]
+fn a_primary_that_was_never_read_is_taken_for_what_its_replicas_are() {
+    for (replica, wanted) in [("ss=replica", true), ("", false)] {
+        let mut snapshot = sketch::snapshot(&format!(
+            "p1 primary silent refused 2s
+             r1 <- p1 io=connecting {replica}
+             r2 <- p1 io=connecting {replica}"
+        ));
+        let failed = ServerId::new("p1");
+        let dead = snapshot.servers.get_mut(&failed).expect("the primary");
+        dead.facts = None;
+        let secured = secured(&snapshot);
+        let list = candidates(&snapshot, &failed, None);
+        let order: Vec<ServerId> = list.iter().map(|c| c.server.clone()).collect();
+        let choice = choose(RecoveryKind::Failover, &order, &list, &snapshot, false);
+        let choice = choice.expect("a choice");
+        let plan = plan_promote(&snapshot, &secured, &choice, &PlanSettings::default(), 50);
+        let target = (&failed, &choice.successor);
+        let finish = finish_steps(&snapshot, target, Vec::new(), 7, &PlanSettings::default());
+        for steps in [&plan.steps, &finish] {
+            let waits = steps.iter().any(|step| {
+                matches!(&step.action, Action::Command { server, command: ServerCommand::SetSemiSync { source: Some(true), .. } } if *server == choice.successor)
+            });
+            assert_eq!(waits, wanted, "{replica}: {steps:?}");
+        }
+    }
+}
+
 /// A replica that connects before its source waits for acknowledgements is taken on without them (tried on MySQL 9.7).
 #[test]
 fn finishing_forward_ends_as_an_undisturbed_failover_does_with_semi_sync() {
