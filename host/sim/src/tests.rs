@@ -3,6 +3,7 @@
 mod epochs;
 mod late;
 mod orders;
+mod resumed;
 
 use crate::backend::BackendKind;
 use crate::run::Run;
@@ -10,9 +11,13 @@ use crate::scenario::{First, Scenario};
 
 /// Three nodes and three servers, when one node leads and all is quiet. What happens next is arranged by the test.
 fn quiet() -> Run {
+    quiet_with(2)
+}
+
+fn quiet_with(replicas: u32) -> Run {
     let mut run = Run::new(&Scenario {
         seed: 7,
-        replicas: 2,
+        replicas,
         below: 0,
         nodes: 3,
         backend: BackendKind::Synchronous,

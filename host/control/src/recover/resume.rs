@@ -140,6 +140,16 @@ impl Recovery<'_> {
             let plan = None;
             return self.unwind(plan).await;
         }
+        // Sent, and not seen: who did not answer a moment ago may take writes all the same.
+        if self.row.committed
+            && let Some(successor) = self.row.successor.clone()
+        {
+            match self.judge_by_its_word(&successor).await {
+                Judgement::Promoted => return RecoveryOutcome::Succeeded,
+                Judgement::NotPromoted => {}
+                Judgement::OutOfRight => return RecoveryOutcome::Failed,
+            }
+        }
         // Begun again from the top; every step is idempotent.
         self.row.committed = false;
         self.failover().await

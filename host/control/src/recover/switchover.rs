@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use baton_core::ids::ServerId;
-use baton_core::model::{RecoveryKind, RecoveryOutcome, ServerFacts};
+use baton_core::model::{RecoveryKind, RecoveryOutcome, ServerFacts, Topology};
 use baton_core::planning::{SwitchoverRequest, candidates, plan_switchover};
 
 use super::Recovery;
@@ -64,12 +64,35 @@ impl Recovery<'_> {
             }
             _ if self.lost_the_right() => Judgement::OutOfRight,
             Some(_) => Judgement::NotPromoted,
+            None if self.is_followed(successor) => {
+                self.complain(format!(
+                    "{successor} does not answer, and replicas follow it already: it is the primary"
+                ));
+                self.finish_forward(successor).await;
+                Judgement::Promoted
+            }
             None => {
                 // It may take writes where nobody sees it: the old primary must not, whatever happens next.
                 self.maybe_open = true;
                 Judgement::NotPromoted
             }
         }
+    }
+
+    /// Whether a failover had come so far that siblings were pointed at the successor, which it does only once that takes writes: what they have
+    /// acknowledged since, those that are left lack. In a switchover siblings are moved before.
+    fn is_followed(&self, successor: &ServerId) -> bool {
+        let fails_over = matches!(
+            self.row.kind,
+            RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover
+        );
+        let Some(snapshot) = self.means.snapshot().filter(|_| fails_over) else {
+            return false;
+        };
+        let topology = Topology::of(&snapshot);
+        let mut followers = topology.replicas_of(successor).iter();
+        // Whoever followed it before had not been stopped by this recovery.
+        followers.any(|edge| self.touched.contains(&edge.replica))
     }
 
     /// What the successor says of itself, if it says anything. In a failover another replica may be promoted at once; in a switchover
