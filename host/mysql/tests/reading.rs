@@ -112,20 +112,17 @@ async fn a_pause_is_kept_and_dated(flavor: Flavor) {
         .watch(&address(&topology["p1"]), LIMIT)
         .await
         .unwrap();
+    let pause = Duration::from_secs(1);
     let (sent, began) = (clock.now(), Instant::now());
-    let answer = watch.read(Duration::from_millis(300), LIMIT).await.unwrap();
-    assert!(began.elapsed() >= Duration::from_millis(300));
+    let answer = watch.read(pause, LIMIT).await.unwrap();
+    assert!(began.elapsed() >= pause);
     assert!(
-        answer.began.since(sent) >= Duration::from_millis(290),
+        answer.began.since(sent) >= pause.saturating_sub(Duration::from_millis(10)),
         "{:?}",
         answer.began.since(sent)
     );
     assert!(answer.began < clock.now());
-    assert!(
-        answer.round_trip < Duration::from_millis(250),
-        "{:?}",
-        answer.round_trip
-    );
+    assert!(answer.round_trip < pause, "{:?}", answer.round_trip);
 }
 
 async fn the_operators_queries_are_asked(flavor: Flavor) {

@@ -43,7 +43,7 @@ async fn without_a_target_calls_fail_at_once() {
     let following = Following::new(None, MySqlOptions::default());
     let begun = Instant::now();
     let error = following.store.ping(&node("n1")).await.unwrap_err();
-    assert!(begun.elapsed() < Duration::from_millis(500));
+    assert!(begun.elapsed() < MySqlOptions::default().patience);
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
     let text = text_of(&error);
     assert!(
@@ -87,7 +87,7 @@ async fn patience_ends() {
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
     let took = begun.elapsed();
     assert!(
-        took >= Duration::from_millis(650) && took < Duration::from_secs(3),
+        took >= Duration::from_millis(650) && took < Duration::from_secs(20),
         "{took:?}"
     );
     assert!(
@@ -123,7 +123,14 @@ async fn a_frozen_node_holds_nobody_once_another_is_selected() {
     baton_sandbox::require!(Flavor::MariaDb);
     let (bed, server) = Bed::single(Flavor::MariaDb);
     let (other, _other_server) = Bed::single(Flavor::MariaDb);
-    let following = bed.store(0, &bed.database());
+    let limit = Duration::from_secs(40);
+    let options = MySqlOptions {
+        connect: limit,
+        read: limit,
+        write: Some(limit),
+        ..MySqlOptions::default()
+    };
+    let following = Following::new(Some(bed.target(0, &bed.database(), 1)), options);
     let mut next = other.target(0, &other.database(), 2);
     next.node_id = format!("other/{}", other.nodes[0]);
     following.store.ping(&node("n1")).await.unwrap();
@@ -137,10 +144,7 @@ async fn a_frozen_node_holds_nobody_once_another_is_selected() {
     server.thaw().unwrap();
     done.unwrap();
     let took = begun.elapsed();
-    assert!(
-        took < Duration::from_millis(1900),
-        "waited for a deadline: {took:?}"
-    );
+    assert!(took < limit / 2, "waited for a deadline: {took:?}");
     assert_eq!(following.store.audits(0, 10).await.unwrap().len(), 1);
 }
 

@@ -220,10 +220,10 @@ async fn a_bid_that_stalls_is_news_of_the_shared_store() {
     bed.shared.become_now(Mood::Stalls);
     let holder = node("n1");
     let renewal = leader.renew_lease(LEASE, &holder, epoch);
-    timeout(Duration::from_millis(600), renewal)
-        .await
-        .unwrap_err();
-    assert!(leader.status().away_for.is_some());
+    tokio::select! {
+        done = renewal => panic!("{done:?}"),
+        () = leader.until(|status| status.away_for.is_some()) => {}
+    }
     let bid = leader.claim_lease(LEASE, &holder, TTL, None, LeaseEpoch::default());
     timeout(Duration::from_millis(50), bid).await.unwrap_err();
 }

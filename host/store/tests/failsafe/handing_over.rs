@@ -211,9 +211,10 @@ async fn an_open_recovery_of_a_dead_leader_is_ended_without_the_shared_store() {
     // The store is found to be away when the heir bids.
     let holder = crate::support::node("n2");
     let bid = heir.claim_lease(LEASE, &holder, crate::support::TTL, None, epoch);
-    tokio::time::timeout(std::time::Duration::from_millis(500), bid)
-        .await
-        .unwrap_err();
+    tokio::select! {
+        done = bid => panic!("{done:?}"),
+        () = heir.until(|status| status.away_for.is_some()) => {}
+    }
     let open = quick(heir.running_recoveries()).await.unwrap();
     let row = open.into_iter().next().unwrap();
     quick(heir.adopt_recovery(LEASE, &row.id, &holder, by_itself))
