@@ -16,13 +16,13 @@ pub(crate) struct Client {
     /// It has gone home.
     pub(crate) stopped: bool,
     home: Option<Address>,
-    waits: Option<Waiting>,
+    pub(crate) waits: Option<Waiting>,
     next: u64,
 }
 
 #[derive(Clone, Debug)]
-struct Waiting {
-    target: Address,
+pub(crate) struct Waiting {
+    pub(crate) target: Address,
     incarnation: u64,
     txn: Txn,
     since: u64,
@@ -63,7 +63,12 @@ fn is_over(state: &mut State, waiting: &Waiting) -> bool {
     let target = state.servers.get(&waiting.target);
     let lives = target
         .is_some_and(|server| server.takes_writes() && server.incarnation == waiting.incarnation);
+    let waits = target.is_some_and(|server| server.waits);
     if !lives {
+        return true;
+    }
+    if !waits {
+        // Answered, and nothing promised.
         return true;
     }
     if is_received(state, &waiting.target, waiting.txn) {
@@ -84,6 +89,7 @@ fn is_received(state: &State, target: &Address, txn: Txn) -> bool {
                 .network
                 .passes(&server.address.to_string(), &target.to_string())
             && server.process == Process::Up
+            && server.acknowledges
             && server.possesses(txn)
     })
 }

@@ -93,6 +93,10 @@ fn change(server: &mut SimServer, command: &ServerCommand) {
                 cursor: 0,
             });
         }
-        ServerCommand::WaitApplied { .. } | ServerCommand::SetSemiSync { .. } => {}
+        ServerCommand::SetSemiSync { source, replica } => {
+            server.waits = source.unwrap_or(server.waits);
+            server.acknowledges = replica.unwrap_or(server.acknowledges);
+        }
+        ServerCommand::WaitApplied { .. } => {}
     }
 }

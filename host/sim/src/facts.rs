@@ -40,14 +40,21 @@ pub(crate) fn facts(state: &State, server: &SimServer) -> ServerFacts {
         channels: channel(server).into_iter().collect(),
         replicas: replicas(state, server),
         semi_sync: Some(SemiSync {
-            source_enabled: server.semi_sync,
-            source_active: server.semi_sync,
+            source_enabled: server.waits,
+            source_active: server.waits,
             wait_for: 1,
-            clients: u32::try_from(replicas(state, server).len()).unwrap_or(u32::MAX),
-            waiting_sessions: 0,
+            clients: acknowledging(state, server),
+            waiting_sessions: u32::from(
+                server.waits
+                    && state
+                        .client
+                        .waits
+                        .as_ref()
+                        .is_some_and(|one| one.target == server.address),
+            ),
             timeout: None,
-            replica_enabled: true,
-            replica_active: true,
+            replica_enabled: server.acknowledges,
+            replica_active: server.acknowledges,
         }),
         vitals: Vitals {
             uptime: None,
@@ -94,6 +101,14 @@ fn channel(server: &SimServer) -> Option<Channel> {
         heartbeat_period: Some(Duration::from_millis(channel.heartbeat_period)),
         tls: false,
     })
+}
+
+fn acknowledging(state: &State, server: &SimServer) -> u32 {
+    let attached = state.servers.values().filter(|other| {
+        let channel = other.channel.as_ref();
+        other.acknowledges && channel.is_some_and(|c| c.connected && c.source == server.address)
+    });
+    u32::try_from(attached.count()).unwrap_or(u32::MAX)
 }
 
 fn replicas(state: &State, server: &SimServer) -> Vec<AttachedReplica> {

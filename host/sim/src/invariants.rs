@@ -186,6 +186,9 @@ pub(crate) fn check_healed(state: &State) -> Vec<Violation> {
     let Some(primary) = state.servers.get(*primary) else {
         return Vec::new();
     };
+    if !primary.waits {
+        return not_healed(format!("commits on {} wait for nobody", primary.address));
+    }
     let whole = |server: &crate::server::SimServer| {
         let errant = server.log.iter().any(|txn| !primary.possesses(*txn));
         // Below the primary, directly or through an intermediate source.

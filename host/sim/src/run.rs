@@ -278,6 +278,7 @@ fn build(world: &World, scenario: &Scenario) {
     world.change(|state| {
         let mut primary = SimServer::new(1, address(1));
         primary.read_only = false;
+        (primary.waits, primary.acknowledges) = (true, false);
         // The dangerous configuration: a server that starts writable.
         primary.starts_read_only = !scenario.seed.is_multiple_of(2);
         if scenario.first == crate::scenario::First::KillCoPrimary {

@@ -108,8 +108,10 @@ pub struct SimServer {
     pub next_number: u64,
     /// Channel.
     pub channel: Option<SimChannel>,
-    /// Commits wait for one acknowledgement.
-    pub semi_sync: bool,
+    /// Commits wait for one acknowledgement, where semi-sync is installed.
+    pub waits: bool,
+    /// Its receiver acknowledges.
+    pub acknowledges: bool,
     /// Session that holds the cluster's lock.
     pub lock: Option<u64>,
     /// Applies at most this many transactions a millisecond.
@@ -132,7 +134,8 @@ impl SimServer {
             relay: Vec::new(),
             next_number: 1,
             channel: None,
-            semi_sync: true,
+            waits: false,
+            acknowledges: true,
             lock: None,
             apply_rate: 5,
         }

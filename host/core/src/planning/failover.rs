@@ -8,7 +8,7 @@ use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
 use super::{Blocked, PlanSettings};
 use crate::execution::{Guard, ServerCommand};
 use crate::ids::{LeaseEpoch, ServerId};
-use crate::model::{Edge, ProbeFailure, Reach, RecoveryKind, Snapshot, Topology};
+use crate::model::{Edge, ProbeFailure, Reach, RecoveryKind, ServerFacts, Snapshot, Topology};
 
 /// What a failover is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -415,22 +415,25 @@ pub(crate) fn acknowledging() -> ServerCommand {
     }
 }
 
-/// Whether a server that is replaced waited for acknowledgements. A node that was started after that server had died never read it, and goes
-/// by its replicas: whoever has the replica's side on was meant to acknowledge. If they did without being waited for, the next primary waits
-/// for what they send anyway; the other mistake would leave the cluster without acknowledgements for good.
-fn was_acknowledged(snapshot: &Snapshot, failed: &ServerId) -> bool {
-    let Some(facts) = snapshot.facts(failed) else {
-        let others = snapshot
-            .servers
-            .values()
-            .filter(|other| other.id != *failed);
-        let sides = others.filter_map(|other| other.last_facts()?.semi_sync.as_ref());
-        return sides.into_iter().any(|side| side.replica_enabled);
-    };
-    facts
-        .semi_sync
-        .as_ref()
-        .is_some_and(|side| side.source_enabled)
+/// Whether a server that is replaced waited for acknowledgements, or was to. Its own side tells, unless it was never read (this node was
+/// started after it had died), or still has the replica's side on, as one that died while it was being promoted. Then its replicas tell: whoever
+/// has the replica's side on was meant to acknowledge. To be wrong costs the next primary a wait for what they send anyway; to be wrong the
+/// other way would leave the cluster without acknowledgements for good.
+pub(crate) fn was_acknowledged(snapshot: &Snapshot, failed: &ServerId) -> bool {
+    let side = |facts: &ServerFacts| facts.semi_sync.clone().unwrap_or_default();
+    match snapshot.facts(failed).map(side) {
+        Some(own) if own.source_enabled => true,
+        Some(own) if !own.replica_enabled => false,
+        Some(_) | None => {
+            let servers = snapshot.servers.values();
+            let mut others = servers.filter(|other| other.id != *failed);
+            others.any(|other| {
+                other
+                    .last_facts()
+                    .is_some_and(|facts| side(facts).replica_enabled)
+            })
+        }
+    }
 }
 
 /// Whether a server has the source's side on; `None` without semi-synchronous replication.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::failover::{
     acknowledging, add_record, add_repoints, answering_replicas, first_channel, has_source_role,
+    was_acknowledged,
 };
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
 use super::{Blocked, PlanSettings};
@@ -76,9 +77,9 @@ pub fn plan_switchover(
     })
 }
 
-/// The old primary has the source's side on and the successor has not.
+/// The old primary waits for acknowledgements, or was to, and the successor does not.
 fn wants_semi_sync(snapshot: &Snapshot, request: &SwitchoverRequest) -> bool {
-    has_source_role(snapshot, &request.from) == Some(true)
+    was_acknowledged(snapshot, &request.from)
         && has_source_role(snapshot, &request.to) == Some(false)
 }
 

@@ -104,18 +104,26 @@ fn finishing_forward_leaves_the_successor_without_channels() {
     assert!(steps.iter().any(|step| forgets(&step.action)));
 }
 
-/// A node that was started after the primary had died left the cluster without acknowledgements, and the next failover lost a transaction.
+/// A node that was started after the primary had died left the cluster without acknowledgements, and the next failover lost a transaction; so
+/// did one whose successor had died before it was told to wait for them.
 #[test]
-fn a_primary_that_was_never_read_is_taken_for_what_its_replicas_are() {
-    for (replica, wanted) in [("ss=replica", true), ("", false)] {
+fn a_primary_that_was_never_told_to_wait_is_taken_for_what_its_replicas_are() {
+    for (read, primary, replica, wanted) in [
+        (false, "ss=source", "ss=replica", true),
+        (false, "ss=source", "", false),
+        (true, "ss=replica", "ss=replica", true),
+        (true, "ss=replica", "", false),
+        // Somebody does not want it.
+        (true, "", "ss=replica", false),
+    ] {
         let mut snapshot = sketch::snapshot(&format!(
-            "p1 primary silent refused 2s
+            "p1 primary silent refused 2s {primary}
              r1 <- p1 io=connecting {replica}
              r2 <- p1 io=connecting {replica}"
         ));
         let failed = ServerId::new("p1");
         let dead = snapshot.servers.get_mut(&failed).expect("the primary");
-        dead.facts = None;
+        dead.facts = dead.facts.take().filter(|_| read);
         let secured = secured(&snapshot);
         let list = candidates(&snapshot, &failed, None);
         let order: Vec<ServerId> = list.iter().map(|c| c.server.clone()).collect();
@@ -128,7 +136,7 @@ fn a_primary_that_was_never_read_is_taken_for_what_its_replicas_are() {
             let waits = steps.iter().any(|step| {
                 matches!(&step.action, Action::Command { server, command: ServerCommand::SetSemiSync { source: Some(true), .. } } if *server == choice.successor)
             });
-            assert_eq!(waits, wanted, "{replica}: {steps:?}");
+            assert_eq!(waits, wanted, "{primary} {replica}: {steps:?}");
         }
     }
 }
