@@ -9,6 +9,8 @@ use baton_core::time::WallTime;
 use baton_ports::{ClusterRow, RecoveryRow, Route, ServerRow};
 use tokio::time::Instant;
 
+use super::port::NEWEST;
+
 /// The last answer to one question. Of two answers that one is newer whose question was asked later, whichever came first; and a question
 /// that was asked before a change has an answer from before it, as far as anybody can tell.
 #[derive(Debug)]
@@ -99,6 +101,33 @@ pub(super) struct Copies {
     pub(super) routes: Copy<Vec<Route>>,
     /// The newest recoveries of all clusters.
     pub(super) recoveries: Copy<Vec<RecoveryRow>>,
+}
+
+/// What this node recorded since the last answers: were the next one missing, a recovery that only the shared store has would be unknown, or
+/// still running.
+impl Copies {
+    pub(super) fn begin(&self, row: &RecoveryRow, number: i64) {
+        self.recoveries.change(|rows| {
+            rows.retain(|known| known.id != row.id);
+            let row = row.clone();
+            rows.insert(0, RecoveryRow { number, ..row });
+            rows.truncate(usize::try_from(NEWEST).unwrap_or(usize::MAX));
+        });
+    }
+
+    pub(super) fn update(&self, row: &RecoveryRow) {
+        self.recoveries.change(|rows| {
+            if let Some(known) = rows.iter_mut().find(|known| known.id == row.id) {
+                let acknowledged = known.acknowledged.take();
+                let (number, row) = (known.number, row.clone());
+                *known = RecoveryRow {
+                    number,
+                    acknowledged,
+                    ..row
+                };
+            }
+        });
+    }
 }
 
 /// What operators said since the last answers, whom nothing that the store does later may make unsaid.

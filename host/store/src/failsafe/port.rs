@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
-use baton_core::model::{Downtime, PromotionRule, RecoveryOutcome};
+use baton_core::model::{Downtime, PromotionRule};
 use baton_core::right::Voters;
 use baton_core::time::WallTime;
 use baton_ports::{
@@ -20,7 +20,7 @@ use super::{FailsafeStore, is_refusal};
 /// Last answers that count however old they are: what they say changes rarely, and is checked against the servers themselves.
 const ANY_AGE: Duration = Duration::MAX;
 /// Recoveries that the last answer must hold to stand for the list.
-const NEWEST: u32 = 200;
+pub(super) const NEWEST: u32 = 200;
 
 #[async_trait]
 impl Store for FailsafeStore {
@@ -256,6 +256,11 @@ impl Store for FailsafeStore {
             (Ok(_), false) => self.begin_here(lease, row).await,
             (Ok(_), true) | (Err(_), false) => {}
         }
+        if let Ok(number) = &begun
+            && !self.disk.mirror().unsent.contains_key(&row.id)
+        {
+            self.copies.begin(row, *number);
+        }
         begun
     }
 
@@ -268,15 +273,7 @@ impl Store for FailsafeStore {
             self.shared.update_recovery(lease, row),
         )
         .await?;
-        if row.outcome != RecoveryOutcome::Running {
-            // The last answer must not have it running when the next one is missing.
-            self.copies.recoveries.change(|rows| {
-                if let Some(known) = rows.iter_mut().find(|known| known.id == row.id) {
-                    known.outcome = row.outcome;
-                    known.ended = row.ended;
-                }
-            });
-        }
+        self.copies.update(row);
         Ok(())
     }
 

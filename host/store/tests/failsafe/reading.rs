@@ -140,6 +140,29 @@ async fn a_reading_from_before_an_order_does_not_stand_for_the_store() {
     assert_eq!(node.downtimes(now).await.unwrap(), told);
 }
 
+/// Recoveries that the shared store had taken were missing from the list while it was away, because it had last been read before them; the
+/// cooldown goes by that list.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_answers_hold_the_recoveries_since() {
+    let bed = Bed::new().await;
+    let node = bed.node("n1").await;
+    let epoch = node.lead("n1").await;
+    assert!(node.recoveries(None, 0, 200).await.unwrap().is_empty());
+    let mut done = Vec::new();
+    for id in ["r1", "r2", "r3"] {
+        done.insert(0, node.recover(id, epoch).await);
+    }
+    node.until_handed_over().await;
+    bed.shared.become_now(Mood::Away);
+    let mut shown = node.recoveries(None, 0, 200).await.unwrap();
+    let numbers: Vec<i64> = shown.iter().map(|row| row.number).collect();
+    assert_eq!(numbers, [3, 2, 1]);
+    for row in &mut shown {
+        row.number = 0;
+    }
+    assert_eq!(shown, done);
+}
+
 fn server(name: &str) -> ServerRow {
     ServerRow {
         id: ServerId::new(format!("{name}:3306")),
