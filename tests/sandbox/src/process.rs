@@ -12,6 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::spawner;
 use crate::wait::wait_until;
 
+/// A thread that waits for a disk stops when that has answered.
+const FREEZE_LIMIT: Duration = Duration::from_secs(10);
+
 /// A program started in the sandbox. Dropping it kills it.
 #[derive(Debug)]
 pub struct Process {
@@ -19,6 +22,19 @@ pub struct Process {
     log: PathBuf,
     pid: u32,
     child: Mutex<Child>,
+}
+
+/// Whether each thread of a process is stopped, or has ended (`proc_pid_stat(5)`: the state follows the name in parentheses).
+fn stands_still(pid: u32) -> Result<bool> {
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        // It may end while this looks at it.
+        let stat = fs::read_to_string(thread?.path().join("stat")).unwrap_or_default();
+        let state = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+        if !(state.is_empty() || state.starts_with(['T', 't', 'Z', 'X'])) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 impl Process {
@@ -72,10 +88,13 @@ impl Process {
         Ok(at)
     }
 
-    /// Stops it in mid-instruction: its sockets stay open, nothing answers.
+    /// Stops it in mid-instruction, and says at what moment: its sockets stay open, nothing answers. Returns once all its threads stand still:
+    /// until then one may answer.
     pub fn freeze(&self) -> Result<Instant> {
         let at = Instant::now();
         self.require_signal(Signal::STOP)?;
+        let what = format!("{} stands still", self.name);
+        wait_until(&what, FREEZE_LIMIT, || stands_still(self.pid))?;
         Ok(at)
     }
 
