@@ -433,7 +433,7 @@ async fn semi_sync_is_switched(flavor: Flavor) {
     perform(replica.as_mut(), start).await;
     // A receiver counts as running a moment before it says to its source whether it acknowledges.
     wait_until("it receives", LIMIT, || {
-        let channels = r1.query("SHOW REPLICA STATUS")?;
+        let channels = r1.replica_status()?;
         let states = ["Replica_IO_State", "Slave_IO_State"];
         let state = channels
             .iter()
