@@ -103,24 +103,21 @@ fn channel(server: &SimServer) -> Option<Channel> {
     })
 }
 
-fn acknowledging(state: &State, server: &SimServer) -> u32 {
-    let attached = state.servers.values().filter(|other| {
+/// Who is connected to it.
+fn attached<'a>(state: &'a State, server: &'a SimServer) -> impl Iterator<Item = &'a SimServer> {
+    state.servers.values().filter(|other| {
         let channel = other.channel.as_ref();
-        other.acknowledges && channel.is_some_and(|c| c.connected && c.source == server.address)
-    });
-    u32::try_from(attached.count()).unwrap_or(u32::MAX)
+        channel.is_some_and(|c| c.connected && c.source == server.address)
+    })
+}
+
+fn acknowledging(state: &State, server: &SimServer) -> u32 {
+    let acknowledging = attached(state, server).filter(|other| other.acknowledges);
+    u32::try_from(acknowledging.count()).unwrap_or(u32::MAX)
 }
 
 fn replicas(state: &State, server: &SimServer) -> Vec<AttachedReplica> {
-    state
-        .servers
-        .values()
-        .filter(|other| {
-            other
-                .channel
-                .as_ref()
-                .is_some_and(|c| c.connected && c.source == server.address)
-        })
+    attached(state, server)
         .map(|other| AttachedReplica {
             host: other.address.host.clone(),
             port: Some(other.address.port),

@@ -131,24 +131,13 @@ impl Recovery<'_> {
     }
 
     async fn resume_failover(&mut self) -> RecoveryOutcome {
-        if let Some(successor) = self.writable_successor() {
-            self.finish_forward(&successor).await;
-            return RecoveryOutcome::Succeeded;
+        if let Some(outcome) = self.settle_by_successor().await {
+            return outcome;
         }
         if self.is_old_primary_back() && !self.row.committed {
             // It came back before anybody was promoted: it is the primary still.
             let plan = None;
             return self.unwind(plan).await;
-        }
-        // Sent, and not seen: who did not answer a moment ago may take writes all the same.
-        if self.row.committed
-            && let Some(successor) = self.row.successor.clone()
-        {
-            match self.judge_by_its_word(&successor).await {
-                Judgement::Promoted => return RecoveryOutcome::Succeeded,
-                Judgement::NotPromoted => {}
-                Judgement::OutOfRight => return RecoveryOutcome::Failed,
-            }
         }
         // Begun again from the top; every step is idempotent.
         self.row.committed = false;
@@ -156,23 +145,27 @@ impl Recovery<'_> {
     }
 
     async fn resume_switchover(&mut self) -> RecoveryOutcome {
-        if let Some(successor) = self.writable_successor() {
-            self.finish_forward(&successor).await;
-            return RecoveryOutcome::Succeeded;
-        }
-        // Sent, and not seen: the successor may take writes where nobody sees it. Without one it was the old primary that was to be opened.
-        if self.row.committed
-            && let Some(successor) = self.row.successor.clone()
-        {
-            match self.judge_by_its_word(&successor).await {
-                Judgement::Promoted => return RecoveryOutcome::Succeeded,
-                Judgement::NotPromoted => {}
-                Judgement::OutOfRight => return RecoveryOutcome::Failed,
-            }
+        if let Some(outcome) = self.settle_by_successor().await {
+            return outcome;
         }
         self.row.committed = false;
         self.row.successor = None;
         self.unwind(None).await
+    }
+
+    /// How the recovery ends if its successor takes writes, or nothing more may be done; `None` if it goes on from the beginning.
+    async fn settle_by_successor(&mut self) -> Option<RecoveryOutcome> {
+        if let Some(successor) = self.writable_successor() {
+            self.finish_forward(&successor).await;
+            return Some(RecoveryOutcome::Succeeded);
+        }
+        // Sent, and not seen: the successor may take writes where nobody sees it. Without one it was the old primary that was to be opened.
+        let sent = self.row.successor.clone().filter(|_| self.row.committed)?;
+        match self.judge_by_its_word(&sent).await {
+            Judgement::Promoted => Some(RecoveryOutcome::Succeeded),
+            Judgement::NotPromoted => None,
+            Judgement::OutOfRight => Some(RecoveryOutcome::Failed),
+        }
     }
 
     /// Who took over: the recorded successor, if it is writable now, or whoever is writable and replicates from nobody beside the server that
