@@ -55,6 +55,11 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    /// Its epoch was chosen by the node itself, and another one may have chosen the same.
+    fn is_self_appointed(&self) -> bool {
+        self.tenure == Tenure::StandIn { renews: false }
+    }
+
     fn lasts(&self, until: Timestamp) -> bool {
         match self.tenure {
             Tenure::Lease { until: end, .. } => end > until,
@@ -239,6 +244,12 @@ impl Keeper {
             .is_some_and(|held| matches!(held.tenure, Tenure::StandIn { renews: _ }))
     }
 
+    /// True while this node acts under an epoch that the store did not grant.
+    pub(crate) fn is_self_appointed(&self) -> bool {
+        let held = self.held.borrow();
+        held.as_ref().is_some_and(Held::is_self_appointed)
+    }
+
     /// The present holder, as far as known.
     pub(crate) fn leader(&self) -> Option<NodeName> {
         if self.epoch_for(Duration::ZERO).is_some() {
@@ -347,7 +358,7 @@ impl Keeper {
         let held = self.held.borrow();
         held.as_ref().is_some_and(|held| {
             let is_ours = held.epoch == row.epoch && row.holder.as_ref() == Some(&self.holder);
-            is_ours || held.tenure == Tenure::StandIn { renews: false } && held.epoch > row.epoch
+            is_ours || held.is_self_appointed() && held.epoch > row.epoch
         })
     }
 

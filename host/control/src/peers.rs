@@ -296,6 +296,7 @@ mod tests {
             name: NodeName::new("n2"),
             incarnation: format!("n2-{start}"),
             acts: false,
+            granted: false,
             epoch: baton_core::ids::LeaseEpoch(3),
             leader: None,
             store_answers: true,

@@ -37,6 +37,7 @@ pub(crate) fn report(shared: &Shared) -> PeerReport {
         name: shared.registry.settings.node.clone(),
         incarnation: shared.token.clone(),
         acts: epoch.is_some(),
+        granted: epoch.is_some() && !lease.is_self_appointed(),
         epoch: epoch.unwrap_or_else(|| lease.highest()),
         leader: lease.leader(),
         store_answers: lease.problem().is_none(),

@@ -15,6 +15,8 @@ pub struct PeerReport {
     pub incarnation: String,
     /// It acts: it holds the lease, or acts without the backend.
     pub acts: bool,
+    /// The store granted it the epoch under which it acts; one that took over while the store was away chose its epoch itself.
+    pub granted: bool,
     /// Epoch under which it acts, or the last it saw.
     pub epoch: LeaseEpoch,
     /// Who holds the lease, as far as it knows.

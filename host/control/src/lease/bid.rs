@@ -1,12 +1,13 @@
 //! When to bid for the lease, and when to stand in for it. The decision is a pure function of what is known; the loop around it
 //! waits, asks and reports.
 
+use std::cmp::{Ordering, Reverse};
 use std::pin::Pin;
 use std::time::Duration;
 
-use baton_core::ids::LeaseEpoch;
+use baton_core::ids::{LeaseEpoch, NodeName};
 use baton_core::time::Timestamp;
-use baton_ports::{Claim, LeaseState, StoreError};
+use baton_ports::{Claim, LeaseState, PeerReport, StoreError};
 use tokio::time::{Instant, sleep};
 
 use super::{Held, Holder, Keeper, LEASE, Tenure, Wish, vote_term};
@@ -247,9 +248,7 @@ impl Keeper {
         };
         let held = self.held.borrow().clone();
         // A recovery under way is not cut short for a new epoch.
-        let changes_epoch = held
-            .as_ref()
-            .is_some_and(|held| held.tenure == Tenure::StandIn { renews: false });
+        let changes_epoch = held.as_ref().is_some_and(Held::is_self_appointed);
         let in_the_middle = changes_epoch && *self.busy.borrow() > 0;
         let asks = held.is_some() || self.is_wished() || !self.yields(seen, now);
         !resting && !in_the_middle && asks && self.barred().is_none()
@@ -322,20 +321,12 @@ impl Keeper {
         let Some(held) = self.held.borrow().clone() else {
             return;
         };
-        let actors = self.peers.living().into_iter();
-        let latest = actors
-            .filter(|report| report.acts)
-            .max_by_key(|report| report.epoch);
-        // Of two under one epoch the store granted it to the other.
-        let gives_way = |epoch| {
-            let unasked = held.tenure == Tenure::StandIn { renews: false };
-            epoch > held.epoch || unasked && epoch == held.epoch
-        };
-        if let Some(latest) = latest.filter(|report| gives_way(report.epoch)) {
+        let peers = self.peers.living();
+        if let Some(latest) = gives_way_to(&self.settings.node, &held, &peers) {
             self.see_epoch(latest.epoch);
-            self.lose("another node acts under a later epoch");
+            self.lose("another node acts, and goes before this one");
             *lock(&self.other) = Some(Holder {
-                name: latest.name,
+                name: latest.name.clone(),
                 start: None,
             });
             return;
@@ -375,6 +366,25 @@ impl Keeper {
     }
 }
 
+/// Of the peers that act, the one before which this node has to give way: who acts under a later epoch. Of two under one epoch it is the
+/// one that was granted it, or else the first by name: were both to give way, each would wait for the other as long as the store is away.
+fn gives_way_to<'a>(
+    node: &NodeName,
+    held: &Held,
+    peers: &'a [PeerReport],
+) -> Option<&'a PeerReport> {
+    let acting = peers.iter().filter(|report| report.acts);
+    let latest =
+        acting.max_by_key(|report| (report.epoch, report.granted, Reverse(&report.name)))?;
+    let goes_before = match latest.epoch.cmp(&held.epoch) {
+        Ordering::Greater => true,
+        // Two that were granted the same one have two stores: the clusters' votes decide between them.
+        Ordering::Equal => held.is_self_appointed() && (latest.granted || latest.name < *node),
+        Ordering::Less => false,
+    };
+    goes_before.then_some(latest)
+}
+
 /// The end of the attempt under way; never, if there is none.
 async fn ended(
     pending: &mut Option<Pending<'_>>,
@@ -382,5 +392,51 @@ async fn ended(
     match pending {
         Some(attempt) => (attempt.outcome.as_mut().await, attempt.since, attempt.early),
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(name: &str, granted: bool, epoch: u64) -> PeerReport {
+        PeerReport {
+            name: NodeName::new(name),
+            incarnation: name.to_owned(),
+            acts: true,
+            granted,
+            epoch: LeaseEpoch(epoch),
+            leader: None,
+            store_answers: false,
+            backend_node: None,
+            hears: Vec::new(),
+            primaries: Vec::new(),
+        }
+    }
+
+    /// Whether each of two that hear each other gives way.
+    fn give_way([one, other]: [(bool, u64); 2]) -> [bool; 2] {
+        let gives_way = |name: &str, (granted, epoch): (bool, u64), peer: PeerReport| {
+            let tenure = Tenure::StandIn { renews: granted };
+            let epoch = LeaseEpoch(epoch);
+            let held = Held { epoch, tenure };
+            gives_way_to(&NodeName::new(name), &held, &[peer]).is_some()
+        };
+        [
+            gives_way("n1", one, report("n2", other.0, other.1)),
+            gives_way("n2", other, report("n1", one.0, one.1)),
+        ]
+    }
+
+    /// With real servers on a busy machine, two nodes began to stand in for a dead leader in the same two milliseconds. Each gave way to
+    /// the other and then waited for it, seven seconds, until the stalled store was back.
+    #[test]
+    fn of_two_that_stand_in_under_one_epoch_one_goes_on() {
+        assert_eq!(give_way([(false, 14), (false, 14)]), [false, true]);
+        assert_eq!(give_way([(false, 14), (true, 14)]), [true, false]);
+        assert_eq!(give_way([(true, 14), (false, 14)]), [false, true]);
+        assert_eq!(give_way([(false, 14), (false, 15)]), [true, false]);
+        assert_eq!(give_way([(true, 15), (false, 14)]), [false, true]);
+        assert_eq!(give_way([(true, 14), (true, 14)]), [false, false]);
     }
 }
