@@ -36,6 +36,7 @@ impl Selection {
                 Fault::FreezeNode,
                 Fault::BackendGone,
                 Fault::IsolateNode,
+                Fault::KillNodeHushServer,
             ],
             every: 1,
             offset: 0,

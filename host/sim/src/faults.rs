@@ -15,6 +15,9 @@ pub enum Fault {
     IsolateNode,
     /// The server that the step is about is killed.
     KillServer,
+    /// The Baton process that acts is killed, and the server that the step is about, or else the one that takes writes, answers nobody for
+    /// a moment: long enough to be missed by whoever goes on.
+    KillNodeHushServer,
     /// The reply to the step is lost: it took effect, and Baton does not know.
     LoseReply,
     /// The old primary comes back.

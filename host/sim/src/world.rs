@@ -20,6 +20,9 @@ use crate::votes::Votes;
 /// Milliseconds after which a node has heard of a server that is back.
 const NEWS: u64 = 2_000;
 
+/// Milliseconds for which a hushed server answers nobody: longer than one is asked by whoever goes on with a recovery.
+const HUSH: u64 = 1_500;
+
 /// State of the world, behind one lock.
 #[derive(Debug, Default)]
 pub struct State {
@@ -63,6 +66,8 @@ pub struct State {
     pub journaled: u32,
     /// The trap has snapped.
     pub snapped: bool,
+    /// Servers that are frozen until then.
+    hushed: BTreeMap<Address, u64>,
     /// What has to happen to a node before it is given time again.
     pub(crate) fates: Vec<(NodeId, Process)>,
     /// When something happened last.
@@ -107,6 +112,7 @@ impl State {
         if self.now == self.lately_until {
             self.lately_away.clear();
         }
+        self.end_hushes();
         crate::connections::tick(self);
         crate::replication::tick(self);
         crate::client::tick(self);
@@ -151,6 +157,10 @@ impl State {
                 self.backend.kill_active(self.now);
             }
             Fault::IsolateNode => self.isolate(node, target),
+            Fault::KillNodeHushServer => {
+                self.fates.push((node, Process::Dead));
+                self.hush(target);
+            }
             Fault::KillServer => return Snap::KillServer,
             Fault::LoseReply => return Snap::LoseReply,
             Fault::ReviveOld => {
@@ -188,6 +198,35 @@ impl State {
             && let Some(disk) = self.own_disks.remove(&node)
         {
             self.disks.entry(node).or_insert(disk);
+        }
+    }
+
+    fn hush(&mut self, target: Option<&Address>) {
+        let open = self.servers.values().find(|server| server.takes_writes());
+        let address = target.or(open.map(|server| &server.address)).cloned();
+        if let Some(address) = address
+            && let Some(server) = self.servers.get_mut(&address)
+            && server.process == Process::Up
+        {
+            server.process = Process::Frozen;
+            self.hushed.insert(address, self.now + HUSH);
+        }
+    }
+
+    fn end_hushes(&mut self) {
+        let now = self.now;
+        let is_over = |_: &Address, until: &mut u64| *until <= now;
+        for address in self
+            .hushed
+            .extract_if(.., is_over)
+            .map(|(address, _)| address)
+        {
+            if let Some(server) = self.servers.get_mut(&address)
+                && server.process == Process::Frozen
+            {
+                server.process = Process::Up;
+                self.stirred = true;
+            }
         }
     }
 
