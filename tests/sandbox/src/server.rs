@@ -293,6 +293,8 @@ impl Server {
 
     /// Starts it and returns at once; members of a cluster may have to wait for each other.
     pub(crate) fn launch(&self, extra: &[&str]) -> Result<()> {
+        // MySQL does not start while the process that the file names lives; after a kill that may be anybody's.
+        fs::remove_file(self.inner.folder.join("socket.lock")).ok();
         let command = self.command(extra);
         let process = Process::start(self.name(), command, &self.inner.folder.join("log"))?;
         *self.process() = Some(process);
