@@ -1,18 +1,44 @@
-//! A short selection of the rounds that `cargo xtask rounds` plays, with fixed seeds.
+//! A short selection of the rounds that `cargo xtask rounds` draws: four faults while a primary is killed.
+
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use baton_e2e::rounds::{Draw, Ground, Tally, play};
+use baton_e2e::rounds::{Draw, Fault, Ground, Moment, Tally, Trigger, play};
 use baton_sandbox::{BackendKind, Flavor, Need};
 
-/// Seed and number: leader and backend node killed in mid-recovery, the whole backend killed, the
-/// leader cut off from the other nodes in mid-recovery; each time the primary is killed.
-const ROUNDS: [(u64, u64); 3] = [(2, 2), (1, 7), (2, 26)];
+const ROUNDS: [(Fault, Moment); 4] = [
+    (
+        Fault::LeaderAndNodeKilled,
+        Moment::AfterBegun(Duration::from_millis(13)),
+    ),
+    (
+        Fault::BackendDown,
+        Moment::AfterTrigger(Duration::from_millis(62)),
+    ),
+    (
+        Fault::LeaderCutFromPeers,
+        Moment::AfterBegun(Duration::from_millis(23)),
+    ),
+    (
+        Fault::LeaderCutOff,
+        Moment::AfterTrigger(Duration::from_millis(5)),
+    ),
+];
 
 fn play_all(kind: BackendKind, flavor: Flavor) -> Result<()> {
     let ground = Ground::start(kind, flavor)?;
     let mut tally = Tally::default();
-    for (seed, number) in ROUNDS {
-        let round = play(&ground, &Draw::new(seed, number), None)?;
+    // From 2: of NDB the data node goes with the first node that is killed.
+    for ((fault, moment), number) in ROUNDS.into_iter().zip(2..) {
+        let draw = Draw {
+            seed: 0,
+            number,
+            trigger: Trigger::Kill,
+            fault,
+            moment,
+            lasting: Duration::from_millis(2500),
+        };
+        let round = play(&ground, &draw, None)?;
         println!("{}: {:?} in {:?}", round.draw, round.gap, round.took);
         tally.add(&round);
     }

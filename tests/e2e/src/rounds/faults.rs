@@ -65,6 +65,10 @@ impl Cast<'_> {
             }
             Fault::LeaderCutFromBackend => self.on_way_to_backend(Network::cut),
             Fault::LeaderCutFromPeers => self.on_way_to_peers(Network::cut),
+            Fault::LeaderCutOff => {
+                self.on_way_to_backend(Network::cut)?;
+                self.on_way_to_peers(Network::cut)
+            }
             Fault::BackendSplit => backend.isolate(self.node),
             Fault::BackendDown => backend.kill_all(),
             Fault::NodeRejoins => backend.launch(self.other_node()),
@@ -80,6 +84,10 @@ impl Cast<'_> {
             Fault::NodeFrozen => backend[self.node].thaw(),
             Fault::LeaderCutFromBackend => self.on_way_to_backend(Network::heal),
             Fault::LeaderCutFromPeers => self.on_way_to_peers(Network::heal),
+            Fault::LeaderCutOff => {
+                self.on_way_to_backend(Network::heal)?;
+                self.on_way_to_peers(Network::heal)
+            }
             Fault::BackendSplit => backend.reconnect(self.node),
             Fault::LeaderKilled
             | Fault::NodeKilled

@@ -68,7 +68,13 @@ impl<'a> Keep<'a> {
 pub fn play(ground: &Ground, draw: &Draw, keep: Option<Keep<'_>>) -> Result<Round> {
     let begun = Instant::now();
     let leader = ground.wait_for_leader()?;
-    ground.clear(leader)?;
+    let logs = Logs::mark(ground);
+    if let Err(error) = ground.clear(leader) {
+        if let Some(Keep { folder, .. }) = keep {
+            logs.keep(ground, folder, draw)?;
+        }
+        return Err(error);
+    }
     let cast = Cast {
         ground,
         draw,
