@@ -1,5 +1,7 @@
 //! A former primary that is back: what proves that it was replaced, and what speaks against fencing it.
 
+use std::collections::BTreeSet;
+
 use super::primary::is_severed;
 use super::report::{Code, Evidence, PrimaryView, Severity};
 use super::scene::{Draft, Scene, evidence, listed};
@@ -23,7 +25,9 @@ pub(super) fn old_primary_returned(scene: &Scene<'_>, draft: &mut Draft) {
         };
         let writable = facts.is_writable();
         let replaced = replaced_on_record(scene, server);
-        let attached = scene.has_member_source(&server.id);
+        // Two that were replaced one after the other and replicate from each other, as a pair did, are no part of it either.
+        let attached = scene.has_member_source(&server.id)
+            && (replaced.is_none() || descends_from(scene, &server.id, &primary.id));
         if attached && !(writable && replaced.is_some()) {
             continue;
         }
@@ -47,6 +51,24 @@ pub(super) fn old_primary_returned(scene: &Scene<'_>, draft: &mut Draft) {
         let code = Code::OldPrimaryReturned;
         draft.propose_as(severity, code, &server.id, answer, found);
     }
+}
+
+/// True if the sources of `server`, and theirs, lead to `primary`, whether or not they replicate now.
+fn descends_from(scene: &Scene<'_>, server: &ServerId, primary: &ServerId) -> bool {
+    let mut seen = BTreeSet::from([server]);
+    let mut next = vec![server];
+    while let Some(at) = next.pop() {
+        let sources = scene.topology.channels_of(at).iter();
+        for source in sources.filter_map(|edge| edge.source.as_ref()) {
+            if source == primary {
+                return true;
+            }
+            if seen.insert(source) {
+                next.push(source);
+            }
+        }
+    }
+    false
 }
 
 /// What speaks against fencing. What others read from it is no objection against a server that was replaced on record: that is how a

@@ -62,6 +62,21 @@ fn a_chain_of_recoveries_that_ends_at_the_primary_replaced_all_before() {
     assert_eq!(about_p0(text), Some(Suggestion::Act));
 }
 
+#[test]
+fn two_that_were_replaced_one_after_the_other_and_follow_each_other_are_taken_back() {
+    let text = "
+        cluster past=failover:succeeded:p2:p1:1m past=failover:succeeded:p0:p2:2m
+        p0 ro <- p2
+        p2 ro <- p0
+        p1 primary
+        r1 <- p1
+    ";
+    assert_eq!(about_p0(text), Some(Suggestion::Act));
+    // It was taken back by somebody already.
+    let below = text.replace("p0 ro <- p2", "p0 ro <- p1");
+    assert_eq!(about_p0(&below), None);
+}
+
 /// No record, or none that is the last word: `p0` is a co-primary that takes writes, as somebody wanted it.
 #[test]
 fn a_co_primary_that_no_recovery_replaced_last_is_not_fenced() {
