@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use baton_core::ids::{ClusterId, LeaseEpoch, RecoveryId, ServerId};
 use baton_core::model::{ActiveRecovery, RecoveryKind, RecoveryOutcome, Snapshot, Topology};
-use baton_core::planning::StepId;
+use baton_core::planning::{StepId, estate};
 use baton_core::time::Timestamp;
 use baton_ports::{Clock, JournalEntry, Policies, RecoveryRow, Store};
 use futures::future::join_all;
@@ -100,6 +100,8 @@ pub(crate) struct Recovery<'a> {
     tried: BTreeSet<ServerId>,
     /// A successor that does not answer may have been made writable.
     maybe_open: bool,
+    /// The successor does not answer and is the primary all the same: it is replaced in its turn.
+    silent: Option<ServerId>,
     /// The last plan stopped because the store did not take its journal.
     unrecorded: bool,
     /// Servers that steps named, for undoing.
@@ -124,7 +126,32 @@ impl Means {
             RecoveryKind::Switchover => recovery.switchover().await,
             RecoveryKind::Rejoin => recovery.rejoin().await,
         };
-        recovery.close(outcome).await
+        self.close_and_replace(recovery, outcome).await
+    }
+
+    /// Records how a recovery ended; if its successor is silent, that one is replaced at once. Until then nobody would be known to take
+    /// writes, and what follows the silent one would not say that it is gone.
+    async fn close_and_replace(
+        self: &Arc<Self>,
+        mut recovery: Recovery<'_>,
+        outcome: RecoveryOutcome,
+    ) -> Result<RecoveryRow, NotBegun> {
+        let silent = recovery.silent.take();
+        let row = recovery.close(outcome).await?;
+        let Some(failed) = silent else {
+            return Ok(row);
+        };
+        let order = Order {
+            kind: row.kind,
+            failed,
+            requested: None,
+            automatic: row.automatic,
+            finding: row.finding,
+            decision: row.decision,
+            trigger: self.clock.now(),
+            deadline: None,
+        };
+        Box::pin(self.carry_out(order)).await
     }
 
     async fn begin(self: &Arc<Self>, order: Order) -> Result<Recovery<'_>, NotBegun> {
@@ -163,6 +190,7 @@ impl Means {
             unwritten: Vec::new(),
             tried: BTreeSet::new(),
             maybe_open: false,
+            silent: None,
             unrecorded: false,
             touched: BTreeSet::new(),
         })
@@ -289,8 +317,8 @@ impl Recovery<'_> {
             return;
         };
         let topology = Topology::of(&snapshot);
-        let orphans = topology.replicas_of(&self.row.failed).iter();
-        let mut of: BTreeSet<ServerId> = orphans.map(|edge| edge.replica.clone()).collect();
+        let orphans = estate(&snapshot, &topology, &self.row.failed).into_iter();
+        let mut of: BTreeSet<ServerId> = orphans.map(|edge| edge.replica).collect();
         of.extend(self.touched.iter().chain(&self.row.lost).cloned());
         of.remove(&self.row.failed);
         // Of a recovery that stopped midway, readings may be older than its last steps: whoever it touched counts.

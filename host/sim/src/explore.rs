@@ -37,6 +37,7 @@ impl Selection {
                 Fault::BackendGone,
                 Fault::IsolateNode,
                 Fault::KillNodeHushServer,
+                Fault::KillNodeFreezeServer,
             ],
             every: 1,
             offset: 0,

@@ -18,6 +18,8 @@ pub enum Fault {
     /// The Baton process that acts is killed, and the server that the step is about, or else the one that takes writes, answers nobody for
     /// a moment: long enough to be missed by whoever goes on.
     KillNodeHushServer,
+    /// The same, and that server goes on only when the faults end.
+    KillNodeFreezeServer,
     /// The reply to the step is lost: it took effect, and Baton does not know.
     LoseReply,
     /// The old primary comes back.

@@ -10,7 +10,7 @@ use baton_core::model::{ProbeFailure, TimeoutPhase};
 use baton_ports::{
     ActSession, Clock, FailureWord, LockState, Servers, Session, StatementError, Watch, WatchAnswer,
 };
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use crate::connections::{Answer, Connection, Line, Work, kill, line, send};
 use crate::facts::facts;
@@ -281,13 +281,18 @@ impl SimServers {
             port: address.port,
         };
         sleep(LATENCY * 3).await;
-        match self.connect(address) {
-            Ok(session) => Ok(session),
-            Err(Process::Frozen) => {
-                sleep(limit).await;
-                Err(ProbeFailure::Timeout(TimeoutPhase::Handshake))
+        let until = Instant::now() + limit;
+        let mut changes = self.world.subscribe();
+        loop {
+            match self.connect(address) {
+                Ok(session) => return Ok(session),
+                Err(Process::Frozen) => {}
+                Err(Process::Up | Process::Dead) => return Err(ProbeFailure::Refused),
             }
-            Err(Process::Up | Process::Dead) => Err(ProbeFailure::Refused),
+            // One that was silent answers when it goes on, if it does so in time.
+            if !matches!(timeout_at(until, changes.changed()).await, Ok(Ok(()))) {
+                return Err(ProbeFailure::Timeout(TimeoutPhase::Handshake));
+            }
         }
     }
 

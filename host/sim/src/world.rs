@@ -159,7 +159,11 @@ impl State {
             Fault::IsolateNode => self.isolate(node, target),
             Fault::KillNodeHushServer => {
                 self.fates.push((node, Process::Dead));
-                self.hush(target);
+                self.hush(target, HUSH);
+            }
+            Fault::KillNodeFreezeServer => {
+                self.fates.push((node, Process::Dead));
+                self.hush(target, u64::MAX);
             }
             Fault::KillServer => return Snap::KillServer,
             Fault::LoseReply => return Snap::LoseReply,
@@ -201,7 +205,7 @@ impl State {
         }
     }
 
-    fn hush(&mut self, target: Option<&Address>) {
+    fn hush(&mut self, target: Option<&Address>, millis: u64) {
         let open = self.servers.values().find(|server| server.takes_writes());
         let address = target.or(open.map(|server| &server.address)).cloned();
         if let Some(address) = address
@@ -209,7 +213,7 @@ impl State {
             && server.process == Process::Up
         {
             server.process = Process::Frozen;
-            self.hushed.insert(address, self.now + HUSH);
+            self.hushed.insert(address, self.now.saturating_add(millis));
         }
     }
 

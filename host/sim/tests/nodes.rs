@@ -75,6 +75,20 @@ fn whoever_takes_over_reads_what_the_dead_one_did() {
     }
 }
 
+/// The leader dies when it has just opened the successor, or is about to, and that one answers nobody for a while. It had a replica of its
+/// own, which acknowledged what it took when it went on beside the one that was opened in its place.
+#[test]
+fn a_successor_that_falls_silent_with_its_leader_is_replaced_and_closed_when_it_returns() {
+    for fault in [Fault::KillNodeHushServer, Fault::KillNodeFreezeServer] {
+        for first in [First::KillPrimary, First::KillCoPrimary] {
+            for moment in [Moment::Before, Moment::After] {
+                let trap = at_change(4, moment, fault);
+                demand(&story(first, BackendKind::Synchronous, Some(trap)));
+            }
+        }
+    }
+}
+
 #[test]
 fn a_frozen_leader_that_wakes_changes_nothing() {
     for nth in [1, 4, 5] {

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use baton_core::ids::{RecoveryId, ServerId};
-use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Server, ThreadState, Topology};
-use baton_core::planning::{Phase, Plan, finish_steps, plan_relocate};
+use baton_core::model::{
+    Reach, RecoveryKind, RecoveryOutcome, Server, Snapshot, ThreadState, Topology,
+};
+use baton_core::planning::{Phase, Plan, Step, finish_steps, plan_relocate, record_steps};
 use baton_ports::RecoveryRow;
 
 use super::failover::Judgement;
@@ -58,6 +60,7 @@ impl Means {
             unwritten: Vec::new(),
             // A committed recovery whose successor is not seen writable: the same doubt.
             maybe_open: false,
+            silent: None,
             unrecorded: false,
             tried: BTreeSet::new(),
             touched,
@@ -71,7 +74,7 @@ impl Means {
             }
             None => recovery.finish_or_unwind().await,
         };
-        recovery.close(outcome).await
+        self.close_and_replace(recovery, outcome).await
     }
 
     /// The later recovery that replaced a primary of this cluster while a node left this one open that could not tell anybody: to go on
@@ -210,6 +213,36 @@ impl Recovery<'_> {
             .is_some_and(|s| s.probe.reach() == Reach::Answering)
     }
 
+    /// The successor may take writes where nobody sees it, and for whoever replicated from it before it may take them with acknowledgements:
+    /// it is the primary from now on, and has failed in its turn. Whoever replaces it takes its replicas away, and closes it when it returns.
+    pub(crate) async fn hand_to_silent(&mut self, successor: &ServerId) {
+        self.complain(format!(
+            "{successor} may take writes, and does not answer: it is the primary, and is replaced"
+        ));
+        self.note_successor(successor);
+        self.silent = Some(successor.clone());
+        let Some(snapshot) = self.means.snapshot() else {
+            return;
+        };
+        let settings = self.means.registry.settings.plan.clone();
+        let steps = record_steps(successor, self.next_step(), &settings);
+        self.run(self.forward_plan(&snapshot, successor, steps))
+            .await;
+    }
+
+    fn forward_plan(&self, snapshot: &Snapshot, successor: &ServerId, steps: Vec<Step>) -> Plan {
+        Plan {
+            cluster: snapshot.cluster.id.clone(),
+            kind: self.row.kind,
+            epoch: self.epoch(),
+            failed: self.row.failed.clone(),
+            successor: Some(successor.clone()),
+            fence_waiver: Some("writes are open on the successor already".to_owned()),
+            loss_consented: true,
+            steps,
+        }
+    }
+
     /// Writes are open on the successor: record it, send clients there, bring the siblings along.
     pub(crate) async fn finish_forward(&mut self, successor: &ServerId) {
         self.note_successor(successor);
@@ -221,17 +254,10 @@ impl Recovery<'_> {
         let moved = plan_relocate(&snapshot, self.row.kind, target, self.epoch(), &settings);
         let moved = moved.map(|plan| plan.steps).unwrap_or_default();
         let steps = finish_steps(&snapshot, target, moved, self.next_step(), &settings);
-        let plan = Plan {
-            cluster: snapshot.cluster.id.clone(),
-            kind: self.row.kind,
-            epoch: self.epoch(),
-            failed: self.row.failed.clone(),
-            successor: Some(successor.clone()),
-            fence_waiver: Some("writes are open on the successor already".to_owned()),
-            loss_consented: true,
-            steps,
-        };
-        match self.run(plan).await {
+        match self
+            .run(self.forward_plan(&snapshot, successor, steps))
+            .await
+        {
             Ended::Completed { tolerated: _ } => {}
             Ended::Stopped | Ended::StoppedWithWritesPerhapsOpen => {
                 self.complain("siblings could not all be brought along");

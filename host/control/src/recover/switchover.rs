@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use baton_core::ids::ServerId;
-use baton_core::model::{RecoveryKind, RecoveryOutcome, ServerFacts, Topology};
+use baton_core::model::{ProbeFailure, RecoveryKind, RecoveryOutcome, ServerFacts, Topology};
 use baton_core::planning::{SwitchoverRequest, candidates, plan_switchover};
 
 use super::Recovery;
 use super::failover::Judgement;
 use super::perform::observe;
+use crate::sessions::WorkError;
 
 /// How long the successor of a living primary is asked whether it takes writes, when it was lost at the step that opens them. Long enough
 /// for a server that is restarted at once: while its word is missing, nobody can be opened without the danger of two.
@@ -58,20 +59,24 @@ impl Recovery<'_> {
     /// The step that opens writes was sent, and its outcome is not known: what the successor says decides.
     pub(crate) async fn judge_by_its_word(&mut self, successor: &ServerId) -> Judgement {
         match self.word_of(successor).await {
-            Some(facts) if facts.is_writable() => {
+            Ok(facts) if facts.is_writable() => {
                 self.finish_forward(successor).await;
                 Judgement::Promoted
             }
             _ if self.lost_the_right() => Judgement::OutOfRight,
-            Some(_) => Judgement::NotPromoted,
-            None if self.is_followed(successor) => {
+            Ok(_) => Judgement::NotPromoted,
+            Err(_) if self.is_followed(successor) => {
                 self.complain(format!(
                     "{successor} does not answer, and replicas follow it already: it is the primary"
                 ));
                 self.finish_forward(successor).await;
                 Judgement::Promoted
             }
-            None => {
+            Err(WorkError::Lost(ProbeFailure::Timeout(_))) if self.fails_over() => {
+                self.hand_to_silent(successor).await;
+                Judgement::Promoted
+            }
+            Err(_) => {
                 // It may take writes where nobody sees it: the old primary must not, whatever happens next.
                 self.maybe_open = true;
                 Judgement::NotPromoted
@@ -82,11 +87,7 @@ impl Recovery<'_> {
     /// Whether a failover had come so far that siblings were pointed at the successor, which it does only once that takes writes: what they have
     /// acknowledged since, those that are left lack. In a switchover siblings are moved before.
     fn is_followed(&self, successor: &ServerId) -> bool {
-        let fails_over = matches!(
-            self.row.kind,
-            RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover
-        );
-        let Some(snapshot) = self.means.snapshot().filter(|_| fails_over) else {
+        let Some(snapshot) = self.means.snapshot().filter(|_| self.fails_over()) else {
             return false;
         };
         let topology = Topology::of(&snapshot);
@@ -95,9 +96,16 @@ impl Recovery<'_> {
         followers.any(|edge| self.touched.contains(&edge.replica))
     }
 
+    fn fails_over(&self) -> bool {
+        matches!(
+            self.row.kind,
+            RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover
+        )
+    }
+
     /// What the successor says of itself, if it says anything. In a failover another replica may be promoted at once; in a switchover
     /// nothing but this word lets the old primary take writes again, so it is waited for.
-    async fn word_of(&self, successor: &ServerId) -> Option<ServerFacts> {
+    async fn word_of(&self, successor: &ServerId) -> Result<ServerFacts, WorkError> {
         let patience = match self.row.kind {
             RecoveryKind::Switchover => PATIENCE,
             RecoveryKind::Failover
@@ -107,11 +115,9 @@ impl Recovery<'_> {
         };
         let until = self.means.clock.now().plus(patience);
         loop {
-            if let Ok(facts) = observe(self.means, successor, ANSWER).await {
-                return Some(facts);
-            }
-            if self.lost_the_right() || self.means.clock.now() >= until {
-                return None;
+            let word = observe(self.means, successor, ANSWER).await;
+            if word.is_ok() || self.lost_the_right() || self.means.clock.now() >= until {
+                return word;
             }
             tokio::time::sleep(PAUSE).await;
         }

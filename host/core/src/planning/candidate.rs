@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::estate::replaced_with;
 use super::explain::Reason;
 use super::{Blocked, ExpectedLoss};
 use crate::gtid::GtidSet;
@@ -59,14 +60,16 @@ pub fn candidates(
     read_after: Option<Timestamp>,
 ) -> Vec<Candidate> {
     let topology = Topology::of(snapshot);
-    let replicas: BTreeSet<&ServerId> = topology
-        .replicas_of(replaced)
+    let replaced = replaced_with(snapshot, replaced);
+    let replicas: BTreeSet<ServerId> = replaced
         .iter()
-        .map(|edge| &edge.replica)
+        .flat_map(|source| topology.replicas_of(source))
+        .map(|edge| edge.replica.clone())
+        .filter(|replica| !replaced.contains(replica))
         .collect();
     let servers: Vec<&Server> = replicas
         .iter()
-        .filter_map(|id| snapshot.servers.get(*id))
+        .filter_map(|id| snapshot.servers.get(id))
         .collect();
     let read: Vec<(&Server, &ServerFacts)> = servers
         .iter()
@@ -78,7 +81,7 @@ pub fn candidates(
         .map(|server| {
             consider(
                 server,
-                replaced,
+                &replaced,
                 &Field {
                     snapshot,
                     topology: &topology,
@@ -123,7 +126,7 @@ fn most_advanced(read: &[(&Server, &ServerFacts)]) -> Option<GtidSet> {
         .reduce(|all, one| all.union(&one))
 }
 
-fn consider(server: &Server, replaced: &ServerId, field: &Field<'_>) -> Candidate {
+fn consider(server: &Server, replaced: &BTreeSet<ServerId>, field: &Field<'_>) -> Candidate {
     let facts = fresh(server, field.read_after);
     let possessed = facts.map(ServerFacts::possessed);
     let missing = possessed
@@ -168,7 +171,7 @@ fn can_follow(facts: &ServerFacts, candidate: &Server) -> bool {
 fn exclusions(
     server: &Server,
     facts: Option<&ServerFacts>,
-    replaced: &ServerId,
+    replaced: &BTreeSet<ServerId>,
     field: &Field<'_>,
 ) -> Vec<Reason> {
     let mut reasons = Vec::new();
@@ -210,11 +213,10 @@ fn exclusions(
             ),
         );
     } else if !facts.log_updates
-        && !field
-            .topology
-            .replicas_of(replaced)
+        && !replaced
             .iter()
-            .all(|e| e.replica == server.id)
+            .flat_map(|source| field.topology.replicas_of(source))
+            .all(|e| e.replica == server.id || replaced.contains(&e.replica))
     {
         no(
             "no-replica-updates",
@@ -229,7 +231,7 @@ fn exclusions(
             .source
             .as_ref()
             .and_then(|a| field.snapshot.addresses.get(a))
-            == Some(replaced);
+            .is_some_and(|source| replaced.contains(source));
         if from_replaced && may_still_receive(server, channel, field.read_after) {
             no(
                 "still-receiving",

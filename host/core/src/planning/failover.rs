@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::candidate::Choice;
+use super::estate::estate;
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
 use super::{Blocked, PlanSettings};
 use crate::execution::{Guard, ServerCommand};
@@ -34,7 +35,7 @@ pub fn plan_secure(
     settings: &PlanSettings,
 ) -> Result<Plan, Blocked> {
     let topology = Topology::of(snapshot);
-    let replicas = answering_replicas(snapshot, &topology, &request.failed);
+    let replicas = answering(snapshot, estate(snapshot, &topology, &request.failed));
     if replicas.is_empty() {
         return Err(Blocked::because(
             request.kind,
@@ -143,17 +144,15 @@ pub(crate) fn answering_replicas(
     topology: &Topology,
     source: &ServerId,
 ) -> Vec<Edge> {
-    topology
-        .replicas_of(source)
-        .iter()
-        .filter(|edge| {
-            snapshot
-                .servers
-                .get(&edge.replica)
-                .is_some_and(|s| s.probe.reach() == Reach::Answering)
-        })
-        .cloned()
-        .collect()
+    answering(snapshot, topology.replicas_of(source).to_vec())
+}
+
+fn answering(snapshot: &Snapshot, mut edges: Vec<Edge>) -> Vec<Edge> {
+    edges.retain(|edge| {
+        let replica = snapshot.servers.get(&edge.replica);
+        replica.is_some_and(|server| server.probe.reach() == Reach::Answering)
+    });
+    edges
 }
 
 /// Plans the second half: drain, catch up if needed, promote, record, route, repoint, verify.
@@ -166,7 +165,7 @@ pub fn plan_promote(
 ) -> Plan {
     let mut steps = Builder::new(first_step);
     let topology = Topology::of(snapshot);
-    let siblings: Vec<Edge> = answering_replicas(snapshot, &topology, &secured.failed)
+    let siblings: Vec<Edge> = answering(snapshot, estate(snapshot, &topology, &secured.failed))
         .into_iter()
         .filter(|edge| edge.replica != choice.successor)
         .collect();
@@ -511,6 +510,17 @@ pub(crate) fn add_repoints(
             )
         })
         .collect()
+}
+
+/// What is done about a successor that may be writable and does not answer: it is recorded.
+pub fn record_steps(
+    successor: &ServerId,
+    first_step: StepId,
+    settings: &PlanSettings,
+) -> Vec<super::Step> {
+    let mut steps = Builder::new(first_step);
+    add_record(&mut steps, successor, &[], settings);
+    steps.finish()
 }
 
 /// What is left to do for a successor that is writable already: record it, have it wait for acknowledgements if the server it replaces

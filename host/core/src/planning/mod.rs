@@ -1,6 +1,7 @@
 //! From findings and answers to plans; and the explanation of what would be planned.
 
 mod candidate;
+mod estate;
 mod explain;
 mod failover;
 mod plan;
@@ -15,8 +16,9 @@ use std::time::Duration;
 use crate::model::RecoveryKind;
 
 pub use candidate::{Candidate, Choice, candidates, choose, expected_loss};
+pub use estate::estate;
 pub use explain::{CandidateView, ExpectedLoss, Explanation, Intention, Reason};
-pub use failover::{SecureRequest, finish_steps, plan_promote, plan_secure};
+pub use failover::{SecureRequest, finish_steps, plan_promote, plan_secure, record_steps};
 pub use plan::{Action, OnFailure, Phase, Plan, Step, StepId};
 pub use question::{assess_question, rank_question};
 pub use rejoin::{RejoinClass, classify_returned, plan_attach, plan_fence};

@@ -170,3 +170,33 @@ fn finishing_forward_ends_as_an_undisturbed_failover_does_with_semi_sync() {
     let confirmed = steps.iter().find(|step| first.after.contains(&step.id));
     assert!(confirmed.is_some_and(|step| step.after.contains(&on)));
 }
+
+/// A successor fell silent when it had just been opened: nobody was pointed at it yet, and it had a replica of its own.
+#[test]
+fn who_replaces_a_silent_successor_takes_over_what_that_one_did_not() {
+    let involved = |first: &str| {
+        let snapshot = sketch::snapshot(&format!(
+            "
+            cluster past=failover:succeeded:p0:p1:1m
+            p0 {first}
+            p1 primary silent timeout-handshake 2s
+            r1 <- p0 io=connecting
+            r2 <- p1
+            "
+        ));
+        let secured = secured(&snapshot);
+        let stopped: BTreeSet<String> = secured
+            .steps
+            .iter()
+            .filter(|step| step.phase == Phase::Revoke)
+            .filter_map(|step| Some(step.action.server()?.to_string()))
+            .collect();
+        let list = candidates(&snapshot, &secured.failed, None);
+        let considered: BTreeSet<String> = list.iter().map(|c| c.server.to_string()).collect();
+        assert_eq!(stopped, considered);
+        considered.into_iter().collect::<Vec<String>>()
+    };
+    assert_eq!(involved("silent refused 9s"), ["r1", "r2"]);
+    // One that is back keeps what follows it.
+    assert_eq!(involved("ro"), ["r2"]);
+}
