@@ -2,6 +2,7 @@
 //! in for it while the store is away.
 
 mod bid;
+mod far;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,8 +13,9 @@ use baton_ports::{Claim, Clock, LeaseState, Store, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
+use self::far::Far;
 use crate::locking::lock;
-use crate::peers::PeerTable;
+use crate::peers::{Life, PeerTable};
 
 /// Name of the one lease; leases are named so that a fleet can be divided later.
 pub const LEASE: &str = "fleet";
@@ -102,6 +104,8 @@ pub(crate) struct Keeper {
     holder: NodeName,
     held: watch::Sender<Option<Held>>,
     other: Mutex<Option<Holder>>,
+    /// Whether the holder lives though it is not heard.
+    far: Mutex<Far>,
     highest: Mutex<LeaseEpoch>,
     problem: Mutex<Option<String>>,
     /// Why this process must not act at all.
@@ -175,6 +179,7 @@ impl Keeper {
             holder,
             held: watch::Sender::new(None),
             other: Mutex::new(None),
+            far: Mutex::default(),
             highest: Mutex::new(LeaseEpoch::default()),
             problem: Mutex::new(None),
             barred: Mutex::new(None),
@@ -313,6 +318,11 @@ impl Keeper {
         self.wished.notify_one();
     }
 
+    /// The store refused something under the epoch of this node: asks it at once who holds the lease, rather than at the next renewal.
+    pub(crate) fn ask_again(&self) {
+        self.wished.notify_one();
+    }
+
     /// Ends the bidding that [`Self::grab`] began: the lease is held, or it takes too long.
     pub(crate) fn give_up_grabbing(&self) {
         lock(&self.wish).take_if(|wish| *wish == Wish::Lead);
@@ -335,6 +345,10 @@ impl Keeper {
     fn note(&self, outcome: Result<Claim, StoreError>, before: Timestamp, taken_early: Duration) {
         let told = outcome.as_ref().err().map(StoreError::with_causes);
         let was_away = std::mem::replace(&mut *lock(&self.problem), told).is_some();
+        if let Ok(Claim::Held(state) | Claim::Other(state)) = &outcome {
+            let silent_since = self.silent_since(state);
+            lock(&self.far).note(before, state, silent_since);
+        }
         match outcome {
             Ok(Claim::Held(state)) => self.hold(&state, before, taken_early),
             Ok(Claim::Other(state)) => {
@@ -349,6 +363,18 @@ impl Keeper {
                 tracing::debug!(error = error.with_causes(), "lease still not renewed");
             }
             Err(error) => tracing::warn!(error = error.with_causes(), "lease not renewed"),
+        }
+    }
+
+    /// Since when the holder of a row is not heard, if it is not.
+    fn silent_since(&self, row: &LeaseState) -> Option<Timestamp> {
+        let holder = row
+            .holder
+            .as_ref()
+            .filter(|holder| **holder != self.holder)?;
+        match self.peers.life(&Holder::of(holder)) {
+            Life::Silent(since) => Some(since),
+            Life::Living | Life::Unknown | Life::Gone(_) | Life::Replaced(_) => None,
         }
     }
 

@@ -19,7 +19,7 @@ use baton_core::ids::{ClusterId, LeaseEpoch, RecoveryId, ServerId};
 use baton_core::model::{ActiveRecovery, RecoveryKind, RecoveryOutcome, Snapshot, Topology};
 use baton_core::planning::{StepId, estate};
 use baton_core::time::Timestamp;
-use baton_ports::{Clock, JournalEntry, Policies, RecoveryRow, Store};
+use baton_ports::{Clock, JournalEntry, Policies, RecoveryRow, Store, StoreError};
 use futures::future::join_all;
 
 use crate::counters::Counters;
@@ -162,18 +162,8 @@ impl Means {
             .ok_or(NotBegun::NoLease)?;
         let snapshot = self.snapshot().ok_or(NotBegun::Gone)?;
         let mut row = self.row(&order, &snapshot, epoch).ok_or(NotBegun::Gone)?;
-        let refused = |error: baton_ports::StoreError| match error {
-            baton_ports::StoreError::Conflict { .. } => NotBegun::Refused(error.with_causes()),
-            baton_ports::StoreError::Fenced { .. } => NotBegun::NoLease,
-            baton_ports::StoreError::Retry { .. }
-            | baton_ports::StoreError::OutcomeUnknown { .. }
-            | baton_ports::StoreError::Unavailable { .. } => NotBegun::Store(error.with_causes()),
-        };
-        row.number = self
-            .store
-            .begin_recovery(LEASE, &row)
-            .await
-            .map_err(refused)?;
+        let begun = self.store.begin_recovery(LEASE, &row).await;
+        row.number = begun.map_err(|error| self.refused(&error))?;
         tracing::info!(
             cluster = %row.cluster_name, recovery = %row.id, kind = row.kind.word(), server = %row.failed,
             finding = row.finding, lease_epoch = epoch.0, "recovery begun"
@@ -194,6 +184,20 @@ impl Means {
             unrecorded: false,
             touched: BTreeSet::new(),
         })
+    }
+
+    /// Why the store did not take the beginning of a recovery, or of its resumption.
+    fn refused(&self, error: &StoreError) -> NotBegun {
+        match error {
+            StoreError::Conflict { .. } => NotBegun::Refused(error.with_causes()),
+            StoreError::Fenced { .. } => {
+                self.lease.ask_again();
+                NotBegun::NoLease
+            }
+            StoreError::Retry { .. }
+            | StoreError::OutcomeUnknown { .. }
+            | StoreError::Unavailable { .. } => NotBegun::Store(error.with_causes()),
+        }
     }
 
     fn row(&self, order: &Order, snapshot: &Snapshot, epoch: LeaseEpoch) -> Option<RecoveryRow> {
@@ -337,7 +341,7 @@ impl Recovery<'_> {
                 Err(error) => {
                     self.means.counters.store_failures.add();
                     tracing::error!(recovery = %self.row.id, error = error.with_causes(), "end of recovery not recorded");
-                    if matches!(error, baton_ports::StoreError::Fenced { .. }) {
+                    if matches!(error, StoreError::Fenced { .. }) {
                         return;
                     }
                 }

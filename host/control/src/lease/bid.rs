@@ -288,6 +288,7 @@ impl Keeper {
         let life = other.as_ref().map(|other| self.peers.life(other));
         let dead_since = match life {
             Some(Life::Gone(since) | Life::Replaced(since)) => since,
+            Some(Life::Silent(_)) if self.lives_far(now) => return Turn::Nobodys,
             Some(Life::Silent(since)) => self.silent_enough(since),
             // Of one that was never heard only its time can tell.
             Some(Life::Living | Life::Unknown) => return Turn::Nobodys,
@@ -306,6 +307,14 @@ impl Keeper {
         } else {
             Turn::Ours
         }
+    }
+
+    /// The store shows that the holder lives: what is broken is the network between the nodes.
+    fn lives_far(&self, now: Timestamp) -> bool {
+        let far = lock(&self.far);
+        let term = self.settings.ttl.saturating_add(self.settings.ttl / 4);
+        far.holder()
+            .is_some_and(|holder| far.lives(&holder, now, term))
     }
 
     /// When one that is silent since then counts as dead. Where the store was out of reach, too, this node may have been the one that was

@@ -29,12 +29,10 @@ impl Means {
             .epoch_for(std::time::Duration::from_millis(500))
             .ok_or(NotBegun::NoLease)?;
         let node = self.registry.settings.node.clone();
-        let refused = |error: baton_ports::StoreError| NotBegun::Store(error.with_causes());
-        self.store
-            .adopt_recovery(LEASE, &row.id, &node, epoch)
-            .await
-            .map_err(refused)?;
-        let steps = self.store.steps(&row.id).await.map_err(refused)?;
+        let adopted = self.store.adopt_recovery(LEASE, &row.id, &node, epoch);
+        adopted.await.map_err(|error| self.refused(&error))?;
+        let steps = self.store.steps(&row.id).await;
+        let steps = steps.map_err(|error| self.refused(&error))?;
         let next_step = steps
             .iter()
             .map(|step| step.entry.step)

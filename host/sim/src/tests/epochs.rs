@@ -34,6 +34,37 @@ fn grab(run: &mut Run, id: NodeId) -> LeaseEpoch {
     epoch_of(run, id).expect("it leads")
 }
 
+/// Cut off from its peers, a leader lost the lease to one of them, took it back from that one, which it did not hear either, and so on: each
+/// sent the other's sessions away from the servers, and nobody acted as long as the network between them was cut.
+#[test]
+fn a_leader_that_is_cut_off_from_its_peers_does_not_take_turns_with_them() {
+    for pause in [100, 2_000, 8_000] {
+        let (mut run, [first, second, third]) = three();
+        run.world.change(|state| {
+            for peer in [second, third] {
+                state.network.cut(&first.to_string(), &peer.to_string());
+            }
+        });
+        run.pass(pause);
+        let before = run.world.lock().first_primary.clone().expect("a primary");
+        run.world
+            .change(|state| crate::connections::kill(state, &before));
+        let is_replaced = |run: &Run| {
+            let state = run.world.lock();
+            let mut servers = state.servers.values();
+            servers.any(crate::server::SimServer::takes_writes)
+        };
+        assert!(run.pass_until(5_000, is_replaced), "after {pause} ms");
+        run.pass(5_000);
+        let epochs: Vec<LeaseEpoch> = [first, second, third]
+            .into_iter()
+            .filter_map(|id| epoch_of(&run, id))
+            .collect();
+        assert!(epochs.len() == 1 && epochs[0].0 <= 5, "{epochs:?}");
+        end(run);
+    }
+}
+
 fn cut_from_the_store(run: &Run, id: NodeId) {
     run.world.change(|state| {
         for backend in BACKENDS {
