@@ -164,6 +164,12 @@ impl Disk {
         Ok((disk, rights))
     }
 
+    /// Nothing is done before the guard is dropped.
+    #[cfg(test)]
+    pub(super) async fn hang(&self) -> impl Drop + '_ {
+        self.writing.lock().await
+    }
+
     pub(super) async fn close(&self) {
         self.store.close().await;
     }

@@ -24,7 +24,11 @@ impl FailsafeStore {
     /// ever; dropping the future loses nothing.
     pub async fn attend(&self) {
         loop {
-            if let Err(error) = self.disk.purge(&self.rights).await {
+            let purged = self.on_disk(
+                "removing what was handed over",
+                self.disk.purge(&self.rights),
+            );
+            if let Err(error) = purged.await {
                 self.health.disk_failed(error.with_causes());
             }
             let is_away = self.health.is_away();

@@ -55,6 +55,8 @@ pub struct FailsafeOptions {
     pub bid: Duration,
     /// Between two looks at a shared store that is away. Default 100 ms.
     pub retry: Duration,
+    /// For the local disk. Default 5 s: a disk that hangs must stop neither the shared store's work nor an operator's order.
+    pub local: Duration,
     /// How long the global switch counts as it was last read. Default 24 h: an outage is noticed by then, and a fleet whose switch nobody
     /// can read should not be acted upon for ever.
     pub switch_age_max: Duration,
@@ -71,6 +73,7 @@ impl FailsafeOptions {
             read: Duration::from_secs(1),
             bid: Duration::from_millis(250),
             retry: Duration::from_millis(100),
+            local: Duration::from_secs(5),
             switch_age_max: Duration::from_hours(24),
             disk: SqliteOptions::default(),
         }
@@ -99,6 +102,11 @@ impl std::fmt::Debug for FailsafeStore {
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {0:?}")]
 struct Late(Duration);
+
+/// The local disk did not answer in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the local disk did not answer within {0:?}")]
+struct Hangs(Duration);
 
 /// The shared store is known to be away.
 #[derive(Debug, thiserror::Error)]
@@ -185,6 +193,22 @@ impl FailsafeStore {
         answer
     }
 
+    /// Waits for the local disk for a limited time.
+    async fn on_disk<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let limit = self.options.local;
+        let done = timeout(limit, work).await;
+        done.unwrap_or_else(|_| {
+            Err(StoreError::OutcomeUnknown {
+                operation,
+                source: Box::new(Hangs(limit)),
+            })
+        })
+    }
+
     /// What only the shared store can do is not tried while it is away: it would be waited for.
     async fn pass<T>(
         &self,
@@ -209,5 +233,47 @@ fn is_refusal(error: &StoreError) -> bool {
         StoreError::Retry { .. }
         | StoreError::OutcomeUnknown { .. }
         | StoreError::Unavailable { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use baton_core::time::WallTime;
+    use baton_ports::AuditRecord;
+
+    use super::*;
+    use crate::SqliteStore;
+
+    /// With real servers and a machine at its limit, an order got no answer for a minute while a line waited for the local disk.
+    #[tokio::test]
+    async fn a_local_disk_that_hangs_is_not_waited_for_without_end() {
+        let shared = SqliteStore::open(":memory:", &SqliteOptions::default()).await;
+        let directory = tempfile::tempdir().expect("a directory");
+        let options = FailsafeOptions {
+            local: Duration::from_millis(20),
+            ..FailsafeOptions::of(NodeName::new("n1"))
+        };
+        let shared = Arc::new(shared.expect("a store").store);
+        let store = FailsafeStore::open(shared, directory.path().join("disk.db"), options).await;
+        let store = store.expect("a disk");
+        store.health.missed("something", "told so".to_owned());
+        let hanging = store.disk.hang().await;
+        let line = AuditRecord {
+            at: WallTime::from_millis(1),
+            kind: "forget".to_owned(),
+            server: None,
+            cluster: None,
+            by: "ann".to_owned(),
+            text: String::new(),
+        };
+        let answer = store.audit(&line).await.expect_err("the disk hangs");
+        assert!(
+            answer
+                .with_causes()
+                .contains("the local disk did not answer"),
+            "{answer:?}"
+        );
+        drop(hanging);
+        store.audit(&line).await.expect("it works again");
     }
 }

@@ -411,7 +411,9 @@ impl Store for FailsafeStore {
 
     /// While the shared store is away, those lines that this node wrote; lines that another node wrote before are missing then.
     async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRow>, StoreError> {
-        let local = self.disk.steps(id).await?;
+        let local = self
+            .on_disk("reading a journal", self.disk.steps(id))
+            .await?;
         if self.health.is_away() {
             return Ok(local);
         }
@@ -487,7 +489,7 @@ impl Store for FailsafeStore {
                 Err(_) => {}
             }
         }
-        self.disk.audit(record).await
+        self.on_disk(OPERATION, self.disk.audit(record)).await
     }
 
     async fn audits(&self, skip: u32, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {

@@ -31,11 +31,12 @@ impl FailsafeStore {
         if self.way(operation, lease, epoch).await? == Way::Local {
             // Dropped without having arrived.
             let kept = self.disk.sending(&subject);
-            let result = local.await;
+            let result = self.on_disk(operation, local).await;
             drop(kept);
             return result;
         }
         let sending = self.disk.sending(&subject);
+        let local = self.on_disk(operation, local);
         let shared = self.within(operation, self.options.write, shared);
         let (local, shared) = tokio::join!(local, shared);
         match shared {
@@ -114,7 +115,8 @@ impl FailsafeStore {
 
     /// A recovery that the shared store did not let begin must not stand here.
     pub(super) async fn take_back(&self, id: &RecoveryId) {
-        if let Err(error) = self.disk.discard(id).await {
+        let taken_back = self.on_disk("taking a recovery back", self.disk.discard(id));
+        if let Err(error) = taken_back.await {
             self.health.disk_failed(error.with_causes());
         }
     }
@@ -125,7 +127,7 @@ impl FailsafeStore {
             self.disk.end_others(lease, row).await?;
             self.disk.begin(lease, row).await
         };
-        if let Err(error) = begun.await {
+        if let Err(error) = self.on_disk("beginning a recovery", begun).await {
             self.health.disk_failed(error.with_causes());
         }
     }
@@ -166,7 +168,8 @@ impl FailsafeStore {
         }
         let highest = self.rights().highest(lease);
         if highest > before {
-            let remembered = self.disk.remember(lease, highest).await;
+            let remember = self.disk.remember(lease, highest);
+            let remembered = self.on_disk("remembering an epoch", remember).await;
             self.note_disk(remembered.as_ref().err());
         }
         self.health.work.notify_one();
