@@ -16,7 +16,7 @@ pub enum Fault {
     /// The server that the step is about is killed.
     KillServer,
     /// The Baton process that acts is killed, and the server that the step is about, or else the one that takes writes, answers nobody for
-    /// a moment: long enough to be missed by whoever goes on.
+    /// a moment.
     KillNodeHushServer,
     /// The same, and that server goes on only when the faults end.
     KillNodeFreezeServer,

@@ -20,7 +20,7 @@ use crate::votes::Votes;
 /// Milliseconds after which a node has heard of a server that is back.
 const NEWS: u64 = 2_000;
 
-/// Milliseconds for which a hushed server answers nobody: longer than one is asked by whoever goes on with a recovery.
+/// Milliseconds for which a hushed server answers nobody: it is missed, and goes on before whoever asks it has given up.
 const HUSH: u64 = 1_500;
 
 /// State of the world, behind one lock.

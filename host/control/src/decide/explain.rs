@@ -25,12 +25,7 @@ pub(crate) async fn explain(
     let replaced = judged
         .subject
         .as_ref()
-        .filter(|(kind, _)| {
-            matches!(
-                kind,
-                RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover
-            )
-        })
+        .filter(|(kind, _)| kind.replaces_lost_primary())
         .map(|(_, server)| server.clone())
         .or_else(|| view.report.primary.server().cloned());
     let list = replaced

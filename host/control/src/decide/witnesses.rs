@@ -111,11 +111,7 @@ impl ClusterLoop {
         (kind, server): (RecoveryKind, &ServerId),
         asked: &mut Indexed<AssessQuestion>,
     ) -> Option<Reason> {
-        let primary_lost = matches!(
-            kind,
-            RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover
-        );
-        if !primary_lost || self.means.peers.count() == 0 {
+        if !kind.replaces_lost_primary() || self.means.peers.count() == 0 {
             return None;
         }
         let since = super::lost_at(snapshot, server);

@@ -311,10 +311,8 @@ impl Keeper {
 
     /// The store shows that the holder lives: what is broken is the network between the nodes.
     fn lives_far(&self, now: Timestamp) -> bool {
-        let far = lock(&self.far);
         let term = self.settings.ttl.saturating_add(self.settings.ttl / 4);
-        far.holder()
-            .is_some_and(|holder| far.lives(&holder, now, term))
+        lock(&self.far).lives(now, term)
     }
 
     /// When one that is silent since then counts as dead. Where the store was out of reach, too, this node may have been the one that was

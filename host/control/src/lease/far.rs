@@ -36,15 +36,12 @@ impl Far {
         }
     }
 
-    /// True if `holder`, silent as it is, changed its row within `term` before `now`.
-    pub(super) fn lives(&self, holder: &NodeName, now: Timestamp, term: Duration) -> bool {
+    /// True if the holder, silent as it is, changed its row within `term` before `now`.
+    pub(super) fn lives(&self, now: Timestamp, term: Duration) -> bool {
+        let last = self.last.as_ref();
+        let holder = last.and_then(|(_, row)| row.holder.as_ref());
         let proof = self.proof.as_ref();
-        proof.is_some_and(|(known, at)| known == holder && at.plus(term) > now)
-    }
-
-    /// The holder as the store names it.
-    pub(super) fn holder(&self) -> Option<NodeName> {
-        self.last.as_ref()?.1.holder.clone()
+        proof.is_some_and(|(proven, at)| Some(proven) == holder && at.plus(term) > now)
     }
 }
 
@@ -71,16 +68,15 @@ mod tests {
 
     #[test]
     fn who_changes_its_row_while_it_is_silent_lives() {
-        let taker = NodeName::new("n2");
         let mut far = Far::default();
         far.note(at(3_000), &row("n1", 4, 1), None);
-        assert!(!far.lives(&taker, at(3_000), TERM));
+        assert!(!far.lives(at(3_000), TERM));
         // It took the lease after this node had renewed its own, and was silent all the time.
         far.note(at(5_000), &row("n2", 5, 1), Some(at(1_000)));
-        assert!(far.lives(&taker, at(5_000), TERM));
-        assert!(!far.lives(&taker, at(16_000), TERM), "it renews no more");
+        assert!(far.lives(at(5_000), TERM));
+        assert!(!far.lives(at(16_000), TERM), "it renews no more");
         far.note(at(14_000), &row("n2", 5, 2), Some(at(1_000)));
-        assert!(far.lives(&taker, at(16_000), TERM));
+        assert!(far.lives(at(16_000), TERM));
     }
 
     #[test]
@@ -89,6 +85,6 @@ mod tests {
         far.note(at(1_000), &row("n1", 4, 1), None);
         far.note(at(7_000), &row("n1", 4, 2), Some(at(5_000)));
         far.note(at(7_020), &row("n1", 4, 2), Some(at(5_000)));
-        assert!(!far.lives(&NodeName::new("n1"), at(7_020), TERM));
+        assert!(!far.lives(at(7_020), TERM));
     }
 }

@@ -72,7 +72,9 @@ impl Recovery<'_> {
                 self.finish_forward(successor).await;
                 Judgement::Promoted
             }
-            Err(WorkError::Lost(ProbeFailure::Timeout(_))) if self.fails_over() => {
+            Err(WorkError::Lost(ProbeFailure::Timeout(_)))
+                if self.row.kind.replaces_lost_primary() =>
+            {
                 self.hand_to_silent(successor).await;
                 Judgement::Promoted
             }
@@ -87,20 +89,14 @@ impl Recovery<'_> {
     /// Whether a failover had come so far that siblings were pointed at the successor, which it does only once that takes writes: what they have
     /// acknowledged since, those that are left lack. In a switchover siblings are moved before.
     fn is_followed(&self, successor: &ServerId) -> bool {
-        let Some(snapshot) = self.means.snapshot().filter(|_| self.fails_over()) else {
+        let fails_over = self.row.kind.replaces_lost_primary();
+        let Some(snapshot) = self.means.snapshot().filter(|_| fails_over) else {
             return false;
         };
         let topology = Topology::of(&snapshot);
         let mut followers = topology.replicas_of(successor).iter();
         // Whoever followed it before had not been stopped by this recovery.
         followers.any(|edge| self.touched.contains(&edge.replica))
-    }
-
-    fn fails_over(&self) -> bool {
-        matches!(
-            self.row.kind,
-            RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover
-        )
     }
 
     /// What the successor says of itself, if it says anything. In a failover another replica may be promoted at once; in a switchover

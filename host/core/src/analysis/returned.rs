@@ -1,7 +1,5 @@
 //! A former primary that is back: what proves that it was replaced, and what speaks against fencing it.
 
-use std::collections::BTreeSet;
-
 use super::primary::is_severed;
 use super::report::{Code, Evidence, PrimaryView, Severity};
 use super::scene::{Draft, Scene, evidence, listed};
@@ -27,7 +25,7 @@ pub(super) fn old_primary_returned(scene: &Scene<'_>, draft: &mut Draft) {
         let replaced = replaced_on_record(scene, server);
         // Two that were replaced one after the other and replicate from each other, as a pair did, are no part of it either.
         let attached = scene.has_member_source(&server.id)
-            && (replaced.is_none() || descends_from(scene, &server.id, &primary.id));
+            && (replaced.is_none() || scene.topology.subtree(&primary.id).contains(&server.id));
         if attached && !(writable && replaced.is_some()) {
             continue;
         }
@@ -51,24 +49,6 @@ pub(super) fn old_primary_returned(scene: &Scene<'_>, draft: &mut Draft) {
         let code = Code::OldPrimaryReturned;
         draft.propose_as(severity, code, &server.id, answer, found);
     }
-}
-
-/// True if the sources of `server`, and theirs, lead to `primary`, whether or not they replicate now.
-fn descends_from(scene: &Scene<'_>, server: &ServerId, primary: &ServerId) -> bool {
-    let mut seen = BTreeSet::from([server]);
-    let mut next = vec![server];
-    while let Some(at) = next.pop() {
-        let sources = scene.topology.channels_of(at).iter();
-        for source in sources.filter_map(|edge| edge.source.as_ref()) {
-            if source == primary {
-                return true;
-            }
-            if seen.insert(source) {
-                next.push(source);
-            }
-        }
-    }
-    false
 }
 
 /// What speaks against fencing. What others read from it is no objection against a server that was replaced on record: that is how a
@@ -117,10 +97,7 @@ fn replaced_on_record(scene: &Scene<'_>, server: &Server) -> Option<Evidence> {
             || past.kind.replaces_primary() && past.successor.as_ref() == Some(&server.id)
     };
     let about = succeeded(scene.snapshot).find(names)?;
-    let was_lost = matches!(
-        about.kind,
-        RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover
-    );
+    let was_lost = about.kind.replaces_lost_primary();
     let successor = about.successor.as_ref()?;
     (was_lost && about.failed == server.id && *successor != server.id).then(|| {
         let text = format!(

@@ -95,6 +95,11 @@ impl RecoveryKind {
         }
     }
 
+    /// Whether it replaces a primary, or a co-primary, that was lost: in a switchover the old one lives.
+    pub fn replaces_lost_primary(self) -> bool {
+        self.replaces_primary() && self != Self::Switchover
+    }
+
     /// Reads the word.
     pub fn from_word(word: &str) -> Option<Self> {
         [

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::estate::replaced_with;
+use super::estate::{edges_below, replaced_with};
 use super::explain::Reason;
 use super::{Blocked, ExpectedLoss};
 use crate::gtid::GtidSet;
@@ -61,15 +61,12 @@ pub fn candidates(
 ) -> Vec<Candidate> {
     let topology = Topology::of(snapshot);
     let replaced = replaced_with(snapshot, replaced);
-    let replicas: BTreeSet<ServerId> = replaced
-        .iter()
-        .flat_map(|source| topology.replicas_of(source))
-        .map(|edge| edge.replica.clone())
-        .filter(|replica| !replaced.contains(replica))
+    let replicas: BTreeSet<&ServerId> = edges_below(&topology, &replaced)
+        .map(|edge| &edge.replica)
         .collect();
     let servers: Vec<&Server> = replicas
         .iter()
-        .filter_map(|id| snapshot.servers.get(id))
+        .filter_map(|id| snapshot.servers.get(*id))
         .collect();
     let read: Vec<(&Server, &ServerFacts)> = servers
         .iter()
@@ -213,10 +210,7 @@ fn exclusions(
             ),
         );
     } else if !facts.log_updates
-        && !replaced
-            .iter()
-            .flat_map(|source| field.topology.replicas_of(source))
-            .all(|e| e.replica == server.id || replaced.contains(&e.replica))
+        && !edges_below(field.topology, replaced).all(|e| e.replica == server.id)
     {
         no(
             "no-replica-updates",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::ids::ServerId;
-use crate::model::{Edge, Reach, RecoveryKind, RecoveryOutcome, Snapshot, Topology};
+use crate::model::{Edge, Reach, RecoveryOutcome, Snapshot, Topology};
 
 /// The server that is replaced, and those that it had replaced itself and that are still gone: a failover whose successor fell silent
 /// before anybody was pointed at it leaves their replicas where they were.
@@ -15,10 +15,7 @@ pub(super) fn replaced_with(snapshot: &Snapshot, failed: &ServerId) -> BTreeSet<
     };
     // Young ones first: each is looked at after the one that replaced its successor.
     for past in &snapshot.control.past {
-        let was_lost = matches!(
-            past.kind,
-            RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover
-        );
+        let was_lost = past.kind.replaces_lost_primary();
         let is_ours = past
             .successor
             .as_ref()
@@ -33,11 +30,18 @@ pub(super) fn replaced_with(snapshot: &Snapshot, failed: &ServerId) -> BTreeSet<
 
 /// Replicas of `failed` and of those that are replaced with it, in the order of what they follow.
 pub fn estate(snapshot: &Snapshot, topology: &Topology, failed: &ServerId) -> Vec<Edge> {
-    let replaced = replaced_with(snapshot, failed);
-    replaced
-        .iter()
-        .flat_map(|source| topology.replicas_of(source))
-        .filter(|edge| !replaced.contains(&edge.replica))
+    edges_below(topology, &replaced_with(snapshot, failed))
         .cloned()
         .collect()
+}
+
+/// What follows any of those that are replaced together, without themselves.
+pub(super) fn edges_below<'a>(
+    topology: &'a Topology,
+    replaced: &'a BTreeSet<ServerId>,
+) -> impl Iterator<Item = &'a Edge> {
+    let all = replaced
+        .iter()
+        .flat_map(|source| topology.replicas_of(source));
+    all.filter(|edge| !replaced.contains(&edge.replica))
 }
