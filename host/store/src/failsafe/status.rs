@@ -11,6 +11,9 @@ pub struct FailsafeStatus {
     pub away_for: Option<Duration>,
     /// Recoveries that are not, or not wholly, in the shared store.
     pub unsent_recoveries: usize,
+    /// Recoveries on the local disk, handed over or not: what is removed a moment after it arrived would be handed over again, to no effect, by a
+    /// process that was started in between.
+    pub kept_recoveries: usize,
     /// An intended primary or a route is not in the shared store, or may not be.
     pub unsent_intents: bool,
     /// Audit lines that wait.
@@ -24,10 +27,11 @@ pub struct FailsafeStatus {
 impl FailsafeStore {
     /// How things stand.
     pub fn status(&self) -> FailsafeStatus {
-        let (unsent_recoveries, unsent_intents, audits) = {
+        let (unsent_recoveries, kept_recoveries, unsent_intents, audits) = {
             let mirror = self.disk.mirror();
             (
                 mirror.unsent.len(),
+                mirror.recoveries.len(),
                 mirror.intents_unsent.is_some(),
                 mirror.audits,
             )
@@ -35,6 +39,7 @@ impl FailsafeStore {
         FailsafeStatus {
             away_for: self.health.away_for(),
             unsent_recoveries,
+            kept_recoveries,
             unsent_intents,
             unsent_audits: usize::try_from(audits).unwrap_or(usize::MAX),
             last_error: self.health.last_error(),

@@ -49,6 +49,7 @@ async fn everything_is_there_once() {
     let audits = shared.audits(0, 9).await.unwrap();
     assert_eq!(audits, [audit(3, 10), audit(2, 10), audit(1, 10)]);
     // Nothing is left on the disk that would be handed over again.
+    leader.until(|status| status.kept_recoveries == 0).await;
     drop(leader);
     let again = bed.node("n1").await;
     assert_eq!(again.status().unsent_recoveries, 0);
