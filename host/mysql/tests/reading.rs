@@ -16,7 +16,8 @@ use baton_mysql::{CommitProbeSettings, MysqlServers};
 use baton_ports::{Clock as _, Servers as _};
 use baton_sandbox::{Flavor, SemiSync, TopologySpec};
 use common::{
-    LIMIT, address, clock, executed, locked, pair, read, servers, settings, sketch, until,
+    LIMIT, address, clock, executed, locked, pair, read, read_until, servers, settings, sketch,
+    until,
 };
 
 on_both!(
@@ -71,7 +72,11 @@ async fn a_pair_is_read(flavor: Flavor) {
     );
     assert!(primary.vitals.connections >= Some(2) && primary.vitals.uptime.is_some());
 
-    let replica = read(&topology["r1"]).await;
+    // A busy machine applies the row a second late, and says so.
+    let replica = read_until(&topology["r1"], "it is not behind", |replica| {
+        replica.channels[0].lag == Some(Duration::ZERO)
+    })
+    .await;
     assert_ne!(replica.uid, primary.uid);
     assert!(!replica.is_writable());
     assert_eq!(
@@ -89,7 +94,7 @@ async fn a_pair_is_read(flavor: Flavor) {
     assert_eq!(channel.heartbeat_period, Some(Duration::from_secs(1)));
     assert_eq!(channel.source_server_id, Some(topology["p1"].server_id()));
     assert!(replica.possessed().contains(&primary.executed));
-    assert!(!channel.filtered && channel.lag == Some(Duration::ZERO));
+    assert!(!channel.filtered);
 }
 
 async fn channels_are_ordered_by_name(flavor: Flavor) {

@@ -83,6 +83,26 @@ pub(crate) async fn read(server: &Server) -> ServerFacts {
     watch.read(Duration::ZERO, LIMIT).await.unwrap().facts
 }
 
+/// Reads until `condition` holds.
+pub(crate) async fn read_until(
+    server: &Server,
+    what: &str,
+    condition: impl Fn(&ServerFacts) -> bool,
+) -> ServerFacts {
+    let begun = Instant::now();
+    loop {
+        let facts = read(server).await;
+        if condition(&facts) {
+            return facts;
+        }
+        assert!(
+            begun.elapsed() < LIMIT,
+            "waited in vain until {what}; last: {facts:#?}"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// A session that holds the lock.
 pub(crate) async fn locked(server: &Server) -> Session {
     let mut session = servers().act(&address(server), LOCK, LIMIT).await.unwrap();
