@@ -23,8 +23,33 @@ const RESTART_AFTER: Duration = Duration::from_secs(2);
 /// A server is read out of turn at most this often.
 const READ_EVERY: Duration = Duration::from_millis(40);
 
-/// A receiver that was ended to unmask its source: channel, source, and when.
-type Unmasked = (String, ServerId, Timestamp);
+/// A receiver that was ended to unmask its source.
+#[derive(Debug)]
+struct Unmasked {
+    channel: String,
+    source: ServerId,
+    at: Timestamp,
+    /// First look at which the source answered again, without a silence since.
+    answers_since: Option<Timestamp>,
+}
+
+impl Unmasked {
+    fn new(channel: &str, source: &ServerId, at: Timestamp) -> Self {
+        Self {
+            channel: channel.to_owned(),
+            source: source.clone(),
+            at,
+            answers_since: None,
+        }
+    }
+
+    fn watch(&mut self, snapshot: &Snapshot) {
+        let source = snapshot.servers.get(&self.source);
+        let answers = source.is_some_and(|source| source.probe.reach() == Reach::Answering);
+        let since = *self.answers_since.get_or_insert(snapshot.taken_at);
+        self.answers_since = answers.then_some(since);
+    }
+}
 
 /// When what was last asked for.
 #[derive(Debug, Default)]
@@ -71,21 +96,28 @@ impl ClusterLoop {
         for (replica, ended) in halted(snapshot, &topology) {
             known.entry(replica).or_insert(ended);
         }
-        known.retain(|replica, ended| !is_at_work(snapshot, replica, ended));
+        known.retain(|replica, ended| {
+            ended.watch(snapshot);
+            follows(&topology, replica, ended) && !is_at_work(snapshot, replica, ended)
+        });
         if !self.may_act(snapshot) || !self.resumed || snapshot.control.active.is_some() {
             return;
         }
         let now = snapshot.taken_at;
-        let (over, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.evidence.unmasked)
-            .into_iter()
-            .partition(|(_, (_, source, at))| {
-                now.since(*at) > RESTART_AFTER && serves(snapshot, &topology, source)
-            });
-        self.evidence.unmasked = kept.into_iter().collect();
-        for (replica, ended) in over {
-            if has_ended(snapshot, &topology, &replica, &ended) {
-                self.start_receiver(&replica, ended.0);
+        let mut over = Vec::new();
+        for (replica, ended) in &mut self.evidence.unmasked {
+            let is_due = now.since(ended.at) > RESTART_AFTER
+                && !self.reading.contains(replica)
+                && serves(snapshot, &topology, &ended.source)
+                && has_ended(snapshot, replica, ended);
+            if is_due {
+                // Until it is seen at work, it may be needed again.
+                ended.at = now;
+                over.push((replica.clone(), ended.channel.clone()));
             }
+        }
+        for (replica, channel) in over {
+            self.start_receiver(replica, channel);
         }
     }
 
@@ -94,13 +126,10 @@ impl ClusterLoop {
         leads && self.means.outlook(snapshot).is_none()
     }
 
-    fn start_receiver(&mut self, replica: &ServerId, channel: String) {
-        if !self.reading.insert(replica.clone()) {
-            return;
-        }
+    fn start_receiver(&mut self, replica: ServerId, channel: String) {
+        self.reading.insert(replica.clone());
         tracing::info!(server = %replica, "receiver started again, its source lives");
         let means = Arc::clone(&self.means);
-        let replica = replica.clone();
         self.readings.spawn(async move {
             let command = ServerCommand::StartReceivers {
                 channel: Some(channel),
@@ -178,7 +207,7 @@ impl ClusterLoop {
             return;
         }
         self.evidence.reconnected.insert(source.clone(), now);
-        let unmasked = (channel.to_owned(), source.clone(), now);
+        let unmasked = Unmasked::new(channel, source, now);
         self.evidence.unmasked.insert(replica.clone(), unmasked);
         tracing::info!(cluster = %snapshot.cluster.name, server = %replica, %source, "receiver reconnected to unmask its source");
         let means = Arc::clone(&self.means);
@@ -216,11 +245,7 @@ fn halted(snapshot: &Snapshot, topology: &Topology) -> Vec<(ServerId, Unmasked)>
         for edge in topology.replicas_of(&source.id) {
             let replica = snapshot.servers.get(&edge.replica);
             if replica.is_some_and(|replica| replica.was_halted_on(&edge.channel, lost_at)) {
-                let ended = (
-                    edge.channel.name.clone(),
-                    source.id.clone(),
-                    snapshot.taken_at,
-                );
+                let ended = Unmasked::new(&edge.channel.name, &source.id, snapshot.taken_at);
                 found.push((edge.replica.clone(), ended));
             }
         }
@@ -236,13 +261,20 @@ fn is_stopped(snapshot: &Snapshot, replica: &ServerId, channel: &str) -> bool {
     channels.any(|found| found.name == channel && found.is_receiver_stopped())
 }
 
-/// Somebody started it, or it is gone. A thread that was killed may show as running until its source lets it go.
-fn is_at_work(snapshot: &Snapshot, replica: &ServerId, (channel, _, at): &Unmasked) -> bool {
-    let Some(server) = snapshot.servers.get(replica) else {
-        return true;
+/// It still follows the source that was silent, on that channel.
+fn follows(topology: &Topology, replica: &ServerId, ended: &Unmasked) -> bool {
+    let mut replicas = topology.replicas_of(&ended.source).iter();
+    replicas.any(|edge| edge.replica == *replica && edge.channel.name == ended.channel)
+}
+
+/// Somebody started it. A thread that was killed may show as running until its source lets it go, which is not before that one
+/// answers.
+fn is_at_work(snapshot: &Snapshot, replica: &ServerId, ended: &Unmasked) -> bool {
+    let (Some(server), Some(since)) = (snapshot.servers.get(replica), ended.answers_since) else {
+        return false;
     };
-    let settled = server.facts_after(at.plus(RESTART_AFTER)).is_some();
-    settled && !is_stopped(snapshot, replica, channel)
+    let settled = since.max(ended.at).plus(RESTART_AFTER);
+    server.facts_after(settled).is_some() && !is_stopped(snapshot, replica, &ended.channel)
 }
 
 /// A replica of it gets something from it that it should get: the primary, or a replica that is at work itself. A primary that was replaced
@@ -257,19 +289,12 @@ fn serves(snapshot: &Snapshot, topology: &Topology, id: &ServerId) -> bool {
     source.probe.reach() == Reach::Answering && !source.quarantined && stands
 }
 
-/// Its receiver was not let go by its source when it was ended, or shows as stopped; and it follows that source still.
-fn has_ended(
-    snapshot: &Snapshot,
-    topology: &Topology,
-    replica: &ServerId,
-    (channel, source, at): &Unmasked,
-) -> bool {
+/// Its receiver was not let go by its source when it was ended, or shows as stopped.
+fn has_ended(snapshot: &Snapshot, replica: &ServerId, ended: &Unmasked) -> bool {
     let in_vain = snapshot
         .servers
         .get(replica)
-        .and_then(|server| server.reconnect_failed_on(channel));
-    let ended =
-        in_vain.is_some_and(|failed| failed >= *at) || is_stopped(snapshot, replica, channel);
-    let mut replicas = topology.replicas_of(source).iter();
-    ended && replicas.any(|edge| edge.replica == *replica && edge.channel.name == *channel)
+        .and_then(|server| server.reconnect_failed_on(&ended.channel));
+    in_vain.is_some_and(|failed| failed >= ended.at)
+        || is_stopped(snapshot, replica, &ended.channel)
 }
