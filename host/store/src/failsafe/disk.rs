@@ -19,6 +19,7 @@ use baton_ports::{
 };
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::rights::Rights;
 use crate::sqlite::{OpenError, SqliteOptions};
@@ -127,8 +128,20 @@ impl Drop for Sending {
     }
 }
 
-fn lock(mirror: &Mutex<Mirror>) -> MutexGuard<'_, Mirror> {
-    mirror.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The right to change disk and mirror, with the epochs that are on the disk.
+struct Turn<'a> {
+    epochs: tokio::sync::MutexGuard<'a, BTreeMap<String, LeaseEpoch>>,
+    doing: &'a Mutex<Option<(&'static str, Instant)>>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *lock(self.doing) = None;
+    }
 }
 
 /// The local disk.
@@ -137,6 +150,8 @@ pub(super) struct Disk {
     store: SqliteStore,
     /// Held during each change, so that disk and mirror change in one order; the epochs that are on the disk.
     writing: tokio::sync::Mutex<BTreeMap<String, LeaseEpoch>>,
+    /// What is being done, for whom it keeps waiting.
+    doing: Mutex<Option<(&'static str, Instant)>>,
     mirror: Arc<Mutex<Mirror>>,
     /// Something changed: there may be something to hand over, or to remove.
     work: Arc<Notify>,
@@ -158,6 +173,7 @@ impl Disk {
         let disk = Self {
             store,
             writing: tokio::sync::Mutex::new(epochs),
+            doing: Mutex::default(),
             mirror: Arc::new(Mutex::new(mirror)),
             work,
         };
@@ -167,7 +183,23 @@ impl Disk {
     /// Nothing is done before the guard is dropped.
     #[cfg(test)]
     pub(super) async fn hang(&self) -> impl Drop + '_ {
-        self.writing.lock().await
+        self.turn("hanging").await
+    }
+
+    /// Waits until nothing else is being done.
+    async fn turn(&self, what: &'static str) -> Turn<'_> {
+        let epochs = self.writing.lock().await;
+        *lock(&self.doing) = Some((what, Instant::now()));
+        let doing = &self.doing;
+        Turn { epochs, doing }
+    }
+
+    /// What is being done, and for how long.
+    pub(super) fn doing(&self) -> String {
+        match *lock(&self.doing) {
+            Some((what, since)) => format!("{what} for {:?}", since.elapsed()),
+            None => "doing nothing".to_owned(),
+        }
     }
 
     pub(super) async fn close(&self) {
@@ -208,8 +240,8 @@ impl Disk {
 
     /// Remembers the highest epoch of a lease.
     pub(super) async fn remember(&self, lease: &str, epoch: LeaseEpoch) -> Result<(), StoreError> {
-        let mut epochs = self.writing.lock().await;
-        self.ensure(&mut epochs, lease, epoch).await
+        let mut turn = self.turn("remembering an epoch").await;
+        self.ensure(&mut turn.epochs, lease, epoch).await
     }
 
     async fn ensure(
@@ -235,8 +267,8 @@ impl Disk {
     }
 
     pub(super) async fn begin(&self, lease: &str, row: &RecoveryRow) -> Result<i64, StoreError> {
-        let mut epochs = self.writing.lock().await;
-        self.ensure(&mut epochs, lease, row.epoch).await?;
+        let mut turn = self.turn("beginning a recovery").await;
+        self.ensure(&mut turn.epochs, lease, row.epoch).await?;
         self.clear_way(lease, row).await?;
         let number = self.store.begin_recovery(lease, row).await?;
         let row = RecoveryRow {
@@ -277,8 +309,8 @@ impl Disk {
         lease: &str,
         row: &RecoveryRow,
     ) -> Result<(), StoreError> {
-        let mut epochs = self.writing.lock().await;
-        self.ensure(&mut epochs, lease, row.epoch).await?;
+        let mut turn = self.turn("ending other recoveries").await;
+        self.ensure(&mut turn.epochs, lease, row.epoch).await?;
         let running: Vec<RecoveryRow> = {
             let mirror = self.mirror();
             let others = mirror.recoveries.values();
@@ -305,8 +337,8 @@ impl Disk {
     }
 
     pub(super) async fn update(&self, lease: &str, row: &RecoveryRow) -> Result<(), StoreError> {
-        let mut epochs = self.writing.lock().await;
-        self.ensure(&mut epochs, lease, row.epoch).await?;
+        let mut turn = self.turn("updating a recovery").await;
+        self.ensure(&mut turn.epochs, lease, row.epoch).await?;
         self.store.update_recovery(lease, row).await?;
         if let Some(known) = self.mirror().recoveries.get_mut(&row.id) {
             let (number, acknowledged) = (known.number, known.acknowledged.take());
@@ -327,8 +359,8 @@ impl Disk {
         node: &NodeName,
         known: Option<RecoveryRow>,
     ) -> Result<(), StoreError> {
-        let mut epochs = self.writing.lock().await;
-        self.ensure(&mut epochs, lease, epoch).await?;
+        let mut turn = self.turn("adopting a recovery").await;
+        self.ensure(&mut turn.epochs, lease, epoch).await?;
         let mirrored = self.mirror().recoveries.get(id).cloned();
         let is_here = mirrored.is_some();
         let row = mirrored.or(known);
@@ -355,8 +387,8 @@ impl Disk {
         id: &RecoveryId,
         entries: &[JournalEntry],
     ) -> Result<(), StoreError> {
-        let mut epochs = self.writing.lock().await;
-        self.ensure(&mut epochs, lease, epoch).await?;
+        let mut turn = self.turn("journaling steps").await;
+        self.ensure(&mut turn.epochs, lease, epoch).await?;
         self.store.journal(lease, id, epoch, entries).await
     }
 
@@ -366,8 +398,8 @@ impl Disk {
         cluster: &ClusterId,
         primary: &ServerId,
     ) -> Result<(), StoreError> {
-        let mut epochs = self.writing.lock().await;
-        self.ensure(&mut epochs, lease, epoch).await?;
+        let mut turn = self.turn("recording a primary").await;
+        self.ensure(&mut turn.epochs, lease, epoch).await?;
         if !self.mirror().clusters.contains_key(cluster) {
             // Names are the shared store's affair; the identity is as unique.
             self.store.put_cluster(cluster, cluster.as_str()).await?;
@@ -390,8 +422,8 @@ impl Disk {
         (lease, epoch): (&str, LeaseEpoch),
         routes: &[Route],
     ) -> Result<(), StoreError> {
-        let mut epochs = self.writing.lock().await;
-        self.ensure(&mut epochs, lease, epoch).await?;
+        let mut turn = self.turn("recording routes").await;
+        self.ensure(&mut turn.epochs, lease, epoch).await?;
         self.store.put_routes(lease, epoch, routes).await?;
         let mut mirror = self.mirror();
         for route in routes {
@@ -408,7 +440,7 @@ impl Disk {
     }
 
     pub(super) async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
-        let _order = self.writing.lock().await;
+        let _turn = self.turn("writing an audit line").await;
         self.store.audit(record).await?;
         let mut mirror = self.mirror();
         mirror.audits = mirror.audits.saturating_add(1);
@@ -417,7 +449,7 @@ impl Disk {
 
     /// Audit lines that wait, oldest first, at most so many.
     pub(super) async fn oldest_audits(&self, most: u32) -> Result<Vec<AuditRecord>, StoreError> {
-        let _order = self.writing.lock().await;
+        let _turn = self.turn("reading audit lines").await;
         let count = self.mirror().audits;
         let mut lines = self.store.audits(count.saturating_sub(most), most).await?;
         lines.reverse();
@@ -426,7 +458,7 @@ impl Disk {
 
     /// Removes the oldest audit line.
     pub(super) async fn drop_oldest_audit(&self) -> Result<(), StoreError> {
-        let _order = self.writing.lock().await;
+        let _turn = self.turn("removing an audit line").await;
         rows::drop_oldest_audit(&self.store).await?;
         let mut mirror = self.mirror();
         mirror.audits = mirror.audits.saturating_sub(1);
@@ -443,13 +475,13 @@ impl Disk {
 
     /// Removes a recovery that the shared store refused to begin.
     pub(super) async fn discard(&self, id: &RecoveryId) -> Result<(), StoreError> {
-        let _order = self.writing.lock().await;
+        let _turn = self.turn("taking a recovery back").await;
         self.remove(id).await
     }
 
     /// Removes what the shared store has and nobody goes on with here.
     pub(super) async fn purge(&self, rights: &Mutex<Rights>) -> Result<(), StoreError> {
-        let _order = self.writing.lock().await;
+        let _turn = self.turn("removing what was handed over").await;
         let done = {
             let rights = rights.lock().unwrap_or_else(PoisonError::into_inner);
             self.mirror().done(&rights)

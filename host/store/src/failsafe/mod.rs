@@ -105,8 +105,12 @@ struct Late(Duration);
 
 /// The local disk did not answer in time.
 #[derive(Debug, thiserror::Error)]
-#[error("the local disk did not answer within {0:?}")]
-struct Hangs(Duration);
+#[error("the local disk did not answer within {limit:?}; it is {doing}")]
+struct Hangs {
+    limit: Duration,
+    /// What it does, not always for the one that waits.
+    doing: String,
+}
 
 /// The shared store is known to be away.
 #[derive(Debug, thiserror::Error)]
@@ -204,7 +208,10 @@ impl FailsafeStore {
         done.unwrap_or_else(|_| {
             Err(StoreError::OutcomeUnknown {
                 operation,
-                source: Box::new(Hangs(limit)),
+                source: Box::new(Hangs {
+                    limit,
+                    doing: self.disk.doing(),
+                }),
             })
         })
     }
@@ -270,7 +277,7 @@ mod tests {
         assert!(
             answer
                 .with_causes()
-                .contains("the local disk did not answer"),
+                .contains("the local disk did not answer within 20ms; it is hanging for"),
             "{answer:?}"
         );
         drop(hanging);
