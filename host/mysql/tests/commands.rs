@@ -9,18 +9,27 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use baton_core::ids::Address;
 use baton_core::model::{ServerFacts, ThreadState};
 use baton_ports::{ServerCommand, Servers as _, StatementError};
-use baton_sandbox::{Account, Flavor, wait_until};
+use baton_sandbox::{Account, Flavor, Server, wait_until};
 use common::{LIMIT, LONG, address, executed, locked, pair, perform, sketch, until};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+/// Above what a receiver may take to end, below what MariaDB would make of it.
+const PROMPT: Duration = Duration::from_secs(12);
 
 on_both!(
     a_replica_becomes_a_primary,
     a_primary_becomes_a_replica,
     threads_stop_and_start,
     a_severed_receiver_receives_nothing,
+    a_receiver_whose_source_falls_silent_as_it_lets_it_in_is_ended,
     other_channels_are_left_alone,
     waiting_is_bounded,
     a_channel_keeps_its_heartbeats,
@@ -183,6 +192,93 @@ async fn a_severed_receiver_receives_nothing(flavor: Flavor) {
     )
     .await;
     until(session.as_mut(), "it receives again", is_receiving).await;
+}
+
+/// MariaDB would wait for it for 23 s, with the session that holds the lock, which could not be ended: for that long there was no majority to
+/// replace a primary that was cut off just then.
+async fn a_receiver_whose_source_falls_silent_as_it_lets_it_in_is_ended(flavor: Flavor) {
+    let (_sandbox, topology) = pair(flavor);
+    let (p1, r1) = (&topology["p1"], &topology["r1"]);
+    let gate = Gate::to(p1).await;
+    let mut session = locked(r1).await;
+    let start = ServerCommand::StartReceivers { channel: all() };
+    let point = ServerCommand::PointAt {
+        channel: String::new(),
+        source: gate.address.clone(),
+        start: true,
+        configured_account: false,
+    };
+    perform(session.as_mut(), point).await;
+    gate.holds_one().await;
+    let stop = ServerCommand::StopReceivers { channel: all() };
+    session.perform(&stop, PROMPT).await.unwrap();
+
+    perform(session.as_mut(), start).await;
+    gate.holds_one().await;
+    let sever = ServerCommand::SeverReceivers { channel: all() };
+    session.perform(&sever, PROMPT).await.unwrap();
+    let before = session.read(LIMIT).await.unwrap().facts.executed;
+    p1.exec("CREATE DATABASE after_the_cut").unwrap();
+    gate.open.send_replace(true);
+    until(session.as_mut(), "its thread ends", |facts| {
+        facts
+            .channels
+            .iter()
+            .all(|channel| channel.receiver == ThreadState::Stopped)
+    })
+    .await;
+    assert_eq!(session.read(LIMIT).await.unwrap().facts.executed, before);
+}
+
+/// Between a replica and its source: lets through what the source says first, and the rest once it is open.
+struct Gate {
+    address: Address,
+    open: watch::Sender<bool>,
+    /// Connections whose greeting was answered.
+    held: Arc<Semaphore>,
+}
+
+impl Gate {
+    async fn to(source: &Server) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (open, opened) = watch::channel(false);
+        let held = Arc::new(Semaphore::new(0));
+        let (target, answered) = (source.address(), Arc::clone(&held));
+        tokio::spawn(async move {
+            while let Ok((replica, _)) = listener.accept().await {
+                let source = TcpStream::connect(target).await.unwrap();
+                tokio::spawn(pass(replica, source, opened.clone(), Arc::clone(&answered)));
+            }
+        });
+        Self {
+            address: Address::new("127.0.0.1", port).unwrap(),
+            open,
+            held,
+        }
+    }
+
+    async fn holds_one(&self) {
+        let one = tokio::time::timeout(LIMIT, self.held.acquire());
+        one.await.expect("the replica connects").unwrap().forget();
+    }
+}
+
+async fn pass(
+    mut replica: TcpStream,
+    mut source: TcpStream,
+    mut opened: watch::Receiver<bool>,
+    answered: Arc<Semaphore>,
+) -> std::io::Result<()> {
+    let mut text = [0; 4096];
+    let length = source.read(&mut text).await?;
+    replica.write_all(&text[..length]).await?;
+    let length = replica.read(&mut text).await?;
+    answered.add_permits(1);
+    source.write_all(&text[..length]).await?;
+    drop(opened.wait_for(|open| *open).await);
+    copy_bidirectional(&mut replica, &mut source).await?;
+    Ok(())
 }
 
 async fn threads_stop_and_start(flavor: Flavor) {

@@ -89,9 +89,18 @@ pub(crate) async fn read_until(
     what: &str,
     condition: impl Fn(&ServerFacts) -> bool,
 ) -> ServerFacts {
+    repeat(what, condition, async || read(server).await).await
+}
+
+/// Repeats a reading until `condition` holds.
+async fn repeat(
+    what: &str,
+    condition: impl Fn(&ServerFacts) -> bool,
+    mut read: impl AsyncFnMut() -> ServerFacts,
+) -> ServerFacts {
     let begun = Instant::now();
     loop {
-        let facts = read(server).await;
+        let facts = read().await;
         if condition(&facts) {
             return facts;
         }
@@ -124,18 +133,8 @@ pub(crate) async fn until(
     what: &str,
     condition: impl Fn(&ServerFacts) -> bool,
 ) -> ServerFacts {
-    let begun = Instant::now();
-    loop {
-        let facts = session.read(LIMIT).await.unwrap().facts;
-        if condition(&facts) {
-            return facts;
-        }
-        assert!(
-            begun.elapsed() < LIMIT,
-            "waited in vain until {what}; last: {facts:#?}"
-        );
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let read = async || session.read(LIMIT).await.unwrap().facts;
+    repeat(what, condition, read).await
 }
 
 /// What a server has executed, read by the sandbox itself.
