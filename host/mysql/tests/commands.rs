@@ -45,6 +45,11 @@ fn is_receiving(facts: &ServerFacts) -> bool {
         .all(|channel| channel.receiver == ThreadState::Running)
 }
 
+fn has_stopped(facts: &ServerFacts) -> bool {
+    let mut channels = facts.channels.iter();
+    channels.all(|channel| channel.receiver == ThreadState::Stopped)
+}
+
 fn is_replicating(facts: &ServerFacts) -> bool {
     !facts.channels.is_empty()
         && facts
@@ -176,13 +181,7 @@ async fn a_severed_receiver_receives_nothing(flavor: Flavor) {
     let before = session.read(LIMIT).await.unwrap().facts.executed;
     p1.thaw().unwrap();
     p1.exec("CREATE DATABASE after_the_cut").unwrap();
-    until(session.as_mut(), "its thread ends", |facts| {
-        facts
-            .channels
-            .iter()
-            .all(|channel| channel.receiver == ThreadState::Stopped)
-    })
-    .await;
+    until(session.as_mut(), "its thread ends", has_stopped).await;
     let after = session.read(LIMIT).await.unwrap().facts;
     assert_eq!(after.executed, before);
     assert_eq!(after.channels.len(), 1, "the channel is kept");
@@ -220,13 +219,7 @@ async fn a_receiver_whose_source_falls_silent_as_it_lets_it_in_is_ended(flavor: 
     let before = session.read(LIMIT).await.unwrap().facts.executed;
     p1.exec("CREATE DATABASE after_the_cut").unwrap();
     gate.open.send_replace(true);
-    until(session.as_mut(), "its thread ends", |facts| {
-        facts
-            .channels
-            .iter()
-            .all(|channel| channel.receiver == ThreadState::Stopped)
-    })
-    .await;
+    until(session.as_mut(), "its thread ends", has_stopped).await;
     assert_eq!(session.read(LIMIT).await.unwrap().facts.executed, before);
 }
 
