@@ -9,17 +9,13 @@
 
 mod common;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use baton_core::ids::Address;
 use baton_core::model::{ServerFacts, ThreadState};
 use baton_ports::{ServerCommand, Servers as _, StatementError};
-use baton_sandbox::{Account, Flavor, Server, wait_until};
+use baton_sandbox::{Account, Flavor, wait_until};
+use common::gate::Gate;
 use common::{LIMIT, LONG, address, executed, locked, pair, perform, sketch, until};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
 
 /// Above what a receiver may take to end, below what MariaDB would make of it.
 const PROMPT: Duration = Duration::from_secs(12);
@@ -221,57 +217,6 @@ async fn a_receiver_whose_source_falls_silent_as_it_lets_it_in_is_ended(flavor: 
     gate.open.send_replace(true);
     until(session.as_mut(), "its thread ends", has_stopped).await;
     assert_eq!(session.read(LIMIT).await.unwrap().facts.executed, before);
-}
-
-/// Between a replica and its source: lets through what the source says first, and the rest once it is open.
-struct Gate {
-    address: Address,
-    open: watch::Sender<bool>,
-    /// Connections whose greeting was answered.
-    held: Arc<Semaphore>,
-}
-
-impl Gate {
-    async fn to(source: &Server) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (open, opened) = watch::channel(false);
-        let held = Arc::new(Semaphore::new(0));
-        let (target, answered) = (source.address(), Arc::clone(&held));
-        tokio::spawn(async move {
-            while let Ok((replica, _)) = listener.accept().await {
-                let source = TcpStream::connect(target).await.unwrap();
-                tokio::spawn(pass(replica, source, opened.clone(), Arc::clone(&answered)));
-            }
-        });
-        Self {
-            address: Address::new("127.0.0.1", port).unwrap(),
-            open,
-            held,
-        }
-    }
-
-    async fn holds_one(&self) {
-        let one = tokio::time::timeout(LIMIT, self.held.acquire());
-        one.await.expect("the replica connects").unwrap().forget();
-    }
-}
-
-async fn pass(
-    mut replica: TcpStream,
-    mut source: TcpStream,
-    mut opened: watch::Receiver<bool>,
-    answered: Arc<Semaphore>,
-) -> std::io::Result<()> {
-    let mut text = [0; 4096];
-    let length = source.read(&mut text).await?;
-    replica.write_all(&text[..length]).await?;
-    let length = replica.read(&mut text).await?;
-    answered.add_permits(1);
-    source.write_all(&text[..length]).await?;
-    drop(opened.wait_for(|open| *open).await);
-    copy_bidirectional(&mut replica, &mut source).await?;
-    Ok(())
 }
 
 async fn threads_stop_and_start(flavor: Flavor) {

@@ -211,8 +211,6 @@ fn a_receiver_that_a_dead_node_left_stopped_is_started_by_the_next_one() {
     }
 }
 
-/// An asynchronous pair forgot a switchover together with the process that drove it. That process finds it on its disk when it is started
-/// again and hands it over; nobody looked for it then, and the replicas stayed stopped.
 /// Its old primary, a replica by now, was being read when it was to be started again, and that was not tried a second time.
 #[test]
 fn a_receiver_that_was_ended_to_ask_after_a_frozen_source_is_started_again() {
@@ -231,6 +229,8 @@ fn a_receiver_that_was_ended_to_ask_after_a_frozen_source_is_started_again() {
     }
 }
 
+/// An asynchronous pair forgot a switchover together with the process that drove it. That process finds it on its disk when it is started
+/// again and hands it over; nobody looked for it then, and the replicas stayed stopped.
 #[test]
 fn what_a_pair_forgot_is_ended_when_the_process_that_knew_it_is_back() {
     for (point, nth) in [(Point::Change, 2), (Point::Journal, 5), (Point::Journal, 8)] {
