@@ -46,7 +46,7 @@ impl Unmasked {
     fn watch(&mut self, snapshot: &Snapshot) {
         let source = snapshot.servers.get(&self.source);
         let answers = source.is_some_and(|source| source.probe.reach() == Reach::Answering);
-        let since = *self.answers_since.get_or_insert(snapshot.taken_at);
+        let since = self.answers_since.unwrap_or(snapshot.taken_at);
         self.answers_since = answers.then_some(since);
     }
 }
