@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::execution::ServerCommand;
 use crate::ids::{LeaseEpoch, ServerId};
-use crate::model::{RecoveryKind, Snapshot, Switch};
-use crate::planning::{Action, Plan, Step, StepId};
+use crate::model::{RecoveryKind, Snapshot, Switch, Topology};
+use crate::planning::{Acknowledgers, Action, History, Plan, Step, StepId};
 
 /// Why a plan must not be carried out. Each names the invariant (see ARCHITECTURE.md) that it would break.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +64,14 @@ pub enum Objection {
         /// How many.
         transactions: u64,
     },
+    /// Invariant 19.
+    #[error("the plan opens writes although transactions may be acknowledged elsewhere: {}", why.join("; "))]
+    Acknowledged {
+        /// Old primary.
+        failed: ServerId,
+        /// Who may acknowledge, or hold what was acknowledged.
+        why: Vec<String>,
+    },
     /// Invariant 8.
     #[error("recoveries are switched off, or the switch cannot be read")]
     SwitchedOff,
@@ -85,6 +93,7 @@ pub fn check(plan: &Plan, snapshot: &Snapshot) -> Vec<Objection> {
         check_step(step, plan, snapshot, &mut objections);
     }
     check_losses(plan, snapshot, &mut objections);
+    check_acknowledgers(plan, snapshot, &mut objections);
     objections
 }
 
@@ -208,23 +217,40 @@ fn check_losses(plan: &Plan, snapshot: &Snapshot, objections: &mut Vec<Objection
             }
         }
     }
+    let topology = Topology::of(snapshot);
+    let replaced = BTreeSet::from([plan.failed.clone()]);
+    let history = History::of(snapshot, &topology, &replaced);
     for server in snapshot.servers.values() {
         let answering = server.probe.reach() == crate::model::Reach::Answering;
         let returned = server.quarantined || server.id == plan.failed;
         let Some(facts) = server.last_facts().filter(|_| answering && !returned) else {
             continue;
         };
-        let errant = server.errant.as_ref();
-        let lost = reached.missing_count(&facts.possessed()).unwrap_or(0);
-        let known_errant = errant
-            .and_then(|set| reached.missing_count(set))
-            .unwrap_or(0);
-        if lost > known_errant && follows_failed(snapshot, &server.id, plan) {
+        let lost = reached.missing_count(&history.part(server, facts)).unwrap_or(0);
+        if lost > 0 && follows_failed(snapshot, &server.id, plan) {
             objections.push(Objection::Discards {
                 holder: server.id.clone(),
                 transactions: lost,
             });
         }
+    }
+}
+
+/// Whoever may still acknowledge to a server that is replaced must be fewer than it waits for.
+fn check_acknowledgers(plan: &Plan, snapshot: &Snapshot, objections: &mut Vec<Objection>) {
+    let opens = plan.steps.iter().any(|step| {
+        step.action.opens_writes() && step.action.server() != Some(&plan.failed)
+    });
+    let Some(revoked_after) = plan.revoked_after.filter(|_| opens && !plan.loss_consented) else {
+        return;
+    };
+    let found = Acknowledgers::of(snapshot, &plan.failed, Some(revoked_after));
+    let against = found.objections(snapshot.control.risk);
+    if !against.is_empty() {
+        objections.push(Objection::Acknowledged {
+            failed: plan.failed.clone(),
+            why: against.into_iter().map(|reason| reason.text).collect(),
+        });
     }
 }
 

@@ -19,7 +19,7 @@ mod mysql_text;
 mod uuid;
 
 pub use difference::{GtidRange, MariadbDifference};
-pub use flavoured::{Advance, Errant, GtidSet};
+pub use flavoured::{Advance, Errant, GtidSet, Origin};
 pub use interval::{GNO_MAX, Interval, Intervals};
 pub use mariadb::{MariadbGtid, MariadbGtidSet};
 pub use mariadb_text::ParseMariadbGtidError;

@@ -33,7 +33,7 @@
 //! | --- | --- |
 //! | `io=running`, `io=connecting`, `io=connecting:1045`, `io=stopped`, `io=stopped:1236`, `io=unknown` | receiver, with error |
 //! | `sql=running`, `sql=stopped`, `sql=stopped:1062`, `sql=unknown` | applier, with error |
-//! | `lag=T`, `delay=T`, `heartbeat=T`, `period=T`, `reconnected=T`, `reconnect-failed=T`, `severed=T`, `ran=T` | lag, configured delay, age of the last sign, time between heartbeats, ages of the reconnect Baton made, of one in vain, of the severing, of the last reading that showed its receiver at work |
+//! | `lag=T`, `delay=T`, `heartbeat=T`, `period=T`, `reconnected=T`, `reconnect-failed=T`, `severed=T`, `ran=T`, `acked=T` | lag, configured delay, age of the last sign, time between heartbeats, ages of the reconnect Baton made, of one in vain, of the severing, of the last reading that showed its receiver at work, that showed it acknowledging (by default that of a connected replica with `ss=replica`) |
 //! | `nogtid`, `filtered`, `user=X` | how it replicates |
 //!
 //! A source that is no server of the sketch is an address outside; `<- ?` is a channel without a source.
@@ -42,6 +42,7 @@
 //! | --- | --- |
 //! | `auto`, `off`, `unreadable`, `lease=N` | automatic; switched off; switch unreadable; lease held |
 //! | `name=X`, `epoch=N`, `clusters=N`, `elsewhere=CODE:N`, `poll=T`, `watching=T` | record and fleet |
+//! | `risk=WORD`, `seen=N` | what may be risked; how much of the shared history was seen somewhere |
 //! | `active=KIND:SERVER`, `past=KIND:OUTCOME:FAILED:SUCCESSOR:AGE` | recoveries (automatic; acknowledged if followed by `:ack`) |
 
 mod build;

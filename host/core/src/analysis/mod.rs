@@ -33,6 +33,7 @@ pub use clues::CLUES;
 pub use primary::primary_of;
 pub use report::{Code, Evidence, Finding, PrimaryView, ProbeRequest, Report, Severity};
 pub use settings::AnalysisSettings;
+pub(crate) use testimony::ConnectError;
 
 use crate::model::Snapshot;
 use scene::{Draft, Scene};

@@ -235,7 +235,7 @@ fn is_settling(at: &Instants, patience: Duration) -> bool {
 /// What an error of a receiver says about its source. Numbers: MySQL's server and client error references; MariaDB
 /// uses the same for these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ConnectError {
+pub(crate) enum ConnectError {
     /// The source answered, and refused the receiver.
     Denied,
     /// The source could not be reached, or the connection broke.
@@ -245,7 +245,7 @@ pub(super) enum ConnectError {
 }
 
 impl ConnectError {
-    pub(super) fn of(number: u32) -> Self {
+    pub(crate) fn of(number: u32) -> Self {
         match number {
             // Too many connections, access denied (also by plugin), host blocked or not allowed, user limit, account locked,
             // password expired, TLS required; client side: authentication plugin, TLS.

@@ -9,7 +9,7 @@ use crate::gtid::GtidSet;
 use crate::ids::{Address, LeaseEpoch, ServerId};
 use crate::model::{RecoveryKind, Snapshot, Switch};
 use crate::planning::{
-    Action, Choice, Plan, PlanSettings, SecureRequest, candidates, choose, plan_promote,
+    Action, Choice, Election, Plan, PlanSettings, SecureRequest, candidates, plan_promote,
     plan_secure,
 };
 use crate::sketch;
@@ -49,6 +49,7 @@ fn promotion(snapshot: &Snapshot) -> Plan {
         successor: id("r1"),
         catch_up_from: None,
         given_up: 0,
+        risked: Vec::new(),
     };
     plan_promote(snapshot, &secured, &choice, &settings, 50)
 }
@@ -186,7 +187,7 @@ fn invariant_6_sources() {
 fn invariant_7_no_discard() {
     let mut snapshot = snapshot();
     let plan = promotion(&snapshot);
-    let more = GtidSet::parse_mysql("00000000-0000-0000-0000-0000000000aa:1-1000").expect("a set");
+    let more = GtidSet::parse_mysql("00000000-0000-0000-0000-000000000001:1-1100").expect("a set");
     if let Some(facts) = snapshot
         .servers
         .get_mut(&id("r2"))
@@ -201,11 +202,48 @@ fn invariant_7_no_discard() {
     );
     // The choice itself refuses it too, or lets the successor catch up first.
     let list = candidates(&snapshot, &id("p1"), None);
-    let choice = choose(RecoveryKind::Failover, &[id("r1")], &list, &snapshot, false);
+    let election = Election {
+        kind: RecoveryKind::Failover,
+        replaced: &id("p1"),
+        order: &[id("r1")],
+        list: &list,
+        snapshot: &snapshot,
+        revoked_after: None,
+        requested: None,
+        consent: None,
+    };
+    let choice = election.choose();
     assert_eq!(
         choice.map(|choice| choice.catch_up_from),
         Ok(Some(id("r2")))
     );
+}
+
+/// Whoever may go on acknowledging to the old primary must be fewer than it waits for, also if the plan's maker overlooked them.
+#[test]
+fn invariant_19_no_acknowledgement_elsewhere() {
+    let drawn = |r2: &str| {
+        let mut snapshot = sketch::snapshot(&format!(
+            "p1 primary silent timeout-connect 2s ss=source
+             r1 <- p1 ss=replica io=stopped acked=3s
+             r2 <- p1 ss=replica {r2} acked=3s"
+        ));
+        snapshot.control.lease = Some(LeaseEpoch(3));
+        snapshot
+    };
+    let objects = |snapshot: &Snapshot, accepted: bool| {
+        let before = crate::time::Timestamp::from_micros(snapshot.taken_at.micros() - 1_000_000);
+        let plan = Plan {
+            revoked_after: Some(before),
+            loss_consented: accepted,
+            ..promotion(snapshot)
+        };
+        let objections = check(&plan, snapshot);
+        objections.iter().any(|o| matches!(o, Objection::Acknowledged { .. }))
+    };
+    assert!(objects(&drawn("io=connecting"), false));
+    assert!(!objects(&drawn("io=stopped"), false));
+    assert!(!objects(&drawn("io=connecting"), true));
 }
 
 #[test]

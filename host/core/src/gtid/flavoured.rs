@@ -6,6 +6,7 @@ use super::mariadb::MariadbGtidSet;
 use super::mariadb_text::ParseMariadbGtidError;
 use super::mysql::MysqlGtidSet;
 use super::mysql_text::ParseMysqlGtidError;
+use super::uuid::Uuid;
 
 /// A GTID set of the flavour that its server speaks.
 ///
@@ -17,6 +18,15 @@ pub enum GtidSet {
     Mysql(MysqlGtidSet),
     /// MariaDB's, as far as its servers tell.
     Mariadb(MariadbGtidSet),
+}
+
+/// The server that first committed a transaction, as its flavour names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// MySQL's `server_uuid`.
+    Uuid(Uuid),
+    /// MariaDB's `server_id`.
+    ServerId(u32),
 }
 
 /// How one history stands to another, in transactions.
@@ -123,6 +133,22 @@ impl GtidSet {
         match (self, other) {
             (Self::Mysql(one), Self::Mysql(two)) => Self::Mysql(one.subtract(two)),
             (Self::Mariadb(one), Self::Mariadb(two)) => Self::Mariadb(one.subtract(two)),
+            (Self::Mysql(_), Self::Mariadb(_)) | (Self::Mariadb(_), Self::Mysql(_)) => self.clone(),
+        }
+    }
+
+    /// The transactions of this set that `known` has, too, or that originate from a wanted server.
+    /// If the flavours differ, this set.
+    pub fn known_or_from(&self, known: &Self, is_wanted: impl Fn(Origin) -> bool) -> Self {
+        match (self, known) {
+            (Self::Mysql(ours), Self::Mysql(known)) => {
+                let beyond = ours.subtract(known);
+                let foreign = beyond.filter_uuids(|uuid| !is_wanted(Origin::Uuid(uuid)));
+                Self::Mysql(ours.subtract(&foreign))
+            }
+            (Self::Mariadb(ours), Self::Mariadb(known)) => {
+                Self::Mariadb(ours.known_or_from(known, |id| is_wanted(Origin::ServerId(id))))
+            }
             (Self::Mysql(_), Self::Mariadb(_)) | (Self::Mariadb(_), Self::Mysql(_)) => self.clone(),
         }
     }

@@ -254,6 +254,35 @@ impl MariadbGtidSet {
         MariadbDifference::between(self, other)
     }
 
+    /// This history without what neither `known` has nor a wanted server wrote. Numbers of other
+    /// servers end where `known` ends.
+    pub(super) fn known_or_from(&self, known: &Self, is_wanted: impl Fn(u32) -> bool) -> Self {
+        let mut domains = BTreeMap::new();
+        for (id, ours) in &self.domains {
+            let theirs = known.domains.get(id);
+            let opaque = theirs.map_or(0, Domain::opaque_through);
+            let reaches = ours.reaches.iter().filter_map(|(server, reach)| {
+                if is_wanted(*server) || reach.seq <= opaque {
+                    return Some((*server, *reach));
+                }
+                let seq = theirs?.seq(*server)?.min(reach.seq);
+                Some((*server, Reach { seq, ..*reach }))
+            });
+            let reaches: BTreeMap<u32, Reach> = reaches.collect();
+            let highest = reaches.iter().max_by_key(|(_, reach)| reach.seq);
+            let Some(highest) = highest.map(|(server, _)| *server) else {
+                continue;
+            };
+            let last = if reaches.contains_key(&ours.last) {
+                ours.last
+            } else {
+                highest
+            };
+            domains.insert(*id, Domain { reaches, last });
+        }
+        Self { domains }
+    }
+
     /// The entries of this set that `other` certainly lacks. They have no lower end: see
     /// [`difference`](Self::difference) for ranges.
     pub fn subtract(&self, other: &Self) -> Self {

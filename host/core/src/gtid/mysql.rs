@@ -147,7 +147,7 @@ impl MysqlGtidSet {
         }
     }
 
-    fn filter_uuids(&self, is_wanted: impl Fn(Uuid) -> bool) -> Self {
+    pub(super) fn filter_uuids(&self, is_wanted: impl Fn(Uuid) -> bool) -> Self {
         self.map_streams(|(uuid, _), intervals| {
             if is_wanted(*uuid) {
                 intervals.clone()

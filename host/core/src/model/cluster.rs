@@ -209,6 +209,8 @@ pub struct ClusterRecord {
 pub struct Control {
     /// The cluster is among those recovered without a person.
     pub automatic: bool,
+    /// What a failover without a person may risk.
+    pub risk: Risk,
     /// The global switch "recoveries enabled".
     pub enabled: Switch,
     /// This node holds the lease, with this epoch.
@@ -217,6 +219,37 @@ pub struct Control {
     pub active: Option<ActiveRecovery>,
     /// Earlier recoveries, young ones first; at most 20.
     pub past: Vec<PastRecovery>,
+}
+
+/// What a failover without a person may risk for availability.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Risk {
+    /// Nothing that was acknowledged where the primary waits for acknowledgements without falling back; elsewhere what
+    /// asynchronous replication risks anyway.
+    #[default]
+    Usual,
+    /// Nothing that any server is known to have committed, whatever the primary waits for.
+    Nothing,
+    /// Acknowledged transactions, too: a primary is worth more than the last rows.
+    Acknowledged,
+}
+
+impl Risk {
+    /// The word of the configuration: `usual`, `nothing`, `acknowledged`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Usual => "usual",
+            Self::Nothing => "nothing",
+            Self::Acknowledged => "acknowledged",
+        }
+    }
+
+    /// Reads the word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Usual, Self::Nothing, Self::Acknowledged]
+            .into_iter()
+            .find(|risk| risk.word() == word)
+    }
 }
 
 /// What goes on in the rest of the fleet.

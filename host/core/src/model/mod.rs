@@ -10,7 +10,7 @@ mod topology;
 pub use channel::{Channel, ReplicationError, ThreadState};
 pub use cluster::{
     ActiveRecovery, ClusterRecord, Control, Downtime, Fleet, PastRecovery, PromotionRule,
-    RecoveryKind, RecoveryOutcome, Switch,
+    RecoveryKind, RecoveryOutcome, Risk, Switch,
 };
 pub use probe::{Probe, ProbeFailure, Reach, TimeoutPhase};
 pub use server::{

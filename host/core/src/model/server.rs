@@ -198,6 +198,12 @@ impl ServerFacts {
         !self.read_only
     }
 
+    /// True if its receiver on a channel is connected and acknowledges what it receives.
+    pub fn acknowledges_on(&self, channel: &Channel) -> bool {
+        let semi_sync = self.semi_sync.as_ref();
+        channel.receiver == ThreadState::Running && semi_sync.is_some_and(|own| own.replica_active)
+    }
+
     /// Executed or received through any channel: what this server could have acknowledged.
     pub fn possessed(&self) -> GtidSet {
         self.channels
@@ -249,6 +255,8 @@ pub struct Server {
     pub severed: Vec<(String, Timestamp)>,
     /// For each channel, by name, when the last reading that showed its receiver at work (running or connecting) began.
     pub receiver_ran: Vec<(String, Timestamp)>,
+    /// For each channel, by name, when the last reading began that showed its receiver connected and acknowledging.
+    pub acknowledged: Vec<(String, Timestamp)>,
     /// When the executed set last grew.
     pub progressed_at: Option<Timestamp>,
     /// Errant transactions found by reading this server before its source.
@@ -281,6 +289,11 @@ impl Server {
     /// See [`severed`](Self::severed).
     pub fn severed_on(&self, channel: &str) -> Option<Timestamp> {
         latest(&self.severed, channel)
+    }
+
+    /// See [`acknowledged`](Self::acknowledged).
+    pub fn acknowledged_on(&self, channel: &str) -> Option<Timestamp> {
+        latest(&self.acknowledged, channel)
     }
 
     /// See [`reconnect_failed`](Self::reconnect_failed).

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use super::estate::{edges_below, replaced_with};
 use super::explain::Reason;
-use super::{Blocked, ExpectedLoss};
+use super::history::History;
 use crate::gtid::GtidSet;
 use crate::ids::ServerId;
 use crate::model::{
-    Channel, PromotionRule, Reach, RecoveryKind, Server, ServerFacts, Snapshot, ThreadState,
+    Channel, PromotionRule, Reach, ReplicationError, Server, ServerFacts, Snapshot, ThreadState,
     Topology,
 };
+use crate::analysis::ConnectError;
 use crate::time::Timestamp;
 
 /// One server considered as successor.
@@ -20,6 +21,8 @@ pub struct Candidate {
     pub server: ServerId,
     /// Executed or received; `None` if never read.
     pub possessed: Option<GtidSet>,
+    /// Of that, what came from the replaced primary: a successor must have it.
+    pub wanted: Option<GtidSet>,
     /// What the most advanced server has received and this one has not.
     pub missing: Option<u64>,
     /// Received, not applied.
@@ -39,17 +42,6 @@ impl Candidate {
     pub fn is_allowed(&self) -> bool {
         self.excluded.is_empty()
     }
-}
-
-/// What the choice among candidates came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choice {
-    /// The successor.
-    pub successor: ServerId,
-    /// The server it must fetch transactions from first; `None` if it has everything.
-    pub catch_up_from: Option<ServerId>,
-    /// Transactions known to other servers that are given up; 0 unless a person consented.
-    pub given_up: u64,
 }
 
 /// Considers every replica of `replaced`. With `read_after`, only readings that began after that instant count: what a
@@ -72,7 +64,17 @@ pub fn candidates(
         .iter()
         .filter_map(|s| fresh(s, read_after).map(|facts| (*s, facts)))
         .collect();
-    let most = most_advanced(&read);
+    let history = History::of(snapshot, &topology, &replaced);
+    let parts = read.iter().map(|(server, facts)| history.part(server, facts));
+    let most = parts.reduce(|all, one| all.union(&one));
+    let anybody = |is: &dyn Fn(&Server, &ServerFacts) -> bool| {
+        read.iter().any(|(server, facts)| is(server, facts))
+    };
+    let is_clean = |server: &Server, facts: &ServerFacts| {
+        history.errant(server, facts).is_empty() && is_willing(server)
+    };
+    let some_clean = anybody(&is_clean);
+    let some_log = anybody(&|server, facts| facts.log_updates && is_willing(server));
     let mut list: Vec<Candidate> = servers
         .iter()
         .map(|server| {
@@ -84,6 +86,9 @@ pub fn candidates(
                     topology: &topology,
                     read: &read,
                     most: most.as_ref(),
+                    history: &history,
+                    some_clean,
+                    some_log,
                     read_after,
                 },
             )
@@ -104,7 +109,20 @@ struct Field<'a> {
     topology: &'a Topology,
     read: &'a [(&'a Server, &'a ServerFacts)],
     most: Option<&'a GtidSet>,
+    history: &'a History,
+    /// Somebody could be promoted who has no errant transactions.
+    some_clean: bool,
+    /// Somebody could be promoted who logs what it replicates.
+    some_log: bool,
     read_after: Option<Timestamp>,
+}
+
+/// No operator speaks against it.
+fn is_willing(server: &Server) -> bool {
+    server.promotion != PromotionRule::MustNot
+        && !server.quarantined
+        && !server.maintenance
+        && server.downtime.is_none()
 }
 
 fn fresh(server: &Server, read_after: Option<Timestamp>) -> Option<&ServerFacts> {
@@ -114,13 +132,6 @@ fn fresh(server: &Server, read_after: Option<Timestamp>) -> Option<&ServerFacts>
             .last_facts()
             .filter(|_| server.probe.reach() == Reach::Answering),
     }
-}
-
-/// Everything that any of the servers has received: the most that a successor can have.
-fn most_advanced(read: &[(&Server, &ServerFacts)]) -> Option<GtidSet> {
-    read.iter()
-        .map(|(_, facts)| facts.possessed())
-        .reduce(|all, one| all.union(&one))
 }
 
 fn consider(server: &Server, replaced: &BTreeSet<ServerId>, field: &Field<'_>) -> Candidate {
@@ -141,21 +152,22 @@ fn consider(server: &Server, replaced: &BTreeSet<ServerId>, field: &Field<'_>) -
         server: server.id.clone(),
         missing,
         unapplied,
-        errant: errant_count(server),
+        errant: facts
+            .map(|facts| field.history.errant(server, facts))
+            .or_else(|| server.errant.clone())
+            .map(|set| count(&set)),
+        wanted: facts.map(|facts| field.history.part(server, facts)),
         followers: u32::try_from(followers.count()).unwrap_or(u32::MAX),
         warnings: facts
-            .map(|facts| warnings(server, facts, field.topology))
+            .map(|facts| warnings(server, facts, field))
             .unwrap_or_default(),
         excluded: exclusions(server, facts, replaced, field),
         possessed,
     }
 }
 
-fn errant_count(server: &Server) -> Option<u64> {
-    server
-        .errant
-        .as_ref()
-        .map(|set| set.empty_like().missing_count(set).unwrap_or(0))
+fn count(set: &GtidSet) -> u64 {
+    set.empty_like().missing_count(set).unwrap_or(0)
 }
 
 /// Same family of GTIDs: the only thing that makes following impossible for certain.
@@ -201,6 +213,20 @@ fn exclusions(
         );
         return reasons;
     };
+    if !field.history.errant(server, facts).is_empty() && field.some_clean {
+        no(
+            ERRANT,
+            format!(
+                "{} has errant transactions, which every server would get with its promotion",
+                server.id
+            ),
+        );
+    }
+    if facts.possessed().is_empty() && field.most.is_some_and(|most| !most.is_empty())
+        || facts.possessed().is_empty() && field.snapshot.highest.is_some()
+    {
+        no("empty", format!("{} has no data", server.id));
+    }
     if !facts.log_bin {
         no(
             "no-binary-log",
@@ -210,6 +236,7 @@ fn exclusions(
             ),
         );
     } else if !facts.log_updates
+        && field.some_log
         && !edges_below(field.topology, replaced).all(|e| e.replica == server.id)
     {
         no(
@@ -232,6 +259,15 @@ fn exclusions(
                 format!(
                     "the receiver of {} could not be stopped, so what it has may still grow",
                     server.id
+                ),
+            );
+        }
+        if let Some(error) = has_gap(channel).filter(|_| from_replaced) {
+            no(
+                "receiver-broken",
+                format!(
+                    "the receiver of {} stopped with error {}: it lacks what came since",
+                    server.id, error.number
                 ),
             );
         }
@@ -265,12 +301,34 @@ fn exclusions(
     reasons
 }
 
-fn warnings(server: &Server, facts: &ServerFacts, topology: &Topology) -> Vec<Reason> {
+/// The code of the one exclusion that a person's order for that server lifts.
+pub(super) const ERRANT: &str = "errant";
+
+/// The error with which a receiver stopped by itself, for a reason other than the loss of its source: what its source wrote since, it
+/// lacks. An error of the network is that loss; errors of a login may be older, but such a receiver goes on trying.
+fn has_gap(channel: &Channel) -> Option<&ReplicationError> {
+    let error = channel.receiver_error.as_ref()?;
+    let is_stopped = channel.receiver == ThreadState::Stopped;
+    (is_stopped && ConnectError::of(error.number) == ConnectError::Other).then_some(error)
+}
+
+fn warnings(server: &Server, facts: &ServerFacts, field: &Field<'_>) -> Vec<Reason> {
+    let topology = field.topology;
     let mut reasons = Vec::new();
-    if errant_count(server).is_some_and(|count| count > 0) {
+    if !field.history.errant(server, facts).is_empty() {
         reasons.push(reason(
-            "errant",
+            ERRANT,
             format!("{} has errant transactions", server.id),
+            server,
+        ));
+    }
+    if facts.log_bin && !facts.log_updates {
+        reasons.push(reason(
+            "no-replica-updates",
+            format!(
+                "{} does not log what it replicates: replicas that lack some of that cannot follow it",
+                server.id
+            ),
             server,
         ));
     }
@@ -307,115 +365,6 @@ fn reason(code: &str, text: String, server: &Server) -> Reason {
         code: code.to_owned(),
         text,
         about: vec![server.id.clone()],
-    }
-}
-
-/// Takes the first of the policy's order that can have everything any answering server received.
-///
-/// # Errors
-/// Blocked if nobody is left, or if transactions known to one server only would be discarded without `consent`.
-pub fn choose(
-    kind: RecoveryKind,
-    order: &[ServerId],
-    list: &[Candidate],
-    snapshot: &Snapshot,
-    consent: bool,
-) -> Result<Choice, Blocked> {
-    let mut reasons: Vec<Reason> = Vec::new();
-    for id in order {
-        let Some(candidate) = list.iter().find(|c| c.server == *id && c.is_allowed()) else {
-            continue;
-        };
-        match supplier_for(candidate, list, snapshot) {
-            Supply::NotNeeded => {
-                return Ok(Choice { successor: id.clone(), catch_up_from: None, given_up: 0 });
-            }
-            Supply::From(source) => {
-                return Ok(Choice { successor: id.clone(), catch_up_from: Some(source), given_up: 0 });
-            }
-            Supply::Nobody { missing } if consent => {
-                return Ok(Choice { successor: id.clone(), catch_up_from: None, given_up: missing });
-            }
-            Supply::Nobody { missing } => reasons.push(Reason {
-                code: "would-lose".to_owned(),
-                text: format!(
-                    "{id} lacks {missing} transactions that only servers have which cannot hand them on"
-                ),
-                about: vec![id.clone()],
-            }),
-        }
-    }
-    if reasons.is_empty() {
-        reasons.extend(list.iter().flat_map(|candidate| candidate.excluded.clone()));
-    }
-    if reasons.is_empty() {
-        reasons.push(Reason {
-            code: "no-candidate".to_owned(),
-            text: "no replica may take over".to_owned(),
-            about: Vec::new(),
-        });
-    }
-    Err(Blocked { kind, reasons })
-}
-
-enum Supply {
-    NotNeeded,
-    From(ServerId),
-    Nobody { missing: u64 },
-}
-
-/// Where a candidate gets what it lacks. A server that must not be promoted can still hand its transactions on.
-fn supplier_for(candidate: &Candidate, list: &[Candidate], snapshot: &Snapshot) -> Supply {
-    let Some(missing) = candidate.missing else {
-        return Supply::Nobody { missing: u64::MAX };
-    };
-    if missing == 0 {
-        return Supply::NotNeeded;
-    }
-    let can_supply = |other: &&Candidate| {
-        other.server != candidate.server
-            && other.missing == Some(0)
-            && snapshot.facts(&other.server).is_some_and(|facts| {
-                let broken = facts
-                    .channels
-                    .iter()
-                    .any(|c| c.applier_error.is_some() && c.applier == ThreadState::Stopped);
-                facts.log_bin && facts.log_updates && !broken
-            })
-    };
-    match list.iter().find(can_supply) {
-        Some(other) => Supply::From(other.server.clone()),
-        None => Supply::Nobody { missing },
-    }
-}
-
-/// What replacing `replaced` now would lose, from the last readings.
-pub fn expected_loss(snapshot: &Snapshot, replaced: &ServerId, list: &[Candidate]) -> ExpectedLoss {
-    let Some(primary) = snapshot.facts(replaced) else {
-        return ExpectedLoss::Unknown {
-            reason: format!("{replaced} was never read"),
-        };
-    };
-    let Some(best) = list
-        .iter()
-        .filter_map(|c| c.possessed.clone())
-        .reduce(|all, one| all.union(&one))
-    else {
-        return ExpectedLoss::Unknown {
-            reason: "no replica answers".to_owned(),
-        };
-    };
-    let unread = list.iter().any(|candidate| candidate.possessed.is_none());
-    let semi_sync = primary
-        .semi_sync
-        .as_ref()
-        .is_some_and(|s| s.source_enabled && s.source_active && s.wait_for > 0);
-    match best.missing_count(&primary.executed) {
-        Some(0) if semi_sync && !unread => ExpectedLoss::NothingAcknowledged,
-        Some(transactions) => ExpectedLoss::AtMost { transactions },
-        None => ExpectedLoss::Unknown {
-            reason: "GTID sets of different kinds cannot be compared".to_owned(),
-        },
     }
 }
 

@@ -3,13 +3,17 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::candidate::Choice;
+use super::election::Choice;
+use super::history::History;
+use super::estate::replaced_with;
 use super::estate::estate;
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
 use super::{Blocked, PlanSettings};
 use crate::execution::{Guard, ServerCommand};
 use crate::ids::{LeaseEpoch, ServerId};
-use crate::model::{Edge, ProbeFailure, Reach, RecoveryKind, ServerFacts, Snapshot, Topology};
+use crate::model::{
+    Edge, Flavor, ProbeFailure, Reach, RecoveryKind, ServerFacts, Snapshot, ThreadState, Topology,
+};
 
 /// What a failover is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +63,7 @@ pub fn plan_secure(
     let lingers = does_not_let_go(snapshot, &request.failed);
     for edge in &replicas {
         let channel = Some(edge.channel.name.clone());
+        let before = add_applier(&mut steps, snapshot, edge, confirm, settings);
         let stop = if lingers {
             ServerCommand::SeverReceivers { channel }
         } else {
@@ -67,7 +72,7 @@ pub fn plan_secure(
         let stopped = steps.command(
             Phase::Revoke,
             (&edge.replica, stop),
-            &[confirm],
+            &[before],
             (OnFailure::SkipDependants, settings.revoke_limit),
         );
         steps.step(
@@ -87,8 +92,29 @@ pub fn plan_secure(
         successor: None,
         fence_waiver,
         loss_consented: false,
+        revoked_after: Some(snapshot.taken_at),
         steps: steps.finish(),
     })
+}
+
+/// MariaDB throws a relay log away when its receiver is started while neither thread runs, whatever `relay_log_recovery` says (tried on
+/// 10.11, GTID mode). So an applier that does not run is started before the receiver is stopped, and what was received stays.
+fn add_applier(
+    steps: &mut Builder,
+    snapshot: &Snapshot,
+    edge: &Edge,
+    confirm: StepId,
+    settings: &PlanSettings,
+) -> StepId {
+    let is_mariadb = snapshot
+        .facts(&edge.replica)
+        .is_some_and(|facts| facts.flavor == Flavor::Mariadb);
+    if !is_mariadb || edge.channel.applier == ThreadState::Running {
+        return confirm;
+    }
+    let limits = (OnFailure::Continue, settings.revoke_limit);
+    let start = ServerCommand::StartAppliers;
+    steps.command(Phase::Revoke, (&edge.replica, start), &[confirm], limits)
 }
 
 /// A failed server that still answers must be fenced, or the plan stops. One that is silent is tried all the same unless
@@ -168,6 +194,7 @@ pub fn plan_promote(
     let siblings: Vec<Edge> = answering(snapshot, estate(snapshot, &topology, &secured.failed))
         .into_iter()
         .filter(|edge| edge.replica != choice.successor)
+        .filter(|edge| choice.given_up == 0 || !holds_more(snapshot, secured, choice, &edge.replica))
         .collect();
     let prepared = add_drain(&mut steps, snapshot, choice, settings);
     let others = siblings.iter().map(|edge| edge.replica.clone()).collect();
@@ -221,11 +248,27 @@ pub fn plan_promote(
     });
     Plan {
         successor: Some(choice.successor.clone()),
-        loss_consented: choice.given_up > 0,
+        loss_consented: choice.given_up > 0 || !choice.risked.is_empty(),
         fence_waiver,
         steps: steps.finish(),
         ..secured.clone()
     }
+}
+
+/// Whether a replica has transactions that the successor will lack. Nothing points it elsewhere then: its relay log may be the only
+/// copy there is, and MariaDB would drop it.
+fn holds_more(snapshot: &Snapshot, secured: &Plan, choice: &Choice, replica: &ServerId) -> bool {
+    let topology = Topology::of(snapshot);
+    let replaced = replaced_with(snapshot, &secured.failed);
+    let history = History::of(snapshot, &topology, &replaced);
+    let part = |id: &ServerId| {
+        let server = snapshot.servers.get(id)?;
+        Some(history.part(server, server.last_facts()?))
+    };
+    let lacks = part(&choice.successor)
+        .zip(part(replica))
+        .and_then(|(own, other)| own.missing_count(&other));
+    lacks.is_none_or(|count| count > 0)
 }
 
 fn add_drain(

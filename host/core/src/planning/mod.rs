@@ -1,9 +1,12 @@
 //! From findings and answers to plans; and the explanation of what would be planned.
 
+mod acknowledgers;
 mod candidate;
+mod election;
 mod estate;
 mod explain;
 mod failover;
+mod history;
 mod plan;
 mod question;
 mod rejoin;
@@ -15,10 +18,13 @@ use std::time::Duration;
 
 use crate::model::RecoveryKind;
 
-pub use candidate::{Candidate, Choice, candidates, choose, expected_loss};
+pub use acknowledgers::{Acknowledgers, Waiting};
+pub use candidate::{Candidate, candidates};
+pub use election::{AcceptedLoss, Choice, Consent, Election, expected_loss, loss_objections};
 pub use estate::estate;
 pub use explain::{CandidateView, ExpectedLoss, Explanation, Intention, Reason};
 pub use failover::{SecureRequest, finish_steps, plan_promote, plan_secure, record_steps};
+pub use history::{Highest, History, raise_highest};
 pub use plan::{Action, OnFailure, Phase, Plan, Step, StepId};
 pub use question::{assess_question, rank_question};
 pub use rejoin::{RejoinClass, classify_returned, plan_attach, plan_fence};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::execution::ServerCommand;
 use crate::ids::{ClusterId, LeaseEpoch, ServerId};
 use crate::model::RecoveryKind;
+use crate::time::Timestamp;
 
 /// Number of a step within its recovery; steps of later plans of the same recovery go on counting.
 pub type StepId = u32;
@@ -226,8 +227,11 @@ pub struct Plan {
     pub successor: Option<ServerId>,
     /// Why promotion may happen without a confirmed fence, if it may.
     pub fence_waiver: Option<String>,
-    /// A person consented to losing transactions that only one server has.
+    /// What the plan may lose was stated and accepted, by a person or by what the cluster may risk.
     pub loss_consented: bool,
+    /// When receivers began to be stopped: a receiver counts as cut off only by what was done or read after that. `None` where
+    /// nothing is revoked.
+    pub revoked_after: Option<Timestamp>,
     /// Steps, by number.
     pub steps: Vec<Step>,
 }

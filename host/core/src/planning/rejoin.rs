@@ -165,6 +165,7 @@ fn plan(snapshot: &Snapshot, returned: &ServerId, epoch: LeaseEpoch, steps: Buil
         successor: None,
         fence_waiver: None,
         loss_consented: false,
+        revoked_after: None,
         steps: steps.finish(),
     }
 }

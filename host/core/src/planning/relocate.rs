@@ -82,6 +82,7 @@ pub fn plan_relocate(
         successor: None,
         fence_waiver: Some(format!("{dead} takes no writes of the cluster")),
         loss_consented: false,
+        revoked_after: None,
         steps: steps.finish(),
     })
 }

@@ -73,6 +73,7 @@ pub fn plan_switchover(
         successor: Some(request.to.clone()),
         fence_waiver: None,
         loss_consented: false,
+        revoked_after: None,
         steps: steps.finish(),
     })
 }

@@ -10,9 +10,9 @@ use crate::gtid::GtidSet;
 use crate::ids::{Address, ServerId};
 use crate::model::{
     AttachedReplica, BinlogPosition, Channel, Downtime, Flavor, Probe, Server, ServerFacts,
-    Snapshot, Vitals,
+    Snapshot, ThreadState, Vitals,
 };
-use crate::time::Observed;
+use crate::time::{Observed, Timestamp};
 
 /// Transactions that all servers of a sketch share.
 const HISTORY: u64 = 1000;
@@ -44,6 +44,10 @@ pub(super) fn snapshot(cluster: &ClusterSketch, servers: &[ServerSketch]) -> Sna
         cluster: cluster.record(primary),
         servers: members.map(|server| (server.id.clone(), server)).collect(),
         addresses,
+        highest: cluster.seen().map(|seen| {
+            let flavor = servers.first().map_or(Flavor::Mysql, |server| server.flavor);
+            history(flavor, seen)
+        }),
         control: cluster.control(),
         fleet: cluster.fleet(),
     }
@@ -79,6 +83,7 @@ fn server(number: u32, sketch: &ServerSketch) -> Option<Server> {
         reconnect_failed: instants(|channel| channel.reconnect_failed),
         severed: instants(|channel| channel.severed),
         receiver_ran: instants(|channel| channel.ran),
+        acknowledged: acknowledged(sketch, read_age),
         progressed_at: sketch.progressed.map(ago),
         errant: if unread {
             None
@@ -97,6 +102,22 @@ fn server(number: u32, sketch: &ServerSketch) -> Option<Server> {
         tags: Vec::new(),
         quarantined: sketch.quarantined,
     })
+}
+
+/// Where a word says so, or the reading shows it.
+fn acknowledged(sketch: &ServerSketch, read_age: Duration) -> Vec<(String, Timestamp)> {
+    let active = sketch
+        .semi_sync
+        .as_ref()
+        .is_some_and(|semi| semi.replica_active);
+    let channels = sketch.channels.iter();
+    channels
+        .filter_map(|channel| {
+            let shown = active && channel.receiver.0 == ThreadState::Running;
+            let age = channel.acknowledged.or(shown.then_some(read_age))?;
+            Some((channel.name.clone(), ago(age)))
+        })
+        .collect()
 }
 
 fn probe(sketch: &ServerSketch, read_age: Duration, unread: bool) -> Probe {

@@ -7,7 +7,7 @@ use super::{NOW, WALL, need_duration, need_number};
 use crate::ids::{ClusterId, LeaseEpoch, RecoveryId, ServerId};
 use crate::model::{
     ActiveRecovery, ClusterRecord, Control, Fleet, PastRecovery, RecoveryKind, RecoveryOutcome,
-    Switch,
+    Risk, Switch,
 };
 use crate::time::{Timestamp, WallTime};
 
@@ -16,6 +16,7 @@ use crate::time::{Timestamp, WallTime};
 pub(super) struct ClusterSketch {
     name: String,
     epoch: u64,
+    seen: Option<u64>,
     control: Control,
     clusters: u32,
     elsewhere: BTreeMap<String, u32>,
@@ -28,8 +29,10 @@ impl Default for ClusterSketch {
         Self {
             name: "c1".to_owned(),
             epoch: 1,
+            seen: None,
             control: Control {
                 automatic: false,
+                risk: Risk::Usual,
                 enabled: Switch::On,
                 lease: None,
                 active: None,
@@ -60,6 +63,11 @@ impl ClusterSketch {
             Some((key, value)) => match key {
                 "name" => value.clone_into(&mut self.name),
                 "epoch" => self.epoch = need_number(value)?,
+                "seen" => self.seen = Some(need_number(value)?),
+                "risk" => {
+                    let risk = Risk::from_word(value);
+                    self.control.risk = risk.ok_or_else(|| format!("{value:?} is no risk"))?;
+                }
                 "lease" => self.control.lease = Some(LeaseEpoch(need_number(value)?)),
                 "clusters" => self.clusters = need_number(value)?,
                 "poll" => self.poll = need_duration(value)?,
@@ -86,6 +94,11 @@ impl ClusterSketch {
             primary,
             primary_epoch: LeaseEpoch(self.epoch),
         }
+    }
+
+    /// Transactions of the shared history that somebody was seen to have.
+    pub(super) fn seen(&self) -> Option<u64> {
+        self.seen
     }
 
     pub(super) fn control(&self) -> Control {

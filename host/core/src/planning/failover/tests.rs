@@ -1,5 +1,5 @@
 use super::*;
-use crate::planning::{Step, candidates, choose, plan_relocate};
+use crate::planning::{Blocked, Candidate, Election, Step, candidates, plan_relocate};
 use crate::sketch;
 
 const DEAD: &str = "
@@ -22,6 +22,25 @@ fn secured(snapshot: &Snapshot) -> Plan {
         first_step: 1,
     };
     plan_secure(snapshot, &request, &PlanSettings::default()).expect("a plan")
+}
+
+fn choose(
+    snapshot: &Snapshot,
+    failed: &ServerId,
+    order: &[ServerId],
+    list: &[Candidate],
+) -> Result<Choice, Blocked> {
+    let election = Election {
+        kind: RecoveryKind::Failover,
+        replaced: failed,
+        order,
+        list,
+        snapshot,
+        revoked_after: None,
+        requested: None,
+        consent: None,
+    };
+    election.choose()
 }
 
 fn words(plan: &Plan) -> Vec<&'static str> {
@@ -70,7 +89,7 @@ fn writes_are_open_before_the_dead_channel_is_forgotten() {
     let secured = secured(&snapshot);
     let list = candidates(&snapshot, &secured.failed, None);
     let order: Vec<ServerId> = list.iter().map(|c| c.server.clone()).collect();
-    let choice = choose(RecoveryKind::Failover, &order, &list, &snapshot, false);
+    let choice = choose(&snapshot, &secured.failed, &order, &list);
     let choice = choice.expect("a choice");
     let plan = plan_promote(&snapshot, &secured, &choice, &PlanSettings::default(), 50);
     let place = |word| words(&plan).iter().position(|other| *other == word);
@@ -127,7 +146,7 @@ fn a_primary_that_was_never_told_to_wait_is_taken_for_what_its_replicas_are() {
         let secured = secured(&snapshot);
         let list = candidates(&snapshot, &failed, None);
         let order: Vec<ServerId> = list.iter().map(|c| c.server.clone()).collect();
-        let choice = choose(RecoveryKind::Failover, &order, &list, &snapshot, false);
+        let choice = choose(&snapshot, &failed, &order, &list);
         let choice = choice.expect("a choice");
         let plan = plan_promote(&snapshot, &secured, &choice, &PlanSettings::default(), 50);
         let target = (&failed, &choice.successor);
@@ -199,4 +218,42 @@ fn who_replaces_a_silent_successor_takes_over_what_that_one_did_not() {
     assert_eq!(involved("silent refused 9s"), ["r1", "r2"]);
     // One that is back keeps what follows it.
     assert_eq!(involved("ro"), ["r2"]);
+}
+
+/// MariaDB drops a relay log when its receiver is started while neither thread runs: 50 acknowledged rows were gone on both replicas.
+#[test]
+fn a_stopped_applier_of_mariadb_is_started_before_the_receiver_is_stopped() {
+    for (flavor, sql, expected) in [
+        ("mariadb", "sql=stopped", &["start-appliers", "stop-receivers"][..]),
+        ("mariadb", "sql=running", &["stop-receivers"]),
+        ("", "sql=stopped", &["stop-receivers"]),
+    ] {
+        let text = format!(
+            "p1 primary {flavor} silent refused 2s\nr1 {flavor} unapplied=5 <- p1 io=connecting {sql}"
+        );
+        let plan = secured(&sketch::snapshot(&text));
+        assert_eq!(words(&plan), expected, "{flavor} {sql}");
+        let ids: Vec<StepId> = plan.steps.iter().map(|step| step.id).collect();
+        let mut pairs = plan.steps.iter().zip(plan.steps.iter().skip(1));
+        assert!(pairs.all(|(one, next)| next.after.contains(&one.id)), "{ids:?}");
+    }
+}
+
+/// With consent to lose what only r2 has, r2 keeps its relay log: it may be the only copy.
+#[test]
+fn who_holds_what_is_given_up_is_left_as_it_is() {
+    let snapshot = sketch::snapshot(
+        "p1 primary silent refused 2s
+         r1 missing=5 <- p1 io=connecting
+         r2 unapplied=5 <- p1 io=connecting sql=stopped:1062",
+    );
+    let choice = Choice {
+        successor: ServerId::new("r1"),
+        catch_up_from: None,
+        given_up: 5,
+        risked: Vec::new(),
+    };
+    let plan = plan_promote(&snapshot, &secured(&snapshot), &choice, &PlanSettings::default(), 50);
+    let touched = |step: &Step| step.action.server() == Some(&ServerId::new("r2"));
+    assert!(!plan.steps.iter().any(touched), "{:?}", plan.steps);
 }
