@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use baton_core::analysis::Report;
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule, Snapshot, Topology};
-use baton_core::planning::Explanation;
+use baton_core::planning::{AcceptedLoss, Explanation};
 use baton_core::time::WallTime;
 use baton_ports::{AuditRecord, PeerReport, PeerSighting, RecoveryRow, Route, StepRow};
 
@@ -162,12 +162,23 @@ impl RequestError {
 pub struct ChangePrimary {
     /// The cluster.
     pub cluster: ClusterId,
-    /// Whom to promote; `None` = let the policy choose.
+    /// Whom to promote: this server or nobody. `None` = let the policy choose.
     pub to: Option<ServerId>,
+    /// What promoting `to` may lose. It is worth nothing for another server, nor for a switchover, which loses nothing.
+    pub accept_loss: Option<AcceptedLoss>,
     /// Who asks, for the audit.
     pub by: String,
     /// Give up (and undo) after this; `None` = as configured for a switchover, without limit for a failover.
     pub deadline: Option<Duration>,
+}
+
+/// Whether a person was asked about something that cannot be taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sureness {
+    /// Refuse what needs a second look.
+    Unasked,
+    /// Do it all the same.
+    Sure,
 }
 
 /// The control loop as the outside sees it. Reads are answered from memory; they never block on servers.
@@ -207,8 +218,14 @@ pub trait Control: Send + Sync {
     async fn discover(&self, address: &Address, by: &str) -> Result<ServerId, RequestError>;
     /// Reads a server now.
     async fn refresh(&self, server: &ServerId) -> Result<(), RequestError>;
-    /// Forgets a server; it is not rediscovered through others for a while.
-    async fn forget(&self, server: &ServerId, by: &str) -> Result<(), RequestError>;
+    /// Forgets a server; it is not rediscovered through others for a while. One that is in use, a primary that answers or a replica that
+    /// replicates, is refused unless the caller is `Sure`.
+    async fn forget(
+        &self,
+        server: &ServerId,
+        sureness: Sureness,
+        by: &str,
+    ) -> Result<(), RequestError>;
     /// Renames a cluster.
     async fn rename(&self, cluster: &ClusterId, name: &str, by: &str) -> Result<(), RequestError>;
 
@@ -223,6 +240,7 @@ pub trait Control: Send + Sync {
         &self,
         server: &ServerId,
         to: Option<ServerId>,
+        accept_loss: Option<AcceptedLoss>,
         by: &str,
     ) -> Result<RecoveryRow, RequestError>;
     /// Attaches a server to the present primary (fences it first; refuses with errant transactions listed). Waits for the end.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use baton_core::analysis::{Finding, PrimaryView, Report, analyze};
 use baton_core::ids::{LeaseEpoch, NodeName, ServerId};
 use baton_core::model::{ProbeFailure, Reach, RecoveryKind, Snapshot, Topology};
-use baton_core::planning::Reason;
+use baton_core::planning::{Reason, raise_highest};
 use baton_core::policy::{self, Context};
 use baton_core::time::Timestamp;
 use futures::future::join_all;
@@ -161,6 +161,7 @@ impl ClusterLoop {
             self.resumed = false;
             snapshot = self.means.snapshot()?;
         }
+        self.remember_highest(&mut snapshot);
         let report = analyze(&snapshot, &self.means.registry.settings.analysis);
         self.means.counters.analyses.add();
         self.held.update(&report, snapshot.taken_at);
@@ -186,6 +187,16 @@ impl ClusterLoop {
         } else {
             SLOW
         })
+    }
+
+    /// Every node remembers what it has seen of the history: whoever leads next knows it, too.
+    fn remember_highest(&self, snapshot: &mut Snapshot) {
+        let mut inner = self.means.registry.lock();
+        let Some(entry) = inner.clusters.get_mut(&self.means.cluster) else {
+            return;
+        };
+        entry.highest = raise_highest(snapshot, entry.highest.as_ref());
+        snapshot.highest = entry.highest.as_ref().map(|highest| highest.set.clone());
     }
 
     /// Whoever comes to lead takes the locks and then reads what the last leader may have changed a moment ago: with the lock, nothing of it

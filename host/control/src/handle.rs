@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use baton_core::ids::{Address, ClusterId, NodeName, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule, Reach, Switch};
-use baton_core::planning::Explanation;
+use baton_core::planning::{AcceptedLoss, Explanation};
 use baton_core::time::{Timestamp, WallTime};
 use baton_ports::{
     AuditRecord, LeaseState, PeerReport, PeerSighting, RecoveryRow, Route, StepRow, StoreError,
@@ -14,7 +14,9 @@ use baton_ports::{
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use crate::api::{ChangePrimary, ClusterView, Control, NodeStatus, NodeView, RequestError};
+use crate::api::{
+    ChangePrimary, ClusterView, Control, NodeStatus, NodeView, RequestError, Sureness,
+};
 use crate::decide::{Request, RequestKind, explain};
 use crate::lease::HeldLease;
 use crate::node::Shared;
@@ -135,6 +137,24 @@ impl Handle {
         if let Err(error) = self.shared.ports.store.audit(&record).await {
             tracing::warn!(error = error.with_causes(), "audit not written");
         }
+    }
+
+    /// Why a server should not be forgotten without a second look.
+    fn in_use(&self, cluster: &ClusterId, server: &ServerId) -> Option<String> {
+        let view = self.view(cluster).ok()?;
+        let found = view.snapshot.servers.get(server)?;
+        if found.probe.reach() != Reach::Answering {
+            return None;
+        }
+        if view.snapshot.cluster.primary.as_ref() == Some(server) {
+            return Some("is the cluster's primary, and answers".to_owned());
+        }
+        let mut edges = view.topology.channels_of(server).iter();
+        let source = edges.find_map(|edge| {
+            let source = edge.source.as_ref()?;
+            edge.channel.is_replicating().then_some(source)
+        });
+        source.map(|source| format!("replicates from {source}"))
     }
 
     async fn reread(&self) {
@@ -361,8 +381,20 @@ impl Control for Handle {
         Ok(())
     }
 
-    async fn forget(&self, server: &ServerId, by: &str) -> Result<(), RequestError> {
+    async fn forget(
+        &self,
+        server: &ServerId,
+        sureness: Sureness,
+        by: &str,
+    ) -> Result<(), RequestError> {
         let cluster = self.cluster_of(server).ok();
+        if let Some(use_) = cluster.as_ref().and_then(|id| self.in_use(id, server))
+            && sureness == Sureness::Unasked
+        {
+            return Err(RequestError::refused(&format!(
+                "{server} {use_}: to forget it all the same, say so (`baton forget --yes`, or `?force=true`)"
+            )));
+        }
         self.note(
             "forget",
             Some(server),
@@ -435,7 +467,10 @@ impl Control for Handle {
     }
 
     async fn failover(&self, request: ChangePrimary) -> Result<RecoveryRow, RequestError> {
-        let kind = RequestKind::Failover { to: request.to };
+        let kind = RequestKind::Failover {
+            to: request.to,
+            accept_loss: request.accept_loss,
+        };
         self.order(&request.cluster, kind, &request.by, request.deadline)
             .await
     }
@@ -452,12 +487,14 @@ impl Control for Handle {
         &self,
         server: &ServerId,
         to: Option<ServerId>,
+        accept_loss: Option<AcceptedLoss>,
         by: &str,
     ) -> Result<RecoveryRow, RequestError> {
         let cluster = self.cluster_of(server)?;
         let kind = RequestKind::Recover {
             server: server.clone(),
             to,
+            accept_loss,
         };
         self.order(&cluster, kind, by, None).await
     }

@@ -22,7 +22,9 @@ mod sessions;
 mod settings;
 mod testimony;
 
-pub use api::{ChangePrimary, ClusterView, Control, NodeLife, NodeStatus, NodeView, RequestError};
+pub use api::{
+    ChangePrimary, ClusterView, Control, NodeLife, NodeStatus, NodeView, RequestError, Sureness,
+};
 pub use handle::Handle;
 pub use lease::{HeldLease, LEASE, vote_term};
 pub use node::{Node, Ports};

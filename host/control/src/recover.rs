@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use baton_core::ids::{ClusterId, LeaseEpoch, RecoveryId, ServerId};
 use baton_core::model::{ActiveRecovery, RecoveryKind, RecoveryOutcome, Snapshot, Topology};
-use baton_core::planning::{StepId, estate};
+use baton_core::planning::{Consent, StepId, estate};
 use baton_core::time::Timestamp;
 use baton_ports::{Clock, JournalEntry, Policies, RecoveryRow, Store, StoreError};
 use futures::future::join_all;
@@ -54,6 +54,8 @@ pub(crate) struct Order {
     pub(crate) failed: ServerId,
     /// Whom a person wants to be promoted.
     pub(crate) requested: Option<ServerId>,
+    /// What a person accepted to lose by that.
+    pub(crate) consent: Option<Consent>,
     pub(crate) automatic: bool,
     /// Code word of the finding, or empty.
     pub(crate) finding: String,
@@ -93,6 +95,7 @@ pub(crate) struct Recovery<'a> {
     pub(crate) trigger: Timestamp,
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) requested: Option<ServerId>,
+    pub(crate) consent: Option<Consent>,
     next_step: StepId,
     /// Lines of the journal for the next write.
     unwritten: Vec<JournalEntry>,
@@ -104,7 +107,7 @@ pub(crate) struct Recovery<'a> {
     silent: Option<ServerId>,
     /// The last plan stopped because the store did not take its journal.
     unrecorded: bool,
-    /// Servers that steps named, for undoing.
+    /// Servers that steps changed, for undoing.
     touched: BTreeSet<ServerId>,
 }
 
@@ -145,6 +148,7 @@ impl Means {
             kind: row.kind,
             failed,
             requested: None,
+            consent: None,
             automatic: row.automatic,
             finding: row.finding,
             decision: row.decision,
@@ -176,6 +180,7 @@ impl Means {
             trigger: order.trigger,
             deadline: order.deadline,
             requested: order.requested,
+            consent: order.consent,
             next_step: 1,
             unwritten: Vec::new(),
             tried: BTreeSet::new(),
@@ -320,10 +325,14 @@ impl Recovery<'_> {
         let Some(snapshot) = self.means.snapshot() else {
             return;
         };
-        let topology = Topology::of(&snapshot);
-        let orphans = estate(&snapshot, &topology, &self.row.failed).into_iter();
-        let mut of: BTreeSet<ServerId> = orphans.map(|edge| edge.replica).collect();
-        of.extend(self.touched.iter().chain(&self.row.lost).cloned());
+        // What came to nothing left behind whom it touched, and nobody else: what a person stopped stays stopped.
+        let mut of = self.touched.clone();
+        if outcome == RecoveryOutcome::Succeeded {
+            let topology = Topology::of(&snapshot);
+            let orphans = estate(&snapshot, &topology, &self.row.failed).into_iter();
+            of.extend(orphans.map(|edge| edge.replica));
+            of.extend(self.row.lost.iter().cloned());
+        }
         of.remove(&self.row.failed);
         // Of a recovery that stopped midway, readings may be older than its last steps: whoever it touched counts.
         self.row.lost = if outcome == RecoveryOutcome::Succeeded {

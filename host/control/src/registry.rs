@@ -16,6 +16,7 @@ use baton_core::ids::{Address, ClusterId, LeaseEpoch, ServerId};
 use baton_core::model::{
     ActiveRecovery, Downtime, PastRecovery, ProbeFailure, PromotionRule, RecoveryOutcome, Switch,
 };
+use baton_core::planning::Highest;
 use baton_core::right::Voters;
 use baton_core::time::{Timestamp, WallTime};
 use baton_ports::{ClusterRow, RecoveryRow, ServerRow, WatchAnswer};
@@ -50,6 +51,8 @@ pub(crate) struct ClusterEntry {
     pub(crate) left: BTreeSet<ServerId>,
     /// The store has an open recovery that nobody here works on: a process that was started again has handed it over, perhaps.
     pub(crate) unfinished: bool,
+    /// The most that was seen of its history.
+    pub(crate) highest: Option<Highest>,
     /// Code words of the findings it has now, for the rest of the fleet.
     pub(crate) findings: BTreeSet<String>,
 }
@@ -468,6 +471,7 @@ impl ClusterEntry {
             past: Vec::new(),
             left: BTreeSet::new(),
             unfinished: false,
+            highest: None,
             findings: BTreeSet::new(),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use baton_core::analysis::AnalysisSettings;
 use baton_core::ids::{Address, NodeName};
-use baton_core::model::{Place, PromotionRule};
+use baton_core::model::{Place, PromotionRule, Risk};
 use baton_core::planning::PlanSettings;
 
 /// What Baton does with a server that was replaced and came back.
@@ -55,6 +55,10 @@ pub struct ControlSettings {
     pub forget_after: Duration,
     /// Names (with `*`) of clusters recovered without a person.
     pub automatic: Vec<String>,
+    /// What a failover without a person may risk, where its cluster has no setting of its own.
+    pub risk: Risk,
+    /// The same for clusters by name.
+    pub risks: BTreeMap<String, Risk>,
     /// Recover replicas of dead intermediate sources, too.
     pub intermediate: bool,
     /// What to do with servers that come back.
@@ -103,6 +107,8 @@ impl ControlSettings {
             silent_concurrency: 16,
             forget_after: Duration::from_secs(240 * 3600),
             automatic: Vec::new(),
+            risk: Risk::default(),
+            risks: BTreeMap::new(),
             intermediate: true,
             rejoin: RejoinMode::FenceAndAttach,
             switchover_lag_limit: Duration::from_secs(10),
@@ -119,6 +125,11 @@ impl ControlSettings {
             analysis: AnalysisSettings::default(),
             plan: PlanSettings::default(),
         }
+    }
+
+    /// What a failover of the cluster of that name may risk without a person.
+    pub fn risk_of(&self, name: &str) -> Risk {
+        self.risks.get(name).copied().unwrap_or(self.risk)
     }
 
     /// True if the cluster of that name is recovered without a person.

@@ -226,7 +226,9 @@ fn check_losses(plan: &Plan, snapshot: &Snapshot, objections: &mut Vec<Objection
         let Some(facts) = server.last_facts().filter(|_| answering && !returned) else {
             continue;
         };
-        let lost = reached.missing_count(&history.part(server, facts)).unwrap_or(0);
+        let lost = reached
+            .missing_count(&history.part(server, facts))
+            .unwrap_or(0);
         if lost > 0 && follows_failed(snapshot, &server.id, plan) {
             objections.push(Objection::Discards {
                 holder: server.id.clone(),
@@ -238,9 +240,10 @@ fn check_losses(plan: &Plan, snapshot: &Snapshot, objections: &mut Vec<Objection
 
 /// Whoever may still acknowledge to a server that is replaced must be fewer than it waits for.
 fn check_acknowledgers(plan: &Plan, snapshot: &Snapshot, objections: &mut Vec<Objection>) {
-    let opens = plan.steps.iter().any(|step| {
-        step.action.opens_writes() && step.action.server() != Some(&plan.failed)
-    });
+    let opens = plan
+        .steps
+        .iter()
+        .any(|step| step.action.opens_writes() && step.action.server() != Some(&plan.failed));
     let Some(revoked_after) = plan.revoked_after.filter(|_| opens && !plan.loss_consented) else {
         return;
     };

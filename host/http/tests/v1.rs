@@ -130,6 +130,11 @@ async fn changes_reach_the_control_loop() {
             r#"failover c-blog to Some(ServerId("blog-2:3306")) by baton-1 within 5s"#,
         ),
         (
+            "clusters/blog/failover",
+            r#"{"to":"blog-2:3306","accept_loss":5}"#,
+            r#"failover c-blog to Some(ServerId("blog-2:3306")) by baton-1 within 60s accepting AtMost(5)"#,
+        ),
+        (
             "clusters/shop/switchover",
             "",
             "switchover c-shop to None by baton-1 within the configured time",
@@ -202,6 +207,13 @@ async fn changes_reach_the_control_loop() {
             .status,
         StatusCode::OK
     );
+    let living = "/api/v1/servers/shop-1:3306";
+    assert_eq!(delete(&router, living).await.status, StatusCode::CONFLICT);
+    let forced = format!("{living}?force=true");
+    assert_eq!(
+        delete(&router, &forced).await.status,
+        StatusCode::NO_CONTENT
+    );
     assert_eq!(
         delete(&router, "/api/v1/servers/shop-4:3306").await.status,
         StatusCode::NO_CONTENT
@@ -214,6 +226,7 @@ async fn changes_reach_the_control_loop() {
         fixture.calls(),
         [
             "downtime shop-4:3306 None by baton-1",
+            "forget shop-1:3306 by baton-1",
             "forget shop-4:3306 by baton-1",
             "forget lost-1:3306 by baton-1"
         ]
@@ -260,6 +273,19 @@ async fn wrong_requests_are_problems_and_are_not_tried() {
         (
             "clusters/shop/failover",
             r#"{"deadline":"1h"}"#,
+            422,
+            "invalid",
+        ),
+        // Consent is one server's, and says how much.
+        (
+            "clusters/shop/failover",
+            r#"{"accept_loss":5}"#,
+            422,
+            "invalid",
+        ),
+        (
+            "clusters/blog/failover",
+            r#"{"to":"blog-2:3306","accept_loss":"all"}"#,
             422,
             "invalid",
         ),

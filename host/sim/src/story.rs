@@ -295,6 +295,7 @@ pub(crate) fn order_switchover(run: &Run) {
         let request = ChangePrimary {
             cluster: view.snapshot.cluster.id.clone(),
             to: None,
+            accept_loss: None,
             by: "simulation".to_owned(),
             deadline: Some(Duration::from_secs(5)),
         };

@@ -72,7 +72,12 @@ pub(crate) fn assess(
     findings.object(host_suggestion(question));
     findings.object(handled_by_people(server, index));
     let code = question.finding.code.as_str();
-    findings.object(cooldown(settings, code, &question.cluster.recoveries));
+    findings.object(cooldown(
+        settings,
+        code,
+        &server.id,
+        &question.cluster.recoveries,
+    ));
     findings.object(mass_failure(settings, question));
     match server.probe.state {
         Reach::Answering => answers_but(settings, question, &mut findings),
@@ -128,32 +133,49 @@ fn handled_by_people(server: &Server, index: u32) -> Option<Objection> {
     )))
 }
 
-/// A recovery of an intermediate source must not hold back that of a primary, which is another matter; one that
-/// failed or was undone must not leave the cluster without a primary for as long as a cooldown.
+/// A cooldown keeps a cluster from going to and fro between servers that flap; it must not leave one without a primary because
+/// another server failed than the one that was replaced. So a server is not replaced twice within it, and not more than a few
+/// servers are. A recovery of an intermediate source is another matter; one that failed or was undone counts for nothing.
 fn cooldown(
     settings: &DefaultSettings,
     finding: &str,
+    server: &str,
     recoveries: &[Recovery],
 ) -> Option<Objection> {
     let about_intermediate = finding.starts_with("intermediate");
-    let recent = recoveries.iter().find(|recovery| {
-        recovery.automatic
-            && !recovery.acknowledged
-            && matches!(recovery.outcome.as_str(), "succeeded" | "running")
-            && about_intermediate == recovery.kind.starts_with("intermediate")
-            && !HARMLESS_RECOVERIES.contains(&recovery.kind.as_str())
-            && recovery.ended_age.unwrap_or(recovery.started_age) < settings.cooldown_ms
-    })?;
-    let age = recent.ended_age.unwrap_or(recent.started_age);
-    Some(Objection::Hold(reason(
-        "cooldown",
-        format!(
-            "An automatic {} ({}) of this cluster is {} s old, younger than the cooldown of {} s, and nobody has acknowledged it.",
+    let age = |recovery: &Recovery| recovery.ended_age.unwrap_or(recovery.started_age);
+    let recent: Vec<&Recovery> = recoveries
+        .iter()
+        .filter(|recovery| {
+            recovery.automatic
+                && !recovery.acknowledged
+                && matches!(recovery.outcome.as_str(), "succeeded" | "running")
+                && about_intermediate == recovery.kind.starts_with("intermediate")
+                && !HARMLESS_RECOVERIES.contains(&recovery.kind.as_str())
+                && age(recovery) < settings.cooldown_ms
+        })
+        .collect();
+    let same = recent.iter().find(|recovery| recovery.from_server == server);
+    let count = u32::try_from(recent.len()).unwrap_or(u32::MAX);
+    let text = match (same, recent.first()) {
+        (Some(recent), _) => format!(
+            "An automatic {} ({}) replaced this very server {} s ago",
             recent.kind,
             recent.outcome,
-            age / 1000,
-            settings.cooldown_ms / 1000
+            age(recent) / 1000
         ),
+        (None, Some(recent)) if count >= settings.cooldown_failovers => format!(
+            "{count} automatic recoveries of this cluster, the last one a {} ({}) {} s ago, are as many as cooldown-failovers allows",
+            recent.kind,
+            recent.outcome,
+            age(recent) / 1000
+        ),
+        (None, _) => return None,
+    };
+    let limit = settings.cooldown_ms / 1000;
+    Some(Objection::Hold(reason(
+        "cooldown",
+        format!("{text}: younger than the cooldown of {limit} s, and nobody has acknowledged it."),
     )))
 }
 
@@ -336,10 +358,12 @@ impl Witnesses {
         {
             match channel.receiver {
                 ThreadState::Running => witnesses.still_connected(channel),
-                ThreadState::Connecting | ThreadState::Stopped => {
+                ThreadState::Connecting => witnesses.lost.push(channel.replica),
+                // A receiver that stopped for a reason of its own would not notice a loss.
+                ThreadState::Stopped if is_network_error(channel.receiver_error) => {
                     witnesses.lost.push(channel.replica);
                 }
-                ThreadState::Unknown => {}
+                ThreadState::Stopped | ThreadState::Unknown => {}
             }
         }
         witnesses
@@ -352,6 +376,12 @@ impl Witnesses {
         let both = [self.youngest_sign, sign].into_iter().flatten();
         self.youngest_sign = both.min_by_key(|(_, age)| *age);
     }
+}
+
+/// Error numbers of receivers that lost their source or cannot connect to it: of the network layer, of the client library, and
+/// "server shutdown".
+fn is_network_error(number: u32) -> bool {
+    matches!(number, 1053 | 1158..=1161 | 2000..=2999)
 }
 
 fn address(question: &AssessQuestion, index: u32) -> &str {

@@ -21,6 +21,7 @@ pub(crate) struct DefaultSettings {
     pub(crate) confirmations: Option<u32>,
     pub(crate) silence_ms: u32,
     pub(crate) cooldown_ms: u32,
+    pub(crate) cooldown_failovers: u32,
     pub(crate) mass_failure_count: u32,
     pub(crate) mass_failure_percent: u32,
     pub(crate) lag_max_ms: Option<u32>,
@@ -58,7 +59,15 @@ impl DefaultSettings {
                 default: 3_600_000,
                 min: 0,
                 max: u32::MAX,
-                about: "After an automatic recovery of a cluster, hold for this long unless a person acknowledges it.",
+                about: "After an automatic recovery that replaced a server, do not replace the same server again for this long, \
+                        unless a person acknowledges it; nor another one, if cooldown-failovers were replaced.",
+            }),
+            cooldown_failovers: settings.whole(Whole {
+                name: "cooldown-failovers",
+                default: 3,
+                min: 1,
+                max: 1000,
+                about: "Hold after so many automatic recoveries of a cluster within cooldown-ms, whichever servers they replaced.",
             }),
             mass_failure_count: settings.whole(Whole {
                 name: "mass-failure-count",

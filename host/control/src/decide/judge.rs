@@ -7,7 +7,7 @@ use std::time::Duration;
 use baton_core::analysis::{Finding, Report};
 use baton_core::ids::ServerId;
 use baton_core::model::{RecoveryKind, RecoveryOutcome, ServerFacts, Snapshot, Switch};
-use baton_core::planning::{Reason, assess_question};
+use baton_core::planning::{Reason, assess_question, candidates, loss_objections};
 use baton_core::policy::{Suggestion, Verdict};
 use baton_core::time::Timestamp;
 use baton_ports::RecoveryRow;
@@ -189,6 +189,10 @@ impl ClusterLoop {
         kind: RecoveryKind,
     ) -> Vec<Reason> {
         let mut found = host_obstacles(snapshot, finding, kind);
+        if kind.replaces_lost_primary() {
+            let list = candidates(snapshot, &finding.server, None);
+            found.extend(loss_objections(snapshot, &finding.server, &list));
+        }
         if snapshot.control.lease.is_some() {
             found.extend(self.means.outlook(snapshot));
         }
@@ -241,6 +245,7 @@ impl ClusterLoop {
             kind,
             failed: finding.server.clone(),
             requested: None,
+            consent: None,
             automatic: true,
             finding: finding.code.word().to_owned(),
             decision,

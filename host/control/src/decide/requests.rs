@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use baton_core::ids::ServerId;
+use baton_core::ids::{LeaseEpoch, ServerId};
 use baton_core::model::{RecoveryKind, RecoveryOutcome, Snapshot, Switch};
+use baton_core::planning::{
+    AcceptedLoss, Blocked, Consent, Election, Reason, SwitchoverRequest, candidates,
+    plan_switchover,
+};
 use baton_core::time::Timestamp;
 use baton_ports::RecoveryRow;
 use tokio::sync::oneshot;
@@ -31,13 +35,17 @@ pub(crate) struct Request {
 #[derive(Clone, Debug)]
 pub(crate) enum RequestKind {
     /// Replace the primary although it may live.
-    Failover { to: Option<ServerId> },
+    Failover {
+        to: Option<ServerId>,
+        accept_loss: Option<AcceptedLoss>,
+    },
     /// Replace the living primary.
     Switchover { to: Option<ServerId> },
     /// Recover what a server has now.
     Recover {
         server: ServerId,
         to: Option<ServerId>,
+        accept_loss: Option<AcceptedLoss>,
     },
     /// Take a server back.
     Rejoin { server: ServerId },
@@ -81,13 +89,22 @@ impl ClusterLoop {
             let found = snapshot.cluster.primary.clone();
             found.ok_or_else(|| RequestError::refused("the cluster has no known primary"))
         };
+        let mut accepted = None;
         let (kind, failed, requested, finding) = match kind {
-            RequestKind::Failover { to } => (RecoveryKind::Failover, primary()?, to, String::new()),
+            RequestKind::Failover { to, accept_loss } => {
+                accepted = accept_loss;
+                (RecoveryKind::Failover, primary()?, to, String::new())
+            }
             RequestKind::Switchover { to } => {
                 (RecoveryKind::Switchover, primary()?, to, String::new())
             }
             RequestKind::Rejoin { server } => (RecoveryKind::Rejoin, server, None, String::new()),
-            RequestKind::Recover { server, to } => {
+            RequestKind::Recover {
+                server,
+                to,
+                accept_loss,
+            } => {
+                accepted = accept_loss;
                 let settings = &self.means.registry.settings.analysis;
                 let report = baton_core::analysis::analyze(&snapshot, settings);
                 let finding = report
@@ -103,11 +120,19 @@ impl ClusterLoop {
                 (kind, server, to, finding.code.word().to_owned())
             }
         };
+        let consent = consent(requested.as_ref(), accepted)?;
+        self.refuse_at_once(
+            &snapshot,
+            (kind, &failed),
+            requested.as_ref(),
+            consent.as_ref(),
+        )?;
         self.wait_for_right(deadline).await;
         let order = Order {
             kind,
             failed,
             requested,
+            consent,
             automatic: false,
             finding,
             decision: format!("ordered by {by}"),
@@ -135,6 +160,52 @@ impl ClusterLoop {
             message,
             recovery: row.id,
         })
+    }
+
+    /// What is known before anything is touched: a server that cannot be promoted, or whose promotion would lose what nobody accepted to
+    /// lose. What is known only after receivers were stopped, the recovery itself finds out.
+    fn refuse_at_once(
+        &self,
+        snapshot: &Snapshot,
+        (kind, failed): (RecoveryKind, &ServerId),
+        requested: Option<&ServerId>,
+        consent: Option<&Consent>,
+    ) -> Result<(), RequestError> {
+        match kind {
+            RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover => {
+                let list = candidates(snapshot, failed, None);
+                let order: Vec<ServerId> = list.iter().map(|c| c.server.clone()).collect();
+                let election = Election {
+                    kind,
+                    replaced: failed,
+                    order: &order,
+                    list: &list,
+                    snapshot,
+                    revoked_after: None,
+                    requested,
+                    consent,
+                };
+                match election.choose() {
+                    Ok(_) => Ok(()),
+                    Err(blocked) => Err(refusal(snapshot, &blocked, requested)),
+                }
+            }
+            RecoveryKind::Switchover => {
+                let Some(to) = requested else { return Ok(()) };
+                let request = SwitchoverRequest {
+                    from: failed.clone(),
+                    to: to.clone(),
+                    epoch: LeaseEpoch::default(),
+                    lag_limit: self.means.registry.settings.switchover_lag_limit,
+                };
+                let settings = &self.means.registry.settings.plan;
+                match plan_switchover(snapshot, &request, settings) {
+                    Ok(_) => Ok(()),
+                    Err(blocked) => Err(blocked_request(&blocked, blocked.reasons.clone())),
+                }
+            }
+            RecoveryKind::IntermediateFailover | RecoveryKind::Rejoin => Ok(()),
+        }
     }
 
     /// A node that came to lead a moment ago is about to hold the members' locks, and what is recorded of them is about to be read. A person
@@ -177,5 +248,61 @@ impl ClusterLoop {
                 recovery,
             },
         }
+    }
+}
+
+/// Consent belongs to a named server.
+fn consent(
+    requested: Option<&ServerId>,
+    accepted: Option<AcceptedLoss>,
+) -> Result<Option<Consent>, RequestError> {
+    match (requested, accepted) {
+        (_, None) => Ok(None),
+        (Some(server), Some(loss)) => Ok(Some(Consent {
+            server: server.clone(),
+            loss,
+        })),
+        (None, Some(_)) => Err(RequestError::refused(
+            "a loss can be accepted for a named server only: say which one is to be promoted",
+        )),
+    }
+}
+
+/// Why nobody can be promoted, and what a person can do about it.
+fn refusal(snapshot: &Snapshot, blocked: &Blocked, requested: Option<&ServerId>) -> RequestError {
+    let mut reasons = blocked.reasons.clone();
+    let is_loss = |reason: &Reason| {
+        [
+            "would-lose",
+            "lost-since",
+            "could-acknowledge",
+            "may-hold",
+            "minority",
+        ]
+        .contains(&reason.code.as_str())
+    };
+    if reasons.iter().all(is_loss) {
+        let server = requested.map_or("SERVER", ServerId::as_str);
+        reasons.push(Reason {
+            code: "accept-loss".to_owned(),
+            text: format!(
+                "to promote a server all the same, name it and what may be lost: baton failover {} --to {server} --accept-loss N (or unknown)",
+                snapshot.cluster.name
+            ),
+            about: Vec::new(),
+        });
+    }
+    blocked_request(blocked, reasons)
+}
+
+fn blocked_request(blocked: &Blocked, reasons: Vec<Reason>) -> RequestError {
+    let reasons: Vec<String> = reasons.into_iter().map(|reason| reason.text).collect();
+    RequestError::Refused {
+        message: format!(
+            "no {} is possible: {}",
+            blocked.kind.word(),
+            reasons.join("; ")
+        ),
+        reasons,
     }
 }

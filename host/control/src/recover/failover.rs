@@ -5,7 +5,7 @@ use std::time::Duration;
 use baton_core::ids::ServerId;
 use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Snapshot};
 use baton_core::planning::{
-    Blocked, Candidate, Choice, Phase, Plan, Reason, SecureRequest, candidates, choose,
+    Blocked, Candidate, Choice, Election, Phase, Plan, Reason, SecureRequest, candidates,
     plan_promote, plan_secure, plan_unwind, rank_question,
 };
 use baton_core::time::Timestamp;
@@ -20,7 +20,6 @@ const TRIES: usize = 3;
 
 impl Recovery<'_> {
     pub(crate) async fn failover(&mut self) -> RecoveryOutcome {
-        let secured_from = self.means.clock.now();
         let Some(secured) = self.secure().await else {
             return self.unwind(None).await;
         };
@@ -28,7 +27,7 @@ impl Recovery<'_> {
             let Some(snapshot) = self.means.snapshot() else {
                 return RecoveryOutcome::Failed;
             };
-            let choice = match self.choose(&snapshot, secured_from).await {
+            let choice = match self.choose(&snapshot, secured.revoked_after).await {
                 Ok(choice) => choice,
                 Err(blocked) => {
                     self.complain(blocked.to_string());
@@ -84,14 +83,23 @@ impl Recovery<'_> {
     async fn choose(
         &mut self,
         snapshot: &Snapshot,
-        read_after: Timestamp,
+        read_after: Option<Timestamp>,
     ) -> Result<Choice, Blocked> {
-        let mut list = candidates(snapshot, &self.row.failed, Some(read_after));
+        let mut list = candidates(snapshot, &self.row.failed, read_after);
         list.retain(|candidate| !self.tried.contains(&candidate.server));
         let order = self.rank(snapshot, &list).await;
-        // A person's order to promote a given server is consent to what promoting it loses; nothing else is.
-        let consent = self.requested.is_some() && !self.row.automatic;
-        let choice = choose(self.row.kind, &order, &list, snapshot, consent)?;
+        let election = Election {
+            kind: self.row.kind,
+            replaced: &self.row.failed,
+            order: &order,
+            list: &list,
+            snapshot,
+            revoked_after: read_after,
+            requested: self.requested.as_ref(),
+            consent: self.consent.as_ref(),
+        };
+        let choice = election.choose()?;
+        self.state_loss(&choice);
         let (lost, followers) = self.split_siblings(snapshot, &list, &choice);
         let text = format!(
             "{} takes over{}; {followers} replicas follow{}",
@@ -111,6 +119,19 @@ impl Recovery<'_> {
         let line = self.note(Phase::Choose, Some(&choice.successor), text);
         self.defer(line);
         Ok(choice)
+    }
+
+    /// What is lost stands in the record, by number, before anybody is opened.
+    fn state_loss(&mut self, choice: &Choice) {
+        if choice.given_up > 0 {
+            self.complain(format!(
+                "{} transactions are given up with {}",
+                choice.given_up, choice.successor
+            ));
+        }
+        for risk in &choice.risked {
+            self.complain(format!("risked: {}", risk.text));
+        }
     }
 
     fn split_siblings(
@@ -301,6 +322,7 @@ impl Recovery<'_> {
             successor: None,
             fence_waiver: None,
             loss_consented: false,
+            revoked_after: None,
             steps: Vec::new(),
         })
     }

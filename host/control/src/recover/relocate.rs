@@ -111,6 +111,7 @@ fn destinations(snapshot: &Snapshot, dead: &ServerId) -> Vec<Candidate> {
             (feeds && behind == Some(0)).then(|| Candidate {
                 server: server.id.clone(),
                 possessed: Some(facts.possessed()),
+                wanted: Some(facts.possessed()),
                 missing: behind,
                 unapplied: Some(0),
                 errant: None,

@@ -51,6 +51,7 @@ impl Means {
         let mut recovery = Recovery {
             means: self,
             requested: None,
+            consent: None,
             trigger: self.clock.now(),
             deadline: None,
             row,
@@ -237,6 +238,7 @@ impl Recovery<'_> {
             successor: Some(successor.clone()),
             fence_waiver: Some("writes are open on the successor already".to_owned()),
             loss_consented: true,
+            revoked_after: None,
             steps,
         }
     }

@@ -47,11 +47,6 @@ impl Recovery<'_> {
         }
         let last = plan.steps.iter().map(|step| step.id).max().unwrap_or(0);
         self.set_next_step(last.saturating_add(1));
-        self.touched.extend(
-            plan.steps
-                .iter()
-                .filter_map(|step| step.action.server().cloned()),
-        );
         let mut run = PlanRun::new(plan);
         self.drive(&mut run).await;
         self.conclude(&run)
@@ -80,6 +75,8 @@ impl Recovery<'_> {
                 continue;
             }
             for step in ready {
+                let changed = step.action.server().filter(|_| step.action.changes());
+                self.touched.extend(changed.cloned());
                 under_way.spawn(perform_within(Arc::clone(self.means), self.row.epoch, step));
             }
             let Some(first) = under_way.join_next().await else {

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use baton_core::ids::ServerId;
-use baton_core::model::{ProbeFailure, RecoveryKind, RecoveryOutcome, ServerFacts, Topology};
-use baton_core::planning::{SwitchoverRequest, candidates, plan_switchover};
+use baton_core::model::{
+    ProbeFailure, RecoveryKind, RecoveryOutcome, ServerFacts, Snapshot, Topology,
+};
+use baton_core::planning::{Blocked, Plan, SwitchoverRequest, candidates, plan_switchover};
 
 use super::Recovery;
 use super::failover::Judgement;
@@ -29,14 +31,7 @@ impl Recovery<'_> {
         let Some(snapshot) = self.means.snapshot() else {
             return RecoveryOutcome::Failed;
         };
-        let request = SwitchoverRequest {
-            from: self.row.failed.clone(),
-            to: successor.clone(),
-            epoch: self.epoch(),
-            lag_limit: self.means.registry.settings.switchover_lag_limit,
-        };
-        let settings = &self.means.registry.settings.plan;
-        let plan = match plan_switchover(&snapshot, &request, settings) {
+        let plan = match self.plan_switchover_to(&snapshot, &successor) {
             Ok(plan) => plan,
             Err(blocked) => {
                 self.complain(blocked.to_string());
@@ -119,12 +114,38 @@ impl Recovery<'_> {
         }
     }
 
+    fn plan_switchover_to(
+        &self,
+        snapshot: &Snapshot,
+        successor: &ServerId,
+    ) -> Result<Plan, Blocked> {
+        let request = SwitchoverRequest {
+            from: self.row.failed.clone(),
+            to: successor.clone(),
+            epoch: self.epoch(),
+            lag_limit: self.means.registry.settings.switchover_lag_limit,
+        };
+        plan_switchover(snapshot, &request, &self.means.registry.settings.plan)
+    }
+
     async fn pick_successor(&mut self) -> Option<ServerId> {
         if let Some(requested) = &self.requested {
             return Some(requested.clone());
         }
         let snapshot = self.means.snapshot()?;
         let list = candidates(&snapshot, &self.row.failed, None);
-        self.rank(&snapshot, &list).await.first().cloned()
+        let order = self.rank(&snapshot, &list).await;
+        let mut refused = Vec::new();
+        for successor in order {
+            match self.plan_switchover_to(&snapshot, &successor) {
+                Ok(_) => return Some(successor),
+                Err(blocked) => refused.push(blocked.to_string()),
+            }
+        }
+        // Whoever is ranked first says why: nothing else is as close.
+        for text in refused {
+            self.complain(text);
+        }
+        None
     }
 }

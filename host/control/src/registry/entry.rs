@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use baton_core::gtid::GtidSet;
 use baton_core::ids::{Address, ClusterId, ServerId};
-use baton_core::model::{Downtime, Probe, PromotionRule, ServerFacts, ThreadState};
+use baton_core::model::{Channel, Downtime, Probe, PromotionRule, ServerFacts, ThreadState};
 use baton_core::time::{Observed, Timestamp, WallTime};
 use baton_ports::{ServerRow, WatchAnswer};
 use tokio::sync::Notify;
@@ -24,6 +24,7 @@ pub(crate) struct Entry {
     pub(crate) reconnect_failed: Vec<(String, Timestamp)>,
     pub(crate) severed: Vec<(String, Timestamp)>,
     pub(crate) receiver_ran: Vec<(String, Timestamp)>,
+    pub(crate) acknowledged: Vec<(String, Timestamp)>,
     pub(crate) progressed_at: Option<Timestamp>,
     pub(crate) errant: Option<GtidSet>,
     pub(crate) promotion: PromotionRule,
@@ -54,6 +55,7 @@ impl Entry {
             reconnect_failed: Vec::new(),
             severed: Vec::new(),
             receiver_ran: Vec::new(),
+            acknowledged: Vec::new(),
             progressed_at: None,
             errant: None,
             promotion: PromotionRule::default(),
@@ -111,7 +113,14 @@ impl Entry {
             return false;
         }
         self.probe.answered(began, ended, round_trip);
-        note_work(&mut self.receiver_ran, self.facts.as_ref(), &facts, began);
+        let old = self.facts.as_ref();
+        let at_work = |channel: &Channel| match channel.receiver {
+            ThreadState::Running | ThreadState::Connecting => true,
+            ThreadState::Stopped | ThreadState::Unknown => false,
+        };
+        note(&mut self.receiver_ran, old, &facts, began, at_work);
+        let acknowledges = |channel: &Channel| facts.acknowledges_on(channel);
+        note(&mut self.acknowledged, old, &facts, began, acknowledges);
         if let Some(old) = &self.facts {
             note_movement(&mut self.heartbeat_moved, old, &facts);
             if old.value.executed != facts.executed {
@@ -136,14 +145,15 @@ pub(super) fn stamp(times: &mut Vec<(String, Timestamp)>, channel: &str, at: Tim
     times.push((channel.to_owned(), at));
 }
 
-/// Notes which receivers are at work. What is known about a channel's receiver ends when it is pointed elsewhere.
-fn note_work(
-    ran: &mut Vec<(String, Timestamp)>,
+/// Notes for which channels something holds. What is known about a channel's receiver ends when it is pointed elsewhere.
+fn note(
+    times: &mut Vec<(String, Timestamp)>,
     old: Option<&Observed<ServerFacts>>,
     new: &ServerFacts,
     at: Timestamp,
+    holds: impl Fn(&Channel) -> bool,
 ) {
-    ran.retain(|(name, _)| {
+    times.retain(|(name, _)| {
         let source = |facts: &ServerFacts| {
             let mut channels = facts.channels.iter();
             channels
@@ -152,11 +162,8 @@ fn note_work(
         };
         source(new).is_some_and(|now| old.and_then(|old| source(&old.value)) == Some(now))
     });
-    for channel in &new.channels {
-        match channel.receiver {
-            ThreadState::Running | ThreadState::Connecting => stamp(ran, &channel.name, at),
-            ThreadState::Stopped | ThreadState::Unknown => {}
-        }
+    for channel in new.channels.iter().filter(|channel| holds(channel)) {
+        stamp(times, &channel.name, at);
     }
 }
 

@@ -46,7 +46,9 @@ impl Registry {
                     .filter(|id| servers.contains_key(id)),
                 primary_epoch: entry.row.primary_epoch,
             },
+            highest: entry.highest.as_ref().map(|highest| highest.set.clone()),
             control: Control {
+                risk: self.settings.risk_of(&entry.row.name),
                 automatic: self.settings.is_automatic(&entry.row.name),
                 enabled: inner.switch.unwrap_or(Switch::Unreadable),
                 lease: inner.lease,
@@ -76,6 +78,7 @@ impl Registry {
             reconnect_failed: entry.reconnect_failed.clone(),
             severed: entry.severed.clone(),
             receiver_ran: entry.receiver_ran.clone(),
+            acknowledged: entry.acknowledged.clone(),
             progressed_at: entry.progressed_at,
             errant: entry.errant.clone(),
             promotion: entry.promotion,

@@ -239,7 +239,9 @@ fn invariant_19_no_acknowledgement_elsewhere() {
             ..promotion(snapshot)
         };
         let objections = check(&plan, snapshot);
-        objections.iter().any(|o| matches!(o, Objection::Acknowledged { .. }))
+        objections
+            .iter()
+            .any(|o| matches!(o, Objection::Acknowledged { .. }))
     };
     assert!(objects(&drawn("io=connecting"), false));
     assert!(!objects(&drawn("io=stopped"), false));

@@ -75,9 +75,10 @@ impl Acknowledgers {
             }
         }
         // Of a member that was never read nobody knows whom it follows.
-        let unread = snapshot.servers.values().filter(|server| {
-            server.facts.is_none() && !replaced.contains(&server.id)
-        });
+        let unread = snapshot
+            .servers
+            .values()
+            .filter(|server| server.facts.is_none() && !replaced.contains(&server.id));
         for server in unread.filter(|_| source.has_unseen(unaccounted)) {
             found.count(server, source.is_gone, revoked_after);
         }
@@ -114,7 +115,8 @@ impl Acknowledgers {
             });
         };
         if self.could.len() >= self.wait_for {
-            let text = "may still acknowledge to the old primary, for their receivers were not reached";
+            let text =
+                "may still acknowledge to the old primary, for their receivers were not reached";
             no("could-acknowledge", &self.could, text);
         }
         let all_counts = self.waiting == Waiting::Always || risk == Risk::Nothing;
@@ -217,7 +219,11 @@ fn waiting(snapshot: &Snapshot, failed: &ServerId, semi: Option<&SemiSync>) -> W
     }
     match semi.filter(|semi| semi.source_enabled) {
         Some(semi) if !semi.source_active => Waiting::No,
-        Some(semi) if semi.timeout.is_some_and(|timeout| timeout < FALLS_BACK_LATE) => {
+        Some(semi)
+            if semi
+                .timeout
+                .is_some_and(|timeout| timeout < FALLS_BACK_LATE) =>
+        {
             Waiting::FallsBack
         }
         Some(_) | None => Waiting::Always,

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use super::estate::{edges_below, replaced_with};
 use super::explain::Reason;
 use super::history::History;
+use crate::analysis::ConnectError;
 use crate::gtid::GtidSet;
 use crate::ids::ServerId;
 use crate::model::{
     Channel, PromotionRule, Reach, ReplicationError, Server, ServerFacts, Snapshot, ThreadState,
     Topology,
 };
-use crate::analysis::ConnectError;
 use crate::time::Timestamp;
 
 /// One server considered as successor.
@@ -65,7 +65,9 @@ pub fn candidates(
         .filter_map(|s| fresh(s, read_after).map(|facts| (*s, facts)))
         .collect();
     let history = History::of(snapshot, &topology, &replaced);
-    let parts = read.iter().map(|(server, facts)| history.part(server, facts));
+    let parts = read
+        .iter()
+        .map(|(server, facts)| history.part(server, facts));
     let most = parts.reduce(|all, one| all.union(&one));
     let anybody = |is: &dyn Fn(&Server, &ServerFacts) -> bool| {
         read.iter().any(|(server, facts)| is(server, facts))

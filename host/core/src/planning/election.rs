@@ -5,7 +5,9 @@ use super::candidate::{Candidate, ERRANT};
 use super::explain::Reason;
 use super::{Blocked, ExpectedLoss};
 use crate::ids::ServerId;
-use crate::model::{RecoveryKind, Risk, ServerFacts, Snapshot, ThreadState};
+use crate::model::{
+    ProbeFailure, Reach, RecoveryKind, Risk, Server, ServerFacts, Snapshot, ThreadState,
+};
 use crate::time::Timestamp;
 
 /// What the choice among candidates came to.
@@ -121,7 +123,7 @@ impl Election<'_> {
         if loss.transactions > 0 && !loss.is_risked(risk) && given_up > accepted {
             against.push(loss.reason());
         }
-        let unknown = loss.acknowledgers.objections(risk);
+        let unknown = loss.doubts(self.snapshot);
         let all = consent.is_some_and(|consent| consent.loss == AcceptedLoss::Unknown);
         if !all {
             against.extend(unknown.iter().cloned());
@@ -221,6 +223,14 @@ impl Unreachable {
         }
     }
 
+    /// What may be lost, or happen on the other side of a partition, and cannot be counted.
+    fn doubts(&self, snapshot: &Snapshot) -> Vec<Reason> {
+        let risk = snapshot.control.risk;
+        let mut reasons = self.acknowledgers.objections(risk);
+        reasons.extend(minority(snapshot).filter(|_| risk != Risk::Acknowledged));
+        reasons
+    }
+
     /// Whether what was seen may be lost without a person.
     fn is_risked(&self, risk: Risk) -> bool {
         match risk {
@@ -235,7 +245,10 @@ impl Unreachable {
         let had = if names.is_empty() {
             "were received, and no server has them any more".to_owned()
         } else {
-            format!("were received by {}, and by no server that answers", names.join(", "))
+            format!(
+                "were received by {}, and by no server that answers",
+                names.join(", ")
+            )
         };
         Reason {
             code: "lost-since".to_owned(),
@@ -243,6 +256,31 @@ impl Unreachable {
             about: self.holders.clone(),
         }
     }
+}
+
+/// If fewer than half of the members can be accounted for, this node may be on the small side of a partition: somebody on the other
+/// side may act as well. One that answers counts, and one whose host says that its process is gone.
+fn minority(snapshot: &Snapshot) -> Option<Reason> {
+    let is_known = |server: &&Server| {
+        server.probe.reach() == Reach::Answering
+            || server.probe.failure == Some(ProbeFailure::Refused)
+    };
+    let (known, missing): (Vec<&Server>, Vec<&Server>) =
+        snapshot.servers.values().partition(is_known);
+    (known.len() * 2 < snapshot.servers.len()).then(|| {
+        let names: Vec<&str> = missing.iter().map(|server| server.id.as_str()).collect();
+        Reason {
+            code: "minority".to_owned(),
+            text: format!(
+                "{} of {} members are not reached ({}): they may be on the larger side of a partition; \
+                 members that are gone for good are to be forgotten",
+                missing.len(),
+                snapshot.servers.len(),
+                names.join(", ")
+            ),
+            about: missing.iter().map(|server| server.id.clone()).collect(),
+        }
+    })
 }
 
 /// What speaks against any failover from `replaced` without a person's consent, whoever is chosen; empty if nothing does.
@@ -255,7 +293,7 @@ pub fn loss_objections(
 ) -> Vec<Reason> {
     let loss = Unreachable::of(snapshot, replaced, list, None);
     let risk = snapshot.control.risk;
-    let mut reasons = loss.acknowledgers.objections(risk);
+    let mut reasons = loss.doubts(snapshot);
     if loss.transactions > 0 && !loss.is_risked(risk) {
         reasons.push(loss.reason());
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::election::Choice;
-use super::history::History;
-use super::estate::replaced_with;
 use super::estate::estate;
+use super::estate::replaced_with;
+use super::history::History;
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
 use super::{Blocked, PlanSettings};
 use crate::execution::{Guard, ServerCommand};
@@ -194,7 +194,9 @@ pub fn plan_promote(
     let siblings: Vec<Edge> = answering(snapshot, estate(snapshot, &topology, &secured.failed))
         .into_iter()
         .filter(|edge| edge.replica != choice.successor)
-        .filter(|edge| choice.given_up == 0 || !holds_more(snapshot, secured, choice, &edge.replica))
+        .filter(|edge| {
+            choice.given_up == 0 || !holds_more(snapshot, secured, choice, &edge.replica)
+        })
         .collect();
     let prepared = add_drain(&mut steps, snapshot, choice, settings);
     let others = siblings.iter().map(|edge| edge.replica.clone()).collect();

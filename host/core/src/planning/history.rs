@@ -104,7 +104,9 @@ fn began_anew(snapshot: &Snapshot, known: &Highest, seen: Option<&GtidSet>) -> b
         return false;
     };
     let serves = primary.probe.reach() == Reach::Answering;
-    let facts = primary.facts_after(known.raised_at).filter(|facts| serves && facts.is_writable());
+    let facts = primary
+        .facts_after(known.raised_at)
+        .filter(|facts| serves && facts.is_writable());
     facts.is_some_and(|facts| {
         let has = facts.possessed();
         let all = seen.map_or_else(|| has.clone(), |seen| has.union(seen));
@@ -123,7 +125,9 @@ fn seen(snapshot: &Snapshot) -> Option<GtidSet> {
         let server = snapshot.servers.get(id)?;
         Some(history.part(server, server.last_facts()?))
     });
-    let own = primary.last_facts().filter(|facts| is_all_acknowledged(facts));
+    let own = primary
+        .last_facts()
+        .filter(|facts| is_all_acknowledged(facts));
     let own = own.map(|facts| facts.executed.clone());
     parts.chain(own).reduce(|all, one| all.union(&one))
 }
@@ -169,12 +173,18 @@ mod tests {
     fn counts(text: &str, id: &str) -> (u64, u64) {
         let snapshot = sketch::snapshot(text);
         let history = history(&snapshot);
-        let server = snapshot.servers.get(&ServerId::new(id)).expect("it is drawn");
+        let server = snapshot
+            .servers
+            .get(&ServerId::new(id))
+            .expect("it is drawn");
         let facts = server.last_facts().expect("it was read");
         let part = history.part(server, facts);
         let errant = history.errant(server, facts);
         let count = |set: &crate::gtid::GtidSet| set.empty_like().missing_count(set);
-        (count(&part).expect("one flavour"), count(&errant).expect("one flavour"))
+        (
+            count(&part).expect("one flavour"),
+            count(&errant).expect("one flavour"),
+        )
     }
 
     #[test]

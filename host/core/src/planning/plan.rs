@@ -132,6 +132,19 @@ impl Action {
         }
     }
 
+    /// True if the step changes its server, or may start a thread there.
+    pub fn changes(&self) -> bool {
+        match self {
+            Self::Command { .. } | Self::Drain { .. } | Self::CatchUp { .. } => true,
+            Self::Confirm { .. }
+            | Self::Observe { .. }
+            | Self::RecordPrimary { .. }
+            | Self::Route { .. }
+            | Self::AwaitWritable { .. }
+            | Self::AwaitReplicating { .. } => false,
+        }
+    }
+
     /// True for the one step after which there is no way back but forward.
     pub fn opens_writes(&self) -> bool {
         matches!(

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::acknowledgers::Acknowledgers;
 use super::candidate::Candidate;
 use crate::analysis::{Evidence, Finding};
 use crate::gtid::GtidSet;
@@ -13,8 +14,8 @@ use crate::model::{
 };
 use crate::policy::{
     self, AssessQuestion, ChannelView, Cluster, Context, DowntimeView, FindingView, Indexed, Ms,
-    PlaceView, ProbeView, RankQuestion, Reason, RecoveryView, Role, SemiSyncView, ServerIndex,
-    ServerView, VitalsView,
+    Pair, PlaceView, ProbeView, RankQuestion, Reason, RecoveryView, Role, SemiSyncView,
+    ServerIndex, ServerView, VitalsView,
 };
 use crate::time::Timestamp;
 
@@ -50,7 +51,10 @@ pub fn assess_question(
                 .collect(),
         },
         approvals: Vec::new(),
-        extra: None,
+        extra: finding
+            .recovery
+            .filter(|kind| kind.replaces_lost_primary())
+            .map(|_| acknowledgements(snapshot, &finding.server)),
     };
     Indexed {
         question,
@@ -78,12 +82,27 @@ pub fn rank_question(
             .map(|candidate| index.candidate(candidate))
             .collect(),
         requested: requested.map(|id| index.of_server(id)),
-        extra: None,
+        extra: kind
+            .replaces_lost_primary()
+            .then(|| acknowledgements(snapshot, replaced)),
     };
     Indexed {
         question,
         ids: index.ids,
     }
+}
+
+/// The two counts that decide what a failover may lose, as words without a field of their own: how many members may acknowledge to
+/// the old primary from now on, how many may hold what nobody else has, and for how many it waits.
+fn acknowledgements(snapshot: &Snapshot, replaced: &ServerId) -> Vec<Pair> {
+    let found = Acknowledgers::of(snapshot, replaced, None);
+    [
+        ("could-acknowledge", found.could.len()),
+        ("may-hold", found.may_hold.len()),
+        ("wait-for", found.wait_for),
+    ]
+    .map(|(word, count)| (word.to_owned(), count.to_string()))
+    .to_vec()
 }
 
 struct Index {

@@ -45,7 +45,9 @@ pub(super) fn snapshot(cluster: &ClusterSketch, servers: &[ServerSketch]) -> Sna
         servers: members.map(|server| (server.id.clone(), server)).collect(),
         addresses,
         highest: cluster.seen().map(|seen| {
-            let flavor = servers.first().map_or(Flavor::Mysql, |server| server.flavor);
+            let flavor = servers
+                .first()
+                .map_or(Flavor::Mysql, |server| server.flavor);
             history(flavor, seen)
         }),
         control: cluster.control(),

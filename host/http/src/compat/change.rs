@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_control::{ChangePrimary, ClusterView, Control};
+use baton_control::{ChangePrimary, ClusterView, Control, Sureness};
 use baton_core::ids::{Address, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule, RecoveryOutcome};
 use baton_ports::RecoveryRow;
@@ -330,7 +330,7 @@ async fn forget(context: &Context, address: Address, by: String) -> Result<Answe
     // as identity.
     let found = context.fleet.find_exact(&address).map(|found| found.server);
     let server = found.unwrap_or_else(|| ServerId::new(address.to_string()));
-    to_the_end(async move { control.forget(&server, &by).await }).await?;
+    to_the_end(async move { control.forget(&server, Sureness::Sure, &by).await }).await?;
     done(format!("Instance forgotten: {address}"), &key(&address))
 }
 
@@ -343,7 +343,7 @@ async fn forget_cluster(
     let name = Lens::of(view).name;
     let work = async move {
         for server in servers {
-            control.forget(&server, &by).await?;
+            control.forget(&server, Sureness::Sure, &by).await?;
         }
         Ok(())
     };
@@ -377,7 +377,7 @@ async fn recover(
     by: String,
 ) -> Result<Answer, Failure> {
     let (server, to) = (found.server, to.map(|to| to.server));
-    let row = to_the_end(async move { control.recover(&server, to, &by).await }).await?;
+    let row = to_the_end(async move { control.recover(&server, to, None, &by).await }).await?;
     match (row.outcome, &row.successor_address) {
         (RecoveryOutcome::Succeeded, Some(successor)) => done("Recovery executed", &key(successor)),
         (RecoveryOutcome::Succeeded, None) => done("Recovery executed", &key(&row.failed_address)),
@@ -441,6 +441,8 @@ fn change_primary(
     ChangePrimary {
         cluster: view.snapshot.cluster.id.clone(),
         to: to.map(|to| to.server),
+        // orchestrator knows no such word: what would be lost has to be accepted over /api/v1.
+        accept_loss: None,
         by,
         deadline,
     }

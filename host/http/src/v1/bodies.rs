@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use baton_core::ids::Address;
 use baton_core::model::PromotionRule;
+use baton_core::planning::AcceptedLoss;
 use serde::Deserialize;
 
 use super::problem::Problem;
@@ -26,6 +27,8 @@ const LENGTH_MAX: Duration = Duration::from_hours(100 * 366 * 24);
 pub(super) struct ChangeBody {
     /// Identity or address of the server to promote.
     pub(super) to: Option<String>,
+    /// What promoting it may lose.
+    pub(super) accept_loss: Option<LossBody>,
     deadline: Option<String>,
 }
 
@@ -51,6 +54,36 @@ impl ChangeBody {
 pub(super) struct RecoverBody {
     /// Identity or address of the server to promote.
     pub(super) to: Option<String>,
+    /// What promoting it may lose.
+    pub(super) accept_loss: Option<LossBody>,
+}
+
+/// A number of transactions, or `"unknown"`.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum LossBody {
+    AtMost(u64),
+    Word(String),
+}
+
+impl LossBody {
+    pub(super) fn accepted(&self) -> Result<AcceptedLoss, Problem> {
+        match self {
+            Self::AtMost(most) => Ok(AcceptedLoss::AtMost(*most)),
+            Self::Word(word) if word == "unknown" => Ok(AcceptedLoss::Unknown),
+            Self::Word(word) => Err(Problem::invalid(format!(
+                "accept_loss is {word:?}, neither a number of transactions nor \"unknown\""
+            ))),
+        }
+    }
+}
+
+/// `DELETE /servers/{id}?force=true`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ForgetQuery {
+    /// Also a server that is in use.
+    pub(super) force: bool,
 }
 
 /// `POST /backend/move`.

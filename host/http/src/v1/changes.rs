@@ -6,17 +6,18 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use baton_control::{ChangePrimary, Control, RequestError};
+use baton_control::{ChangePrimary, Control, RequestError, Sureness};
 use baton_core::ids::{RecoveryId, ServerId};
 use baton_core::model::Downtime;
+use baton_core::planning::AcceptedLoss;
 
 use super::bodies::{
-    AcknowledgeBody, ChangeBody, DiscoverBody, DowntimeBody, MoveBody, NoBody, PromotionBody,
-    RecoverBody, RenameBody, SwitchBody,
+    AcknowledgeBody, ChangeBody, DiscoverBody, DowntimeBody, ForgetQuery, LossBody, MoveBody,
+    NoBody, PromotionBody, RecoverBody, RenameBody, SwitchBody,
 };
 use super::documents;
 use super::problem::Problem;
-use super::request::{Body, Name};
+use super::request::{Asked, Body, Name};
 use super::schema::{
     ClusterDocument, CountDocument, RecoveryDocument, ServerDocument, ServerRef, SwitchDocument,
 };
@@ -81,8 +82,9 @@ pub(super) async fn recover(
 ) -> Changed<RecoveryDocument> {
     let (_, server) = require_server(&app, &name)?;
     let to = successor(&app, body.to.as_deref())?;
+    let loss = accepted(body.accept_loss.as_ref(), to.as_ref())?;
     let control = Arc::clone(&app.control);
-    let row = to_the_end(async move { control.recover(&server, to, &by).await }).await?;
+    let row = to_the_end(async move { control.recover(&server, to, loss, &by).await }).await?;
     with_steps(&app, row).await
 }
 
@@ -136,6 +138,7 @@ pub(super) async fn forget(
     State(app): Served,
     Extension(By(by)): Caller,
     Name(name): Name,
+    Asked(query): Asked<ForgetQuery>,
 ) -> Result<StatusCode, Problem> {
     // An address that never answered belongs to no cluster; its own text is its identity.
     let server = require_server(&app, &name)
@@ -152,8 +155,13 @@ pub(super) async fn forget(
                 Err(problem)
             }
         })?;
+    let sureness = if query.force {
+        Sureness::Sure
+    } else {
+        Sureness::Unasked
+    };
     let control = Arc::clone(&app.control);
-    to_the_end(async move { control.forget(&server, &by).await }).await?;
+    to_the_end(async move { control.forget(&server, sureness, &by).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -293,9 +301,11 @@ fn change_primary(
     let deadline = body.deadline(deadline)?;
     let cluster = require_cluster(app, name)?.snapshot.cluster.id.clone();
     let to = successor(app, body.to.as_deref())?;
+    let accept_loss = accepted(body.accept_loss.as_ref(), to.as_ref())?;
     Ok(ChangePrimary {
         cluster,
         to,
+        accept_loss,
         by,
         deadline,
     })
@@ -308,6 +318,20 @@ fn successor(app: &App, to: Option<&str>) -> Result<Option<ServerId>, Problem> {
         found.ok_or_else(|| Problem::invalid(format!("to is {hint:?}, which is no known server")))
     };
     to.map(find).transpose()
+}
+
+/// What may be lost: of a server that is named.
+fn accepted(
+    loss: Option<&LossBody>,
+    to: Option<&ServerId>,
+) -> Result<Option<AcceptedLoss>, Problem> {
+    match (loss, to) {
+        (None, _) => Ok(None),
+        (Some(loss), Some(_)) => loss.accepted().map(Some),
+        (Some(_), None) => Err(Problem::invalid(
+            "accept_loss is worth something for a named server only: give to as well",
+        )),
+    }
 }
 
 async fn with_steps(app: &App, row: baton_ports::RecoveryRow) -> Changed<RecoveryDocument> {

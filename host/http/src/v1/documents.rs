@@ -169,6 +169,7 @@ pub(super) fn cluster(view: &ClusterView) -> ClusterDocument {
     let names = Names::of(view);
     let Control {
         automatic: _,
+        risk,
         enabled,
         lease: _,
         active: _,
@@ -185,6 +186,7 @@ pub(super) fn cluster(view: &ClusterView) -> ClusterDocument {
         head: head(view),
         primary_view: primary_view(&names, primary),
         primary_epoch: view.snapshot.cluster.primary_epoch.0,
+        risk: risk.word(),
         recoveries_enabled: words::switch(enabled),
         servers: view
             .snapshot

@@ -86,6 +86,7 @@ pub(super) struct ClusterDocument {
     pub(super) head: ClusterHead,
     pub(super) primary_view: PrimaryDocument,
     pub(super) primary_epoch: u64,
+    pub(super) risk: Word,
     pub(super) recoveries_enabled: Word,
     pub(super) servers: Vec<ServerDocument>,
     pub(super) findings: Vec<FindingDocument>,

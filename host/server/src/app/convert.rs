@@ -112,6 +112,11 @@ pub(super) fn control(settings: &Settings) -> ControlSettings {
     control.without_backend = recovery.without_backend;
     control.confirmations = recovery.peer_confirmations;
     control.automatic.clone_from(&recovery.automatic);
+    control.risk = recovery.risk;
+    let risks = settings.clusters.iter();
+    control.risks = risks
+        .filter_map(|hint| Some((hint.name.clone(), hint.risk?)))
+        .collect();
     control.intermediate = recovery.intermediate;
     control.rejoin = match recovery.rejoin {
         config::RejoinMode::FenceAndAttach => RejoinMode::FenceAndAttach,

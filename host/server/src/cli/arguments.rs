@@ -101,6 +101,9 @@ pub(crate) enum Command {
     Forget {
         /// Identity or `host:port`.
         server: String,
+        /// Also a primary that answers, or a replica that replicates.
+        #[arg(long, short)]
+        yes: bool,
     },
     /// Attach a server to its cluster's primary.
     Rejoin {
@@ -194,6 +197,23 @@ pub(crate) enum ConfigCommand {
     },
 }
 
+/// What a failover may lose.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Loss {
+    /// At most so many transactions.
+    AtMost(u64),
+    /// Also what cannot be counted.
+    Unknown,
+}
+
+fn loss(text: &str) -> Result<Loss, String> {
+    match (text, text.parse()) {
+        ("unknown", _) => Ok(Loss::Unknown),
+        (_, Ok(most)) => Ok(Loss::AtMost(most)),
+        (_, Err(_)) => Err("a number of transactions, or unknown".to_owned()),
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Failover {
     /// Name, identity, or `host:port` of a member.
@@ -201,6 +221,9 @@ pub(crate) struct Failover {
     /// Promote this server; otherwise the policy chooses.
     #[arg(long, value_name = "SERVER")]
     pub(crate) to: Option<String>,
+    /// Promote it although that loses transactions: at most so many, or `unknown`. `baton explain` shows what would be lost.
+    #[arg(long, value_name = "N", requires = "to", value_parser = loss)]
+    pub(crate) accept_loss: Option<Loss>,
     /// Do not ask.
     #[arg(long, short)]
     pub(crate) yes: bool,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::arguments::{Failover, Switchover};
+use super::arguments::{Failover, Loss, Switchover};
 use super::client::{Client, segment};
 use super::failure::Failure;
 use super::paint::append;
@@ -25,7 +25,14 @@ pub(crate) fn failover(client: &Client, screen: Screen, request: &Failover) -> R
         confirm(&cluster)?;
     }
     let path = format!("/api/v1/clusters/{}/failover", segment(&request.cluster));
-    let body = body(request.to.as_deref(), None);
+    let mut body = body(request.to.as_deref(), None);
+    if let (Some(loss), Some(fields)) = (request.accept_loss, body.as_object_mut()) {
+        let loss = match loss {
+            Loss::AtMost(most) => json!(most),
+            Loss::Unknown => json!("unknown"),
+        };
+        fields.insert("accept_loss".to_owned(), loss);
+    }
     conclude(
         screen,
         &progress::change(client, screen, &path, &body, PATIENCE)?,

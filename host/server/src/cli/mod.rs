@@ -88,7 +88,7 @@ fn dispatch(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
         Command::Ack(request) => operate::acknowledge(&client()?, screen, &request),
         Command::Downtime(request) => operate::downtime(&client()?, screen, &request),
         Command::Discover { server } => operate::discover(&client()?, screen, &server),
-        Command::Forget { server } => operate::forget(&client()?, screen, &server),
+        Command::Forget { server, yes } => operate::forget(&client()?, screen, &server, yes),
         Command::Rejoin { server } => change::rejoin(&client()?, screen, &server),
         Command::Promotion { server, rule, time } => {
             operate::promotion(&client()?, screen, &server, rule, time)

@@ -70,8 +70,14 @@ pub(crate) fn discover(client: &Client, screen: Screen, server: &str) -> Result<
 }
 
 /// Forgets a server.
-pub(crate) fn forget(client: &Client, screen: Screen, server: &str) -> Result<(), Failure> {
-    let path = format!("/api/v1/servers/{}", segment(server));
+pub(crate) fn forget(
+    client: &Client,
+    screen: Screen,
+    server: &str,
+    yes: bool,
+) -> Result<(), Failure> {
+    let force = if yes { "?force=true" } else { "" };
+    let path = format!("/api/v1/servers/{}{force}", segment(server));
     let answer = client.change(Verb::Delete, &path, &Value::Null, LIMIT)?;
     conclude(screen, &answer, &format!("{server} is forgotten"));
     Ok(())

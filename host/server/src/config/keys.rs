@@ -141,6 +141,8 @@ pub(crate) static SECTIONS: &[Section] = &[
             Key::new("name", Kind::Text(Rule::Name), Required, "The cluster's name."),
             Key::new("members", Kind::Texts(Rule::Server), Required,
                 "Addresses of members; one is enough, several are safer if servers come and go."),
+            Key::new("risk", word(&["usual", "nothing", "acknowledged"]), Derived("`recovery.risk`"),
+                "What a failover of this cluster may risk without a person."),
         ],
     },
     Section {
@@ -159,6 +161,8 @@ pub(crate) static SECTIONS: &[Section] = &[
         keys: &[
             Key::new("automatic", Kind::Texts(Rule::Glob), Is("[]"),
                 "Names of the clusters that are recovered without a person; `*` and `?` stand for any text and any character. By default none: Baton watches, explains, and acts on request."),
+            Key::new("risk", word(&["usual", "nothing", "acknowledged"]), Is("\"usual\""),
+                "What a failover without a person may risk. `usual`: nothing that was acknowledged where the primary waits for acknowledgements without falling back within a minute; elsewhere what asynchronous replication risks anyway. `nothing`: no transaction that any server is known to have had. `acknowledged`: acknowledged transactions too, because a primary is worth more than the last rows. What stops a failover, a person can accept: `baton failover --to SERVER --accept-loss`. `docs/faults.md` has a table."),
             Key::new("intermediate", Kind::Flag, Is("true"),
                 "In these clusters, also find a new source for the replicas of a dead intermediate source."),
             Key::new("rejoin", word(&["fence-and-attach", "fence", "off"]), Is("\"fence-and-attach\""),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use baton_core::ids::{Address, NodeName};
-use baton_core::model::{Place, PromotionRule};
+use baton_core::model::{Place, PromotionRule, Risk};
 use baton_core::policy::backend::BackendKind;
 use baton_store::MySqlOptions;
 
@@ -245,7 +245,13 @@ fn clusters(document: &mut Document) -> Vec<ClusterHint> {
         for member in &members {
             once(document, &mut owners, member.to_string(), &members_key);
         }
-        clusters.push(ClusterHint { name, members });
+        let risk = document.text(&format!("{at}.risk"));
+        let risk = risk.and_then(|word| Risk::from_word(&word));
+        clusters.push(ClusterHint {
+            name,
+            members,
+            risk,
+        });
     }
     clusters
 }
@@ -277,6 +283,10 @@ fn recovery(document: &mut Document) -> RecoverySettings {
     not_longer(document, revoke, step);
     RecoverySettings {
         automatic: document.texts("recovery.automatic"),
+        risk: document
+            .text("recovery.risk")
+            .and_then(|word| Risk::from_word(&word))
+            .unwrap_or_default(),
         intermediate: document.flag("recovery.intermediate"),
         rejoin: match document.text("recovery.rejoin").as_deref() {
             Some("fence-and-attach") => RejoinMode::FenceAndAttach,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use baton_backend::ClusterSpec;
 use baton_core::ids::{Address, NodeName};
-use baton_core::model::{Place, PromotionRule};
+use baton_core::model::{Place, PromotionRule, Risk};
 
 use super::problem::Problem;
 use crate::secret::Secret;
@@ -183,6 +183,8 @@ pub struct ClusterHint {
     pub name: String,
     /// Members.
     pub members: Vec<Address>,
+    /// What its failovers may risk; `None` = as `recovery.risk` says.
+    pub risk: Option<Risk>,
 }
 
 /// Recoveries.
@@ -190,6 +192,8 @@ pub struct ClusterHint {
 pub struct RecoverySettings {
     /// Names of clusters recovered without a person, with `*` and `?`.
     pub automatic: Vec<String>,
+    /// What failovers may risk.
+    pub risk: Risk,
     /// Dead intermediate sources, too.
     pub intermediate: bool,
     /// What happens to a former primary that returns.

@@ -117,6 +117,11 @@ fn the_host_may_ask_for_patience() {
 fn cooldown_holds_until_it_is_over_or_acknowledged() {
     let after = |recovery: &str| verdict(&format!("{KILLED} recovery {recovery}"));
     assert_eq!(after("failover age=60000 auto"), "hold: cooldown");
+    // Another server's failure is not flapping; many of them are more than servers that fail.
+    let other = "failover age=60000 auto from=p0 to=p1";
+    assert_eq!(after(other), "act: confirmed replicas-agree");
+    let three = format!("{other}\n recovery {other}\n recovery {other}");
+    assert_eq!(after(&three), "hold: cooldown");
     // A failed attempt must not leave the cluster without a primary for an hour.
     assert_eq!(
         after("failover age=60000 auto outcome=failed"),

@@ -212,8 +212,8 @@ fn recovery(line: &Line<'_>) -> RecoveryView {
         outcome: line.value("outcome").unwrap_or("succeeded").to_owned(),
         started_age: line.number("age").unwrap_or(0),
         ended_age: line.number("age"),
-        from_server: "old".into(),
-        to_server: "p1".into(),
+        from_server: line.value("from").unwrap_or("p1").into(),
+        to_server: line.value("to").unwrap_or("r1").into(),
         acknowledged: line.has("acknowledged"),
         automatic: line.has("auto"),
     }

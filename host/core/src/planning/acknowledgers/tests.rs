@@ -138,7 +138,11 @@ fn what_waits_and_what_may_be_risked_decide() {
         ));
         let found = Acknowledgers::of(&snapshot, &ServerId::new("p1"), None);
         assert_eq!(found.waiting, waiting, "{primary}");
-        assert_eq!(found.objections(risk).len(), objections, "{primary} {risk:?}");
+        assert_eq!(
+            found.objections(risk).len(),
+            objections,
+            "{primary} {risk:?}"
+        );
     }
 }
 

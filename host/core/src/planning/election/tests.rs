@@ -17,7 +17,10 @@ fn choose(
     let list = candidates(snapshot, &id("p1"), None);
     let order: Vec<ServerId> = list.iter().map(|c| c.server.clone()).collect();
     let requested = requested.map(id);
-    let consent = consent.map(|(server, loss)| Consent { server: id(server), loss });
+    let consent = consent.map(|(server, loss)| Consent {
+        server: id(server),
+        loss,
+    });
     let election = Election {
         kind: RecoveryKind::Failover,
         replaced: &id("p1"),
@@ -53,7 +56,11 @@ fn what_was_received_once_is_not_forgotten() {
         ));
         let found = choose(&snapshot, None, None).map(|choice| choice.given_up);
         assert_eq!(found, expected, "{primary}");
-        let loss = expected_loss(&snapshot, &id("p1"), &candidates(&snapshot, &id("p1"), None));
+        let loss = expected_loss(
+            &snapshot,
+            &id("p1"),
+            &candidates(&snapshot, &id("p1"), None),
+        );
         assert_eq!(loss, ExpectedLoss::AtMost { transactions: 5 }, "{primary}");
     }
 }
@@ -64,7 +71,9 @@ fn an_empty_server_or_one_with_a_gap_is_never_promoted() {
         ("r1 missing=1000 <- p1 io=connecting", "empty"),
         ("r1 missing=900 <- p1 io=stopped:1236", "receiver-broken"),
     ] {
-        let found = chosen(&format!("cluster seen=1000\np1 primary silent refused 2s\n{replica}"));
+        let found = chosen(&format!(
+            "cluster seen=1000\np1 primary silent refused 2s\n{replica}"
+        ));
         assert_eq!(found, Err(vec![code.to_owned()]), "{replica}");
     }
 }
@@ -81,13 +90,28 @@ fn an_errant_transaction_neither_blocks_nor_spreads() {
         };
         // r1 has one that nobody else needs: r2 is promoted, and fetches nothing.
         let choice = two("errant=1", "").expect("r2 is clean");
-        assert_eq!((choice.successor, choice.catch_up_from), (id("r2"), None), "{flavor}");
+        assert_eq!(
+            (choice.successor, choice.catch_up_from),
+            (id("r2"), None),
+            "{flavor}"
+        );
         // The laggard has one; each has one.
-        assert_eq!(two("", "missing=3 errant=1").map(|c| c.successor), Ok(id("r1")), "{flavor}");
-        assert_eq!(two("errant=1", "errant=1").map(|c| c.given_up), Ok(0), "{flavor}");
+        assert_eq!(
+            two("", "missing=3 errant=1").map(|c| c.successor),
+            Ok(id("r1")),
+            "{flavor}"
+        );
+        assert_eq!(
+            two("errant=1", "errant=1").map(|c| c.given_up),
+            Ok(0),
+            "{flavor}"
+        );
         // The errant one alone has the last rows: they cannot be had without it, so a person is asked.
         let asked = two("errant=1", "missing=3");
-        assert!(asked.expect_err("asked").contains(&"would-lose".to_owned()), "{flavor}");
+        assert!(
+            asked.expect_err("asked").contains(&"would-lose".to_owned()),
+            "{flavor}"
+        );
     }
 }
 
@@ -99,13 +123,28 @@ fn an_order_is_taken_literally() {
          r2 <- p1 io=connecting
          r3 silent refused 2s <- p1 io=connecting"
     ));
-    assert_eq!(choose(&snapshot, None, None).map(|c| c.successor), Ok(id("r2")));
-    assert_eq!(choose(&snapshot, Some("r1"), None), Err(vec!["must-not".to_owned()]));
-    assert_eq!(choose(&snapshot, Some("r3"), None), Err(vec!["not-read".to_owned()]));
-    assert_eq!(choose(&snapshot, Some("r9"), None), Err(vec!["no-candidate".to_owned()]));
+    assert_eq!(
+        choose(&snapshot, None, None).map(|c| c.successor),
+        Ok(id("r2"))
+    );
+    assert_eq!(
+        choose(&snapshot, Some("r1"), None),
+        Err(vec!["must-not".to_owned()])
+    );
+    assert_eq!(
+        choose(&snapshot, Some("r3"), None),
+        Err(vec!["not-read".to_owned()])
+    );
+    assert_eq!(
+        choose(&snapshot, Some("r9"), None),
+        Err(vec!["no-candidate".to_owned()])
+    );
     // A named server may bring its errant transactions along: who names it wants it with them.
     let errant = sketch::snapshot(&format!("{DEAD}\nr1 errant=1 <- p1\nr2 <- p1"));
-    assert_eq!(choose(&errant, Some("r1"), None).map(|c| c.successor), Ok(id("r1")));
+    assert_eq!(
+        choose(&errant, Some("r1"), None).map(|c| c.successor),
+        Ok(id("r1"))
+    );
 }
 
 #[test]
@@ -123,35 +162,72 @@ fn consent_belongs_to_the_server_that_was_named_and_the_loss_that_was_shown() {
     assert_eq!(to("r2", Some(("r2", AtMost(4)))), lossy());
     assert_eq!(to("r2", Some(("r1", Unknown))), lossy());
     assert_eq!(to("r2", Some(("r2", AtMost(5)))), Ok(5));
-    assert_eq!(to("r1", Some(("r1", Unknown))), Err(vec!["applier-broken".to_owned()]));
+    assert_eq!(
+        to("r1", Some(("r1", Unknown))),
+        Err(vec!["applier-broken".to_owned()])
+    );
 }
 
 #[test]
 fn who_may_still_acknowledge_blocks_until_a_person_accepts_it() {
     let split = "p1 primary silent timeout-connect 2s ss=source
          a <- p1 ss=replica
-         b silent timeout-connect 2s <- p1 ss=replica";
+         b silent timeout-connect 2s <- p1 ss=replica
+         c must_not <- p1";
     let snapshot = sketch::snapshot(split);
     let against = vec!["could-acknowledge".to_owned(), "may-hold".to_owned()];
-    assert_eq!(choose(&snapshot, None, None).map(|c| c.given_up), Err(against.clone()));
+    assert_eq!(
+        choose(&snapshot, None, None).map(|c| c.given_up),
+        Err(against.clone())
+    );
     let few = Some(("a", AcceptedLoss::AtMost(10)));
-    assert_eq!(choose(&snapshot, Some("a"), few).map(|c| c.given_up), Err(against));
+    assert_eq!(
+        choose(&snapshot, Some("a"), few).map(|c| c.given_up),
+        Err(against)
+    );
     let all = Some(("a", AcceptedLoss::Unknown));
     let choice = choose(&snapshot, Some("a"), all).expect("accepted");
     assert_eq!(choice.risked.len(), 2, "and it is said");
     let risked = sketch::snapshot(&format!("cluster risk=acknowledged\n{split}"));
     assert!(choose(&risked, None, None).is_ok());
     let list = candidates(&snapshot, &id("p1"), None);
-    assert_eq!(loss_objections(&snapshot, &id("p1"), &list).len(), 2, "known before it begins");
+    assert_eq!(
+        loss_objections(&snapshot, &id("p1"), &list).len(),
+        2,
+        "known before it begins"
+    );
     assert!(matches!(
         expected_loss(&snapshot, &id("p1"), &list),
         ExpectedLoss::Unknown { .. }
     ));
 }
 
+/// `{Baton, A} | {P, B, C, D}` without semi-synchronous replication.
+#[test]
+fn a_minority_of_the_members_promotes_nobody() {
+    let chosen_beside = |others: &str| {
+        chosen(&format!(
+            "p1 primary silent timeout-connect 2s
+             a <- p1
+             b silent {others} 2s <- p1
+             c silent {others} 2s <- p1
+             d silent {others} 2s <- p1"
+        ))
+    };
+    assert_eq!(
+        chosen_beside("timeout-connect"),
+        Err(vec!["minority".to_owned()])
+    );
+    // Their processes are gone: nobody is on another side.
+    assert_eq!(chosen_beside("refused"), Ok("a".to_owned()));
+    let pair = "p1 primary silent timeout-connect 2s\nr1 <- p1";
+    assert_eq!(chosen(pair), Ok("r1".to_owned()));
+}
+
 #[test]
 fn without_replicas_that_log_there_still_is_an_answer() {
-    let text = format!("{DEAD}\nr1 noupdates <- p1 io=connecting\nr2 noupdates <- p1 io=connecting");
+    let text =
+        format!("{DEAD}\nr1 noupdates <- p1 io=connecting\nr2 noupdates <- p1 io=connecting");
     assert_eq!(chosen(&text), Ok("r1".to_owned()));
     let text = format!("{DEAD}\nr1 noupdates <- p1 io=connecting\nr2 <- p1 io=connecting");
     assert_eq!(chosen(&text), Ok("r2".to_owned()));
@@ -168,7 +244,10 @@ fn what_came_from_another_cluster_is_not_missing() {
     );
     let list = candidates(&snapshot, &id("p1"), None);
     let missing = list.iter().map(|c| c.missing);
-    assert!(missing.clone().all(|missing| missing == Some(0)), "{list:?}");
+    assert!(
+        missing.clone().all(|missing| missing == Some(0)),
+        "{list:?}"
+    );
 }
 
 #[test]
@@ -179,7 +258,10 @@ fn the_most_that_was_seen_grows_and_begins_anew_with_a_primary_that_lacks_it() {
     assert_eq!(count(&highest.set), Some(1007), "acknowledged");
     for (text, expected) in [
         // Waiting sessions: what they wait for is not acknowledged.
-        ("p1 primary ss=source ahead=7 waiting=2\nr1 missing=2 <- p1", 998),
+        (
+            "p1 primary ss=source ahead=7 waiting=2\nr1 missing=2 <- p1",
+            998,
+        ),
         ("p1 primary ahead=7\nr1 missing=2 <- p1", 998),
     ] {
         let found = raise_highest(&sketch::snapshot(text), None).expect("something was read");

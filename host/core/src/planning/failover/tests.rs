@@ -224,7 +224,11 @@ fn who_replaces_a_silent_successor_takes_over_what_that_one_did_not() {
 #[test]
 fn a_stopped_applier_of_mariadb_is_started_before_the_receiver_is_stopped() {
     for (flavor, sql, expected) in [
-        ("mariadb", "sql=stopped", &["start-appliers", "stop-receivers"][..]),
+        (
+            "mariadb",
+            "sql=stopped",
+            &["start-appliers", "stop-receivers"][..],
+        ),
         ("mariadb", "sql=running", &["stop-receivers"]),
         ("", "sql=stopped", &["stop-receivers"]),
     ] {
@@ -235,7 +239,10 @@ fn a_stopped_applier_of_mariadb_is_started_before_the_receiver_is_stopped() {
         assert_eq!(words(&plan), expected, "{flavor} {sql}");
         let ids: Vec<StepId> = plan.steps.iter().map(|step| step.id).collect();
         let mut pairs = plan.steps.iter().zip(plan.steps.iter().skip(1));
-        assert!(pairs.all(|(one, next)| next.after.contains(&one.id)), "{ids:?}");
+        assert!(
+            pairs.all(|(one, next)| next.after.contains(&one.id)),
+            "{ids:?}"
+        );
     }
 }
 
@@ -253,7 +260,13 @@ fn who_holds_what_is_given_up_is_left_as_it_is() {
         given_up: 5,
         risked: Vec::new(),
     };
-    let plan = plan_promote(&snapshot, &secured(&snapshot), &choice, &PlanSettings::default(), 50);
+    let plan = plan_promote(
+        &snapshot,
+        &secured(&snapshot),
+        &choice,
+        &PlanSettings::default(),
+        50,
+    );
     let touched = |step: &Step| step.action.server() == Some(&ServerId::new("r2"));
     assert!(!plan.steps.iter().any(touched), "{:?}", plan.steps);
 }

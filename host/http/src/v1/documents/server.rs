@@ -31,6 +31,7 @@ pub(in crate::v1) fn server(view: &ClusterView, server: &Server) -> ServerDocume
         reconnect_failed: _,
         severed: _,
         receiver_ran: _,
+        acknowledged: _,
         progressed_at,
         errant,
         promotion,
