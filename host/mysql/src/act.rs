@@ -8,7 +8,7 @@ use baton_core::model::{CommitProbe, ProbeFailure};
 use baton_ports::{ActSession, Guard, LockState, ServerCommand, StatementError, WatchAnswer};
 use tokio::time::Instant;
 
-use crate::commands::{self, Performer};
+use crate::commands::{self, Hold, Performer};
 use crate::dialect::Dialect;
 use crate::reading::{Ask, Depth, Reader};
 use crate::rows::Table;
@@ -27,6 +27,7 @@ pub(crate) struct MysqlActSession {
     /// The lock's name as an SQL literal.
     lock: String,
     hints: Hints,
+    holds: Hold,
 }
 
 impl MysqlActSession {
@@ -48,6 +49,7 @@ impl MysqlActSession {
             reader,
             lock: quote(lock),
             hints: Hints::default(),
+            holds: Hold::default(),
         })
     }
 
@@ -125,6 +127,10 @@ impl ActSession for MysqlActSession {
     }
 
     async fn verify_lock(&mut self, limit: Duration) -> Result<LockState, ProbeFailure> {
+        // The session is looked after every few seconds: a fence must not keep people out for good.
+        if let Some(unlock) = self.holds.expire() {
+            self.session.tables(unlock, limit).await?;
+        }
         let (_, state) = self.lock_state("1", limit).await?;
         Ok(state)
     }
@@ -161,6 +167,9 @@ impl ActSession for MysqlActSession {
             lock: &self.lock,
             word: command.word(),
             deadline: Instant::now() + limit,
+            helper: None,
+            holder: None,
+            holds: &mut self.holds,
         };
         performer.perform(command).await
     }

@@ -19,6 +19,8 @@ use crate::rows::Table;
 use crate::servers::Access;
 use crate::session::Session;
 
+pub(crate) use fence::Hold;
+
 /// The statement that sets the deadline of guarded steps, by the server's clock.
 pub(crate) fn arm(guard: Guard) -> String {
     format!(
@@ -37,10 +39,24 @@ pub(crate) struct Performer<'a> {
     pub(crate) lock: &'a str,
     pub(crate) word: &'static str,
     pub(crate) deadline: Instant,
+    /// A second session for the fence; without, one is opened when it is needed.
+    pub(crate) helper: Option<&'a mut Session>,
+    /// Who may hold the lock when a fence is carried out; without, that was checked before.
+    pub(crate) holder: Option<u64>,
+    /// Whether the session has the global read lock, as part of a fence.
+    pub(crate) holds: &'a mut Hold,
 }
 
 impl Performer<'_> {
     pub(crate) async fn perform(&mut self, command: &ServerCommand) -> Result<(), StatementError> {
+        // The server refuses most changes while its session has the global read lock. The roles of semi-sync it does not
+        // refuse, and nobody should wait for an acknowledgement while they change.
+        if !matches!(
+            command,
+            ServerCommand::Fence { .. } | ServerCommand::SetSemiSync { .. }
+        ) {
+            self.let_go().await?;
+        }
         match command {
             ServerCommand::Fence { kill_writers } => self.fence(*kill_writers).await,
             ServerCommand::OpenWrites(_) => self.open_writes().await,

@@ -16,6 +16,7 @@ mod rows;
 mod servers;
 mod session;
 mod settings;
+mod standby;
 mod text;
 mod watch;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use baton_core::ids::Address;
 use baton_core::model::ProbeFailure;
-use baton_ports::{Clock, Servers, Watch};
+use baton_ports::{Clock, Servers, StandbyFence, Watch};
 use tokio::time::Instant;
 
 use crate::act::MysqlActSession;
@@ -17,6 +17,7 @@ use crate::dialect::Dialect;
 use crate::reading::Reader;
 use crate::session::Session;
 use crate::settings::Settings;
+use crate::standby::MysqlStandbyFence;
 use crate::watch::MysqlWatch;
 
 /// Managed servers, reached over the network.
@@ -142,6 +143,17 @@ impl Servers for MysqlServers {
         )
         .await?;
         Ok(Box::new(session))
+    }
+
+    async fn standby(
+        &self,
+        address: &Address,
+        lock: &str,
+        limit: Duration,
+    ) -> Result<Box<dyn StandbyFence>, ProbeFailure> {
+        let access = self.access.clone();
+        let fence = MysqlStandbyFence::open(access, address.clone(), lock, limit).await?;
+        Ok(Box::new(fence))
     }
 
     async fn resolve(&self, host: &str) -> Vec<String> {

@@ -9,11 +9,13 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use baton_ports::{ServerCommand, StatementError};
 use baton_sandbox::{Account, Flavor, Server, wait_until};
-use common::{LIMIT, locked, pair, perform};
+use common::{LIMIT, executed, locked, pair, perform};
 use mysql_async::prelude::Queryable as _;
 
 on_both!(
@@ -21,6 +23,7 @@ on_both!(
     a_table_lock_is_ended,
     commits_waiting_for_acknowledgement_are_not_acknowledged,
     a_gentle_fence_waits_and_gives_up,
+    privileged_accounts_do_not_write_through_a_fence,
 );
 
 async fn client(server: &Server) -> mysql_async::Conn {
@@ -191,5 +194,76 @@ async fn a_gentle_fence_waits_and_gives_up(flavor: Flavor) {
         .await
         .unwrap();
     perform(session.as_mut(), fence).await;
+    assert!(!p1.is_writable().unwrap());
+}
+
+/// Writes with every privilege, on one session after the other, and counts its attempts.
+fn privileged_writer(server: &Server) -> (tokio::task::JoinSet<()>, Arc<AtomicU32>) {
+    let attempts = Arc::new(AtomicU32::new(0));
+    let (server, counted) = (server.clone(), Arc::clone(&attempts));
+    let mut writers = tokio::task::JoinSet::new();
+    writers.spawn(async move {
+        loop {
+            let mut conn = administrator(&server).await;
+            loop {
+                counted.fetch_add(1, Ordering::Relaxed);
+                if conn
+                    .query_drop("INSERT INTO app.t VALUES (NULL)")
+                    .await
+                    .is_err()
+                {
+                    break;
+                }
+            }
+        }
+    });
+    (writers, attempts)
+}
+
+/// MariaDB's `read_only` does not bind accounts with SUPER or READ ONLY ADMIN, nor events that they own.
+async fn privileged_accounts_do_not_write_through_a_fence(flavor: Flavor) {
+    let (_sandbox, topology) = pair(flavor);
+    let p1 = &topology["p1"];
+    p1.exec("CREATE TABLE app.t (id INT PRIMARY KEY AUTO_INCREMENT)")
+        .unwrap();
+    let (_writers, attempts) = privileged_writer(p1);
+    let tries = |more: u32| {
+        let (attempts, before) = (Arc::clone(&attempts), attempts.load(Ordering::Relaxed));
+        async move {
+            while attempts.load(Ordering::Relaxed) < before + more {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    tries(10).await;
+    let mut session = locked(p1).await;
+    perform(
+        session.as_mut(),
+        ServerCommand::Fence { kill_writers: true },
+    )
+    .await;
+    let fenced = executed(p1);
+    assert_ne!(p1.scalar("SELECT COUNT(*) FROM app.t").unwrap(), "0");
+    // The first may have been begun before the fence.
+    if flavor == Flavor::MySql {
+        tries(3).await;
+    } else {
+        wait_until("the writer waits behind the lock", LIMIT, || {
+            let sessions = p1.query("SHOW PROCESSLIST")?;
+            Ok(sessions.iter().any(|session| {
+                let starts = |column, with| {
+                    session
+                        .get(column)
+                        .is_some_and(|text: &str| text.starts_with(with))
+                };
+                starts("User", "root") && starts("Info", "INSERT") && starts("State", "Waiting")
+            }))
+        })
+        .unwrap();
+    }
+    assert_eq!(executed(p1), fenced);
+    // The next change gives the lock back, or the server would refuse it.
+    let forget = ServerCommand::ForgetReplication { channel: None };
+    perform(session.as_mut(), forget).await;
     assert!(!p1.is_writable().unwrap());
 }

@@ -12,7 +12,8 @@ pub use baton_core::execution::{Guard, ServerCommand};
 pub use peers::{PeerFailure, PeerReport, PeerSighting, Peers};
 pub use policies::{Policies, PolicyFailure, PolicyReply, Selectors};
 pub use servers::{
-    ActSession, FailureWord, LockState, Servers, Session, StatementError, Watch, WatchAnswer,
+    ActSession, FailureWord, LockState, Servers, Session, StandbyFence, StatementError, Watch,
+    WatchAnswer,
 };
 pub use store::{
     AuditRecord, Claim, ClusterRow, JournalEntry, JournalStage, LeaseState, NodeRow, RecoveryRow,

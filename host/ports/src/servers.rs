@@ -145,6 +145,17 @@ pub trait ActSession: Send {
 /// Both kinds of session to one server.
 pub type Session = Box<dyn ActSession>;
 
+/// A fence that can be left for a server that hangs: its sessions stand open, and nothing was sent on them since. So its
+/// statements wait in the server's sockets, and are the first that it carries out when it goes on.
+#[async_trait]
+pub trait StandbyFence: Send {
+    /// Sends the fence and waits until it is carried out. The server refuses it if somebody else holds the lock by then.
+    ///
+    /// # Errors
+    /// As for any change.
+    async fn fence(self: Box<Self>, limit: Duration) -> Result<(), StatementError>;
+}
+
 /// Opens sessions to managed servers.
 #[async_trait]
 pub trait Servers: Send + Sync {
@@ -168,6 +179,17 @@ pub trait Servers: Send + Sync {
         lock: &str,
         limit: Duration,
     ) -> Result<Session, ProbeFailure>;
+
+    /// Opens what a fence needs to wait for a server that hangs. The lock named `lock` must be held there by a session of ours.
+    ///
+    /// # Errors
+    /// Each kind of failure is its own fact.
+    async fn standby(
+        &self,
+        address: &Address,
+        lock: &str,
+        limit: Duration,
+    ) -> Result<Box<dyn StandbyFence>, ProbeFailure>;
 
     /// IP literals of a host name, so that two names of one server can be told.
     /// Empty if the name does not resolve.

@@ -54,6 +54,8 @@ pub(crate) enum Work {
     Evict(u64),
     Arm(Duration),
     Apply(ServerCommand),
+    /// A fence that was left for a frozen server.
+    LateFence,
 }
 
 /// What the server answers.
@@ -223,6 +225,7 @@ fn arrive(state: &mut State, statement: Statement) {
             }
             Answer::Done
         }
+        Work::LateFence => Answer::Outcome(late_fence(state, &connection)),
         Work::Apply(command) => {
             let outcome = apply(state, session, &connection, &command);
             state.tell(|| {
@@ -266,6 +269,19 @@ fn lock(state: &mut State, session: u64, address: &Address, take: bool) -> LockS
         Some(holder) if holder == session => LockState::Held,
         Some(connection) => LockState::HeldBy { connection },
     }
+}
+
+/// Carried out unless another node holds the lock.
+fn late_fence(state: &mut State, connection: &Connection) -> Result<(), StatementError> {
+    let command = ServerCommand::Fence { kill_writers: true };
+    let server = state.servers.get(&connection.address);
+    let holder = server.and_then(|server| server.lock);
+    let owner = holder.and_then(|session| state.connections.owner(session));
+    if owner.is_some_and(|node| node != connection.node) {
+        let command = command.word();
+        return Err(StatementError::GuardFailed { command });
+    }
+    commands::execute(state, &connection.address, &command)
 }
 
 fn apply(

@@ -8,7 +8,8 @@ use baton_core::execution::{Guard, ServerCommand};
 use baton_core::ids::Address;
 use baton_core::model::{ProbeFailure, TimeoutPhase};
 use baton_ports::{
-    ActSession, Clock, FailureWord, LockState, Servers, Session, StatementError, Watch, WatchAnswer,
+    ActSession, Clock, FailureWord, LockState, Servers, Session, StandbyFence, StatementError,
+    Watch, WatchAnswer,
 };
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
@@ -235,6 +236,24 @@ impl SimSession {
     }
 }
 
+/// A fence kept ready.
+struct SimStandby(SimSession);
+
+#[async_trait]
+impl StandbyFence for SimStandby {
+    async fn fence(self: Box<Self>, limit: Duration) -> Result<(), StatementError> {
+        let word = ServerCommand::Fence { kill_writers: true }.word();
+        let unknown = |failure| StatementError::OutcomeUnknown {
+            command: word,
+            failure: FailureWord(failure),
+        };
+        match self.0.ask(Work::LateFence, limit).await.map_err(unknown)? {
+            Answer::Outcome(outcome) => outcome,
+            Answer::Lock(_) | Answer::Done => Err(unknown(strange())),
+        }
+    }
+}
+
 #[async_trait]
 impl Servers for SimServers {
     async fn watch(
@@ -257,6 +276,16 @@ impl Servers for SimServers {
         }
         let session = self.open(address, limit).await?;
         Ok(Box::new(session))
+    }
+
+    async fn standby(
+        &self,
+        address: &Address,
+        _lock: &str,
+        limit: Duration,
+    ) -> Result<Box<dyn StandbyFence>, ProbeFailure> {
+        let session = self.open(address, limit).await?;
+        Ok(Box::new(SimStandby(session)))
     }
 
     async fn resolve(&self, host: &str) -> Vec<String> {

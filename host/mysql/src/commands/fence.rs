@@ -1,15 +1,17 @@
 //! Closing and opening a server for writes.
 
-use std::collections::BTreeSet;
+mod clients;
+
 use std::time::Duration;
 
 use baton_ports::StatementError;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use self::clients::{Own, Progress, clients, end_all, progress};
 use super::Performer;
 use crate::dialect::{Dialect, SESSIONS, Wording};
 use crate::failure::{number, statement_error, unknown};
-use crate::rows::{Record, Table};
+use crate::rows::Table;
 use crate::servers::Access;
 use crate::session::Session;
 use baton_core::ids::Address;
@@ -18,48 +20,39 @@ use baton_core::model::{ProbeFailure, TimeoutPhase};
 /// Time between two rounds of ending sessions.
 const ROUND: Duration = Duration::from_millis(10);
 
+/// MariaDB lets privileged accounts, events of privileged definers and prepared transactions write in spite of `read_only`.
+/// Nobody writes while a session has the global read lock.
+const HOLD: &str = "FLUSH TABLES WITH READ LOCK";
+const UNLOCK: &str = "UNLOCK TABLES";
+
+/// How long the lock is kept when nothing is changed any more. A switchover's window is far shorter.
+const HOLD_AT_MOST: Duration = Duration::from_secs(10);
+
+/// Whether a session has the global read lock of its server, and since when.
+#[derive(Debug, Default)]
+pub(crate) struct Hold(Option<Instant>);
+
+impl Hold {
+    fn set(&mut self, holds: bool) {
+        self.0 = holds.then(Instant::now);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The statement that ends a lock that was kept too long.
+    pub(crate) fn expire(&mut self) -> Option<&'static str> {
+        let since = self.0?;
+        (since.elapsed() >= HOLD_AT_MOST).then(|| {
+            self.0 = None;
+            UNLOCK
+        })
+    }
+}
+
 /// How long before the end of its limit a waiting statement is interrupted.
 const INTERRUPT_AHEAD: Duration = Duration::from_millis(100);
-
-/// What a session does that is no client's, or is being ended already.
-const NO_WRITERS: [&str; 8] = [
-    "Binlog Dump",
-    "Binlog Dump GTID",
-    "Daemon",
-    "Killed",
-    "Slave_IO",
-    "Slave_SQL",
-    "Slave_worker",
-    "Connect",
-];
-
-/// Users of the server's own threads, and of sessions that are not logged in yet.
-const NO_USERS: [&str; 3] = ["system user", "event_scheduler", "unauthenticated user"];
-
-/// Sessions of clients that are not being ended yet: not the server's own threads, not replicas, not ours.
-fn writers(sessions: Option<&Table>, own_user: &str) -> Vec<u64> {
-    let is_writer = |session: &Record<'_>| {
-        let user = session.text(&["User"]).unwrap_or_default();
-        let command = session.text(&["Command"]).unwrap_or_default();
-        user != own_user && !NO_USERS.contains(&user) && !NO_WRITERS.contains(&command)
-    };
-    let sessions = sessions
-        .into_iter()
-        .flat_map(Table::records)
-        .filter(is_writer);
-    sessions
-        .filter_map(|session| session.number(&["Id"]))
-        .collect()
-}
-
-/// Whether a session is at work.
-fn is_busy(sessions: Option<&Table>, id: u64) -> bool {
-    let mut sessions = sessions.into_iter().flat_map(Table::records);
-    let found = sessions.find(|session| session.number(&["Id"]) == Some(id));
-    found
-        .and_then(|session| session.text(&["Command"]))
-        .is_some_and(|command| command != "Sleep")
-}
 
 /// The statement, for a session that shall not wait in the server for much longer than `limit`, should we be gone by then.
 fn bounded(close: &str, limit: Duration) -> String {
@@ -82,17 +75,31 @@ impl Performer<'_> {
     }
 
     pub(super) async fn fence(&mut self, kill_writers: bool) -> Result<(), StatementError> {
-        let dialect = self.reader.dialect();
-        let close = if dialect.has("super_read_only") {
-            "SET GLOBAL super_read_only=1"
+        let binds_everybody = self.reader.dialect().has("super_read_only");
+        let variable = if binds_everybody {
+            "super_read_only"
         } else {
-            "SET GLOBAL read_only=1"
+            "read_only"
         };
-        if kill_writers {
-            self.fence_and_kill(close).await
-        } else {
-            self.fence_gently(close).await
+        let close = format!("SET GLOBAL {variable}={}", self.closed());
+        match (kill_writers, binds_everybody) {
+            (true, true) => self.fence_and_kill(&close, None).await,
+            (true, false) => self.fence_and_kill(&close, Some(HOLD)).await,
+            (false, _) => self.fence_gently(&close).await,
         }
+    }
+
+    /// Guarded by the server itself if the statement may wait for long: somebody else may act there by then.
+    fn closed(&self) -> String {
+        self.holder.map_or_else(
+            || "1".to_owned(),
+            |holder| {
+                format!(
+                    "IF(COALESCE(IS_USED_LOCK({lock})={holder},1), 1, (SELECT 1 UNION SELECT 2))",
+                    lock = self.lock
+                )
+            },
+        )
     }
 
     /// Waits for running commits. New ones wait behind it meanwhile, so it must not wait for ever, and must not succeed after
@@ -130,7 +137,13 @@ impl Performer<'_> {
 
     /// Closing waits for open commits, and those can wait for ever (for an acknowledgement, or for a client that keeps a
     /// lock). So sessions are ended from a second session while the first one waits. Once it waits, nobody can begin to commit.
-    async fn fence_and_kill(&mut self, close: &str) -> Result<(), StatementError> {
+    ///
+    /// `hold` comes after the server is closed, and may be refused.
+    async fn fence_and_kill(
+        &mut self,
+        close: &str,
+        hold: Option<&str>,
+    ) -> Result<(), StatementError> {
         let (word, deadline) = (self.word, self.deadline);
         let (access, address, dialect) = (self.access, self.address, self.reader.dialect());
         let closing = Closing {
@@ -140,8 +153,12 @@ impl Performer<'_> {
             id: self.session.id(),
             deadline,
         };
-        let killing = closing.kill_rounds();
-        let sql = bounded(close, deadline.saturating_duration_since(Instant::now()));
+        let killing = closing.kill_rounds(self.helper.as_deref_mut());
+        let mut sql = bounded(close, deadline.saturating_duration_since(Instant::now()));
+        let statements = sql.split(';').count();
+        if let Some(hold) = hold {
+            sql = format!("{sql}; {hold}");
+        }
         let closing = self.session.send(&sql, || {});
         let closed = {
             let (mut closing, mut killing) = (std::pin::pin!(closing), std::pin::pin!(killing));
@@ -156,25 +173,48 @@ impl Performer<'_> {
         };
         let silent = ProbeFailure::Timeout(TimeoutPhase::Statement);
         let outcome = closed.map_err(|_| unknown(word, silent))?;
-        if let Some(error) = outcome.error {
-            return Err(statement_error(&error, word));
+        match outcome.error {
+            None => self.holds.set(hold.is_some()),
+            // The server is closed: what was refused is the lock.
+            Some(mysql_async::Error::Server(_)) if outcome.tables.len() >= statements => {}
+            Some(error) => return Err(statement_error(&error, word)),
         }
-        // Sessions that were idle, or came since: they hold connections of clients that should go elsewhere.
         self.kill_writers().await
     }
 
-    async fn kill_writers(&mut self) -> Result<(), StatementError> {
-        let tables = self.run(SESSIONS).await?;
-        for id in writers(tables.first(), &self.access.settings.account.user) {
-            self.run_allowing(&format!("KILL {id}"), &UNKILLABLE)
-                .await?;
+    /// Gives the global read lock back. Who waits behind it is ended first: a privileged statement would still be carried out.
+    pub(super) async fn let_go(&mut self) -> Result<(), StatementError> {
+        if !self.holds.is_set() {
+            return Ok(());
         }
+        self.kill_writers().await?;
+        self.run(UNLOCK).await?;
+        self.holds.set(false);
         Ok(())
+    }
+
+    /// Sessions that were idle, or came since: they hold connections of clients that should go elsewhere.
+    pub(super) async fn kill_writers(&mut self) -> Result<(), StatementError> {
+        let tables = self.run(SESSIONS).await?;
+        let listed = clients(tables.first(), own(self.access));
+        let limit = self.left();
+        let ended = end_all(self.session, &listed, limit).await;
+        ended
+            .map(|_| ())
+            .map_err(|failure| unknown(self.word, failure))
     }
 }
 
-/// Gone already, or belonging to an account that ours may not touch.
-const UNKILLABLE: [u16; 2] = [number::NO_SUCH_THREAD, number::KILL_DENIED];
+/// What Baton's own sessions look like.
+fn own(access: &Access) -> Own<'_> {
+    let probe = access.settings.commit_probe.as_ref();
+    let replication = access.settings.replication.as_ref();
+    Own {
+        replication: replication.map(|account| account.user.as_str()),
+        user: &access.settings.account.user,
+        probe: probe.map(|probe| probe.statement.trim()),
+    }
+}
 
 /// Interrupts the statement of another session of ours. If that fails, the statement's own limit is left.
 async fn interrupt(access: &Access, address: &Address, id: u32, deadline: Instant) {
@@ -199,57 +239,45 @@ impl Closing<'_> {
     }
 
     /// Ends sessions again and again; ends itself only when it cannot work.
-    async fn kill_rounds(self) {
+    async fn kill_rounds(self, helper: Option<&mut Session>) {
         // Nothing to do if the statement succeeds at once, as it usually does.
         sleep(ROUND).await;
-        if let Ok(mut helper) = self.access.open(self.address, self.left()).await {
-            // An error is the end of the helper; the statement's own limit is left.
+        // An error is the end of the helper; the statement's own limit is left.
+        if let Some(helper) = helper {
+            let _failure = self.rounds(helper).await;
+        } else if let Ok(mut helper) = self.access.open(self.address, self.left()).await {
             let _failure = self.rounds(&mut helper).await;
         }
     }
 
     async fn rounds(&self, helper: &mut Session) -> Result<(), ProbeFailure> {
-        let own_user = &self.access.settings.account.user;
-        let mut ended = BTreeSet::new();
-        let mut waited = false;
-        let mut early: Option<Vec<u64>> = None;
+        let mut before = Progress::Idle;
         loop {
             let tables = helper.tables(SESSIONS, self.left()).await?;
-            let listed = writers(tables.first(), own_user);
-            // Since the statement waits, nobody can begin to commit: only who was at work by then can have begun. Clients that
-            // come later come for ever, and those that may not be ended may idle for ever.
-            let busy: Vec<u64> = listed
-                .iter()
-                .copied()
-                .filter(|id| is_busy(tables.first(), *id))
-                .collect();
-            if waited && early.is_none() {
-                early = Some(busy.clone());
-            }
-            let is_gone = |id: &u64| ended.contains(id) || !busy.contains(id);
-            if early
-                .as_ref()
-                .is_some_and(|early| early.iter().all(is_gone))
-            {
-                release_killed(helper, self.dialect, self.left()).await?;
-            }
-            waited = is_busy(tables.first(), u64::from(self.id));
-            let fresh: Vec<u64> = listed
-                .into_iter()
-                .filter(|id| !ended.contains(id))
-                .collect();
-            for id in fresh {
-                // Gone by itself, or refused: then it is found again.
-                if helper
-                    .attempt(&format!("KILL {id}"), self.left())
-                    .await?
-                    .is_some()
-                {
-                    ended.insert(id);
-                }
+            let now = progress(tables.first(), u64::from(self.id));
+            // Seen at work twice, it waits, whatever the server calls it.
+            let waits =
+                now == Progress::Waiting || now == Progress::Running && before != Progress::Idle;
+            before = now;
+            if waits {
+                self.end_round(helper, tables.first()).await?;
             }
             sleep(ROUND).await;
         }
+    }
+
+    /// While the statement waits nobody can begin to write: whoever can still commit is in the list. Before that nobody is
+    /// ended, because who commits in between would share a group with somebody who is ended.
+    async fn end_round(
+        &self,
+        helper: &mut Session,
+        sessions: Option<&Table>,
+    ) -> Result<(), ProbeFailure> {
+        let listed = clients(sessions, own(self.access));
+        if end_all(helper, &listed, self.left()).await? {
+            release_killed(helper, self.dialect, self.left()).await?;
+        }
+        Ok(())
     }
 }
 
@@ -284,48 +312,4 @@ async fn release_killed(
             .await?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rows::recorded::vertical;
-
-    const SHOWN: &str = "*** 1. row
-Id: 5
-User: system user
-Command: Slave_IO
-*** 2. row
-Id: 7
-User: repl
-Command: Binlog Dump
-*** 3. row
-Id: 8
-User: baton
-Command: Query
-*** 4. row
-Id: 9
-User: app
-Command: Sleep
-*** 5. row
-Id: 10
-User: app
-Command: Killed
-*** 6. row
-Id: eleven
-User: app
-Command: Query
-*** 7. row
-Id: 12
-User: unauthenticated user
-Command: Connect";
-
-    #[test]
-    fn only_clients_are_ended() {
-        let sessions = vertical(SHOWN);
-        assert_eq!(writers(Some(&sessions), "baton"), [9]);
-        assert_eq!(writers(None, "baton"), Vec::<u64>::new());
-        assert!(is_busy(Some(&sessions), 8) && !is_busy(Some(&sessions), 9));
-        assert!(!is_busy(Some(&sessions), 99));
-    }
 }

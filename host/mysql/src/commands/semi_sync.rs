@@ -36,6 +36,9 @@ impl Performer<'_> {
         source: Option<bool>,
         replica: Option<bool>,
     ) -> Result<(), StatementError> {
+        if source.is_some_and(|on| !on) {
+            self.end_waiting().await?;
+        }
         let source = match source {
             Some(on) => Some(assignment(self.variable(&SOURCE)?, on)),
             None => None,
@@ -67,6 +70,7 @@ impl Performer<'_> {
         if was == Some(on) && active == Some(on) {
             return Ok(());
         }
+        self.let_go().await?;
         // A receiver tells its source what it does when it connects, and not again.
         let running: Vec<_> = tables
             .last()
@@ -83,6 +87,25 @@ impl Performer<'_> {
             let stop = statement(wording, "STOP", Threads::Receiver, Some(&channel));
             let start = statement(wording, "START", Threads::Receiver, Some(&channel));
             self.run(&format!("{stop}; {start}")).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Commits that wait for an acknowledgement.
+const WAITING: &str = "SHOW GLOBAL STATUS WHERE Variable_name IN \
+('Rpl_semi_sync_source_wait_sessions', 'Rpl_semi_sync_master_wait_sessions')";
+
+impl Performer<'_> {
+    /// Switching the source's side off tells everybody who waits for an acknowledgement that the commit is safe. So the server
+    /// is closed first, and whoever waits is ended by that.
+    async fn end_waiting(&mut self) -> Result<(), StatementError> {
+        let tables = self.run(WAITING).await?;
+        let waiting = tables
+            .first()
+            .and_then(|table| table.first()?.number::<u64>(&["Value"]));
+        if waiting != Some(0) {
+            self.fence(true).await?;
         }
         Ok(())
     }

@@ -121,6 +121,27 @@ pub(crate) async fn locked(server: &Server) -> Session {
     session
 }
 
+/// A session that holds the lock once an earlier holder has left.
+pub(crate) async fn locked_in_time(server: &Server) -> Session {
+    let mut session = servers().act(&address(server), LOCK, LIMIT).await.unwrap();
+    let begun = Instant::now();
+    while session.take_lock(LIMIT).await.unwrap() != LockState::Held {
+        assert!(begun.elapsed() < LIMIT, "the lock was not let go");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    session
+}
+
+/// Waits until nobody holds the lock.
+pub(crate) async fn unlocked_in_time(server: &Server) {
+    let mut session = servers().act(&address(server), LOCK, LIMIT).await.unwrap();
+    let begun = Instant::now();
+    while session.verify_lock(LIMIT).await.unwrap() != LockState::Free {
+        assert!(begun.elapsed() < LIMIT, "the lock was not let go");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// Performs a command that must succeed.
 pub(crate) async fn perform(session: &mut dyn ActSession, command: ServerCommand) {
     session
