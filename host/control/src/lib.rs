@@ -20,6 +20,7 @@ mod right;
 mod roll;
 mod sessions;
 mod settings;
+mod standby;
 mod testimony;
 
 pub use api::{

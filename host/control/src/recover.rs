@@ -1,5 +1,6 @@
 //! Recoveries: each kind as a short story told with plans, journaled before and after each step.
 
+mod compare;
 mod failover;
 mod journal;
 mod perform;

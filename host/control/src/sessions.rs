@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use crate::lease::Keeper;
 use crate::locking::lock;
 use crate::registry::Registry;
+use crate::standby::Standby;
 
 /// How often a standing session is used, so that it does not end by its own `wait_timeout` of some ten seconds.
 const PING: Duration = Duration::from_secs(3);
@@ -39,6 +40,7 @@ pub(crate) struct Sessions {
     lease: Arc<Keeper>,
     clock: Arc<dyn Clock>,
     lock_name: String,
+    standby: Standby,
     slots: Mutex<BTreeMap<ServerId, Slot>>,
     /// When each lock was gained, and when a holder was last sent away.
     gained: Mutex<BTreeMap<ServerId, Timestamp>>,
@@ -69,7 +71,9 @@ impl Sessions {
         cluster: &ClusterId,
     ) -> Self {
         let lock_name = format!("baton:{cluster}");
+        let standby = Standby::new(cluster.clone(), lock_name.clone());
         Self {
+            standby,
             registry,
             servers,
             lease,
@@ -102,6 +106,7 @@ impl Sessions {
 
     /// Ends all sessions, which frees the locks.
     pub(crate) fn close(&self) {
+        self.standby.close();
         lock(&self.slots).clear();
         lock(&self.gained).clear();
     }
@@ -190,6 +195,11 @@ impl Sessions {
     pub(crate) async fn stand(&self, server: ServerId) {
         loop {
             let pause = self.stand_once(&server).await;
+            if self.holds(&server) {
+                let now = self.clock.now();
+                let means = (self.registry.as_ref(), self.servers.as_ref());
+                self.standby.refresh(&server, means, now).await;
+            }
             sleep(pause).await;
         }
     }
@@ -217,6 +227,11 @@ impl Sessions {
             Err(NoSession::Locked { .. }) => LOCK_RETRY,
             Err(NoSession::Unreachable { .. } | NoSession::Forgotten { .. }) => OPEN_RETRY,
         }
+    }
+
+    /// Leaves the fence that stands ready for `server`; false if there is none.
+    pub(crate) fn leave_fence(&self, server: &ServerId) -> bool {
+        self.standby.leave(server)
     }
 
     /// Ends the session to a server that nobody listens on any more: it must not be found in its slot when the server is back.

@@ -1,6 +1,8 @@
 //! The checker: looks at a finished plan and objects. Separate from planning on purpose, so that one mistake is not made
 //! twice; it runs on every plan, also on those a person ordered.
 
+mod old_primary;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::execution::ServerCommand;
@@ -75,6 +77,22 @@ pub enum Objection {
     /// Invariant 8.
     #[error("recoveries are switched off, or the switch cannot be read")]
     SwitchedOff,
+    /// Invariant 19.
+    #[error("step {step} opens writes before {failed} was read a second time after its fence")]
+    NotReadAgain {
+        /// The step.
+        step: StepId,
+        /// Old primary.
+        failed: ServerId,
+    },
+    /// Invariant 19.
+    #[error("step {step} attaches {failed} before its history was compared with its successor's")]
+    NotCompared {
+        /// The step.
+        step: StepId,
+        /// Old primary.
+        failed: ServerId,
+    },
     /// The steps wait for each other, or for steps that do not exist.
     #[error("step {step} can never begin")]
     NeverReady {
@@ -94,6 +112,7 @@ pub fn check(plan: &Plan, snapshot: &Snapshot) -> Vec<Objection> {
     }
     check_losses(plan, snapshot, &mut objections);
     check_acknowledgers(plan, snapshot, &mut objections);
+    old_primary::check_old_primary(plan, &mut objections);
     objections
 }
 

@@ -14,6 +14,7 @@ use futures::future::join_all;
 use tokio::time::sleep;
 
 use super::Means;
+use super::compare::{classify, verify_covers};
 use crate::lease::LEASE;
 use crate::right::refused;
 use crate::sessions::WorkError;
@@ -44,6 +45,19 @@ pub(crate) async fn perform(
         Action::CatchUp { server, from } => {
             means.ensure_right(epoch, limit).await?;
             catch_up(means, server, from, limit).await
+        }
+        Action::VerifyCovers { server, from } => verify_covers(means, server, from, limit).await,
+        Action::Classify { returned, primary } => {
+            means.ensure_right(epoch, limit).await?;
+            classify(means, returned, primary, limit).await
+        }
+        Action::LeaveFence { server } => {
+            means.ensure_right(epoch, limit).await?;
+            Ok(if means.sessions.leave_fence(server) {
+                format!("a fence waits for {server}")
+            } else {
+                format!("{server} will be fenced when it is seen again")
+            })
         }
         Action::RecordPrimary { server } => record_primary(means, epoch, server).await,
         Action::Route { server } => route(means, epoch, server).await,
@@ -205,12 +219,29 @@ async fn apply(
     outcome.map(|()| format!("{server} applied {missing} transactions"))
 }
 
+/// Until nothing is missing, because who was fenced may still move: the limit of the step ends it.
 async fn catch_up(
     means: &Means,
     server: &ServerId,
     from: &BTreeSet<ServerId>,
     limit: Duration,
 ) -> Result<String, WorkError> {
+    let mut told = Vec::new();
+    loop {
+        let (missing, text) = catch_up_once(means, server, from, limit).await?;
+        told.push(text);
+        if missing == 0 {
+            return Ok(told.swap_remove(0));
+        }
+    }
+}
+
+async fn catch_up_once(
+    means: &Means,
+    server: &ServerId,
+    from: &BTreeSet<ServerId>,
+    limit: Duration,
+) -> Result<(u64, String), WorkError> {
     let readings = join_all(from.iter().map(|id| observe(means, id, limit))).await;
     let mut wanted: Option<GtidSet> = None;
     for reading in readings {
@@ -218,10 +249,12 @@ async fn catch_up(
         wanted = Some(wanted.map_or_else(|| executed.clone(), |all| all.union(&executed)));
     }
     let Some(wanted) = wanted else {
-        return Ok(String::new());
+        return Ok((0, String::new()));
     };
     let facts = observe(means, server, limit).await?;
-    apply(means, server, &facts, wanted, limit).await
+    let missing = facts.executed.missing_count(&wanted).unwrap_or(0);
+    let text = apply(means, server, &facts, wanted, limit).await?;
+    Ok((missing, text))
 }
 
 async fn record_primary(

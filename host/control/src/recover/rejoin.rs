@@ -3,9 +3,10 @@
 use baton_core::ids::ServerId;
 use baton_core::model::{RecoveryOutcome, Snapshot};
 use baton_core::planning::{Phase, RejoinClass, classify_returned, plan_attach, plan_fence};
+use baton_ports::StoreError;
 
-use super::Recovery;
 use super::run::Ended;
+use super::{Means, Recovery};
 use crate::settings::RejoinMode;
 
 impl Recovery<'_> {
@@ -104,18 +105,24 @@ impl Recovery<'_> {
         if let Err(error) = self.write(&[line]).await {
             self.complain(error.with_causes());
         }
-        if let Some(entry) = self.means.registry.lock().servers.get_mut(returned) {
-            entry.quarantined = true;
-        }
-        if let Err(error) = self
-            .means
-            .store
-            .set_quarantine(returned, Some(transactions))
-            .await
-        {
+        if let Err(error) = self.means.quarantine(returned, transactions).await {
             self.complain(error.with_causes());
         }
         self.complain(text);
         RecoveryOutcome::Failed
+    }
+}
+
+impl Means {
+    /// Sets a server aside with its transactions, in memory first.
+    pub(super) async fn quarantine(
+        &self,
+        server: &ServerId,
+        transactions: &str,
+    ) -> Result<(), StoreError> {
+        if let Some(entry) = self.registry.lock().servers.get_mut(server) {
+            entry.quarantined = true;
+        }
+        self.store.set_quarantine(server, Some(transactions)).await
     }
 }

@@ -7,6 +7,7 @@ use super::election::Choice;
 use super::estate::estate;
 use super::estate::replaced_with;
 use super::history::History;
+use super::old_primary::add_left_fence;
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
 use super::{Blocked, PlanSettings};
 use crate::execution::{Guard, ServerCommand};
@@ -153,7 +154,7 @@ fn add_fence(
 
 /// True for a server that is silent without being gone: stopping a receiver then waits for it (one second on MariaDB with
 /// semi-synchronous replication, two on MySQL while it connects).
-fn does_not_let_go(snapshot: &Snapshot, server: &ServerId) -> bool {
+pub(super) fn does_not_let_go(snapshot: &Snapshot, server: &ServerId) -> bool {
     let probe = snapshot.servers.get(server).map(|server| &server.probe);
     probe.is_some_and(|probe| {
         let gone = matches!(
@@ -207,6 +208,7 @@ pub fn plan_promote(
     } else {
         add_opening(&mut steps, &choice.successor, others, &prepared, settings)
     };
+    add_left_fence(&mut steps, snapshot, &secured.failed, opened, settings);
     let recorded = add_record(&mut steps, &choice.successor, &[opened], settings);
     // Before a replica connects: one that comes earlier is taken on without acknowledgements, and writers wait in vain for them.
     let target = (&secured.failed, &choice.successor);

@@ -7,6 +7,7 @@ mod estate;
 mod explain;
 mod failover;
 mod history;
+mod old_primary;
 mod plan;
 mod question;
 mod rejoin;

@@ -92,6 +92,27 @@ pub enum Action {
         /// Whose transactions.
         from: BTreeSet<ServerId>,
     },
+    /// Read `from` again, then `server`: fails if `from` has executed what `server` has not, as a fence that somebody writes
+    /// through lets it.
+    VerifyCovers {
+        /// The server that is to take over.
+        server: ServerId,
+        /// The fenced one.
+        from: ServerId,
+    },
+    /// Read `returned`, then `primary`, and compare their histories: fails, and sets `returned` aside, if it has transactions
+    /// that `primary` lacks.
+    Classify {
+        /// The server that is to follow.
+        returned: ServerId,
+        /// The present primary.
+        primary: ServerId,
+    },
+    /// Leave a fence for a replaced server that hangs, to be carried out the moment it goes on. Nothing is waited for.
+    LeaveFence {
+        /// The server.
+        server: ServerId,
+    },
     /// Record the intended primary.
     RecordPrimary {
         /// The server.
@@ -125,6 +146,12 @@ impl Action {
             | Self::Observe { server }
             | Self::Drain { server }
             | Self::CatchUp { server, from: _ }
+            | Self::VerifyCovers { server, from: _ }
+            | Self::Classify {
+                returned: server,
+                primary: _,
+            }
+            | Self::LeaveFence { server }
             | Self::RecordPrimary { server }
             | Self::Route { server }
             | Self::AwaitWritable { server }
@@ -186,6 +213,15 @@ impl Action {
                     "wait until {server} has applied all that {} executed",
                     from.join(", ")
                 )
+            }
+            Self::VerifyCovers { server, from } => {
+                format!("read {from} again: {server} must have all that it executed")
+            }
+            Self::Classify { returned, primary } => {
+                format!("compare the history of {returned} with that of {primary}")
+            }
+            Self::LeaveFence { server } => {
+                format!("leave a fence for {server}, should it go on")
             }
             Self::RecordPrimary { server } => format!("record {server} as primary"),
             Self::Route { server } => format!("send clients to {server}"),

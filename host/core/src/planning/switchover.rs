@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::failover::{
-    acknowledging, add_record, add_repoints, answering_replicas, first_channel, has_source_role,
-    was_acknowledged,
+    add_record, add_repoints, answering_replicas, has_source_role, was_acknowledged,
 };
+use super::old_primary::{add_demoted, add_second_reading};
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
 use super::{Blocked, PlanSettings};
 use crate::execution::{Guard, ServerCommand};
@@ -56,7 +56,9 @@ pub fn plan_switchover(
         &mut steps, request, &siblings, &prepared, settings, semi_sync,
     );
     let routed = add_record(&mut steps, &request.to, &[opened], settings);
-    add_demoted(&mut steps, snapshot, request, opened, settings);
+    let sided = wants_semi_sync(snapshot, request);
+    let target = (&request.from, &request.to);
+    add_demoted(&mut steps, snapshot, target, (opened, sided), settings);
     steps.step(
         Phase::Verify,
         Action::AwaitWritable {
@@ -289,13 +291,14 @@ fn add_window(
         &[caught_up],
         limits,
     );
+    let covered = add_second_reading(steps, (from, to), forgotten, settings);
     let confirmed = steps.step(
         Phase::Promote,
         Action::Confirm {
             target: Some(to.clone()),
             others,
         },
-        &[forgotten],
+        &[covered],
         limits,
     );
     let guard = Guard {
@@ -307,51 +310,4 @@ fn add_window(
         &[confirmed],
         limits,
     )
-}
-
-/// The old primary becomes a replica. It never was one, perhaps: the configured account is used unless it has a channel.
-fn add_demoted(
-    steps: &mut Builder,
-    snapshot: &Snapshot,
-    request: &SwitchoverRequest,
-    opened: StepId,
-    settings: &PlanSettings,
-) {
-    let Some(address) = snapshot
-        .servers
-        .get(&request.to)
-        .map(|server| server.address.clone())
-    else {
-        return;
-    };
-    let point = ServerCommand::PointAt {
-        channel: first_channel(snapshot, &request.from),
-        source: address,
-        start: true,
-        configured_account: true,
-    };
-    let sided = wants_semi_sync(snapshot, request).then(|| {
-        let limits = (OnFailure::Continue, settings.step_limit);
-        steps.command(
-            Phase::Rejoin,
-            (&request.from, acknowledging()),
-            &[opened],
-            limits,
-        )
-    });
-    let pointed = steps.command(
-        Phase::Rejoin,
-        (&request.from, point),
-        &[sided.unwrap_or(opened)],
-        (OnFailure::SkipDependants, settings.step_limit),
-    );
-    steps.step(
-        Phase::Verify,
-        Action::AwaitReplicating {
-            server: request.from.clone(),
-            source: request.to.clone(),
-        },
-        &[pointed],
-        (OnFailure::Continue, settings.verify_limit),
-    );
 }

@@ -1,0 +1,57 @@
+//! A switchover trusts no fence: the old primary is read again before its successor is opened, and compared before it follows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Objection;
+use crate::execution::ServerCommand;
+use crate::model::RecoveryKind;
+use crate::planning::{Action, Plan, Step, StepId};
+
+/// Looks at what comes before the two steps that depend on where the old primary stands.
+pub(super) fn check_old_primary(plan: &Plan, objections: &mut Vec<Objection>) {
+    let Some(successor) = plan.successor.as_ref() else {
+        return;
+    };
+    if plan.kind != RecoveryKind::Switchover {
+        return;
+    }
+    let failed = &plan.failed;
+    for step in &plan.steps {
+        let before = all_before(plan, step);
+        let opens = step.action.opens_writes() && step.action.server() == Some(successor);
+        let reads = |action: &Action| matches!(action, Action::VerifyCovers { server, from } if server == successor && from == failed);
+        if opens && !before.iter().any(|step| reads(&step.action)) {
+            objections.push(Objection::NotReadAgain {
+                step: step.id,
+                failed: failed.clone(),
+            });
+        }
+        let attaches = matches!(
+            &step.action,
+            Action::Command { server, command: ServerCommand::PointAt { .. } } if server == failed
+        );
+        let compares = |action: &Action| matches!(action, Action::Classify { returned, .. } if returned == failed);
+        if attaches && !before.iter().any(|step| compares(&step.action)) {
+            objections.push(Objection::NotCompared {
+                step: step.id,
+                failed: failed.clone(),
+            });
+        }
+    }
+}
+
+/// Every step that has ended when `step` begins.
+fn all_before<'a>(plan: &'a Plan, step: &Step) -> Vec<&'a Step> {
+    let by_id: BTreeMap<StepId, &Step> = plan.steps.iter().map(|step| (step.id, step)).collect();
+    let mut found = BTreeSet::new();
+    let mut next: Vec<StepId> = step.after.iter().copied().collect();
+    while let Some(id) = next.pop() {
+        if found.insert(id) {
+            next.extend(by_id.get(&id).into_iter().flat_map(|step| &step.after));
+        }
+    }
+    found
+        .iter()
+        .filter_map(|id| by_id.get(id).copied())
+        .collect()
+}
