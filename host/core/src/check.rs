@@ -77,7 +77,7 @@ pub enum Objection {
     /// Invariant 8.
     #[error("recoveries are switched off, or the switch cannot be read")]
     SwitchedOff,
-    /// Invariant 19.
+    /// Of the invariant that a switchover trusts no fence.
     #[error("step {step} opens writes before {failed} was read a second time after its fence")]
     NotReadAgain {
         /// The step.
@@ -85,7 +85,7 @@ pub enum Objection {
         /// Old primary.
         failed: ServerId,
     },
-    /// Invariant 19.
+    /// Of the invariant that a switchover trusts no fence.
     #[error("step {step} attaches {failed} before its history was compared with its successor's")]
     NotCompared {
         /// The step.
