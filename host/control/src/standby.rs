@@ -79,10 +79,10 @@ impl Standby {
         tokio::spawn(async move {
             match found.fence.fence(WAIT).await {
                 Ok(()) => {
-                    tracing::warn!(%server, "a replaced primary went on, and was fenced at once")
+                    tracing::warn!(%server, "a replaced primary went on, and was fenced at once");
                 }
                 Err(error) => {
-                    tracing::warn!(%server, %error, "the fence left for a replaced primary is gone")
+                    tracing::warn!(%server, %error, "the fence left for a replaced primary is gone");
                 }
             }
         });

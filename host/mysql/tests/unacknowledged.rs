@@ -161,7 +161,7 @@ async fn a_fence_acknowledges_nothing(flavor: Flavor) {
         .with_semi_sync(SemiSync::default())
         .with_heartbeat(Duration::from_secs(1))
         .with_options("p1", |options| {
-            options.extra.push("--max-connections=500".into())
+            options.extra.push("--max-connections=500".into());
         });
     let topology = sandbox.topology(flavor, &spec).unwrap();
     let (p1, r1) = (&topology["p1"], &topology["r1"]);

@@ -1,0 +1,122 @@
+//! Where the old primary stands while it is replaced.
+
+use std::time::Duration;
+
+use crate::check::{Objection, check};
+use crate::execution::{Event, Failure, PlanRun, ServerCommand};
+use crate::ids::{LeaseEpoch, ServerId};
+use crate::model::{Snapshot, Switch};
+use crate::planning::{Action, Plan, PlanSettings, Step, SwitchoverRequest, plan_switchover};
+use crate::sketch;
+
+fn snapshot() -> Snapshot {
+    let mut snapshot = sketch::snapshot("p1 primary rw ss=source\nr1 <- p1\nr2 <- p1");
+    snapshot.control.lease = Some(LeaseEpoch(3));
+    snapshot.control.enabled = Switch::On;
+    snapshot
+}
+
+fn switchover(snapshot: &Snapshot) -> Plan {
+    let request = SwitchoverRequest {
+        from: ServerId::new("p1"),
+        to: ServerId::new("r1"),
+        epoch: LeaseEpoch(3),
+        lag_limit: Duration::from_secs(10),
+    };
+    plan_switchover(snapshot, &request, &PlanSettings::default()).expect("a plan")
+}
+
+/// Everything succeeds but what `fails`; gives the steps that were begun.
+fn carry_out(plan: Plan, fails: fn(&Action) -> bool) -> Vec<Step> {
+    let mut run = PlanRun::new(plan);
+    let (mut begun, mut events) = (Vec::new(), Vec::new());
+    loop {
+        let ready = run.advance(std::mem::take(&mut events));
+        if ready.is_empty() {
+            return begun;
+        }
+        for step in &ready {
+            let failure = Failure {
+                text: "no".to_owned(),
+                outcome_unknown: false,
+            };
+            events.push(if fails(&step.action) {
+                Event::Failed(step.id, failure)
+            } else {
+                Event::Done(step.id)
+            });
+        }
+        begun.extend(ready);
+    }
+}
+
+fn opens(steps: &[Step]) -> bool {
+    steps.iter().any(|step| step.action.opens_writes())
+}
+
+fn attaches(steps: &[Step]) -> bool {
+    steps.iter().any(|step| {
+        matches!(&step.action, Action::Command { server, command: ServerCommand::PointAt { .. } } if server.as_str() == "p1")
+    })
+}
+
+#[test]
+fn old_primary_that_moves_on_stops_a_switchover() {
+    let moved = |action: &Action| matches!(action, Action::VerifyCovers { .. });
+    assert!(!opens(&carry_out(switchover(&snapshot()), moved)));
+    let begun = carry_out(switchover(&snapshot()), |_| false);
+    assert!(opens(&begun) && attaches(&begun));
+}
+
+#[test]
+fn old_primary_is_not_attached_before_it_is_compared() {
+    let errant = |action: &Action| matches!(action, Action::Classify { .. });
+    let begun = carry_out(switchover(&snapshot()), errant);
+    assert!(opens(&begun), "{begun:?}");
+    assert!(!attaches(&begun), "{begun:?}");
+}
+
+#[test]
+fn switchover_without_second_reading_is_refused() {
+    let snapshot = snapshot();
+    let mut plan = switchover(&snapshot);
+    assert_eq!(check(&plan, &snapshot), Vec::new());
+    for step in &mut plan.steps {
+        if let Action::VerifyCovers { server, from: _ } = &step.action {
+            step.action = Action::Observe {
+                server: server.clone(),
+            };
+        }
+    }
+    let objections = check(&plan, &snapshot);
+    assert!(
+        objections
+            .iter()
+            .any(|o| matches!(o, Objection::NotReadAgain { .. })),
+        "{objections:?}"
+    );
+}
+
+#[test]
+fn switchover_that_attaches_without_comparison_is_refused() {
+    let snapshot = snapshot();
+    let mut plan = switchover(&snapshot);
+    for step in &mut plan.steps {
+        if let Action::Classify {
+            returned,
+            primary: _,
+        } = &step.action
+        {
+            step.action = Action::Observe {
+                server: returned.clone(),
+            };
+        }
+    }
+    let objections = check(&plan, &snapshot);
+    assert!(
+        objections
+            .iter()
+            .any(|o| matches!(o, Objection::NotCompared { .. })),
+        "{objections:?}"
+    );
+}
