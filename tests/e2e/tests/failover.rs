@@ -1,5 +1,7 @@
 //! Failovers of real topologies.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use baton_e2e::{
     Bed, BedOptions, LIMIT, both_flavors, require_nothing_lost, require_one_writable, timeline,
@@ -43,6 +45,9 @@ both_flavors!(
     super::kill_the_primary
 );
 
+/// It takes some milliseconds. Without a fence that waits, the next reading and the next decision come first: 900 ms.
+const FENCE_LEFT: Duration = Duration::from_millis(300);
+
 fn hang_the_primary(flavor: Flavor) -> Result<()> {
     let bed = Bed::start(&BedOptions::new("hang", flavor))?;
     let writer = bed.writer()?;
@@ -51,13 +56,17 @@ fn hang_the_primary(flavor: Flavor) -> Result<()> {
     wait_for_successor(&bed, &writer, "p1")?;
     let failover = bed.wait_for_recovery("failover", LIMIT)?;
     assert_eq!(word(&failover, "outcome"), "succeeded", "{failover}");
-    // It wakes up, and must not take writes for longer than Baton needs to see it.
+    // It wakes up, and finds the fence that was left in its sockets: nobody has to see it first.
     bed.topology["p1"].thaw()?;
+    let thawed = Instant::now();
     bed.wait("the woken primary is fenced", LIMIT, || {
         bed.topology["p1"]
             .is_writable()
             .is_ok_and(|writable| !writable)
     })?;
+    let took = thawed.elapsed();
+    println!("{flavor}: closed {took:?} after it went on");
+    anyhow::ensure!(took < FENCE_LEFT, "{took:?}");
     require_nothing_lost(&bed, writer)?;
     Ok(())
 }
