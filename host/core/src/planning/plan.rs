@@ -165,6 +165,9 @@ impl Action {
             Self::Command { .. } | Self::Drain { .. } | Self::CatchUp { .. } => true,
             Self::Confirm { .. }
             | Self::Observe { .. }
+            | Self::VerifyCovers { .. }
+            | Self::Classify { .. }
+            | Self::LeaveFence { .. }
             | Self::RecordPrimary { .. }
             | Self::Route { .. }
             | Self::AwaitWritable { .. }
