@@ -433,7 +433,7 @@ impl Means {
 pub(crate) fn urgency(finding: &Finding) -> u8 {
     match finding.recovery {
         Some(RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover) => 0,
-        Some(RecoveryKind::Rejoin) => 1,
+        Some(RecoveryKind::Rejoin | RecoveryKind::Reopen) => 1,
         Some(RecoveryKind::IntermediateFailover) => 2,
         Some(RecoveryKind::Switchover) | None => 3,
     }

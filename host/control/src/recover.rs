@@ -6,6 +6,7 @@ mod journal;
 mod perform;
 mod rejoin;
 mod relocate;
+mod reopen;
 mod resume;
 mod run;
 mod switchover;
@@ -129,6 +130,7 @@ impl Means {
             RecoveryKind::IntermediateFailover => recovery.relocate().await,
             RecoveryKind::Switchover => recovery.switchover().await,
             RecoveryKind::Rejoin => recovery.rejoin().await,
+            RecoveryKind::Reopen => recovery.reopen().await,
         };
         self.close_and_replace(recovery, outcome).await
     }
@@ -320,7 +322,7 @@ impl Recovery<'_> {
 
     /// Whoever was touched, or replicated from the server that failed, and does not follow the primary now.
     fn note_left_behind(&mut self, outcome: RecoveryOutcome) {
-        if self.row.kind == RecoveryKind::Rejoin {
+        if matches!(self.row.kind, RecoveryKind::Rejoin | RecoveryKind::Reopen) {
             return;
         }
         let Some(snapshot) = self.means.snapshot() else {

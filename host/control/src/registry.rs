@@ -2,6 +2,7 @@
 //!
 //! One lock, held only for the time of a lookup or an update, never across an await.
 
+mod bounds;
 mod entry;
 mod identity;
 mod membership;

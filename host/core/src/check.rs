@@ -2,6 +2,8 @@
 //! twice; it runs on every plan, also on those a person ordered.
 
 mod old_primary;
+mod bounds;
+mod reopening;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,7 +68,7 @@ pub enum Objection {
         /// How many.
         transactions: u64,
     },
-    /// Invariant 19.
+    /// Invariant 23.
     #[error("the plan opens writes although transactions may be acknowledged elsewhere: {}", why.join("; "))]
     Acknowledged {
         /// Old primary.
@@ -93,6 +95,29 @@ pub enum Objection {
         /// Old primary.
         failed: ServerId,
     },
+    /// Invariant 20.
+    #[error("step {step} would change {server}, which is the source of another cluster")]
+    OtherCluster {
+        /// The step.
+        step: StepId,
+        /// The server.
+        server: ServerId,
+    },
+    /// Invariant 21.
+    #[error(
+        "step {step} would change channel {channel:?} of {server}, which reads from another cluster"
+    )]
+    OtherChannel {
+        /// The step.
+        step: StepId,
+        /// The server.
+        server: ServerId,
+        /// The channel, or all of several.
+        channel: Option<String>,
+    },
+    /// A server that is not the recorded primary would be opened again.
+    #[error("{0} is not the recorded primary, so it is not opened again")]
+    NotRecorded(ServerId),
     /// The steps wait for each other, or for steps that do not exist.
     #[error("step {step} can never begin")]
     NeverReady {
@@ -113,6 +138,8 @@ pub fn check(plan: &Plan, snapshot: &Snapshot) -> Vec<Objection> {
     check_losses(plan, snapshot, &mut objections);
     check_acknowledgers(plan, snapshot, &mut objections);
     old_primary::check_old_primary(plan, &mut objections);
+    bounds::check_bounds(plan, snapshot, &mut objections);
+    reopening::check_reopening(plan, snapshot, &mut objections);
     objections
 }
 

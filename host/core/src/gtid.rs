@@ -9,6 +9,7 @@
 //! last number of each originating server, so [`MariadbGtidSet`] also says how much of a history
 //! is known, and its difference has three outcomes: missing, present and unknown.
 
+mod author;
 mod difference;
 mod flavoured;
 mod interval;
@@ -18,6 +19,7 @@ mod mysql;
 mod mysql_text;
 mod uuid;
 
+pub use author::Author;
 pub use difference::{GtidRange, MariadbDifference};
 pub use flavoured::{Advance, Errant, GtidSet, Origin};
 pub use interval::{GNO_MAX, Interval, Intervals};

@@ -20,6 +20,8 @@
 //! | `silent`, `partial`, a word of [`ProbeFailure`](crate::model::ProbeFailure) such as `timeout-handshake` or `authentication:1044`, a time | not answering, why, for how long (`refused` or `authentication:1045`, `2s`) |
 //! | `read=T` | age of the last reading; for a failing server, 1 s more than it has failed |
 //! | `rw`, `ro`, `sro` | writable, read-only, `super_read_only` |
+//! | `closed`, `restarted`, `started` | how it came to be read-only: while it ran, by a restart, at a start just before it was read first |
+//! | `wrote=N`, `foreign=N` | wrote N transactions as a primary; has the history of server number N instead of the shared one |
 //! | `missing=N`, `unapplied=N`, `ahead=N`, `errant=N`, `errant=unknown` | position against the shared history |
 //! | `progressed=T` | age of the last growth of the executed set |
 //! | `mariadb`, `percona`, `version=8.0.36`, `format=mixed`, `nolog`, `noupdates`, `gtid_mode=OFF` | what it is |
@@ -34,6 +36,7 @@
 //! | `io=running`, `io=connecting`, `io=connecting:1045`, `io=stopped`, `io=stopped:1236`, `io=unknown` | receiver, with error |
 //! | `sql=running`, `sql=stopped`, `sql=stopped:1062`, `sql=unknown` | applier, with error |
 //! | `lag=T`, `delay=T`, `heartbeat=T`, `period=T`, `reconnected=T`, `reconnect-failed=T`, `severed=T`, `ran=T`, `acked=T` | lag, configured delay, age of the last sign, time between heartbeats, ages of the reconnect Baton made, of one in vain, of the severing, of the last reading that showed its receiver at work, that showed it acknowledging (by default that of a connected replica with `ss=replica`) |
+//! | `brings=N` | what it received was written by server number N |
 //! | `nogtid`, `filtered`, `user=X` | how it replicates |
 //!
 //! A source that is no server of the sketch is an address outside; `<- ?` is a channel without a source.

@@ -76,7 +76,9 @@ impl Performer<'_> {
             ServerCommand::StartReplication { channel } => {
                 self.start_replication(channel.as_deref()).await
             }
-            ServerCommand::StartAppliers => self.start_appliers().await,
+            ServerCommand::StartAppliers { channel } => {
+                self.start_appliers(channel.as_deref()).await
+            }
             ServerCommand::WaitApplied { set, limit } => self.wait_applied(set, *limit).await,
             ServerCommand::ForgetReplication { channel } => {
                 self.forget_replication(channel.as_deref()).await

@@ -258,7 +258,7 @@ async fn threads_stop_and_start(flavor: Flavor) {
         (channel.receiver, channel.applier),
         (ThreadState::Stopped, ThreadState::Stopped)
     );
-    perform(session.as_mut(), ServerCommand::StartAppliers).await;
+    perform(session.as_mut(), ServerCommand::StartAppliers { channel: None }).await;
     let channel = session.read(LIMIT).await.unwrap().facts.channels.remove(0);
     assert_eq!(
         (channel.receiver, channel.applier),
@@ -523,7 +523,7 @@ async fn commands_are_idempotent(flavor: Flavor) {
             channel: Some(String::new()),
         },
         ServerCommand::StartReplication { channel: all() },
-        ServerCommand::StartAppliers,
+        ServerCommand::StartAppliers { channel: None },
         ServerCommand::Fence {
             kill_writers: false,
         },

@@ -68,7 +68,7 @@ fn change(server: &mut SimServer, command: &ServerCommand) {
         }
         ServerCommand::StopReplication { channel: _ } => set(server, Some(false), Some(false)),
         ServerCommand::StartReplication { channel: _ } => set(server, Some(true), Some(true)),
-        ServerCommand::StartAppliers => set(server, None, Some(true)),
+        ServerCommand::StartAppliers { channel: _ } => set(server, None, Some(true)),
         ServerCommand::ForgetReplication { channel: _ } => {
             server.channel = None;
             server.relay.clear();

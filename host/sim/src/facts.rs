@@ -57,7 +57,9 @@ pub(crate) fn facts(state: &State, server: &SimServer) -> ServerFacts {
             replica_active: server.acknowledges,
         }),
         vitals: Vitals {
-            uptime: None,
+            uptime: Some(Duration::from_secs(
+                state.now.saturating_sub(server.started) / 1000,
+            )),
             connections: None,
             connections_max: None,
             threads_running: None,

@@ -4,6 +4,7 @@ mod epochs;
 mod late;
 mod orders;
 mod resumed;
+mod returns;
 
 use crate::backend::BackendKind;
 use crate::run::Run;

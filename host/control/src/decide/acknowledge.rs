@@ -62,7 +62,8 @@ fn stalled(snapshot: &Snapshot) -> Option<(&Server, usize)> {
     let semi = facts.semi_sync.as_ref()?;
     let waits = semi.source_enabled && semi.source_active && semi.waiting_sessions > 0;
     let lacking = semi.wait_for.saturating_sub(semi.clients);
-    let serves = primary.probe.reach() == Reach::Answering && facts.is_writable();
+    let left_alone = primary.downtime.is_some() || primary.maintenance;
+    let serves = !left_alone && primary.probe.reach() == Reach::Answering && facts.is_writable();
     (serves && waits && lacking > 0).then(|| (primary, usize::try_from(lacking).unwrap_or(1)))
 }
 
@@ -95,6 +96,7 @@ fn is_in_service(replica: &Server) -> bool {
     replica.probe.reach() == Reach::Answering
         && !replica.quarantined
         && replica.downtime.is_none()
+        && !replica.maintenance
         && !replica.last_facts().is_none_or(ServerFacts::is_writable)
 }
 

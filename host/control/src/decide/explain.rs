@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use baton_core::analysis::{Finding, Severity};
 use baton_core::ids::ServerId;
 use baton_core::model::RecoveryKind;
 use baton_core::planning::{
-    Candidate, CandidateView, ExpectedLoss, Explanation, Intention, candidates, expected_loss,
-    rank_question,
+    Candidate, CandidateView, ExpectedLoss, Explanation, Intention, Reason, candidates,
+    expected_loss, rank_question,
 };
 
 use super::judge::Judged;
@@ -42,7 +43,7 @@ pub(crate) async fn explain(
         name: snapshot.cluster.name.clone(),
         intention: intention(view, &judged),
         reasons: judged.reasons.clone(),
-        obstacles: judged.obstacles.clone(),
+        obstacles: obstacles(view, &judged),
         candidates: ranked,
         expected_loss: replaced
             .map_or(ExpectedLoss::None, |id| expected_loss(snapshot, &id, &list)),
@@ -51,17 +52,29 @@ pub(crate) async fn explain(
     }
 }
 
+/// What stops a recovery; if there is no recovery for what is wrong, why not.
+fn obstacles(view: &ClusterView, judged: &Judged) -> Vec<Reason> {
+    if judged.subject.is_some() || !judged.obstacles.is_empty() {
+        return judged.obstacles.clone();
+    }
+    let evidence = worst(view)
+        .into_iter()
+        .flat_map(|finding| &finding.evidence);
+    evidence.cloned().map(Reason::from).collect()
+}
+
+/// The finding that is spoken about if none has a recovery.
+fn worst(view: &ClusterView) -> Option<&Finding> {
+    let mut findings = view.report.findings.iter();
+    findings.find(|finding| finding.severity == Severity::Critical)
+}
+
 fn intention(view: &ClusterView, judged: &Judged) -> Intention {
     if let Some(active) = &view.snapshot.control.active {
         return Intention::Recovering { kind: active.kind };
     }
     match &judged.subject {
-        None => match view
-            .report
-            .findings
-            .iter()
-            .find(|f| f.severity == baton_core::analysis::Severity::Critical)
-        {
+        None => match worst(view) {
             Some(finding) => Intention::Hold {
                 kind: None,
                 failed: finding.server.clone(),

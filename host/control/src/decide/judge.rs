@@ -45,6 +45,8 @@ pub(crate) struct Memory {
     pause_until: Option<Timestamp>,
     /// Recoveries in a row that could not begin.
     not_begun: u32,
+    /// Servers that a recovery left behind and that follow again.
+    back: BTreeSet<ServerId>,
     /// The last verdict's words, so that a change is logged and a repetition is not.
     last_words: String,
     /// The same for what a policy that failed said.
@@ -93,6 +95,7 @@ impl Memory {
             (_, true) => Ending::Hindered,
             (_, false) => Ending::Failure,
         };
+        self.back.retain(|id| !row.lost.contains(id));
         self.note(row.kind, &row.failed, ending, now);
     }
 
@@ -140,6 +143,7 @@ impl Memory {
 impl ClusterLoop {
     /// The most urgent recovery to begin now, if any.
     pub(crate) async fn decide(&mut self, snapshot: &Snapshot, report: &Report) -> Option<Order> {
+        self.settle(&super::left_behind::back(snapshot, &self.left_behind()));
         let left = super::left_behind::findings(snapshot, &self.left_behind());
         let mut findings: Vec<&Finding> = report
             .findings
@@ -178,7 +182,13 @@ impl ClusterLoop {
     fn left_behind(&self) -> BTreeSet<ServerId> {
         let inner = self.means.registry.lock();
         let entry = inner.clusters.get(&self.means.cluster);
-        entry.map(|entry| entry.left.clone()).unwrap_or_default()
+        let left = entry.map(|entry| entry.left.clone()).unwrap_or_default();
+        &left - &self.judge.back
+    }
+
+    /// What was read from the store is read again and again: whoever came back is remembered until a later recovery leaves it behind.
+    fn settle(&mut self, back: &[ServerId]) {
+        self.judge.back.extend(back.iter().cloned());
     }
 
     /// What stops a recovery whatever a policy says.
@@ -252,8 +262,9 @@ impl ClusterLoop {
             trigger: lost_at(snapshot, &finding.server),
             deadline: None,
         };
-        // Fencing a server that came back is a safety rule of the host, not a policy.
-        if kind == RecoveryKind::Rejoin {
+        // Fencing a server that came back is a safety rule of the host, not a policy; so is opening the recorded primary, which changes nothing
+        // about who the primary is.
+        if matches!(kind, RecoveryKind::Rejoin | RecoveryKind::Reopen) {
             let act =
                 finding.suggestion == Suggestion::Act && !is_settled(snapshot, &finding.server);
             return act.then(|| order(String::new()));
@@ -391,7 +402,7 @@ fn answer_to_ask(kind: RecoveryKind, cluster: &str, server: &ServerId) -> String
             format!("`baton failover {cluster}` or POST /api/v1/servers/{server}/recover")
         }
         RecoveryKind::Switchover => format!("`baton switchover {cluster}`"),
-        RecoveryKind::IntermediateFailover | RecoveryKind::Rejoin => {
+        RecoveryKind::IntermediateFailover | RecoveryKind::Rejoin | RecoveryKind::Reopen => {
             format!("POST /api/v1/servers/{server}/recover")
         }
     };

@@ -49,6 +49,16 @@ pub(crate) fn astray(snapshot: &Snapshot, of: &BTreeSet<ServerId>) -> Vec<Server
         .collect()
 }
 
+/// Those of `left` that follow the primary again, whoever brought them back: if their replication stops later, somebody stopped it.
+pub(super) fn back(snapshot: &Snapshot, left: &BTreeSet<ServerId>) -> Vec<ServerId> {
+    if standing_primary(snapshot).is_none() {
+        return Vec::new();
+    }
+    let topology = Topology::of(snapshot);
+    let follow = left.iter().filter(|id| follows(snapshot, &topology, id));
+    follow.cloned().collect()
+}
+
 /// What the loop is to answer: those of `left` that answer, do not follow the primary, and have nothing that a person must
 /// repair first.
 pub(super) fn findings(snapshot: &Snapshot, left: &BTreeSet<ServerId>) -> Vec<Finding> {
@@ -96,6 +106,7 @@ fn may_be_brought_back(snapshot: &Snapshot, topology: &Topology, server: &Server
         && !takes_writes
         && !server.quarantined
         && server.downtime.is_none()
+        && !server.maintenance
         && !follows(snapshot, topology, &server.id)
         && edges.len() <= 1
         && edges.iter().all(|edge| is_adrift(snapshot, edge))

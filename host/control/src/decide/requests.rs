@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use baton_core::analysis::{is_closed, objections_to_ordered_reopening};
 use baton_core::ids::{LeaseEpoch, ServerId};
-use baton_core::model::{RecoveryKind, RecoveryOutcome, Snapshot, Switch};
+use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Snapshot, Switch, Topology};
 use baton_core::planning::{
     AcceptedLoss, Blocked, Consent, Election, Reason, SwitchoverRequest, candidates,
     plan_switchover,
@@ -91,7 +92,16 @@ impl ClusterLoop {
         };
         let mut accepted = None;
         let (kind, failed, requested, finding) = match kind {
+            RequestKind::Failover {
+                to: Some(to),
+                accept_loss: _,
+            } if snapshot.cluster.primary.as_ref() == Some(&to) => {
+                (RecoveryKind::Reopen, to, None, String::new())
+            }
             RequestKind::Failover { to, accept_loss } => {
+                if let Some(to) = &to {
+                    is_not_outdated(&snapshot, to)?;
+                }
                 accepted = accept_loss;
                 (RecoveryKind::Failover, primary()?, to, String::new())
             }
@@ -204,6 +214,7 @@ impl ClusterLoop {
                     Err(blocked) => Err(blocked_request(&blocked, blocked.reasons.clone())),
                 }
             }
+            RecoveryKind::Reopen => may_be_opened(snapshot, failed),
             RecoveryKind::IntermediateFailover | RecoveryKind::Rejoin => Ok(()),
         }
     }
@@ -304,5 +315,43 @@ fn blocked_request(blocked: &Blocked, reasons: Vec<Reason>) -> RequestError {
             reasons.join("; ")
         ),
         reasons,
+    }
+}
+
+/// Whether a person's order opens the recorded primary; if not, why.
+fn may_be_opened(snapshot: &Snapshot, primary: &ServerId) -> Result<(), RequestError> {
+    let server = snapshot.servers.get(primary);
+    let answers = server.is_some_and(|server| server.probe.reach() == Reach::Answering);
+    if !answers {
+        return Err(RequestError::refused(&format!(
+            "{primary} is the primary and does not answer: it is waited for; start it, or name another server"
+        )));
+    }
+    if !is_closed(snapshot, primary) {
+        return Err(RequestError::refused(&format!(
+            "{primary} is the primary already and takes writes"
+        )));
+    }
+    let objections = objections_to_ordered_reopening(snapshot, primary);
+    if objections.is_empty() {
+        return Ok(());
+    }
+    let texts: Vec<String> = objections.into_iter().map(|found| found.text).collect();
+    Err(RequestError::refused(&texts.join(" ")))
+}
+
+/// A server that the primary replaced is no successor: what the primary took since is not there.
+fn is_not_outdated(snapshot: &Snapshot, to: &ServerId) -> Result<(), RequestError> {
+    let follows = Topology::of(snapshot).source_of(to) == snapshot.cluster.primary.as_ref();
+    match snapshot.replacement_of(to) {
+        Some(past) if !follows => {
+            let successor = past.successor.as_ref().map_or("nobody", ServerId::as_str);
+            Err(RequestError::refused(&format!(
+                "{to} was replaced by {successor} in {} {} and does not follow the primary: what was written since is not there. Start the primary; if it is lost for good, forget it, then name {to} again",
+                past.kind.word(),
+                past.id
+            )))
+        }
+        Some(_) | None => Ok(()),
     }
 }

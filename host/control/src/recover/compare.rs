@@ -7,7 +7,7 @@ use baton_core::ids::ServerId;
 use baton_core::planning::{RejoinClass, classify_returned};
 
 use super::Means;
-use super::perform::observe;
+use super::perform::{observe, of_the_cluster};
 use crate::right::refused;
 use crate::sessions::WorkError;
 
@@ -19,6 +19,7 @@ pub(super) async fn verify_covers(
     limit: Duration,
 ) -> Result<String, WorkError> {
     let fenced = observe(means, from, limit).await?.executed;
+    let (_, fenced) = of_the_cluster(means, from, fenced);
     let facts = observe(means, server, limit).await?;
     match facts.executed.missing_count(&fenced) {
         Some(0) => Ok(format!("{server} has all that {from} executed")),

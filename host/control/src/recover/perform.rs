@@ -7,7 +7,7 @@ use std::time::Duration;
 use baton_core::execution::ServerCommand;
 use baton_core::gtid::GtidSet;
 use baton_core::ids::{LeaseEpoch, ServerId};
-use baton_core::model::{ServerFacts, ThreadState};
+use baton_core::model::{Bounds, ServerFacts, ThreadState, Topology};
 use baton_core::planning::{Action, Step};
 use baton_ports::{Route, StatementError, StoreError};
 use futures::future::join_all;
@@ -40,7 +40,8 @@ pub(crate) async fn perform(
         Action::Drain { server } => {
             means.ensure_right(epoch, limit).await?;
             let facts = observe(means, server, limit).await?;
-            apply(means, server, &facts, facts.possessed(), limit).await
+            let (channels, all) = of_the_cluster(means, server, facts.possessed());
+            apply(means, server, (&facts, &channels), all, limit).await
         }
         Action::CatchUp { server, from } => {
             means.ensure_right(epoch, limit).await?;
@@ -95,7 +96,7 @@ async fn send(
         | ServerCommand::ReconnectReceiver { .. }
         | ServerCommand::StopReplication { .. }
         | ServerCommand::StartReplication { .. }
-        | ServerCommand::StartAppliers
+        | ServerCommand::StartAppliers { .. }
         | ServerCommand::WaitApplied { .. }
         | ServerCommand::ForgetReplication { .. }
         | ServerCommand::PointAt { .. }
@@ -184,11 +185,24 @@ pub(crate) async fn observe(
     }
 }
 
-/// Starts the applier if it does not run, and waits until `set` is applied.
+/// The channels of a server that lead to members of its cluster, and what of a set that it has is of that cluster. What it reads from
+/// another one is not waited for, and its appliers are left as they are.
+pub(super) fn of_the_cluster(means: &Means, server: &ServerId, set: GtidSet) -> (Vec<String>, GtidSet) {
+    let Some(snapshot) = means.snapshot() else {
+        return (Vec::new(), set);
+    };
+    let topology = Topology::of(&snapshot);
+    let bounds = Bounds::of(&snapshot, &topology);
+    let inner = bounds.inner(&topology, server);
+    let channels = inner.map(|edge| edge.channel.name.clone()).collect();
+    (channels, bounds.own(&snapshot, &topology, server, set))
+}
+
+/// Starts the appliers that do not run, and waits until `set` is applied.
 async fn apply(
     means: &Means,
     server: &ServerId,
-    facts: &ServerFacts,
+    (facts, channels): (&ServerFacts, &[String]),
     set: GtidSet,
     limit: Duration,
 ) -> Result<String, WorkError> {
@@ -196,17 +210,17 @@ async fn apply(
     if missing == 0 {
         return Ok(format!("{server} has applied everything"));
     }
-    let stopped = facts
-        .channels
-        .iter()
-        .any(|channel| channel.applier != ThreadState::Running);
+    let stopped = facts.channels.iter().filter(|channel| {
+        channels.contains(&channel.name) && channel.applier != ThreadState::Running
+    });
     let mut lent = means.sessions.lend(server, limit).await?;
     let mut outcome = Ok(());
-    if stopped {
-        outcome = lent
-            .session
-            .perform(&ServerCommand::StartAppliers, limit)
-            .await;
+    for channel in stopped {
+        if outcome.is_ok() {
+            let channel = Some(channel.name.clone());
+            let start = ServerCommand::StartAppliers { channel };
+            outcome = lent.session.perform(&start, limit).await;
+        }
     }
     if outcome.is_ok() {
         outcome = lent
@@ -244,8 +258,8 @@ async fn catch_up_once(
 ) -> Result<(u64, String), WorkError> {
     let readings = join_all(from.iter().map(|id| observe(means, id, limit))).await;
     let mut wanted: Option<GtidSet> = None;
-    for reading in readings {
-        let executed = reading?.executed;
+    for (id, reading) in from.iter().zip(readings) {
+        let (_, executed) = of_the_cluster(means, id, reading?.executed);
         wanted = Some(wanted.map_or_else(|| executed.clone(), |all| all.union(&executed)));
     }
     let Some(wanted) = wanted else {
@@ -253,7 +267,8 @@ async fn catch_up_once(
     };
     let facts = observe(means, server, limit).await?;
     let missing = facts.executed.missing_count(&wanted).unwrap_or(0);
-    let text = apply(means, server, &facts, wanted, limit).await?;
+    let (channels, _) = of_the_cluster(means, server, wanted.empty_like());
+    let text = apply(means, server, (&facts, &channels), wanted, limit).await?;
     Ok((missing, text))
 }
 

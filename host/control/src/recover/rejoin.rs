@@ -1,7 +1,7 @@
 //! Taking a server back: fence, compare, attach or set aside.
 
 use baton_core::ids::ServerId;
-use baton_core::model::{RecoveryOutcome, Snapshot};
+use baton_core::model::{Bounds, Reach, RecoveryOutcome, ServerFacts, Snapshot, Topology};
 use baton_core::planning::{Phase, RejoinClass, classify_returned, plan_attach, plan_fence};
 use baton_ports::StoreError;
 
@@ -35,6 +35,11 @@ impl Recovery<'_> {
         let Some(snapshot) = self.means.snapshot() else {
             return RecoveryOutcome::Failed;
         };
+        if let Some(reason) = not_to_be_attached(&snapshot, &returned, &primary) {
+            // It stays on record as replaced: once nothing stands in the way, it is taken back.
+            self.complain(reason);
+            return RecoveryOutcome::Failed;
+        }
         match self.classify(&snapshot, &returned, &primary) {
             Some(RejoinClass::Subset) if attach => {
                 self.attach(&snapshot, &returned, &primary).await
@@ -125,4 +130,32 @@ impl Means {
         }
         self.store.set_quarantine(server, Some(transactions)).await
     }
+}
+
+/// Why a server that is closed by now cannot follow the primary yet.
+fn not_to_be_attached(
+    snapshot: &Snapshot,
+    returned: &ServerId,
+    primary: &ServerId,
+) -> Option<String> {
+    let server = snapshot.servers.get(primary)?;
+    let writable = server.last_facts().is_some_and(ServerFacts::is_writable);
+    if server.probe.reach() != Reach::Answering || !writable {
+        let text = format!(
+            "{returned} is closed; {primary}, which took over, does not take writes now: {returned} is to follow it when it does"
+        );
+        return Some(text);
+    }
+    let topology = Topology::of(snapshot);
+    let bounds = Bounds::of(snapshot, &topology);
+    let mut outer = bounds.outer(&topology, returned);
+    let edge = outer.find(|edge| edge.channel.source.is_some() && edge.is_in_use())?;
+    // A replica that was left behind may follow a server that is not known any more.
+    let was_primary = snapshot.replacement_of(returned).is_some();
+    (was_primary || topology.channels_of(returned).len() > 1).then(|| {
+        format!(
+            "{returned} is closed; it reads from another cluster on channel '{}': stop that channel, then take it back",
+            edge.channel.name
+        )
+    })
 }

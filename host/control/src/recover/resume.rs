@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use baton_core::ids::{RecoveryId, ServerId};
 use baton_core::model::{
-    Reach, RecoveryKind, RecoveryOutcome, Server, Snapshot, ThreadState, Topology,
+    Bounds, Reach, RecoveryKind, RecoveryOutcome, Server, Snapshot, ThreadState, Topology,
 };
 use baton_core::planning::{Phase, Plan, Step, finish_steps, plan_relocate, record_steps};
 use baton_ports::RecoveryRow;
@@ -111,6 +111,10 @@ impl Recovery<'_> {
         }
         match self.row.kind {
             RecoveryKind::Rejoin => self.rejoin().await,
+            RecoveryKind::Reopen => {
+                self.row.committed = false;
+                self.reopen().await
+            }
             RecoveryKind::IntermediateFailover => self.relocate_again().await,
             RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover => {
                 self.resume_failover().await
@@ -186,7 +190,10 @@ impl Recovery<'_> {
                     facts.is_writable() && receivers.all(|state| state == ThreadState::Stopped)
                 })
         };
-        let mut open = snapshot.servers.values().filter(|server| is_open(server));
+        let topology = Topology::of(&snapshot);
+        let bounds = Bounds::of(&snapshot, &topology);
+        let members = snapshot.servers.values();
+        let mut open = members.filter(|server| is_open(server) && !bounds.is_apart(&server.id));
         let found = open.next()?;
         let alone = open.next().is_none() && found.id != self.row.failed;
         alone.then(|| found.id.clone())

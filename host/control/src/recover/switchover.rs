@@ -102,7 +102,8 @@ impl Recovery<'_> {
             RecoveryKind::Failover
             | RecoveryKind::CoPrimaryFailover
             | RecoveryKind::IntermediateFailover
-            | RecoveryKind::Rejoin => Duration::ZERO,
+            | RecoveryKind::Rejoin
+            | RecoveryKind::Reopen => Duration::ZERO,
         };
         let until = self.means.clock.now().plus(patience);
         loop {

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use baton_core::gtid::GtidSet;
 use baton_core::ids::{Address, ClusterId, ServerId};
-use baton_core::model::{Channel, Downtime, Probe, PromotionRule, ServerFacts, ThreadState};
+use baton_core::model::{
+    Channel, Closed, Downtime, Probe, PromotionRule, ServerFacts, ThreadState,
+};
 use baton_core::time::{Observed, Timestamp, WallTime};
 use baton_ports::{ServerRow, WatchAnswer};
 use tokio::sync::Notify;
@@ -25,6 +28,7 @@ pub(crate) struct Entry {
     pub(crate) severed: Vec<(String, Timestamp)>,
     pub(crate) receiver_ran: Vec<(String, Timestamp)>,
     pub(crate) acknowledged: Vec<(String, Timestamp)>,
+    pub(crate) closed: Closed,
     pub(crate) progressed_at: Option<Timestamp>,
     pub(crate) errant: Option<GtidSet>,
     pub(crate) promotion: PromotionRule,
@@ -56,6 +60,7 @@ impl Entry {
             severed: Vec::new(),
             receiver_ran: Vec::new(),
             acknowledged: Vec::new(),
+            closed: Closed::Unknown,
             progressed_at: None,
             errant: None,
             promotion: PromotionRule::default(),
@@ -121,6 +126,7 @@ impl Entry {
         note(&mut self.receiver_ran, old, &facts, began, at_work);
         let acknowledges = |channel: &Channel| facts.acknowledges_on(channel);
         note(&mut self.acknowledged, old, &facts, began, acknowledges);
+        self.closed = closed(self.closed, self.facts.as_ref(), (&facts, began));
         if let Some(old) = &self.facts {
             note_movement(&mut self.heartbeat_moved, old, &facts);
             if old.value.executed != facts.executed {
@@ -137,6 +143,47 @@ impl Entry {
         });
         changed
     }
+}
+
+/// A server that started so short a time before it was read first was not closed by a person since, as far as anybody can tell.
+const JUST_STARTED: Duration = Duration::from_mins(10);
+
+/// How a server that is read now came to be read-only, if it is.
+fn closed(
+    before: Closed,
+    old: Option<&Observed<ServerFacts>>,
+    (new, began): (&ServerFacts, Timestamp),
+) -> Closed {
+    if new.is_writable() {
+        return Closed::Unknown;
+    }
+    match old {
+        None if new
+            .vitals
+            .uptime
+            .is_some_and(|uptime| uptime < JUST_STARTED) =>
+        {
+            Closed::AtStart
+        }
+        None => Closed::Unknown,
+        Some(old) if old.value.is_writable() => {
+            if was_restarted(old, (new, began)) {
+                Closed::ByRestart
+            } else {
+                Closed::WhileRunning
+            }
+        }
+        Some(_) => before,
+    }
+}
+
+/// Whether the server was started between two readings. Its uptime is in whole seconds, so it started up to a second earlier than it says.
+fn was_restarted(old: &Observed<ServerFacts>, (new, began): (&ServerFacts, Timestamp)) -> bool {
+    let uptimes = old.value.vitals.uptime.zip(new.vitals.uptime);
+    uptimes.is_some_and(|(before, now)| {
+        let longest = now.saturating_add(Duration::from_secs(1));
+        now < before || began.since(old.at) > longest
+    })
 }
 
 /// Notes when something happened to a channel; only the last time is kept.

@@ -1,4 +1,4 @@
-//! Who is the same server, who is connected with whom, and which cluster a server belongs to.
+//! Which cluster a server belongs to.
 
 use std::collections::BTreeSet;
 
@@ -203,7 +203,7 @@ impl Inner {
             .collect()
     }
 
-    fn sources_of(&self, id: &ServerId) -> Vec<ServerId> {
+    pub(super) fn sources_of(&self, id: &ServerId) -> Vec<ServerId> {
         let facts = self.servers.get(id).and_then(|entry| entry.facts.as_ref());
         facts
             .map(|facts| {
@@ -220,14 +220,6 @@ impl Inner {
             .unwrap_or_default()
     }
 
-    fn replicas_of(&self, id: &ServerId) -> Vec<ServerId> {
-        self.servers
-            .values()
-            .filter(|entry| entry.id != *id && self.sources_of(&entry.id).contains(id))
-            .map(|entry| entry.id.clone())
-            .collect()
-    }
-
     /// Finds the cluster of a server that was just read. Gives the name of a cluster that was made for it.
     pub(super) fn assign(
         &mut self,
@@ -236,30 +228,31 @@ impl Inner {
         wall: WallTime,
         announce: impl Fn(Started),
     ) -> Option<String> {
+        self.set_apart(id);
         let present = self.servers.get(id)?.cluster.clone();
-        let sources = self.sources_of(id);
-        let wanted = sources
-            .iter()
-            .find_map(|source| self.servers.get(source).and_then(|e| e.cluster.clone()));
+        let source = self.main_source(id);
+        let wanted = source
+            .as_ref()
+            .and_then(|source| self.servers.get(source)?.cluster.clone());
         match (present, wanted) {
             (Some(present), Some(wanted)) if present != wanted => {
                 // It was pointed at a server of another cluster, and replicates from it: it moved over. Whoever leads says so, and the
                 // others learn it from the store: what each of them thought would go to and fro with what is recorded.
-                if self.lease.is_some() {
+                if self.lease.is_some() && !self.is_recovering(&present) {
                     self.place(id, &wanted);
                     self.drop_if_empty(&present);
                 }
                 None
             }
             (Some(present), _) => {
-                self.place_sources(&sources, &present);
+                self.place_source(source.as_ref(), &present);
                 None
             }
             (None, Some(wanted)) => {
                 self.place(id, &wanted);
                 None
             }
-            (None, None) => self.found(id, &sources, settings, wall, announce),
+            (None, None) => self.found(id, source.as_ref(), settings, wall, announce),
         }
     }
 
@@ -268,21 +261,21 @@ impl Inner {
     fn found(
         &mut self,
         id: &ServerId,
-        sources: &[ServerId],
+        source: Option<&ServerId>,
         settings: &ControlSettings,
         wall: WallTime,
         announce: impl Fn(Started),
     ) -> Option<String> {
-        let below = self.replicas_of(id);
+        let below = self.followers_of(id);
         let joined = below
             .iter()
             .find_map(|replica| self.servers.get(replica).and_then(|e| e.cluster.clone()));
         if let Some(cluster) = joined {
             self.place(id, &cluster);
-            self.place_sources(sources, &cluster);
+            self.place_source(source, &cluster);
             return None;
         }
-        if self.waits_for_a_source(sources) {
+        if self.waits_for_a_source(source) {
             return None;
         }
         // Two nodes that found clusters of their own would lock and count them apart: the others learn them from the store.
@@ -321,8 +314,8 @@ impl Inner {
         let mut at = 0;
         while let Some(next) = found.unplaced.get(at).cloned() {
             at += 1;
-            let around = self.sources_of(&next).into_iter();
-            for other in around.chain(self.replicas_of(&next)) {
+            let around = self.main_source(&next).into_iter();
+            for other in around.chain(self.followers_of(&next)) {
                 match self.servers.get(&other).map(|entry| &entry.cluster) {
                     Some(None) if seen.insert(other.clone()) => found.unplaced.push(other),
                     Some(Some(cluster)) => {
@@ -335,11 +328,11 @@ impl Inner {
         found
     }
 
-    /// The first source of the first source, and so on.
+    /// The source of the source, and so on.
     fn top_of(&self, id: &ServerId) -> ServerId {
         let mut top = id.clone();
         let mut seen = BTreeSet::from([top.clone()]);
-        while let Some(above) = self.sources_of(&top).into_iter().next() {
+        while let Some(above) = self.main_source(&top) {
             if !seen.insert(above.clone()) {
                 break;
             }
@@ -349,16 +342,15 @@ impl Inner {
     }
 
     /// True if somebody above was not probed yet, however far up: whoever is there belongs to the same cluster.
-    fn waits_for_a_source(&self, sources: &[ServerId]) -> bool {
-        let mut queue = sources.to_vec();
-        let mut seen: BTreeSet<ServerId> = queue.iter().cloned().collect();
-        while let Some(next) = queue.pop() {
-            let reach = self.servers.get(&next).map(|entry| entry.probe.reach());
+    fn waits_for_a_source(&self, source: Option<&ServerId>) -> bool {
+        let mut next = source.cloned();
+        let mut seen: BTreeSet<ServerId> = BTreeSet::new();
+        while let Some(above) = next.filter(|id| seen.insert(id.clone())) {
+            let reach = self.servers.get(&above).map(|entry| entry.probe.reach());
             if reach == Some(Reach::NotProbed) {
                 return true;
             }
-            let above = self.sources_of(&next);
-            queue.extend(above.into_iter().filter(|id| seen.insert(id.clone())));
+            next = self.main_source(&above);
         }
         false
     }
@@ -412,15 +404,12 @@ impl Inner {
     }
 
     /// A configured source belongs to the cluster of its replica even if it never answered.
-    fn place_sources(&mut self, sources: &[ServerId], cluster: &ClusterId) {
-        for source in sources {
-            if self
-                .servers
-                .get(source)
-                .is_some_and(|entry| entry.cluster.is_none())
-            {
-                self.place(source, cluster);
-            }
+    fn place_source(&mut self, source: Option<&ServerId>, cluster: &ClusterId) {
+        let unplaced = |entry: &Entry| entry.cluster.is_none();
+        if let Some(source) = source
+            && self.servers.get(source).is_some_and(unplaced)
+        {
+            self.place(source, cluster);
         }
     }
 

@@ -79,6 +79,7 @@ impl Registry {
             severed: entry.severed.clone(),
             receiver_ran: entry.receiver_ran.clone(),
             acknowledged: entry.acknowledged.clone(),
+            closed: entry.closed,
             progressed_at: entry.progressed_at,
             errant: entry.errant.clone(),
             promotion: entry.promotion,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_core::ids::{Address, ServerId};
-use baton_core::model::ServerFacts;
+use baton_core::model::{Closed, ServerFacts};
 use baton_core::sketch;
 use baton_core::time::WallTime;
 use baton_ports::WatchAnswer;
@@ -125,4 +125,171 @@ fn only_the_node_that_leads_moves_servers_between_clusters() {
     world.registry.lock().lease = Some(baton_core::ids::LeaseEpoch(2));
     world.read("r1");
     assert_eq!(world.clusters(), [vec!["p"], vec!["q", "r1", "r2"]]);
+}
+
+/// Whatever the order of the readings, and whatever the state of the channel.
+#[test]
+fn the_second_source_of_a_replica_is_a_cluster_of_its_own() {
+    for state in ["", "io=stopped", "io=stopped sql=stopped", "io=connecting"] {
+        let text = format!(
+            "p1 rw
+             p2 rw
+             m1 <- p1@one <- p2@two {state}
+             r1 <- p1
+             r2 <- p2"
+        );
+        for order in [
+            ["p1", "p2", "m1", "r1", "r2"],
+            ["m1", "r1", "r2", "p2", "p1"],
+            ["p2", "m1", "p1", "r2", "r1"],
+            ["r2", "m1", "r1", "p1", "p2"],
+        ] {
+            let world = Discovery::of(&text);
+            for _ in 0..2 {
+                for name in order {
+                    world.read(name);
+                }
+            }
+            let mut clusters = world.clusters();
+            clusters.sort();
+            assert_eq!(
+                clusters,
+                [vec!["m1", "p1", "r1"], vec!["p2", "r2"]],
+                "{order:?} {state}"
+            );
+        }
+    }
+}
+
+/// Its name sorts before the other one, and its cluster was known first.
+#[test]
+fn a_member_that_is_given_a_second_source_stays() {
+    let mut world = Discovery::of(
+        "p1 rw
+         m1 <- p1@one <- p2@aaa
+         p2 rw",
+    );
+    let both = world.facts["m1"].clone();
+    world
+        .facts
+        .get_mut("m1")
+        .expect("read")
+        .channels
+        .retain(|c| c.name == "one");
+    for name in ["p1", "m1", "p2"] {
+        world.read(name);
+    }
+    world.facts.insert("m1".to_owned(), both);
+    for name in ["m1", "p2", "m1"] {
+        world.read(name);
+    }
+    assert_eq!(world.clusters(), [vec!["m1", "p1"], vec!["p2"]]);
+}
+
+#[test]
+fn a_primary_that_is_given_a_source_elsewhere_has_not_moved() {
+    let mut world = Discovery::of(
+        "p1 rw <- p2
+         r1 <- p1
+         p2 rw
+         r2 <- p2",
+    );
+    let importing = world.facts["p1"].clone();
+    world.facts.get_mut("p1").expect("read").channels.clear();
+    for name in ["p1", "r1", "p2", "r2"] {
+        world.read(name);
+    }
+    let primaries = [world.id("p1"), world.id("p2")];
+    {
+        let mut inner = world.registry.lock();
+        for primary in primaries {
+            let cluster = inner.servers[&primary].cluster.clone().expect("a cluster");
+            inner.clusters.get_mut(&cluster).expect("known").row.primary = Some(primary);
+        }
+    }
+    world.facts.insert("p1".to_owned(), importing.clone());
+    world.read("p1");
+    assert_eq!(world.clusters(), [vec!["p1", "r1"], vec!["p2", "r2"]]);
+    // A person closed it and made a replica of it.
+    let mut replica = importing;
+    replica.read_only = true;
+    world.facts.insert("p1".to_owned(), replica);
+    world.read("p1");
+    assert_eq!(world.clusters(), [vec!["r1"], vec!["p1", "p2", "r2"]]);
+}
+
+/// As an older version recorded it.
+#[test]
+fn a_source_that_was_drawn_into_a_cluster_leaves_it() {
+    let world = Discovery::of(
+        "p1 rw
+         m1 <- p1@one <- p2@two
+         p2 rw",
+    );
+    for name in ["p1", "m1", "p2"] {
+        world.read(name);
+    }
+    let (p1, p2) = (world.id("p1"), world.id("p2"));
+    {
+        let mut inner = world.registry.lock();
+        let cluster = inner.servers[&p1].cluster.clone().expect("a cluster");
+        inner.clusters.get_mut(&cluster).expect("known").row.primary = Some(p1);
+        let old = inner
+            .servers
+            .get_mut(&p2)
+            .expect("known")
+            .cluster
+            .replace(cluster);
+        inner.drop_if_empty(&old.expect("a cluster"));
+    }
+    assert_eq!(world.clusters(), [["m1", "p1", "p2"]]);
+    world.read("p2");
+    assert_eq!(world.clusters(), [vec!["m1", "p1"], vec!["p2"]]);
+}
+
+/// Who closed a server is told by whether it was started since.
+#[test]
+fn a_restart_and_a_person_close_a_server_differently() {
+    let read = |registry: &Registry, id: &ServerId, after: u64, read_only, uptime: u64| {
+        let mut facts = sketch::snapshot("p")
+            .servers
+            .into_values()
+            .next()
+            .and_then(|s| s.facts);
+        let mut facts = facts.take().expect("read").value;
+        facts.read_only = read_only;
+        facts.vitals.uptime = Some(Duration::from_secs(uptime));
+        let began = sketch::NOW.plus(Duration::from_secs(after));
+        let answer = WatchAnswer {
+            began,
+            round_trip: Duration::from_millis(1),
+            facts,
+        };
+        registry.answered(id, answer, began, WallTime::from_millis(1000));
+    };
+    for (readings, expected) in [
+        (&[(0, true, 5_u64)][..], Closed::AtStart),
+        (&[(0, true, 5000)], Closed::Unknown),
+        (&[(0, false, 5000), (1, true, 5001)], Closed::WhileRunning),
+        (&[(0, false, 5000), (2, true, 0)], Closed::ByRestart),
+        (&[(0, false, 3), (60, true, 4)], Closed::ByRestart),
+        // Closed by a person, restarted afterwards; opened, closed again.
+        (
+            &[(0, false, 5000), (1, true, 5001), (9, true, 1)],
+            Closed::WhileRunning,
+        ),
+        (
+            &[(0, false, 50), (2, true, 0), (3, false, 1), (4, true, 2)],
+            Closed::WhileRunning,
+        ),
+        (&[(0, true, 5), (1, false, 6)], Closed::Unknown),
+    ] {
+        let world = Discovery::of("p rw");
+        let id = world.id("p");
+        for (after, read_only, uptime) in readings {
+            read(&world.registry, &id, *after, *read_only, *uptime);
+        }
+        let closed = world.registry.lock().servers[&id].closed;
+        assert_eq!(closed, expected, "{readings:?}");
+    }
 }

@@ -79,8 +79,36 @@ pub const CLUES: &[(&str, &str)] = &[
         "the primary is read-only and nobody else is writable",
     ),
     (
+        "restarted-read-only",
+        "the recorded primary was restarted and came back read-only, and nobody who answers has more",
+    ),
+    (
+        "closed-by-hand",
+        "the primary was closed while it ran: somebody wanted that",
+    ),
+    (
+        "closing-not-seen",
+        "nobody saw how the primary came to be read-only",
+    ),
+    (
+        "others-have-more",
+        "a member that answers has transactions that the primary lacks",
+    ),
+    (
+        "lacks-what-was-seen",
+        "transactions of the cluster were seen before that the primary lacks now",
+    ),
+    (
+        "member-not-seen",
+        "a member does not answer, and may have been promoted since it was last seen",
+    ),
+    (
         "another-writer",
         "a server takes writes already and was detached: it may have been promoted",
+    ),
+    (
+        "reads-from-elsewhere",
+        "the primary takes in another cluster's transactions, and a successor could not go on with that",
     ),
     ("also-writable", "another server takes writes"),
     ("co-primary-writable", "both co-primaries take writes"),
@@ -99,6 +127,18 @@ pub const CLUES: &[(&str, &str)] = &[
     (
         "replaced-on-record",
         "a recovery replaced the server, and none took it back since",
+    ),
+    (
+        "older-history",
+        "the server wrote transactions of this cluster, and its history ends before the present primary wrote any",
+    ),
+    (
+        "not-proven",
+        "neither the record nor its history proves that the server is a replaced primary of this cluster",
+    ),
+    (
+        "waits-for-successor",
+        "the server that took over does not answer: it is waited for, and the one it replaced is not opened instead",
     ),
     (
         "primary-read-only",

@@ -3,6 +3,7 @@
 //! Unknown is never treated as absent: a server that no probe has reached yet, a replica that was not read since its source was
 //! lost, and a receiver that would not notice a loss are reasons to wait or to hold, never to act.
 
+mod closed;
 mod clues;
 mod loops;
 mod operators;
@@ -29,6 +30,7 @@ mod tests;
 
 use std::cmp::Reverse;
 
+pub use closed::{is_closed, objections_to_ordered_reopening, reopening_objections};
 pub use clues::CLUES;
 pub use primary::primary_of;
 pub use report::{Code, Evidence, Finding, PrimaryView, ProbeRequest, Report, Severity};
@@ -49,7 +51,7 @@ const RULES: &[Rule] = &[
     silent_intermediate::silent_intermediates,
     useless::useless_primary,
     useless::semi_sync_lock,
-    writers::no_writable_primary,
+    closed::no_writable_primary,
     writers::split_brain,
     writers::primary_unknown,
     writers::primary_moved,

@@ -44,6 +44,8 @@ impl Code {
             | Self::PrimaryUnknown
             | Self::PrimaryMoved
             | Self::OldPrimaryReturned
+            | Self::SomebodyPromotes
+            | Self::ServerDetached
             | Self::ServerSilent
             | Self::ServerRefusesUs
             | Self::ReplicationStopped
@@ -91,6 +93,8 @@ impl Code {
             | Self::PrimaryUnknown
             | Self::PrimaryMoved
             | Self::OldPrimaryReturned
+            | Self::SomebodyPromotes
+            | Self::ServerDetached
             | Self::PrimarySingleReplicaStopped
             | Self::PrimarySingleReplicaDead
             | Self::PrimaryReplicasStopped
@@ -149,6 +153,8 @@ impl Code {
             | Self::PrimaryUnknown
             | Self::PrimaryMoved
             | Self::OldPrimaryReturned
+            | Self::SomebodyPromotes
+            | Self::ServerDetached
             | Self::PrimarySingleReplicaStopped
             | Self::PrimarySingleReplicaDead
             | Self::PrimaryReplicasStopped

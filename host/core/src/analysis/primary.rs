@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use super::report::PrimaryView;
 use super::scene::current;
+use crate::gtid::GtidSet;
 use crate::ids::ServerId;
-use crate::model::{Edge, Reach, Server, ServerFacts, Snapshot, ThreadState, Topology};
+use crate::model::{
+    Bounds, Closed, Edge, Reach, Server, ServerFacts, Snapshot, ThreadState, Topology,
+};
 
 /// The server the cluster writes to, as far as it can be told.
 ///
@@ -26,14 +29,40 @@ pub fn primary_of(snapshot: &Snapshot, topology: &Topology) -> PrimaryView {
 
 /// The only member that took the place of the recorded primary.
 fn successor(snapshot: &Snapshot, topology: &Topology, recorded: &Server) -> Option<ServerId> {
+    let bounds = Bounds::of(snapshot, topology);
     let took_over = |server: &&Server| {
         server.id != recorded.id
             && writes(server)
+            && !bounds.is_apart(&server.id)
+            && !is_outdated(snapshot, recorded, server)
             && !reads_from(topology, &server.id, &recorded.id)
             && (follows(snapshot, topology, recorded, server)
-                || leads_alone(snapshot, topology, recorded, server))
+                || leads_alone(snapshot, topology, recorded, server)
+                || stands_in(snapshot, &bounds, recorded, server))
     };
     only(snapshot.servers.values().filter(took_over)).map(|server| server.id.clone())
+}
+
+/// Whether the recorded primary replaced `server`, and merely is away or was restarted since: what it took since is there only. A person
+/// who goes back to `server` closes the recorded primary first.
+fn is_outdated(snapshot: &Snapshot, recorded: &Server, server: &Server) -> bool {
+    let is_away = recorded.probe.reach() != Reach::Answering;
+    let restarted = matches!(recorded.closed, Closed::ByRestart | Closed::AtStart);
+    (is_away || restarted) && snapshot.replacement_of(&server.id).is_some()
+}
+
+/// Somebody closed the recorded primary while it ran, and `server`, the only other one that takes writes, has everything it has.
+fn stands_in(snapshot: &Snapshot, bounds: &Bounds, recorded: &Server, server: &Server) -> bool {
+    let closed = current(recorded)
+        .filter(|facts| facts.read_only && recorded.closed == Closed::WhileRunning);
+    let mut others = snapshot.servers.values();
+    let is_only =
+        !others.any(|other| other.id != server.id && !bounds.is_apart(&other.id) && writes(other));
+    let has_all = || {
+        let own = current(server)?.executed.clone();
+        Some(GtidSet::errant(&closed?.executed, &own).is_none())
+    };
+    is_only && has_all() == Some(true)
 }
 
 /// For how long a severed receiver may look as if it ran: until its thread has noticed.
@@ -54,7 +83,8 @@ fn follows(snapshot: &Snapshot, topology: &Topology, recorded: &Server, server: 
             && edge.channel.receiver == ThreadState::Running
             && !is_severed(snapshot, edge)
     };
-    current(recorded).is_some()
+    // One that takes writes itself has not moved: it was given a source.
+    current(recorded).is_some_and(|facts| facts.read_only)
         && snapshot.servers.contains_key(&server.id)
         && topology.channels_of(&recorded.id).iter().any(receives)
 }

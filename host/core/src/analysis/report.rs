@@ -61,6 +61,10 @@ pub enum Code {
     PrimaryMoved,
     /// The former primary is back and is not part of the topology.
     OldPrimaryReturned,
+    /// A server outside the topology takes writes beside the primary, and is not proven to be a replaced one.
+    SomebodyPromotes,
+    /// A server outside the topology answers, and is not proven to be a replaced primary: rebuilt, or of another cluster.
+    ServerDetached,
     /// The primary's only replica does not replicate.
     PrimarySingleReplicaStopped,
     /// The primary's only replica does not answer.

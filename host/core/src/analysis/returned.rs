@@ -3,52 +3,127 @@
 use super::primary::is_severed;
 use super::report::{Code, Evidence, PrimaryView, Severity};
 use super::scene::{Draft, Scene, evidence, listed};
+use crate::gtid::GtidSet;
 use crate::ids::ServerId;
-use crate::model::{
-    PastRecovery, RecoveryKind, RecoveryOutcome, Server, ServerFacts, Snapshot, ThreadState,
-};
+use crate::model::{Closed, Reach, RecoveryKind, Server, ServerFacts, ThreadState};
 use crate::policy::Suggestion;
 
 /// A server answers that is no part of the topology, or that takes writes although a recovery replaced it.
+///
+/// Only one that is *proven* to be a replaced primary is closed and taken back by itself. Whatever else is outside the topology is there
+/// because somebody wanted that: a replica that is being promoted, or rebuilt, or a server of another cluster.
 pub(super) fn old_primary_returned(scene: &Scene<'_>, draft: &mut Draft) {
     let Some(primary) = scene.primary() else {
         return;
     };
-    let Some(primary_facts) = scene.current(&primary.id) else {
+    for server in scene.servers().filter(|server| server.id != primary.id) {
+        if let Some(facts) = scene.current(&server.id) {
+            match scene.current(&primary.id) {
+                Some(primary_facts) => {
+                    let primary = (primary, primary_facts);
+                    beside_primary(scene, (server, facts), primary, draft);
+                }
+                None => without_primary(scene, (server, facts), primary, draft),
+            }
+        }
+    }
+}
+
+/// The primary answers.
+fn beside_primary(
+    scene: &Scene<'_>,
+    (server, facts): (&Server, &ServerFacts),
+    (primary, primary_facts): (&Server, &ServerFacts),
+    draft: &mut Draft,
+) {
+    let writable = facts.is_writable();
+    let replaced = replaced_on_record(scene, server);
+    // Two that were replaced one after the other and replicate from each other, as a pair did, are no part of it either.
+    let attached = scene.has_member_source(&server.id)
+        && (replaced.is_none() || scene.topology.subtree(&primary.id).contains(&server.id));
+    if attached && !(writable && replaced.is_some()) {
+        return;
+    }
+    let recorded = replaced.is_some();
+    let proof = replaced
+        .or_else(|| set_aside((server, facts)))
+        .or_else(|| older_history((server, facts), (primary, primary_facts)));
+    let proven = proof.is_some();
+    let mut found = Vec::new();
+    found.extend((!attached).then(|| outside(server, writable)));
+    found.extend(proof);
+    let objections = objections(
+        scene,
+        (server, facts),
+        (primary, primary_facts),
+        (proven, recorded),
+    );
+    let suggestion = if objections.is_empty() {
+        Suggestion::Act
+    } else {
+        Suggestion::Hold
+    };
+    found.extend(objections);
+    let (code, severity) = match (proven, writable) {
+        (true, true) => (Code::OldPrimaryReturned, Severity::Critical),
+        (true, false) => (Code::OldPrimaryReturned, Severity::Warning),
+        (false, true) if !scene.bounds.is_apart(&server.id) => {
+            (Code::SomebodyPromotes, Severity::Warning)
+        }
+        (false, _) => (Code::ServerDetached, Severity::Notice),
+    };
+    let answer = (suggestion, RecoveryKind::Rejoin);
+    draft.propose_as(severity, code, &server.id, answer, found);
+}
+
+/// The primary does not answer: what it took since it replaced `server` is there only, or with its replicas.
+fn without_primary(
+    scene: &Scene<'_>,
+    (server, facts): (&Server, &ServerFacts),
+    primary: &Server,
+    draft: &mut Draft,
+) {
+    let Some(replaced) = replaced_on_record(scene, server) else {
         return;
     };
-    for server in scene.servers().filter(|server| server.id != primary.id) {
-        let Some(facts) = scene.current(&server.id) else {
-            continue;
-        };
-        let writable = facts.is_writable();
-        let replaced = replaced_on_record(scene, server);
-        // Two that were replaced one after the other and replicate from each other, as a pair did, are no part of it either.
-        let attached = scene.has_member_source(&server.id)
-            && (replaced.is_none() || scene.topology.subtree(&primary.id).contains(&server.id));
-        if attached && !(writable && replaced.is_some()) {
-            continue;
-        }
-        let recorded = replaced.is_some();
-        let mut found = Vec::new();
-        found.extend((!attached).then(|| outside(server, writable)));
-        found.extend(replaced);
-        let objections = objections(scene, (server, facts), (primary, primary_facts), recorded);
-        let suggestion = if objections.is_empty() {
-            Suggestion::Act
-        } else {
-            Suggestion::Hold
-        };
-        found.extend(objections);
-        let severity = if writable {
-            Severity::Critical
-        } else {
-            Severity::Warning
-        };
-        let answer = (suggestion, RecoveryKind::Rejoin);
-        let code = Code::OldPrimaryReturned;
-        draft.propose_as(severity, code, &server.id, answer, found);
+    if primary.probe.reach() == Reach::NotProbed {
+        return;
     }
+    let writable = facts.is_writable();
+    if !writable && scene.has_member_source(&server.id) {
+        return;
+    }
+    let text = format!(
+        "{} does not answer: {} is not opened instead, because what {} took since may be there only.",
+        primary.id, server.id, primary.id
+    );
+    let mut found = vec![
+        replaced,
+        evidence("waits-for-successor", text, [&primary.id]),
+    ];
+    let (severity, suggestion) = if writable {
+        let follows = if server.quarantined {
+            followed_as_much(scene, &server.id, &primary.id)
+        } else {
+            None
+        };
+        let suggestion = match &follows {
+            Some(_) => Suggestion::Hold,
+            None => Suggestion::Act,
+        };
+        found.extend(follows);
+        (Severity::Critical, suggestion)
+    } else {
+        (Severity::Warning, Suggestion::Hold)
+    };
+    let answer = (suggestion, RecoveryKind::Rejoin);
+    draft.propose_as(
+        severity,
+        Code::OldPrimaryReturned,
+        &server.id,
+        answer,
+        found,
+    );
 }
 
 /// What speaks against fencing. What others read from it is no objection against a server that was replaced on record: that is how a
@@ -57,7 +132,7 @@ fn objections(
     scene: &Scene<'_>,
     (server, facts): (&Server, &ServerFacts),
     (primary, primary_facts): (&Server, &ServerFacts),
-    recorded: bool,
+    (proven, recorded): (bool, bool),
 ) -> Vec<Evidence> {
     let doubtful = !recorded || server.quarantined;
     let read_by = |say: fn(&Scene<'_>, &ServerId, &ServerId) -> Option<Evidence>| {
@@ -65,8 +140,17 @@ fn objections(
             .then(|| say(scene, &server.id, &primary.id))
             .flatten()
     };
+    // Its configuration closed it: it is to be opened again, and the one that it replaced is not to take its writes meanwhile.
+    let restarted = recorded && matches!(primary.closed, Closed::ByRestart | Closed::AtStart);
     let objections = [
-        primary_facts.read_only.then(|| {
+        (!proven).then(|| {
+            let text = format!(
+                "Nothing proves that {} was a primary of this cluster that was replaced.",
+                server.id
+            );
+            evidence("not-proven", text, [&server.id])
+        }),
+        (primary_facts.read_only && !restarted).then(|| {
             let text = format!("The primary {} is read-only.", primary.id);
             evidence("primary-read-only", text, [&primary.id])
         }),
@@ -80,43 +164,52 @@ fn objections(
     objections.into_iter().flatten().collect()
 }
 
-/// The recovery that replaced `server`, if it is the last word about it and its chain of successors ends at the recorded primary.
-///
-/// A switchover is none: it fenced the old primary itself and saw it follow, so whoever made it writable did that afterwards. The same holds
-/// after it was taken back. A primary that somebody else promoted breaks the chain.
+/// The recovery that replaced `server`, as evidence.
 fn replaced_on_record(scene: &Scene<'_>, server: &Server) -> Option<Evidence> {
     let PrimaryView::Recorded(primary) = &scene.view else {
         return None;
     };
-    let last = succeeded(scene.snapshot).find(|past| past.kind.replaces_primary())?;
-    if last.successor.as_ref() != Some(primary) {
-        return None;
-    }
-    let names = |past: &&PastRecovery| {
-        past.failed == server.id
-            || past.kind.replaces_primary() && past.successor.as_ref() == Some(&server.id)
-    };
-    let about = succeeded(scene.snapshot).find(names)?;
-    let was_lost = about.kind.replaces_lost_primary();
+    let about = scene.snapshot.replacement_of(&server.id)?;
     let successor = about.successor.as_ref()?;
-    (was_lost && about.failed == server.id && *successor != server.id).then(|| {
-        let text = format!(
-            "{} was replaced by {successor} in {} {}, and not taken back since.",
-            server.id,
-            about.kind.word(),
-            about.id
-        );
-        evidence("replaced-on-record", text, [&server.id, primary])
+    let text = format!(
+        "{} was replaced by {successor} in {} {}, and not taken back since.",
+        server.id,
+        about.kind.word(),
+        about.id
+    );
+    Some(evidence("replaced-on-record", text, [&server.id, primary]))
+}
+
+/// Baton closed it and set it aside, and nobody has released it since. What is read-only already stays as it is.
+fn set_aside((server, facts): (&Server, &ServerFacts)) -> Option<Evidence> {
+    (server.quarantined && facts.is_writable()).then(|| {
+        let text = format!("{} was set aside and not released since.", server.id);
+        evidence("quarantined", text, [&server.id])
     })
 }
 
-/// Earlier recoveries that reached their aim, young ones first.
-fn succeeded(snapshot: &Snapshot) -> impl Iterator<Item = &PastRecovery> {
-    let past = snapshot.control.past.iter();
-    past.filter(|past| past.outcome == RecoveryOutcome::Succeeded)
+/// A history that proves a replaced primary without a record: the server wrote transactions, the primary has all it has, and has written
+/// some itself, none of which the server has. A replica that a person opens or resets has those of its primary.
+fn older_history(
+    (server, facts): (&Server, &ServerFacts),
+    (primary, primary_facts): (&Server, &ServerFacts),
+) -> Option<Evidence> {
+    let (own, present) = (&facts.executed, &primary_facts.executed);
+    let was_primary = own.has_author(facts.author());
+    let ends_before =
+        present.has_author(primary_facts.author()) && !own.has_author(primary_facts.author());
+    let is_contained = GtidSet::errant(own, present).is_none();
+    (was_primary && ends_before && is_contained).then(|| {
+        let text = format!(
+            "{} wrote transactions of this cluster, has none that {} lacks, and none that {} wrote.",
+            server.id, primary.id, primary.id
+        );
+        evidence("older-history", text, [&server.id, &primary.id])
+    })
 }
 
-/// If somebody reads from `server` beside another source: that is how a person made it, and nothing that a failover leaves behind.
+/// If somebody reads from `server` beside another source, with a channel in whatever state: that is how a person made it, and nothing that a
+/// failover leaves behind.
 fn read_beside(scene: &Scene<'_>, server: &ServerId, _primary: &ServerId) -> Option<Evidence> {
     let from_others = |replica: &ServerId| {
         let mut sources = scene.topology.channels_of(replica).iter();
@@ -124,9 +217,8 @@ fn read_beside(scene: &Scene<'_>, server: &ServerId, _primary: &ServerId) -> Opt
     };
     let readers: Vec<&ServerId> = scene
         .edges_below(server)
-        .filter(|edge| edge.channel.receiver != ThreadState::Stopped)
         .map(|edge| &edge.replica)
-        .filter(|replica| from_others(replica))
+        .filter(|replica| from_others(replica) || scene.is_primary(replica))
         .collect();
     (!readers.is_empty()).then(|| {
         let text = format!(

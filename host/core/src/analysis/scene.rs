@@ -7,7 +7,9 @@ use super::primary::primary_of;
 use super::report::{Code, Evidence, Finding, PrimaryView, ProbeRequest, Severity};
 use super::settings::AnalysisSettings;
 use crate::ids::ServerId;
-use crate::model::{Channel, Edge, Reach, RecoveryKind, Server, ServerFacts, Snapshot, Topology};
+use crate::model::{
+    Bounds, Channel, Edge, Reach, RecoveryKind, Server, ServerFacts, Snapshot, Topology,
+};
 use crate::policy::Suggestion;
 use crate::time::Timestamp;
 
@@ -17,17 +19,21 @@ pub(super) struct Scene<'a> {
     pub(super) settings: &'a AnalysisSettings,
     pub(super) topology: Topology,
     pub(super) view: PrimaryView,
+    /// Which members belong to the primary's cluster.
+    pub(super) bounds: Bounds,
 }
 
 impl<'a> Scene<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, settings: &'a AnalysisSettings) -> Self {
         let topology = Topology::of(snapshot);
         let view = primary_of(snapshot, &topology);
+        let bounds = Bounds::around(snapshot, &topology, view.server());
         Self {
             snapshot,
             settings,
             topology,
             view,
+            bounds,
         }
     }
 

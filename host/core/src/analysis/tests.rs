@@ -9,6 +9,8 @@ use super::{
 use crate::ids::ServerId;
 use crate::sketch;
 
+mod bounds;
+mod closed;
 mod document;
 mod intermediates;
 mod operators;

@@ -3,38 +3,14 @@
 use super::report::{Code, Evidence, PrimaryView, Severity};
 use super::scene::{Draft, Scene, current, evidence, listed};
 use crate::ids::ServerId;
-use crate::model::{Edge, Server, ServerFacts};
+use crate::model::{Channel, Edge, Server, ServerFacts};
 use crate::policy::Suggestion;
 
-/// Servers that answer and take writes.
-fn writers<'a>(scene: &Scene<'a>) -> impl Iterator<Item = &'a Server> + use<'a> {
-    scene
-        .servers()
-        .filter(|server| current(server).is_some_and(ServerFacts::is_writable))
-}
-
-/// The primary is read-only and nobody else takes writes.
-pub(super) fn no_writable_primary(scene: &Scene<'_>, draft: &mut Draft) {
-    let Some(primary) = scene.primary() else {
-        return;
-    };
-    let read_only = scene
-        .current(&primary.id)
-        .is_some_and(|facts| facts.read_only);
-    if !read_only || writers(scene).next().is_some() || !scene.unprobed().is_empty() {
-        return;
-    }
-    let text = format!(
-        "{} is read-only, and no server that answers is writable.",
-        primary.id
-    );
-    let found = vec![evidence("read-only", text, [&primary.id])];
-    draft.note(
-        Code::NoWritablePrimary,
-        &primary.id,
-        Severity::Critical,
-        found,
-    );
+/// Members of the cluster that answer and take writes.
+pub(super) fn writers<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = &'s Server> {
+    scene.servers().filter(|server| {
+        current(server).is_some_and(ServerFacts::is_writable) && !scene.bounds.is_apart(&server.id)
+    })
 }
 
 /// More than one server takes writes, and they do not get each other's as replicas do.
@@ -115,7 +91,8 @@ pub(super) fn primary_moved(scene: &Scene<'_>, draft: &mut Draft) {
     draft.note(Code::PrimaryMoved, to, Severity::Warning, found);
 }
 
-/// `Act`, unless a server already takes writes as if it had been promoted: a second one must not be.
+/// `Act`, unless a server already takes writes as if it had been promoted: a second one must not be. Nor is a primary replaced that takes in
+/// another cluster's transactions: nobody would go on with that.
 pub(super) fn unless_rivals(
     scene: &Scene<'_>,
     primary: &ServerId,
@@ -130,8 +107,13 @@ pub(super) fn unless_rivals(
         .filter(was_detached)
         .map(|server| &server.id)
         .collect();
+    let is_fed = fed_from_outside(scene, primary, list);
     if rivals.is_empty() {
-        return Suggestion::Act;
+        return if is_fed {
+            Suggestion::Hold
+        } else {
+            Suggestion::Act
+        };
     }
     let text = format!(
         "{}: takes writes and replicates from nobody.",
@@ -139,6 +121,32 @@ pub(super) fn unless_rivals(
     );
     list.push(evidence("another-writer", text, rivals));
     Suggestion::Hold
+}
+
+/// Whether a channel from outside is in use on the primary that not all its replicas have, too. It cannot be made on a successor without
+/// the password.
+fn fed_from_outside(scene: &Scene<'_>, primary: &ServerId, list: &mut Vec<Evidence>) -> bool {
+    let replicas = scene.replicas(primary);
+    let has_it = |replica: &ServerId, channel: &Channel| {
+        let mut channels = scene.topology.channels_of(replica).iter();
+        channels.any(|edge| edge.channel.source == channel.source)
+    };
+    let mut lacking = scene.bounds.outer(&scene.topology, primary).filter(|edge| {
+        edge.channel.source.is_some()
+            && edge.is_in_use()
+            && !replicas
+                .iter()
+                .all(|replica| has_it(replica, &edge.channel))
+    });
+    let Some(edge) = lacking.next() else {
+        return false;
+    };
+    let text = format!(
+        "{primary} reads from another cluster on channel '{}', and a successor could not go on with it.",
+        edge.channel.name
+    );
+    list.push(evidence("reads-from-elsewhere", text, [primary]));
+    true
 }
 
 /// A replica takes writes of its own.

@@ -10,7 +10,7 @@ use crate::ids::{Address, LeaseEpoch, ServerId};
 use crate::model::{RecoveryKind, Snapshot, Switch};
 use crate::planning::{
     Action, Choice, Election, Plan, PlanSettings, SecureRequest, candidates, plan_promote,
-    plan_secure,
+    plan_reopen, plan_secure,
 };
 use crate::sketch;
 
@@ -221,7 +221,7 @@ fn invariant_7_no_discard() {
 
 /// Whoever may go on acknowledging to the old primary must be fewer than it waits for, also if the plan's maker overlooked them.
 #[test]
-fn invariant_19_no_acknowledgement_elsewhere() {
+fn invariant_23_no_acknowledgement_elsewhere() {
     let drawn = |r2: &str| {
         let mut snapshot = sketch::snapshot(&format!(
             "p1 primary silent timeout-connect 2s ss=source
@@ -270,4 +270,92 @@ fn a_living_primary_is_fenced_in_the_first_half_and_the_second_one_knows() {
     snapshot.control.lease = Some(LeaseEpoch(3));
     snapshot.control.enabled = Switch::On;
     assert_eq!(check(&promotion(&snapshot), &snapshot), Vec::new());
+}
+
+/// A plan of one command.
+fn only(server: &str, command: ServerCommand) -> Plan {
+    let mut plan = promotion(&snapshot());
+    let mut step = plan.steps.first().cloned().expect("a step");
+    step.after.clear();
+    step.action = Action::Command {
+        server: ServerId::new(server),
+        command,
+    };
+    plan.steps = vec![step];
+    plan
+}
+
+fn shared() -> Snapshot {
+    let mut snapshot = sketch::snapshot(
+        "
+        p1 primary silent refused 2s
+        p2 rw foreign=2
+        m1 <- p1@one io=connecting <- p2@two io=stopped
+        r1 <- p1 io=connecting
+    ",
+    );
+    snapshot.control.lease = Some(LeaseEpoch(3));
+    snapshot
+}
+
+#[test]
+fn invariant_20_own_servers() {
+    let snapshot = shared();
+    let fence = ServerCommand::Fence { kill_writers: true };
+    let objections = check(&only("p2", fence.clone()), &snapshot);
+    assert!(
+        matches!(objections.as_slice(), [Objection::OtherCluster { .. }]),
+        "{objections:?}"
+    );
+    assert_eq!(check(&only("r1", fence), &snapshot), []);
+}
+
+#[test]
+fn invariant_21_own_channels() {
+    let snapshot = shared();
+    let named = |name: &str| Some(name.to_owned());
+    for (channel, allowed) in [(named("one"), true), (named("two"), false), (None, false)] {
+        for command in [
+            ServerCommand::ForgetReplication {
+                channel: channel.clone(),
+            },
+            ServerCommand::StartAppliers {
+                channel: channel.clone(),
+            },
+            ServerCommand::SeverReceivers {
+                channel: channel.clone(),
+            },
+        ] {
+            let objections = check(&only("m1", command), &snapshot);
+            let objects = objections
+                .iter()
+                .any(|objection| matches!(objection, Objection::OtherChannel { .. }));
+            assert_eq!(objects, !allowed, "{channel:?}: {objections:?}");
+        }
+    }
+}
+
+/// Only the recorded primary is opened again, and only if nobody who answers has more.
+#[test]
+fn invariant_22_reopened() {
+    let settings = PlanSettings::default();
+    for (text, opened, sound) in [
+        ("p1 primary ro\nr1 <- p1", "p1", true),
+        ("p1 primary ro\nr1 quarantined errant=3", "p1", true),
+        ("p1 primary ro\nr1 <- p1 ahead=1", "p1", false),
+        ("p1 primary ro\nr1 <- p1", "r1", false),
+    ] {
+        let text = text.replace("<- p1 ahead=1", "ahead=1 <- p1");
+        let mut snapshot = sketch::snapshot(&text);
+        snapshot.control.lease = Some(LeaseEpoch(3));
+        let plan = plan_reopen(
+            &snapshot,
+            &ServerId::new(opened),
+            LeaseEpoch(3),
+            &settings,
+            1,
+        );
+        let objections = check(&plan, &snapshot);
+        assert_eq!(objections.is_empty(), sound, "{text}: {objections:?}");
+    }
 }

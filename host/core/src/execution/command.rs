@@ -55,7 +55,10 @@ pub enum ServerCommand {
         channel: Option<String>,
     },
     /// Start the applier alone, so that what was received gets applied.
-    StartAppliers,
+    StartAppliers {
+        /// One channel, or all.
+        channel: Option<String>,
+    },
     /// Wait until all of `set` is applied.
     WaitApplied {
         /// The set.
@@ -100,7 +103,7 @@ impl ServerCommand {
             Self::ReconnectReceiver { .. } => "reconnect-receiver",
             Self::StopReplication { .. } => "stop-replication",
             Self::StartReplication { .. } => "start-replication",
-            Self::StartAppliers => "start-appliers",
+            Self::StartAppliers { .. } => "start-appliers",
             Self::WaitApplied { .. } => "wait-applied",
             Self::ForgetReplication { .. } => "forget-replication",
             Self::PointAt { .. } => "point-at",

@@ -249,6 +249,24 @@ impl MariadbGtidSet {
         union
     }
 
+    /// The entries of the domains and servers that are wanted, each in the form it has.
+    pub(super) fn filter_authors(&self, is_wanted: impl Fn(u32, u32) -> bool) -> Self {
+        let mut domains = BTreeMap::new();
+        for (id, domain) in &self.domains {
+            let mut kept = domain.clone();
+            kept.reaches.retain(|server, _| is_wanted(*id, *server));
+            let highest = kept.seqs().max_by_key(|(_, seq)| *seq);
+            let Some((highest, _)) = highest else {
+                continue;
+            };
+            if !kept.reaches.contains_key(&kept.last) {
+                kept.last = highest;
+            }
+            domains.insert(*id, kept);
+        }
+        Self { domains }
+    }
+
     /// What this set has that `other` lacks, and what cannot be said.
     pub fn difference(&self, other: &Self) -> MariadbDifference {
         MariadbDifference::between(self, other)

@@ -147,6 +147,7 @@ impl MysqlGtidSet {
         }
     }
 
+    /// The transactions of the servers that are wanted.
     pub(super) fn filter_uuids(&self, is_wanted: impl Fn(Uuid) -> bool) -> Self {
         self.map_streams(|(uuid, _), intervals| {
             if is_wanted(*uuid) {

@@ -73,6 +73,8 @@ pub enum RecoveryKind {
     Switchover,
     /// A server that came back is fenced and attached to the present primary.
     Rejoin,
+    /// The recorded primary, which came back read-only, takes writes again.
+    Reopen,
 }
 
 impl RecoveryKind {
@@ -84,6 +86,7 @@ impl RecoveryKind {
             Self::CoPrimaryFailover => "co-primary-failover",
             Self::Switchover => "switchover",
             Self::Rejoin => "rejoin",
+            Self::Reopen => "reopen",
         }
     }
 
@@ -91,7 +94,7 @@ impl RecoveryKind {
     pub fn replaces_primary(self) -> bool {
         match self {
             Self::Failover | Self::CoPrimaryFailover | Self::Switchover => true,
-            Self::IntermediateFailover | Self::Rejoin => false,
+            Self::IntermediateFailover | Self::Rejoin | Self::Reopen => false,
         }
     }
 
@@ -108,6 +111,7 @@ impl RecoveryKind {
             Self::CoPrimaryFailover,
             Self::Switchover,
             Self::Rejoin,
+            Self::Reopen,
         ]
         .into_iter()
         .find(|kind| kind.word() == word)

@@ -1,5 +1,6 @@
 //! Immutable facts about servers, their channels and clusters. No opinions ("dead", "best") live here.
 
+mod bounds;
 mod channel;
 mod cluster;
 mod probe;
@@ -7,6 +8,7 @@ mod server;
 mod snapshot;
 mod topology;
 
+pub use bounds::Bounds;
 pub use channel::{Channel, ReplicationError, ThreadState};
 pub use cluster::{
     ActiveRecovery, ClusterRecord, Control, Downtime, Fleet, PastRecovery, PromotionRule,
@@ -14,8 +16,8 @@ pub use cluster::{
 };
 pub use probe::{Probe, ProbeFailure, Reach, TimeoutPhase};
 pub use server::{
-    AttachedReplica, BinlogPosition, CommitProbe, Flavor, LogFormat, Place, SemiSync, Server,
-    ServerFacts, Version, Vitals,
+    AttachedReplica, BinlogPosition, Closed, CommitProbe, Flavor, LogFormat, Place, SemiSync,
+    Server, ServerFacts, Version, Vitals,
 };
 pub use snapshot::{Held, Snapshot};
 pub use topology::{Edge, Topology};

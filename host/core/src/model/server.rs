@@ -225,6 +225,20 @@ pub struct Place {
     pub environment: String,
 }
 
+/// How a server that should take writes came to be read-only, as far as this node saw it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Closed {
+    /// It takes writes, or nobody saw how it was closed.
+    #[default]
+    Unknown,
+    /// It was seen writable, and read-only later in the same run of its process: somebody closed it.
+    WhileRunning,
+    /// It was seen writable, and came back read-only after a restart: its configuration says so.
+    ByRestart,
+    /// It started a short time before this node read it first, read-only.
+    AtStart,
+}
+
 /// So long before this node lost a source another one may have lost it and halted a receiver: probes are made about once per second, and
 /// one that hangs ends with its time limit.
 const HALTED_BEFORE: Duration = Duration::from_secs(5);
@@ -257,6 +271,8 @@ pub struct Server {
     pub receiver_ran: Vec<(String, Timestamp)>,
     /// For each channel, by name, when the last reading began that showed its receiver connected and acknowledging.
     pub acknowledged: Vec<(String, Timestamp)>,
+    /// How it came to be read-only.
+    pub closed: Closed,
     /// When the executed set last grew.
     pub progressed_at: Option<Timestamp>,
     /// Errant transactions found by reading this server before its source.

@@ -9,8 +9,8 @@ use crate::analysis::ConnectError;
 use crate::gtid::GtidSet;
 use crate::ids::ServerId;
 use crate::model::{
-    Channel, PromotionRule, Reach, ReplicationError, Server, ServerFacts, Snapshot, ThreadState,
-    Topology,
+    Bounds, Channel, PromotionRule, Reach, ReplicationError, Server, ServerFacts, Snapshot,
+    ThreadState, Topology,
 };
 use crate::time::Timestamp;
 
@@ -77,6 +77,7 @@ pub fn candidates(
     };
     let some_clean = anybody(&is_clean);
     let some_log = anybody(&|server, facts| facts.log_updates && is_willing(server));
+    let bounds = Bounds::of(snapshot, &topology);
     let mut list: Vec<Candidate> = servers
         .iter()
         .map(|server| {
@@ -86,6 +87,7 @@ pub fn candidates(
                 &Field {
                     snapshot,
                     topology: &topology,
+                    bounds: &bounds,
                     read: &read,
                     most: most.as_ref(),
                     history: &history,
@@ -109,6 +111,7 @@ pub fn candidates(
 struct Field<'a> {
     snapshot: &'a Snapshot,
     topology: &'a Topology,
+    bounds: &'a Bounds,
     read: &'a [(&'a Server, &'a ServerFacts)],
     most: Option<&'a GtidSet>,
     history: &'a History,
@@ -138,7 +141,12 @@ fn fresh(server: &Server, read_after: Option<Timestamp>) -> Option<&ServerFacts>
 
 fn consider(server: &Server, replaced: &BTreeSet<ServerId>, field: &Field<'_>) -> Candidate {
     let facts = fresh(server, field.read_after);
-    let possessed = facts.map(ServerFacts::possessed);
+    let possessed = facts.map(|facts| {
+        let all = facts.possessed();
+        field
+            .bounds
+            .own(field.snapshot, field.topology, &server.id, all)
+    });
     let missing = possessed
         .as_ref()
         .zip(field.most)
@@ -249,12 +257,10 @@ fn exclusions(
             ),
         );
     }
-    for channel in &facts.channels {
-        let from_replaced = channel
-            .source
-            .as_ref()
-            .and_then(|a| field.snapshot.addresses.get(a))
-            .is_some_and(|source| replaced.contains(source));
+    for edge in field.topology.channels_of(&server.id) {
+        let channel = &edge.channel;
+        let source = edge.source.as_ref();
+        let from_replaced = source.is_some_and(|source| replaced.contains(source));
         if from_replaced && may_still_receive(server, channel, field.read_after) {
             no(
                 "still-receiving",
@@ -272,6 +278,9 @@ fn exclusions(
                     server.id, error.number
                 ),
             );
+        }
+        if !from_replaced && field.bounds.leads_outside(edge) {
+            continue;
         }
         if channel.filtered {
             no(

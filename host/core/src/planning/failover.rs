@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::channels::{add_forgetting, channel_of, forget_afterwards};
 use super::election::Choice;
 use super::estate::estate;
 use super::estate::replaced_with;
@@ -114,7 +115,9 @@ fn add_applier(
         return confirm;
     }
     let limits = (OnFailure::Continue, settings.revoke_limit);
-    let start = ServerCommand::StartAppliers;
+    let start = ServerCommand::StartAppliers {
+        channel: Some(edge.channel.name.clone()),
+    };
     steps.command(Phase::Revoke, (&edge.replica, start), &[confirm], limits)
 }
 
@@ -204,7 +207,10 @@ pub fn plan_promote(
     let catches_up = choice.catch_up_from.is_some();
     let opened = if catches_up {
         // Its receiver runs: it must not read from a sibling when it takes writes.
-        add_promotion(&mut steps, &choice.successor, others, &prepared, settings)
+        let target = (Phase::Promote, &choice.successor);
+        let limits = (OnFailure::Abort, settings.step_limit);
+        let forgotten = add_forgetting(&mut steps, snapshot, target, &prepared, limits);
+        add_opening(&mut steps, &choice.successor, others, &forgotten, settings)
     } else {
         add_opening(&mut steps, &choice.successor, others, &prepared, settings)
     };
@@ -215,12 +221,12 @@ pub fn plan_promote(
     let sided = add_semi_sync(&mut steps, snapshot, target, &[opened], settings.step_limit);
     let ready = sided.unwrap_or(opened);
     let forgotten = if catches_up {
-        ready
+        vec![ready]
     } else {
-        add_forgetting(&mut steps, &choice.successor, ready, settings)
+        forget_afterwards(&mut steps, snapshot, &choice.successor, &[ready], settings)
     };
     if sided.is_some() {
-        add_end_of_acknowledging(&mut steps, &choice.successor, forgotten, settings);
+        add_end_of_acknowledging(&mut steps, &choice.successor, &forgotten, settings);
     }
     add_repoints(
         &mut steps,
@@ -316,7 +322,7 @@ fn add_drain(
     else {
         return vec![supplier, own];
     };
-    let channel = first_channel(snapshot, &successor);
+    let channel = channel_of(snapshot, &successor);
     let point = ServerCommand::PointAt {
         channel,
         source: address,
@@ -341,35 +347,7 @@ fn add_drain(
     )]
 }
 
-pub(crate) fn first_channel(snapshot: &Snapshot, server: &ServerId) -> String {
-    snapshot
-        .facts(server)
-        .and_then(|facts| facts.channels.first())
-        .map(|channel| channel.name.clone())
-        .unwrap_or_default()
-}
-
-/// Forget replication, confirm, open writes: gives the step that opens writes.
-pub(crate) fn add_promotion(
-    steps: &mut Builder,
-    successor: &ServerId,
-    others: BTreeSet<ServerId>,
-    after: &[StepId],
-    settings: &PlanSettings,
-) -> StepId {
-    let forgotten = steps.command(
-        Phase::Promote,
-        (
-            successor,
-            ServerCommand::ForgetReplication { channel: None },
-        ),
-        after,
-        (OnFailure::Abort, settings.step_limit),
-    );
-    add_opening(steps, successor, others, &[forgotten], settings)
-}
-
-fn add_opening(
+pub(super) fn add_opening(
     steps: &mut Builder,
     successor: &ServerId,
     others: BTreeSet<ServerId>,
@@ -396,30 +374,11 @@ fn add_opening(
     )
 }
 
-/// Forgets replication after writes are open: the receiver was stopped or severed and everything it received is applied, so the
-/// channel is dead, but taking it down may have to wait for its thread (a second or two if the source hangs).
-fn add_forgetting(
-    steps: &mut Builder,
-    successor: &ServerId,
-    after: StepId,
-    settings: &PlanSettings,
-) -> StepId {
-    steps.command(
-        Phase::Verify,
-        (
-            successor,
-            ServerCommand::ForgetReplication { channel: None },
-        ),
-        &[after],
-        (OnFailure::Continue, settings.step_limit),
-    )
-}
-
 /// If the replaced primary waited for acknowledgements, its successor shall, too. Sent at once after writes are open, not
 /// before: the first writers would be kept waiting for replicas that are still on their way.
 ///
 /// Gives the step after which replicas may connect, if there is one.
-fn add_semi_sync(
+pub(super) fn add_semi_sync(
     steps: &mut Builder,
     snapshot: &Snapshot,
     (failed, successor): (&ServerId, &ServerId),
@@ -442,7 +401,7 @@ fn add_semi_sync(
 fn add_end_of_acknowledging(
     steps: &mut Builder,
     successor: &ServerId,
-    forgotten: StepId,
+    forgotten: &[StepId],
     settings: &PlanSettings,
 ) {
     let off = ServerCommand::SetSemiSync {
@@ -450,7 +409,7 @@ fn add_end_of_acknowledging(
         replica: Some(false),
     };
     let limits = (OnFailure::Continue, settings.step_limit);
-    steps.command(Phase::Verify, (successor, off), &[forgotten], limits);
+    steps.command(Phase::Verify, (successor, off), forgotten, limits);
 }
 
 /// A server that stops being the primary: it acknowledges from now on.
@@ -585,9 +544,9 @@ pub fn finish_steps(
     // Before a replica connects, as in a failover that nobody disturbed.
     let ready = add_semi_sync(&mut steps, snapshot, target, &[], settings.step_limit);
     let routed = add_record(&mut steps, successor, ready.as_slice(), settings);
-    let forgotten = add_forgetting(&mut steps, successor, routed, settings);
+    let forgotten = forget_afterwards(&mut steps, snapshot, successor, &[routed], settings);
     if ready.is_some() {
-        add_end_of_acknowledging(&mut steps, successor, forgotten, settings);
+        add_end_of_acknowledging(&mut steps, successor, &forgotten, settings);
     }
     let mut steps = steps.finish();
     let last = steps.iter().map(|step| step.id).max().unwrap_or(0);

@@ -2,6 +2,7 @@
 
 mod acknowledgers;
 mod candidate;
+mod channels;
 mod election;
 mod estate;
 mod explain;
@@ -12,6 +13,7 @@ mod plan;
 mod question;
 mod rejoin;
 mod relocate;
+mod reopen;
 mod switchover;
 mod unwind;
 
@@ -30,6 +32,7 @@ pub use plan::{Action, OnFailure, Phase, Plan, Step, StepId};
 pub use question::{assess_question, rank_question};
 pub use rejoin::{RejoinClass, classify_returned, plan_attach, plan_fence};
 pub use relocate::{orphans, plan_relocate};
+pub use reopen::{plan_reading, plan_reopen};
 pub use switchover::{SwitchoverRequest, plan_switchover};
 pub use unwind::plan_unwind;
 

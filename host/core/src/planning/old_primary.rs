@@ -2,7 +2,8 @@
 //! follows, and that it is closed when it comes back to life.
 
 use super::PlanSettings;
-use super::failover::{acknowledging, does_not_let_go, first_channel};
+use super::channels::channel_of;
+use super::failover::{acknowledging, does_not_let_go};
 use super::plan::{Action, Builder, OnFailure, Phase, StepId};
 use crate::execution::ServerCommand;
 use crate::ids::ServerId;
@@ -13,7 +14,7 @@ use crate::model::Snapshot;
 pub(super) fn add_second_reading(
     steps: &mut Builder,
     (from, to): (&ServerId, &ServerId),
-    after: StepId,
+    after: &[StepId],
     settings: &PlanSettings,
 ) -> StepId {
     let action = Action::VerifyCovers {
@@ -21,7 +22,7 @@ pub(super) fn add_second_reading(
         from: from.clone(),
     };
     let limits = (OnFailure::Abort, settings.step_limit);
-    steps.step(Phase::Drain, action, &[after], limits)
+    steps.step(Phase::Drain, action, after, limits)
 }
 
 /// A server that hangs may go on at any moment, writable, with its clients still connected. Left only once its successor was
@@ -74,7 +75,7 @@ pub(super) fn add_demoted(
         steps.command(Phase::Rejoin, (from, command), &[classified], limits)
     });
     let point = ServerCommand::PointAt {
-        channel: first_channel(snapshot, from),
+        channel: channel_of(snapshot, from),
         source: address,
         start: true,
         configured_account: true,

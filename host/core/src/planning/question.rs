@@ -213,6 +213,8 @@ fn recoveries(snapshot: &Snapshot) -> Vec<RecoveryView> {
         .control
         .past
         .iter()
+        // It changed nothing about who the primary is, and policies that do not know the word would begin a cooldown with it.
+        .filter(|past| past.kind != RecoveryKind::Reopen)
         .map(|past| RecoveryView {
             kind: past.kind.word().to_owned(),
             outcome: past.outcome.word().to_owned(),

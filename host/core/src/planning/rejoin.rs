@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::PlanSettings;
-use super::failover::{acknowledging, first_channel, has_source_role};
+use super::channels::channel_of;
+use super::failover::{acknowledging, has_source_role};
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
 use crate::execution::ServerCommand;
 use crate::gtid::GtidSet;
@@ -97,7 +98,7 @@ pub fn plan_fence(
                 server: primary.clone(),
             },
             &[read],
-            limits,
+            (OnFailure::Continue, settings.step_limit),
         );
     }
     plan(snapshot, returned, epoch, steps)
@@ -115,7 +116,7 @@ pub fn plan_attach(
     let mut steps = Builder::new(first_step);
     if let Some(server) = snapshot.servers.get(primary) {
         let point = ServerCommand::PointAt {
-            channel: first_channel(snapshot, returned),
+            channel: channel_of(snapshot, returned),
             source: server.address.clone(),
             start: true,
             configured_account: true,

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::channels::{add_forgetting, channel_of};
 use super::failover::{
     add_record, add_repoints, answering_replicas, has_source_role, was_acknowledged,
 };
@@ -12,7 +13,7 @@ use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
 use super::{Blocked, PlanSettings};
 use crate::execution::{Guard, ServerCommand};
 use crate::ids::{LeaseEpoch, ServerId};
-use crate::model::{Edge, PromotionRule, Reach, RecoveryKind, Snapshot, Topology};
+use crate::model::{Bounds, Edge, PromotionRule, Reach, RecoveryKind, Snapshot, Topology};
 
 /// What a switchover is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +54,12 @@ pub fn plan_switchover(
     // A successor without siblings has nobody to acknowledge its commits before the old primary follows it.
     let semi_sync = wants_semi_sync(snapshot, request) && !siblings.is_empty();
     let opened = add_window(
-        &mut steps, request, &siblings, &prepared, settings, semi_sync,
+        &mut steps,
+        snapshot,
+        request,
+        (&siblings, &prepared),
+        settings,
+        semi_sync,
     );
     let routed = add_record(&mut steps, &request.to, &[opened], settings);
     let sided = wants_semi_sync(snapshot, request);
@@ -133,6 +139,16 @@ fn objections(
             to,
         );
     }
+    if let Some(edge) = fed_from_outside(snapshot, topology, from) {
+        no(
+            "reads-from-elsewhere",
+            format!(
+                "{from} reads from another cluster on channel '{}': stop that channel, or set it up on {to} first and remove it from {from}",
+                edge.channel.name
+            ),
+            from,
+        );
+    }
     let channels = topology.channels_of(to);
     let Some(edge) = channels
         .iter()
@@ -199,6 +215,13 @@ fn objections(
     reasons
 }
 
+/// The channel by which a primary takes in another cluster's transactions, if it is in use. As a replica it would go on applying them.
+fn fed_from_outside(snapshot: &Snapshot, topology: &Topology, primary: &ServerId) -> Option<Edge> {
+    let bounds = Bounds::of(snapshot, topology);
+    let mut outer = bounds.outer(topology, primary);
+    outer.find(|edge| edge.is_in_use()).cloned()
+}
+
 /// Siblings are moved below the successor while the primary still takes writes. Each is stopped first and the successor
 /// catches up with all of them, because a replica that is ahead of its new source would be refused by it (MariaDB).
 fn add_preparation(
@@ -253,9 +276,9 @@ fn add_preparation(
 
 fn add_window(
     steps: &mut Builder,
+    snapshot: &Snapshot,
     request: &SwitchoverRequest,
-    siblings: &[Edge],
-    prepared: &[StepId],
+    (siblings, prepared): (&[Edge], &[StepId]),
     settings: &PlanSettings,
     semi_sync: bool,
 ) -> StepId {
@@ -285,13 +308,9 @@ fn add_window(
         &[fenced],
         limits,
     );
-    let forgotten = steps.command(
-        Phase::Promote,
-        (to, ServerCommand::ForgetReplication { channel: None }),
-        &[caught_up],
-        limits,
-    );
-    let covered = add_second_reading(steps, (from, to), forgotten, settings);
+    let target = (Phase::Promote, to);
+    let forgotten = add_forgetting(steps, snapshot, target, &[caught_up], limits);
+    let covered = add_second_reading(steps, (from, to), &forgotten, settings);
     let confirmed = steps.step(
         Phase::Promote,
         Action::Confirm {

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::PlanSettings;
-use super::failover::first_channel;
+use super::channels::channel_of;
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
 use crate::execution::{Guard, ServerCommand};
 use crate::ids::ServerId;
-use crate::model::{Reach, RecoveryKind, Snapshot};
+use crate::model::{Reach, RecoveryKind, Snapshot, Topology};
 
 /// Plans to put a cluster back under its old primary: the primary writable again if it was fenced for a switchover, and
 /// each touched replica replicating from it.
@@ -81,26 +81,19 @@ fn add_returns(
     else {
         return;
     };
+    let topology = Topology::of(snapshot);
     for replica in touched.iter().filter(|id| *id != old) {
-        let follows = snapshot.facts(replica).is_some_and(|facts| {
-            facts
-                .channels
-                .iter()
-                .any(|c| c.source.as_ref().and_then(|a| snapshot.addresses.get(a)) == Some(old))
-        });
-        let command = if follows {
-            ServerCommand::StartReplication {
-                channel: Some(first_channel(snapshot, replica)),
-            }
-        } else {
-            ServerCommand::PointAt {
-                channel: first_channel(snapshot, replica),
+        let mut channels = topology.channels_of(replica).iter();
+        let command = match channels.find(|edge| edge.source.as_ref() == Some(old)) {
+            Some(edge) => ServerCommand::StartReplication {
+                channel: Some(edge.channel.name.clone()),
+            },
+            None => ServerCommand::PointAt {
+                channel: channel_of(snapshot, replica),
                 source: address.clone(),
                 start: true,
-                configured_account: snapshot
-                    .facts(replica)
-                    .is_none_or(|f| f.channels.is_empty()),
-            }
+                configured_account: topology.channels_of(replica).is_empty(),
+            },
         };
         steps.command(
             Phase::Unwind,

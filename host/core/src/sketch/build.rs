@@ -86,6 +86,7 @@ fn server(number: u32, sketch: &ServerSketch) -> Option<Server> {
         severed: instants(|channel| channel.severed),
         receiver_ran: instants(|channel| channel.ran),
         acknowledged: acknowledged(sketch, read_age),
+        closed: sketch.closed,
         progressed_at: sketch.progressed.map(ago),
         errant: if unread {
             None
@@ -145,10 +146,15 @@ fn facts(number: u32, sketch: &ServerSketch) -> ServerFacts {
         .saturating_add(sketch.ahead)
         .saturating_sub(sketch.missing);
     let applied = received.saturating_sub(sketch.unapplied);
-    let executed = history(sketch.flavor, applied).union(&match sketch.errant {
+    let errant = match sketch.errant {
         Some(count) => errant(number, sketch, count),
         None => history(sketch.flavor, 0),
-    });
+    };
+    let executed = match sketch.foreign {
+        Some(author) => set(sketch.flavor, author, HISTORY),
+        None => history(sketch.flavor, applied),
+    };
+    let executed = executed.union(&errant).union(&wrote(number, sketch));
     let (connections, connections_max) = sketch.connections.unzip();
     let attached = sketch.attached.iter().filter_map(|name| address(name));
     ServerFacts {
@@ -178,7 +184,13 @@ fn facts(number: u32, sketch: &ServerSketch) -> ServerFacts {
         channels: sketch
             .channels
             .iter()
-            .map(|c| channel(c, history(sketch.flavor, received)))
+            .map(|c| {
+                let received = match c.brings {
+                    Some(author) => set(sketch.flavor, author, HISTORY),
+                    None => history(sketch.flavor, received),
+                };
+                channel(c, received)
+            })
             .collect(),
         replicas: attached
             .map(|address| AttachedReplica {
@@ -234,6 +246,15 @@ fn uid(number: u32) -> String {
 /// The first `transactions` of the shared history.
 fn history(flavor: Flavor, transactions: u64) -> GtidSet {
     set(flavor, 1, transactions)
+}
+
+/// Transactions that a server wrote as a primary.
+fn wrote(number: u32, sketch: &ServerSketch) -> GtidSet {
+    let last = match sketch.flavor {
+        Flavor::Mariadb if sketch.wrote > 0 => applied(sketch).saturating_add(sketch.wrote),
+        Flavor::Mariadb | Flavor::Mysql | Flavor::Percona | Flavor::Other => sketch.wrote,
+    };
+    set(sketch.flavor, number, last)
 }
 
 /// Transactions of a server of its own, written on top of what it applied. All of a MariaDB domain share one sequence.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{duration, need_duration, need_number};
 use crate::model::{
-    CommitProbe, Flavor, LogFormat, Place, ProbeFailure, PromotionRule, ReplicationError, SemiSync,
-    ThreadState, TimeoutPhase, Version,
+    Closed, CommitProbe, Flavor, LogFormat, Place, ProbeFailure, PromotionRule, ReplicationError,
+    SemiSync, ThreadState, TimeoutPhase, Version,
 };
 
 /// What a server's line says.
@@ -27,6 +27,10 @@ pub(super) struct ServerSketch {
     pub(super) missing: u64,
     pub(super) unapplied: u64,
     pub(super) ahead: u64,
+    pub(super) wrote: u64,
+    /// It has another history, which the server with that number wrote.
+    pub(super) foreign: Option<u32>,
+    pub(super) closed: Closed,
     /// `None`: not determined.
     pub(super) errant: Option<u64>,
     pub(super) progressed: Option<Duration>,
@@ -65,6 +69,8 @@ pub(super) struct ChannelSketch {
     pub(super) severed: Option<Duration>,
     pub(super) ran: Option<Duration>,
     pub(super) acknowledged: Option<Duration>,
+    /// What it received was written by the server with that number.
+    pub(super) brings: Option<u32>,
     pub(super) gtid: bool,
     pub(super) filtered: bool,
     pub(super) user: String,
@@ -85,6 +91,9 @@ impl ServerSketch {
             missing: 0,
             unapplied: 0,
             ahead: 0,
+            wrote: 0,
+            foreign: None,
+            closed: Closed::Unknown,
             errant: Some(0),
             progressed: None,
             flavor: Flavor::Mysql,
@@ -138,6 +147,9 @@ impl ServerSketch {
             "partial" => self.failure = Some(ProbeFailure::Authentication { number: 1045 }),
             "rw" => self.writable = Some(true),
             "ro" => self.writable = Some(false),
+            "closed" => self.closed = Closed::WhileRunning,
+            "restarted" => self.closed = Closed::ByRestart,
+            "started" => self.closed = Closed::AtStart,
             "sro" => (self.writable, self.super_read_only) = (Some(false), true),
             "mariadb" => self.become_mariadb(),
             "percona" => self.flavor = Flavor::Percona,
@@ -182,6 +194,8 @@ impl ServerSketch {
             "missing" => self.missing = need_number(value)?,
             "unapplied" => self.unapplied = need_number(value)?,
             "ahead" => self.ahead = need_number(value)?,
+            "wrote" => self.wrote = need_number(value)?,
+            "foreign" => self.foreign = Some(need_number(value)?),
             "errant" if value == "unknown" => self.errant = None,
             "errant" => self.errant = Some(need_number(value)?),
             "progressed" => self.progressed = Some(need_duration(value)?),
@@ -235,6 +249,7 @@ impl ChannelSketch {
             severed: None,
             ran: None,
             acknowledged: None,
+            brings: None,
             gtid: true,
             filtered: false,
             user: "repl".to_owned(),
@@ -253,6 +268,7 @@ impl ChannelSketch {
             "severed" => self.severed = Some(need_duration(value)?),
             "ran" => self.ran = Some(need_duration(value)?),
             "acked" => self.acknowledged = Some(need_duration(value)?),
+            "brings" => self.brings = Some(need_number(value)?),
             "reconnect-failed" => self.reconnect_failed = Some(need_duration(value)?),
             "user" => value.clone_into(&mut self.user),
             _ => return Err(format!("{key:?} is no word of a server or channel")),

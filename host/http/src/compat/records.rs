@@ -144,9 +144,9 @@ async fn select(
             .recoveries(cluster, first, CHUNK)
             .await?;
         let is_last = rows.len() < CHUNK as usize;
-        let rows = rows
-            .into_iter()
-            .filter(|row| row.kind != RecoveryKind::Rejoin && is_wanted(row));
+        let rows = rows.into_iter().filter(|row| {
+            !matches!(row.kind, RecoveryKind::Rejoin | RecoveryKind::Reopen) && is_wanted(row)
+        });
         for row in rows {
             if passed >= skip {
                 found.push(row);

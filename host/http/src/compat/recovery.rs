@@ -94,7 +94,9 @@ pub(super) fn recovery(fleet: &Fleet, row: RecoveryRow, told: Told) -> TopologyR
             RecoveryKind::Failover | RecoveryKind::Switchover | RecoveryKind::CoPrimaryFailover => {
                 "MasterRecoveryGTID"
             }
-            RecoveryKind::IntermediateFailover | RecoveryKind::Rejoin => "NotMasterRecovery",
+            RecoveryKind::IntermediateFailover | RecoveryKind::Rejoin | RecoveryKind::Reopen => {
+                "NotMasterRecovery"
+            }
         },
     }
 }
@@ -120,7 +122,7 @@ fn entry(fleet: &Fleet, row: &RecoveryRow) -> ReplicationAnalysis {
     let lens = view.as_deref().map(Lens::of);
     let is_primary_change = match row.kind {
         RecoveryKind::Failover | RecoveryKind::Switchover | RecoveryKind::CoPrimaryFailover => true,
-        RecoveryKind::IntermediateFailover | RecoveryKind::Rejoin => false,
+        RecoveryKind::IntermediateFailover | RecoveryKind::Rejoin | RecoveryKind::Reopen => false,
     };
     // The predecessor's name of a cluster is that of its primary, and then the failed server was it.
     let present = lens
@@ -178,6 +180,6 @@ fn kind_name(kind: RecoveryKind) -> &'static str {
         RecoveryKind::Failover | RecoveryKind::Switchover => "MasterRecovery",
         RecoveryKind::CoPrimaryFailover => "CoMasterRecovery",
         RecoveryKind::IntermediateFailover => "IntermediateMasterRecovery",
-        RecoveryKind::Rejoin => "",
+        RecoveryKind::Rejoin | RecoveryKind::Reopen => "",
     }
 }

@@ -315,8 +315,11 @@ impl Performer<'_> {
         self.start(Threads::Both, channel).await
     }
 
-    pub(super) async fn start_appliers(&mut self) -> Result<(), StatementError> {
-        self.start(Threads::Applier, None).await
+    pub(super) async fn start_appliers(
+        &mut self,
+        channel: Option<&str>,
+    ) -> Result<(), StatementError> {
+        self.start(Threads::Applier, channel).await
     }
 
     pub(super) async fn forget_replication(

@@ -15,6 +15,7 @@ pub(super) async fn round_trip(store: &dyn Store) {
         RecoveryKind::CoPrimaryFailover,
         RecoveryKind::Switchover,
         RecoveryKind::Rejoin,
+        RecoveryKind::Reopen,
     ];
     for (position, kind) in kinds.into_iter().enumerate() {
         let mut row = RecoveryRow {

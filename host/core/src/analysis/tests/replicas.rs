@@ -99,7 +99,7 @@ fn follows_itself() {
         r2 <- p1
     "), @r"
     CRITICAL replication-loop r1: hold; own-source r1
-    warning old-primary-returned r1: act rejoin; outside-the-topology r1
+    notice server-detached r1: hold rejoin; outside-the-topology r1; not-proven r1
     ");
 }
 

@@ -1,7 +1,7 @@
 //! What the record of past recoveries adds to what is known about a former primary.
 
 use super::{report_of, verdict_of};
-use crate::analysis::Code;
+use crate::model::RecoveryKind;
 use crate::policy::Suggestion;
 
 /// What is suggested about `p0` as a former primary.
@@ -9,7 +9,9 @@ fn about_p0(text: &str) -> Option<Suggestion> {
     let report = report_of(text);
     let mut findings = report.findings.iter();
     findings
-        .find(|finding| finding.code == Code::OldPrimaryReturned && finding.server.as_str() == "p0")
+        .find(|finding| {
+            finding.recovery == Some(RecoveryKind::Rejoin) && finding.server.as_str() == "p0"
+        })
         .map(|finding| finding.suggestion)
 }
 
@@ -119,12 +121,24 @@ fn a_replaced_primary_whose_taking_back_failed_is_fenced_again() {
 }
 
 #[test]
-fn nobody_is_fenced_on_record_for_a_primary_that_is_read_only_or_away() {
+fn nobody_is_fenced_on_record_for_a_primary_that_somebody_closed() {
     let record = "cluster past=co-primary-failover:succeeded:p0:p1:1m\n";
     let closed = format!("{record} p0 rw <- p1\n p1 primary ro\n r1 <- p1");
     assert_eq!(about_p0(&closed), Some(Suggestion::Hold));
-    let silent = format!("{record} p0 rw <- p1\n p1 primary silent\n r1 <- p1 io=connecting");
-    assert_eq!(about_p0(&silent), None);
+    // What the successor took is there only, or with its replicas: nobody else takes writes meanwhile.
+    let restarted = closed.replace("ro\n", "ro restarted\n");
+    assert_eq!(about_p0(&restarted), Some(Suggestion::Act));
+    let silent = closed.replace("primary ro", "primary silent");
+    assert_eq!(about_p0(&silent), Some(Suggestion::Act));
+}
+
+/// Who is set aside was closed by Baton, however long ago. A person takes it out of that state first.
+#[test]
+fn one_that_is_set_aside_and_takes_writes_is_closed_without_a_record() {
+    let text = "p0 rw quarantined\np1 primary\nr1 <- p1";
+    assert_eq!(about_p0(text), Some(Suggestion::Act));
+    let followed = format!("{text}\nr0 <- p0");
+    assert_eq!(about_p0(&followed), Some(Suggestion::Hold));
 }
 
 /// It was fenced since, so whoever made it writable and let others follow it did that by hand.

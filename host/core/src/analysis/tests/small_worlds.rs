@@ -6,7 +6,9 @@ use proptest::prelude::*;
 
 use super::super::{RULES, apply};
 use super::*;
-use crate::model::{Channel, Reach, RecoveryKind, Server, Snapshot, ThreadState};
+use crate::model::{
+    Bounds, Channel, Closed, Reach, RecoveryKind, Server, Snapshot, ThreadState, Topology,
+};
 use crate::policy::Suggestion;
 
 /// A server for each line that can be said about `name`.
@@ -28,7 +30,7 @@ fn primaries() -> Vec<Server> {
         "silent refused",
         "silent timeout",
     ] {
-        for writes in ["rw", "ro"] {
+        for writes in ["rw", "ro", "ro restarted"] {
             for channel in ["", "<- r1", "<- r1 io=connecting"] {
                 lines.push(format!("{reach} {writes} {channel}"));
             }
@@ -67,8 +69,13 @@ fn replicas(name: &str, sibling: &str) -> Vec<Option<Server>> {
         .collect()
 }
 
-fn world(servers: [Option<&Server>; 3]) -> Snapshot {
-    let mut snapshot = sketch::snapshot("p1 primary\nr1\nr2");
+/// Some of them have a record that `r1` was replaced by `p1`.
+fn world(servers: [Option<&Server>; 3], recorded: bool) -> Snapshot {
+    let mut snapshot = sketch::snapshot(if recorded {
+        "cluster past=failover:succeeded:r1:p1:1m\np1 primary\nr1\nr2"
+    } else {
+        "p1 primary\nr1\nr2"
+    });
     snapshot.servers = servers
         .into_iter()
         .flatten()
@@ -138,6 +145,9 @@ fn acting_is_safe(snapshot: &Snapshot, report: &Report, finding: &Finding) {
         RecoveryKind::Rejoin => {
             let primary = primary.expect("no primary to rejoin");
             assert_ne!(primary.id, subject.id);
+            if snapshot.replacement_of(&subject.id).is_some() {
+                return;
+            }
             assert_eq!(primary.probe.reach(), Reach::Answering);
             assert!(primary.last_facts().unwrap().is_writable());
             let followers = |source| {
@@ -154,6 +164,14 @@ fn acting_is_safe(snapshot: &Snapshot, report: &Report, finding: &Finding) {
             );
         }
         RecoveryKind::Switchover => panic!("no finding asks for a switchover"),
+        RecoveryKind::Reopen => {
+            assert_eq!(snapshot.cluster.primary.as_ref(), Some(&subject.id));
+            assert_eq!(subject.closed, Closed::ByRestart);
+            let answering = |server: &&Server| server.probe.reach() == Reach::Answering;
+            let members = snapshot.servers.values().filter(answering);
+            let mut facts = members.filter_map(Server::last_facts);
+            assert!(facts.all(|facts| facts.read_only), "somebody takes writes");
+        }
     }
 }
 
@@ -193,12 +211,15 @@ fn nobody_objects(snapshot: &Snapshot, source: &Server) {
     assert!(!unprobed, "a member was never probed");
 }
 
-/// No other server takes writes on its own: promoting one more would split the cluster.
+/// No other server of the cluster takes writes on its own: promoting one more would split it. The other sources of a replica that clusters
+/// share are none of it.
 fn nobody_was_promoted(snapshot: &Snapshot, primary: &Server) {
+    let topology = Topology::of(snapshot);
+    let bounds = Bounds::around(snapshot, &topology, Some(&primary.id));
     for server in snapshot
         .servers
         .values()
-        .filter(|server| server.id != primary.id)
+        .filter(|server| server.id != primary.id && !bounds.is_apart(&server.id))
     {
         let answers = server.probe.reach() == Reach::Answering;
         let Some(facts) = server.last_facts().filter(|_| answers) else {
@@ -269,7 +290,8 @@ fn all_clusters_of_up_to_three_servers() {
     for primary in &primaries {
         for r1 in &first {
             for r2 in &second {
-                let snapshot = world([Some(primary), r1.as_ref(), r2.as_ref()]);
+                let recorded = worlds.is_multiple_of(3);
+                let snapshot = world([Some(primary), r1.as_ref(), r2.as_ref()], recorded);
                 let report = analyze(&snapshot, &AnalysisSettings::default());
                 check(&snapshot, &report);
                 if worlds.is_multiple_of(7) {
@@ -298,6 +320,10 @@ fn all_clusters_of_up_to_three_servers() {
         ),
         (Code::OldPrimaryReturned, Suggestion::Act),
         (Code::OldPrimaryReturned, Suggestion::Hold),
+        (Code::SomebodyPromotes, Suggestion::Hold),
+        (Code::ServerDetached, Suggestion::Hold),
+        (Code::NoWritablePrimary, Suggestion::Act),
+        (Code::NoWritablePrimary, Suggestion::Hold),
         (Code::PrimaryMoved, Suggestion::Hold),
         (Code::SplitBrain, Suggestion::Hold),
     ] {

@@ -62,7 +62,7 @@ fn the_writable_one_of_two_tops_is_derived() {
         r2 <- p2
     "), @r"
     primary derived: p2
-    warning old-primary-returned p1: hold rejoin; outside-the-topology p1; has-followers r1
+    notice server-detached p1: hold rejoin; outside-the-topology p1; not-proven p1; has-followers r1
     ");
 }
 

@@ -7,7 +7,7 @@ fn nobody_takes_writes() {
     insta::assert_snapshot!(verdict_of("
         p1 primary ro
         r1 <- p1
-    "), @"CRITICAL no-writable-primary p1: hold; read-only p1");
+    "), @"CRITICAL no-writable-primary p1: hold reopen; read-only p1; closing-not-seen p1");
 }
 
 #[test]
@@ -18,7 +18,7 @@ fn the_old_primary_returned_writable() {
         r1 <- p1
     "), @r"
     CRITICAL split-brain p1: hold; also-writable p0
-    CRITICAL old-primary-returned p0: act rejoin; outside-the-topology p0
+    warning somebody-promotes p0: hold rejoin; outside-the-topology p0; not-proven p0
     ");
 }
 
@@ -28,7 +28,7 @@ fn the_old_primary_returned_read_only() {
         p0 ro
         p1 primary
         r1 <- p1
-    "), @"warning old-primary-returned p0: act rejoin; outside-the-topology p0");
+    "), @"notice server-detached p0: hold rejoin; outside-the-topology p0; not-proven p0");
 }
 
 #[test]
@@ -37,8 +37,8 @@ fn the_old_primary_still_follows_somebody_unknown() {
         p0 ro <- elsewhere
         p1 primary
     "), @r"
-    warning old-primary-returned p0: act rejoin; outside-the-topology p0
     warning source-unknown p0: hold; points-outside p0
+    notice server-detached p0: hold rejoin; outside-the-topology p0; not-proven p0
     ");
 }
 
@@ -47,13 +47,13 @@ fn a_server_set_aside_stays_aside_unless_it_takes_writes() {
     insta::assert_snapshot!(verdict_of("
         p0 ro quarantined
         p1 primary
-    "), @"warning old-primary-returned p0: hold rejoin; outside-the-topology p0; quarantined p0");
+    "), @"notice server-detached p0: hold rejoin; outside-the-topology p0; not-proven p0; quarantined p0");
     insta::assert_snapshot!(verdict_of("
         p0 rw quarantined
         p1 primary
     "), @r"
     CRITICAL split-brain p1: hold; also-writable p0
-    CRITICAL old-primary-returned p0: act rejoin; outside-the-topology p0
+    CRITICAL old-primary-returned p0: act rejoin; outside-the-topology p0; quarantined p0
     ");
 }
 
@@ -66,7 +66,7 @@ fn a_second_top_with_followers_is_not_fenced() {
         r1 <- p1
     "), @r"
     CRITICAL split-brain p1: hold; also-writable p0
-    CRITICAL old-primary-returned p0: hold rejoin; outside-the-topology p0; has-followers r0
+    warning somebody-promotes p0: hold rejoin; outside-the-topology p0; not-proven p0; has-followers r0
     ");
 }
 
@@ -77,10 +77,7 @@ fn the_second_source_of_a_multi_source_replica_is_not_fenced() {
         p2 rw
         m1 <- p1@one <- p2@two
         r1 <- p1
-    "), @r"
-    CRITICAL split-brain p1: hold; also-writable p2
-    CRITICAL old-primary-returned p2: hold rejoin; outside-the-topology p2; one-of-several-sources m1
-    ");
+    "), @"notice server-detached p2: hold rejoin; outside-the-topology p2; not-proven p2; one-of-several-sources m1");
 }
 
 #[test]
@@ -89,7 +86,7 @@ fn nobody_is_fenced_for_a_read_only_primary() {
         p0 rw
         p1 primary ro
         r1 <- p1
-    "), @"CRITICAL old-primary-returned p0: hold rejoin; outside-the-topology p0; primary-read-only p1");
+    "), @"warning somebody-promotes p0: hold rejoin; outside-the-topology p0; not-proven p0; primary-read-only p1");
 }
 
 #[test]
@@ -151,7 +148,7 @@ fn a_stopped_or_severed_channel_does_not_make_the_old_primary_the_new_one() {
         r1 <- p1
     "), @r"
     CRITICAL split-brain p1: hold; also-writable p0
-    CRITICAL old-primary-returned p0: act rejoin; outside-the-topology p0
+    warning somebody-promotes p0: hold rejoin; outside-the-topology p0; not-proven p0; one-of-several-sources p1
     warning intermediate-replicas-stopped p0: hold; not-replicating p1
     ");
     insta::assert_snapshot!(verdict_of("
@@ -160,7 +157,7 @@ fn a_stopped_or_severed_channel_does_not_make_the_old_primary_the_new_one() {
         r1 <- p1
     "), @r"
     CRITICAL split-brain p1: hold; also-writable p0
-    CRITICAL old-primary-returned p0: act rejoin; outside-the-topology p0
+    warning somebody-promotes p0: hold rejoin; outside-the-topology p0; not-proven p0; one-of-several-sources p1
     ");
 }
 
@@ -202,7 +199,7 @@ fn the_recorded_primary_came_back_read_only_after_that() {
     "), @r"
     primary moved: p1 to p2
     warning primary-moved p2: hold; promoted-by-others p1 p2
-    warning old-primary-returned p1: act rejoin; outside-the-topology p1
+    notice server-detached p1: hold rejoin; outside-the-topology p1; not-proven p1
     ");
 }
 
@@ -215,7 +212,7 @@ fn the_recorded_primary_came_back_writable_after_that() {
         r1 <- p2
     "), @r"
     CRITICAL split-brain p1: hold; also-writable p2
-    CRITICAL old-primary-returned p2: hold rejoin; outside-the-topology p2; has-followers r1
+    warning somebody-promotes p2: hold rejoin; outside-the-topology p2; not-proven p2; has-followers r1
     ");
 }
 
@@ -252,7 +249,7 @@ fn a_full_disk_is_no_reason_for_a_second_writer() {
     "), @r"
     CRITICAL primary-useless p1: hold failover; storage-refuses-commits p1; healthy-replica r1; another-writer p0
     CRITICAL split-brain p1: hold; also-writable p0
-    CRITICAL old-primary-returned p0: act rejoin; outside-the-topology p0
+    warning somebody-promotes p0: hold rejoin; outside-the-topology p0; not-proven p0
     ");
 }
 
@@ -266,7 +263,7 @@ fn most_servers_follow_the_primary_so_the_other_one_is_fenced() {
         r2 <- p1
     "), @r"
     CRITICAL split-brain p1: hold; also-writable p0
-    CRITICAL old-primary-returned p0: act rejoin; outside-the-topology p0
+    warning somebody-promotes p0: hold rejoin; outside-the-topology p0; not-proven p0
     warning intermediate-replicas-stopped p0: hold; cannot-connect r0
     warning replication-broken r0: hold; cannot-connect r0
     ");

@@ -117,10 +117,85 @@ fn finishing_forward_leaves_the_successor_without_channels() {
     let target = (&failed, &successor);
     let steps = finish_steps(&snapshot, target, Vec::new(), 7, &PlanSettings::default());
     let forgets = |action: &Action| {
-        matches!(action, Action::Command { server, command: ServerCommand::ForgetReplication { channel: None } }
-            if server.as_str() == "r1")
+        matches!(action, Action::Command { server, command: ServerCommand::ForgetReplication { channel: Some(name) } }
+            if server.as_str() == "r1" && name.is_empty())
     };
     assert!(steps.iter().any(|step| forgets(&step.action)));
+}
+
+/// The channels that commands of a plan change on `server`: `*` for all.
+fn changed<'a>(steps: impl Iterator<Item = &'a Step>, server: &str) -> Vec<String> {
+    let channels = steps.filter_map(|step| match &step.action {
+        Action::Command {
+            server: id,
+            command,
+        } if id.as_str() == server => match command {
+            ServerCommand::ForgetReplication { channel }
+            | ServerCommand::StopReceivers { channel }
+            | ServerCommand::SeverReceivers { channel } => {
+                Some(channel.clone().unwrap_or_else(|| "*".to_owned()))
+            }
+            ServerCommand::PointAt { channel, .. } => Some(channel.clone()),
+            _ => None,
+        },
+        _ => None,
+    });
+    channels.collect()
+}
+
+/// Its other channel has the lower name, and is in any state; its source is a member (recorded as such by an older version) or not.
+#[test]
+fn a_promotion_touches_the_channels_that_lead_to_the_replaced_server_and_no_others() {
+    for p2 in ["p2 rw foreign=9\n", ""] {
+        for state in ["", "io=stopped sql=stopped", "io=connecting"] {
+            let snapshot = sketch::snapshot(&format!(
+                "p1 primary silent refused 2s
+                 {p2}
+                 m1 <- p2@aaa brings=9 {state} <- p1@zzz io=connecting
+                 r1 <- p1@main io=connecting"
+            ));
+            let secured = secured(&snapshot);
+            let list = candidates(&snapshot, &secured.failed, None);
+            assert!(
+                list.iter().all(|c| c.missing == Some(0) && c.is_allowed()),
+                "{list:?}"
+            );
+            for successor in ["m1", "r1"] {
+                let order = [ServerId::new(successor)];
+                let choice = choose(&snapshot, &secured.failed, &order, &list);
+                let choice = choice.expect("a choice");
+                assert_eq!(
+                    choice.catch_up_from, None,
+                    "nothing of another cluster is fetched"
+                );
+                let fed = Choice {
+                    catch_up_from: list
+                        .iter()
+                        .map(|c| c.server.clone())
+                        .find(|id| *id != choice.successor),
+                    ..choice.clone()
+                };
+                for choice in [choice, fed] {
+                    let plan =
+                        plan_promote(&snapshot, &secured, &choice, &PlanSettings::default(), 50);
+                    let steps = || secured.steps.iter().chain(&plan.steps);
+                    assert!(
+                        changed(steps(), "m1").iter().all(|name| name == "zzz"),
+                        "{plan:?}"
+                    );
+                    assert!(
+                        changed(steps(), "r1").iter().all(|name| name == "main"),
+                        "{plan:?}"
+                    );
+                    assert!(changed(plan.steps.iter(), successor).len() < 3);
+                    assert!(
+                        steps()
+                            .all(|step| step.action.server().is_none_or(|id| id.as_str() != "p2"))
+                    );
+                }
+            }
+        }
+    }
 }
 
 /// A node that was started after the primary had died left the cluster without acknowledgements, and the next failover lost a transaction; so

@@ -32,6 +32,7 @@ pub(in crate::v1) fn server(view: &ClusterView, server: &Server) -> ServerDocume
         severed: _,
         receiver_ran: _,
         acknowledged: _,
+        closed: _,
         progressed_at,
         errant,
         promotion,

@@ -1,0 +1,82 @@
+//! Opening the recorded primary again, which came back read-only: read everybody, then open it.
+
+use std::collections::BTreeSet;
+
+use super::PlanSettings;
+use super::failover::{add_opening, add_record, add_semi_sync};
+use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
+use crate::ids::{LeaseEpoch, ServerId};
+use crate::model::{Bounds, Reach, RecoveryKind, Snapshot, Topology};
+
+/// Confirms the right to act and reads every member that answers, the primary last.
+pub fn plan_reading(
+    snapshot: &Snapshot,
+    primary: &ServerId,
+    epoch: LeaseEpoch,
+    settings: &PlanSettings,
+) -> Plan {
+    let mut steps = Builder::new(1);
+    let others = others(snapshot, primary);
+    let limits = (OnFailure::Abort, settings.step_limit);
+    let confirm = Action::Confirm {
+        target: None,
+        others: others.clone(),
+    };
+    let mut last = steps.step(Phase::Lock, confirm, &[], limits);
+    for server in others.into_iter().chain([primary.clone()]) {
+        last = steps.step(Phase::Choose, Action::Observe { server }, &[last], limits);
+    }
+    plan(snapshot, primary, epoch, steps)
+}
+
+/// Opens the primary. Whoever was read before has nothing that it lacks.
+pub fn plan_reopen(
+    snapshot: &Snapshot,
+    primary: &ServerId,
+    epoch: LeaseEpoch,
+    settings: &PlanSettings,
+    first_step: StepId,
+) -> Plan {
+    let mut steps = Builder::new(first_step);
+    let others = others(snapshot, primary);
+    let opened = add_opening(&mut steps, primary, others, &[], settings);
+    let target = (primary, primary);
+    add_semi_sync(&mut steps, snapshot, target, &[opened], settings.step_limit);
+    let recorded = add_record(&mut steps, primary, &[opened], settings);
+    let server = primary.clone();
+    let limits = (OnFailure::Abort, settings.verify_limit);
+    steps.step(
+        Phase::Verify,
+        Action::AwaitWritable { server },
+        &[recorded],
+        limits,
+    );
+    plan(snapshot, primary, epoch, steps)
+}
+
+/// The other members of the cluster that answer.
+fn others(snapshot: &Snapshot, primary: &ServerId) -> BTreeSet<ServerId> {
+    let topology = Topology::of(snapshot);
+    let bounds = Bounds::of(snapshot, &topology);
+    let members = snapshot.servers.values();
+    let answering = members.filter(|server| {
+        server.id != *primary
+            && server.probe.reach() == Reach::Answering
+            && !bounds.is_apart(&server.id)
+    });
+    answering.map(|server| server.id.clone()).collect()
+}
+
+fn plan(snapshot: &Snapshot, primary: &ServerId, epoch: LeaseEpoch, steps: Builder) -> Plan {
+    Plan {
+        cluster: snapshot.cluster.id.clone(),
+        kind: RecoveryKind::Reopen,
+        epoch,
+        failed: primary.clone(),
+        successor: None,
+        fence_waiver: None,
+        loss_consented: false,
+        revoked_after: None,
+        steps: steps.finish(),
+    }
+}
