@@ -99,6 +99,9 @@ impl ActSession for MysqlActSession {
                 .read(&mut self.session, clock.as_ref(), ask)
                 .await?;
         }
+        if let Some(channels) = self.reader.take_seen_channels() {
+            self.access.channels.note(&self.address, channels);
+        }
         let left = deadline.saturating_duration_since(Instant::now());
         self.hints
             .refresh(

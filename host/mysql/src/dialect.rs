@@ -74,6 +74,11 @@ const HEARTBEATS: &str = "SELECT s.CHANNEL_NAME,s.COUNT_RECEIVED_HEARTBEATS,c.HE
 FROM performance_schema.replication_connection_status s \
 JOIN performance_schema.replication_connection_configuration c ON c.CHANNEL_NAME=s.CHANNEL_NAME";
 
+/// Options of channels that their status does not show. All columns, since versions differ in them.
+const CHANNEL_OPTIONS: &str = "SELECT c.*,a.* \
+FROM performance_schema.replication_connection_configuration c \
+JOIN performance_schema.replication_applier_configuration a ON a.CHANNEL_NAME=c.CHANNEL_NAME";
+
 /// How channels are shown and commanded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wording {
@@ -117,6 +122,8 @@ pub(crate) struct Dialect {
     pub(crate) variables: String,
     /// Shows heartbeats, if the channels do not.
     pub(crate) heartbeats: Option<&'static str>,
+    /// Shows options of channels, if the channels do not.
+    pub(crate) channel_options: Option<&'static str>,
     /// Shows the end of the binary log, if the counters do not.
     pub(crate) binlog: Option<&'static str>,
     /// Shows registered replicas.
@@ -163,6 +170,10 @@ impl Dialect {
         } else {
             first_known(session, &[HEARTBEATS], left()).await?
         };
+        let channel_options = match heartbeats {
+            Some(_) => first_known(session, &[CHANNEL_OPTIONS], left()).await?,
+            None => None,
+        };
         let registered =
             first_known(session, &["SHOW REPLICAS", "SHOW SLAVE HOSTS"], left()).await?;
         let instrumented = fixed
@@ -185,6 +196,7 @@ impl Dialect {
             fixed,
             wording,
             heartbeats,
+            channel_options,
             binlog,
             registered,
             dump_threads,

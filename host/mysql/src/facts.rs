@@ -28,6 +28,8 @@ pub(crate) struct Answers {
     pub(crate) channels: Table,
     /// Heartbeats per channel, where they are not among the channels' columns.
     pub(crate) heartbeats: Table,
+    /// Options of the channels, where they are not among the channels' columns.
+    pub(crate) channel_options: Table,
     /// End of the binary log, where it is not among the counters.
     pub(crate) binlog: Table,
     /// Replicas that registered.

@@ -4,6 +4,7 @@
 //! comparing versions. Answers become facts in pure functions; each kind of failure becomes its own fact, by number and kind.
 
 mod act;
+mod channel_options;
 mod commands;
 mod commit_probe;
 mod connect;
@@ -23,4 +24,7 @@ mod watch;
 pub use probe::ProbeSession;
 pub use rows::{Record, Table};
 pub use servers::MysqlServers;
-pub use settings::{Account, CommitProbeSettings, Queries, Secret, Settings, Tls};
+pub use settings::{
+    Account, CommitProbeSettings, Queries, ReplicationTls, ReplicationTlsMode, Secret, Settings,
+    Tls,
+};

@@ -9,6 +9,7 @@ use baton_core::time::Timestamp;
 use baton_ports::{Clock, WatchAnswer};
 use tokio::time::{Instant, timeout_at};
 
+use crate::channel_options::SeenChannel;
 use crate::dialect::{Dialect, STATUS};
 use crate::facts::{Answers, Beside, Garbled, facts};
 use crate::failure::{Stage, probe_failure};
@@ -57,6 +58,7 @@ enum Part {
     Variables,
     Channels,
     Heartbeats,
+    ChannelOptions,
     Status,
     Binlog,
     Registered,
@@ -72,6 +74,8 @@ pub(crate) struct Reader {
     slow_at: Option<Timestamp>,
     sessions_at: Option<Timestamp>,
     lag_query: Option<String>,
+    /// The channels with their options, until they are taken.
+    seen_channels: Option<Vec<SeenChannel>>,
 }
 
 impl Reader {
@@ -86,6 +90,7 @@ impl Reader {
             slow_at: None,
             sessions_at: None,
             lag_query,
+            seen_channels: None,
         }
     }
 
@@ -125,6 +130,7 @@ impl Reader {
         self.take(&batch, outcome)?;
         if slow {
             self.slow_at = Some(sent);
+            self.seen_channels = Some(self.channels_with_options());
         }
         if sessions {
             self.sessions_at = Some(sent);
@@ -139,6 +145,15 @@ impl Reader {
             began,
             round_trip: ended.since(sent.plus(ask.pause)),
         })
+    }
+
+    fn channels_with_options(&self) -> Vec<SeenChannel> {
+        SeenChannel::all(&self.answers.channels, &self.answers.channel_options)
+    }
+
+    /// The channels with their options, if they were read since this was asked last.
+    pub(crate) fn take_seen_channels(&mut self) -> Option<Vec<SeenChannel>> {
+        self.seen_channels.take()
     }
 
     /// The facts in the last answers.
@@ -166,6 +181,9 @@ impl Reader {
             .filter(|_| slow || !self.answers.channels.rows.is_empty())
         {
             batch.add(Part::Heartbeats, sql);
+        }
+        if let Some(sql) = self.dialect.channel_options.filter(|_| slow) {
+            batch.add(Part::ChannelOptions, sql);
         }
         if slow || self.semi_sync_on() {
             batch.add(Part::Status, STATUS);
@@ -228,6 +246,7 @@ impl Reader {
                 Part::Variables => self.answers.variables = table,
                 Part::Channels => self.answers.channels = table,
                 Part::Heartbeats => self.answers.heartbeats = table,
+                Part::ChannelOptions => self.answers.channel_options = table,
                 Part::Status => self.answers.status = Table::from_pairs(&table),
                 Part::Binlog => self.answers.binlog = table,
                 Part::Registered => self.answers.registered = table,

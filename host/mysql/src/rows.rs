@@ -70,6 +70,13 @@ impl<'a> Record<'a> {
         })
     }
 
+    /// Whether there is such a column.
+    pub fn has(&self, name: &str) -> bool {
+        self.columns
+            .iter()
+            .any(|column| column.eq_ignore_ascii_case(name))
+    }
+
     /// The text, if it is not empty.
     pub fn filled(&self, names: &[&str]) -> Option<&'a str> {
         self.text(names)

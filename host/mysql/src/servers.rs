@@ -12,6 +12,7 @@ use baton_ports::{Clock, Servers, StandbyFence, Watch};
 use tokio::time::Instant;
 
 use crate::act::MysqlActSession;
+use crate::channel_options::ChannelMemory;
 use crate::connect::{self, Acquaintance};
 use crate::dialect::Dialect;
 use crate::reading::Reader;
@@ -32,6 +33,8 @@ pub(crate) struct Access {
     pub(crate) clock: Arc<dyn Clock>,
     /// Addresses that have spoken the protocol since the process started. Grows with the fleet, no further.
     known: Arc<Mutex<BTreeSet<Address>>>,
+    /// The channels that servers had when they were last read.
+    pub(crate) channels: ChannelMemory,
 }
 
 impl MysqlServers {
@@ -41,6 +44,7 @@ impl MysqlServers {
             settings: Arc::new(settings),
             clock,
             known: Arc::default(),
+            channels: ChannelMemory::default(),
         };
         Self { access }
     }

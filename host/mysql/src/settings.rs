@@ -53,6 +53,40 @@ pub enum Tls {
     },
 }
 
+/// How much encryption a new channel asks of its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplicationTlsMode {
+    /// None.
+    Off,
+    /// Encrypted; the certificate is not checked.
+    Required,
+    /// Encrypted, and the certificate is signed by an authority that is known.
+    VerifyCa,
+    /// The same, and it names the host that is connected to.
+    VerifyIdentity,
+}
+
+/// The encryption that a new channel is given. Paths are those of the replica's machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicationTls {
+    /// How much.
+    pub mode: ReplicationTlsMode,
+    /// File of authorities.
+    pub ca: Option<String>,
+    /// Directory of authorities.
+    pub ca_path: Option<String>,
+    /// The replica's own certificate.
+    pub cert: Option<String>,
+    /// Its key.
+    pub key: Option<String>,
+    /// Ciphers that are allowed.
+    pub cipher: Option<String>,
+    /// File of certificates that were revoked.
+    pub crl: Option<String>,
+    /// Versions that are allowed (MySQL).
+    pub versions: Option<String>,
+}
+
 /// Statements of the operator that say where a server belongs; each answers with one text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Queries {
@@ -92,6 +126,8 @@ pub struct Settings {
     pub handshake_timeout: Duration,
     /// What a server is given when it is pointed at a source and has no credentials yet.
     pub replication: Option<Account>,
+    /// The encryption it is given then; without, that of the channels that others have to the same source.
+    pub replication_tls: Option<ReplicationTls>,
     /// Statements that say where a server belongs.
     pub queries: Queries,
     /// Commit probe.
@@ -112,6 +148,7 @@ impl Settings {
             connect_timeout: Duration::from_secs(1),
             handshake_timeout: Duration::from_secs(2),
             replication: None,
+            replication_tls: None,
             queries: Queries::default(),
             commit_probe: None,
             lock_idle_timeout: Duration::from_secs(10),

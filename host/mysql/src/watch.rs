@@ -23,6 +23,7 @@ const HINTS_EVERY: Duration = Duration::from_mins(1);
 /// Implements [`Watch`].
 pub(crate) struct MysqlWatch {
     access: Access,
+    address: Address,
     session: Session,
     reader: Reader,
     hints: Hints,
@@ -43,9 +44,10 @@ impl MysqlWatch {
             .settings
             .commit_probe
             .clone()
-            .map(|settings| CommitProber::new(access.clone(), address, settings));
+            .map(|settings| CommitProber::new(access.clone(), address.clone(), settings));
         Self {
             access,
+            address,
             session,
             reader,
             hints: Hints::default(),
@@ -82,6 +84,9 @@ impl Watch for MysqlWatch {
             self.reader
                 .read(&mut self.session, self.access.clock.as_ref(), ask)
                 .await?;
+        }
+        if let Some(channels) = self.reader.take_seen_channels() {
+            self.access.channels.note(&self.address, channels);
         }
         let now = self.access.clock.now();
         self.hints

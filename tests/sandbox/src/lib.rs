@@ -31,6 +31,7 @@
 
 mod accounts;
 mod backends;
+mod certificates;
 mod flavor;
 mod haproxy;
 mod installation;
@@ -53,6 +54,7 @@ mod writer;
 
 pub use accounts::Account;
 pub use backends::{BackendBed, BackendKind, BackendOptions, Ndb, Part, Timers};
+pub use certificates::Certificates;
 pub use flavor::Flavor;
 pub use haproxy::{Haproxy, HealthCheck, first_available};
 pub use installation::{Installation, find_baton};

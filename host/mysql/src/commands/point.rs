@@ -7,6 +7,7 @@ use baton_ports::StatementError;
 
 use super::Performer;
 use super::replication::{Threads, statement};
+use crate::channel_options::ChannelOptions;
 use crate::dialect::{Dialect, Wording};
 use crate::failure::number;
 use crate::rows::{Record, Table};
@@ -27,7 +28,9 @@ pub(super) struct PointAt<'a> {
 /// tell a living source from a dead one.
 const HEARTBEAT_PERIOD: f64 = 1.0;
 
-/// Attempts of a MySQL receiver, one per second, before it gives up: a day. The default of newer servers is ten.
+/// Seconds between attempts, and attempts of a MySQL receiver before it gives up (a day), of a channel for which nobody chose
+/// them. The servers' own choices are a minute, and on newer servers ten attempts.
+const CONNECT_RETRY: u32 = 1;
 const RETRY_COUNT: u32 = 86_400;
 
 impl Performer<'_> {
@@ -53,11 +56,21 @@ impl Performer<'_> {
         if dialect.flavor == Flavor::Mariadb && !follows {
             self.adopt_own_history().await?;
         }
-        let heartbeat = match present {
-            Some(record) => self.heartbeat(&dialect, &record, at.channel).await?,
-            None => HEARTBEAT_PERIOD,
+        let options = self.options_of_new_channel(&at);
+        let link = match present {
+            Some(record) => Link {
+                heartbeat: self.heartbeat(&dialect, &record, at.channel).await?,
+                // What the statement does not mention, the channel keeps.
+                kept: true,
+                options: ChannelOptions::read(&record, None),
+            },
+            None => Link {
+                heartbeat: options.heartbeat.unwrap_or(HEARTBEAT_PERIOD),
+                kept: false,
+                options,
+            },
         };
-        let change = |naming| change(&dialect, naming, at, heartbeat, account.as_ref());
+        let change = |naming| change(&dialect, naming, at, &link, account.as_ref());
         match self.run(&change(Naming::Source)).await {
             // 8.0.22 says REPLICA, but not yet SOURCE.
             Err(StatementError::Refused {
@@ -102,6 +115,22 @@ impl Performer<'_> {
         Ok(period
             .filter(|&period| period > 0.0)
             .unwrap_or(HEARTBEAT_PERIOD))
+    }
+
+    /// What a channel is given that is not there yet: what others have to the same source, and what the configuration says.
+    fn options_of_new_channel(&self, at: &PointAt<'_>) -> ChannelOptions {
+        let mariadb = self.reader.dialect().wording == Wording::Connections;
+        let seen = &self.access.channels;
+        let model = match seen.model(self.address, at.source, at.channel) {
+            Some(model) if mariadb => model.for_mariadb(),
+            Some(model) => model,
+            None if mariadb => ChannelOptions::preferring_tls(),
+            None => ChannelOptions::default(),
+        };
+        match &self.access.settings.replication_tls {
+            Some(tls) => model.with_tls(tls),
+            None => model,
+        }
     }
 
     fn account(&self, needed: bool) -> Result<Option<Account>, StatementError> {
@@ -162,11 +191,19 @@ enum Naming {
     Master,
 }
 
+/// How the channel is to reach its source.
+struct Link {
+    heartbeat: f64,
+    /// The channel has the options already.
+    kept: bool,
+    options: ChannelOptions,
+}
+
 fn change(
     dialect: &Dialect,
     naming: Naming,
     at: PointAt<'_>,
-    heartbeat: f64,
+    link: &Link,
     account: Option<&Account>,
 ) -> String {
     let modern = dialect.wording == Wording::Replica && naming == Naming::Source;
@@ -174,8 +211,14 @@ fn change(
     let mut options = vec![
         format!("{prefix}_HOST={}", quote(&at.source.host)),
         format!("{prefix}_PORT={}", at.source.port),
-        format!("{prefix}_CONNECT_RETRY=1"),
+        format!(
+            "{prefix}_CONNECT_RETRY={}",
+            link.options.connect_retry.unwrap_or(CONNECT_RETRY)
+        ),
     ];
+    if !link.kept {
+        options.extend(link.options.clauses(prefix));
+    }
     if let Some(account) = account {
         options.push(format!("{prefix}_USER={}", quote(&account.user)));
         options.push(format!(
@@ -183,16 +226,17 @@ fn change(
             quote(account.password.reveal())
         ));
     }
-    options.push(format!("{prefix}_HEARTBEAT_PERIOD={heartbeat}"));
+    options.push(format!("{prefix}_HEARTBEAT_PERIOD={}", link.heartbeat));
     let columns = &dialect.channel_columns;
     match dialect.wording {
         Wording::Connections => options.push("MASTER_USE_GTID=slave_pos".to_owned()),
         Wording::Replica | Wording::Slave => {
             options.push(format!("{prefix}_AUTO_POSITION=1"));
-            options.push(format!("{prefix}_RETRY_COUNT={RETRY_COUNT}"));
-            if columns.has_column("Get_Source_public_key")
-                || columns.has_column("Get_master_public_key")
-            {
+            let attempts = link.options.retry_count.unwrap_or(RETRY_COUNT);
+            options.push(format!("{prefix}_RETRY_COUNT={attempts}"));
+            let can_ask = columns.has_column("Get_Source_public_key")
+                || columns.has_column("Get_master_public_key");
+            if can_ask && link.options.asks_for_public_key() {
                 // Without TLS an account with caching_sha2_password cannot log in for the first time otherwise.
                 options.push(format!("GET_{prefix}_PUBLIC_KEY=1"));
             }

@@ -5,7 +5,10 @@ use baton_control::{ControlSettings, RejoinMode, ServerHint};
 use baton_core::analysis::AnalysisSettings;
 use baton_core::model::Place;
 use baton_core::planning::PlanSettings;
-use baton_mysql::{Account, CommitProbeSettings, Queries, Secret, Settings as MysqlSettings, Tls};
+use baton_mysql::{
+    Account, CommitProbeSettings, Queries, ReplicationTls, ReplicationTlsMode, Secret,
+    Settings as MysqlSettings, Tls,
+};
 
 use crate::config::{self, BackendSettings, PluginSource, Settings, TlsMode};
 
@@ -43,6 +46,7 @@ pub(super) fn mysql(settings: &Settings) -> MysqlSettings {
         // Greeting and authentication are answers like any other, but a first login hashes a password.
         handshake_timeout: topology.read_timeout.max(topology.connect_timeout),
         replication: settings.replication.as_ref().map(account),
+        replication_tls: settings.replication_tls.as_ref().map(replication_tls),
         queries: Queries {
             cluster_name: topology.queries.cluster_name.clone(),
             data_center: topology.queries.data_center.clone(),
@@ -59,6 +63,34 @@ pub(super) fn mysql(settings: &Settings) -> MysqlSettings {
                 limit: probe.limit,
             }),
         ..MysqlSettings::new("", "")
+    }
+}
+
+fn replication_tls(tls: &config::ReplicationTls) -> ReplicationTls {
+    let config::ReplicationTls {
+        mode,
+        ca,
+        ca_path,
+        cert,
+        key,
+        cipher,
+        crl,
+        versions,
+    } = tls.clone();
+    ReplicationTls {
+        mode: match mode {
+            config::ReplicationTlsMode::Off => ReplicationTlsMode::Off,
+            config::ReplicationTlsMode::Required => ReplicationTlsMode::Required,
+            config::ReplicationTlsMode::VerifyCa => ReplicationTlsMode::VerifyCa,
+            config::ReplicationTlsMode::VerifyIdentity => ReplicationTlsMode::VerifyIdentity,
+        },
+        ca,
+        ca_path,
+        cert,
+        key,
+        cipher,
+        crl,
+        versions,
     }
 }
 

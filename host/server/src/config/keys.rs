@@ -155,6 +155,23 @@ pub(crate) static SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        path: "replication.tls",
+        form: Form::Optional,
+        about: "The encryption a new channel is given, which a former primary needs that rejoins. Without this section it is that of the channel which led the other way before, or of another replica of the same source; where nothing is known, MariaDB encrypts if the source can, and MySQL does what it does by itself. Channels that are there keep what they have.",
+        keys: &[
+            Key::new("mode", word(&["off", "required", "verify-ca", "verify-identity"]), Required,
+                "`off`: plain; `required`: encrypted, the certificate is not checked (MariaDB: plain if the source cannot encrypt); `verify-ca`: signed by an authority of `ca` or `ca_path`; `verify-identity`: the same, and for the host that is connected to."),
+            Key::new("ca", Kind::Text(Rule::Any), Nothing,
+                "File with the authorities' certificates (PEM). This path and the others are those of the replica's machine."),
+            Key::new("ca_path", Kind::Text(Rule::Any), Nothing, "Directory with the authorities' certificates."),
+            Key::new("cert", Kind::Text(Rule::Any), Nothing, "File with the replica's own certificate, for accounts that must show one."),
+            Key::new("key", Kind::Text(Rule::Any), Nothing, "File with its key."),
+            Key::new("cipher", Kind::Text(Rule::Any), Nothing, "Ciphers that are allowed, as the server writes them."),
+            Key::new("crl", Kind::Text(Rule::Any), Nothing, "File with certificates that were revoked."),
+            Key::new("versions", Kind::Text(Rule::Any), Nothing, "Versions of TLS that are allowed, as `SOURCE_TLS_VERSION` has them. MySQL only."),
+        ],
+    },
+    Section {
         path: "recovery",
         form: Form::Always,
         about: "What Baton does when something fails.",

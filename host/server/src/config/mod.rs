@@ -8,6 +8,7 @@ mod key;
 mod keys;
 mod problem;
 mod reference;
+mod replication_tls;
 mod rule;
 mod sections;
 mod settings;
@@ -23,7 +24,8 @@ pub use reference::reference;
 pub use settings::{
     Account, AnalysisLimits, BackendSettings, ClusterHint, CommitProbeSettings, HttpSettings,
     HttpUser, LogFormat, LogSettings, NodeSettings, PluginSource, PolicySettings, Queries,
-    RecoverySettings, RejoinMode, ServerHint, Settings, Tls, TlsMode, TopologySettings,
+    RecoverySettings, RejoinMode, ReplicationTls, ReplicationTlsMode, ServerHint, Settings, Tls,
+    TlsMode, TopologySettings,
 };
 
 /// What a configuration refers to outside its file.

@@ -12,6 +12,7 @@ use baton_store::MySqlOptions;
 use super::databases;
 use super::document::Document;
 use super::problem::Problem;
+use super::replication_tls;
 use super::settings::{
     Account, AnalysisLimits, BackendSettings, ClusterHint, CommitProbeSettings, HttpSettings,
     HttpUser, LogFormat, LogSettings, NodeSettings, PluginSource, PolicySettings, Queries,
@@ -44,6 +45,7 @@ pub(crate) fn build(document: &mut Document, around: &Surroundings<'_>) -> Setti
         servers: servers(document),
         clusters: clusters(document),
         replication: replication(document, &data_dir, around),
+        replication_tls: replication_tls::read(document),
         recovery: recovery(document),
         analysis: analysis(document),
         policy: policy(document, &data_dir, around),

@@ -26,6 +26,8 @@ pub struct Settings {
     pub clusters: Vec<ClusterHint>,
     /// `[replication]`
     pub replication: Option<Account>,
+    /// `[replication.tls]`
+    pub replication_tls: Option<ReplicationTls>,
     /// `[recovery]`
     pub recovery: RecoverySettings,
     /// `[analysis]`, with `topology.lag_limit`
@@ -134,6 +136,40 @@ pub enum TlsMode {
     /// Encrypted, certificate not checked.
     Required,
     /// Certificate of a known authority for the name connected to.
+    VerifyIdentity,
+}
+
+/// Encryption of the channels that Baton makes. Paths are those of the replica's machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicationTls {
+    /// How much is asked for.
+    pub mode: ReplicationTlsMode,
+    /// File of authorities.
+    pub ca: Option<String>,
+    /// Directory of authorities.
+    pub ca_path: Option<String>,
+    /// The replica's certificate.
+    pub cert: Option<String>,
+    /// Its key.
+    pub key: Option<String>,
+    /// Ciphers.
+    pub cipher: Option<String>,
+    /// File of revoked certificates.
+    pub crl: Option<String>,
+    /// Versions of TLS.
+    pub versions: Option<String>,
+}
+
+/// How much encryption a new channel asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplicationTlsMode {
+    /// None.
+    Off,
+    /// Encrypted, certificate not checked.
+    Required,
+    /// Certificate of a known authority.
+    VerifyCa,
+    /// The same, for the host that is connected to.
     VerifyIdentity,
 }
 

@@ -276,6 +276,19 @@ fn files_and_directories_must_exist() {
     1 problem in the configuration
       topology.tls.ca: is missing: topology.tls.mode asks for verification
     ");
+    let replication = |tls: &str| {
+        with(&format!(
+            "replication = {{ user = \"r\", password = \"p\", tls = {{ {tls} }} }}"
+        ))
+    };
+    insta::assert_snapshot!(replication("mode = \"verify-ca\""), @r"
+    1 problem in the configuration
+      replication.tls.ca: is missing, as is ca_path: replication.tls.mode asks for verification
+    ");
+    insta::assert_snapshot!(replication("mode = \"required\", cert = \"/c\""), @r#"
+    1 problem in the configuration
+      line 4: replication.tls.cert = "/c": needs replication.tls.key, and that needs this
+    "#);
     insta::assert_snapshot!(with("topology.tls.ca = \"/etc/baton/ca.pem\""), @r#"
     1 problem in the configuration
       line 4: topology.tls.ca = "/etc/baton/ca.pem": is of no use unless topology.tls.mode is "verify-identity"
