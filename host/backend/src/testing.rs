@@ -71,6 +71,7 @@ pub(crate) fn server(number: u32) -> Server {
             commit: CommitProbe::NotTried,
         },
         place: None,
+        events: None,
         cluster_hint: None,
     })
 }

@@ -1,6 +1,7 @@
 //! Recoveries: each kind as a short story told with plans, journaled before and after each step.
 
 mod compare;
+mod events;
 mod failover;
 mod journal;
 mod perform;

@@ -29,6 +29,7 @@
 //! | `downtime`, `maintenance`, `quarantined` | what operators said |
 //! | `commit=ok`, `commit=refused:1021`, `commit=stalled:12s`, `connections=100/151` | vitals |
 //! | `ss=source`, `ss=replica`, `ss=fallback`, `ss=locked`, `wait_for=N`, `clients=N`, `waiting=N` | semi-synchronous replication |
+//! | `events=a,b:disabled,c:replica,d:here`, `scheduler=off` | scheduled events of the schema `app`: enabled, disabled, disabled as on a replica by its source or by somebody here; their scheduler |
 //! | `alias=HOST:PORT`, `attached=NAME,NAME` | other addresses; replicas registered with it |
 //!
 //! | Channel word, after `<- SOURCE` or `<- SOURCE@CHANNEL` | Meaning |

@@ -87,6 +87,7 @@ impl ActSession for MysqlActSession {
             pause: Duration::ZERO,
             limit,
             depth: Depth::Full,
+            events: true,
         };
         let evaluated = self
             .reader

@@ -1,7 +1,8 @@
 //! Options of replication channels: what a channel has apart from its source, account and position.
 //!
-//! `CHANGE MASTER` keeps what it does not mention, but for the heartbeat (tried on MariaDB 10.11 and MySQL 9.7). A server
-//! that was the primary has no channel, so its options are gone: it gets those that others use for the same link.
+//! `CHANGE MASTER` keeps what it does not mention, but for the heartbeat (tried on MariaDB 10.11
+//! and MySQL 9.7). A server that was the primary has no channel, so its options are gone: it gets
+//! those that others use for the same link.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -102,8 +103,9 @@ const TLS: [Rule; 11] = [
     link("TLS_CIPHERSUITES", &["TLS_CIPHERSUITES"], Kind::Text),
 ];
 
-/// Other options of a link, and of whoever applies what comes over it. Not a replica's own: delay, filters, local
-/// interface. MySQL's own failover of a channel (`SOURCE_CONNECTION_AUTO_FAILOVER`) would act against Baton.
+/// Other options of a link, and of whoever applies what comes over it. Not a replica's own: delay,
+/// filters, local interface. MySQL's own failover of a channel (`SOURCE_CONNECTION_AUTO_FAILOVER`)
+/// would act against Baton.
 const OTHERS: [Rule; 7] = [
     link(
         "COMPRESSION_ALGORITHMS",
@@ -134,8 +136,8 @@ const OTHERS: [Rule; 7] = [
     applier("GTID_ONLY", &["GTID_ONLY"], Kind::Flag),
 ];
 
-/// Where a channel shows how often it tries to connect, and the servers' own choice: 60 s on both flavours, 10 attempts
-/// on newer servers of MySQL and a day of them on older ones.
+/// Where a channel shows how often it tries to connect, and the servers' own choice: 60 s on both
+/// flavours, 10 attempts on newer servers of MySQL and a day of them on older ones.
 const CONNECT_RETRY: [&str; 1] = ["Connect_Retry"];
 const RETRY_COUNT: [&str; 2] = ["Source_Retry_Count", "Master_Retry_Count"];
 const USUAL_CONNECT_RETRY: u32 = 60;
@@ -215,8 +217,8 @@ impl ChannelOptions {
         }
     }
 
-    /// Encrypted where the source can. For MariaDB, whose own choice was a clear link until 11.4, and where `1` asks for no
-    /// more than that (tried on 10.11).
+    /// Encrypted where the source can. For MariaDB, whose own choice was a clear link until 11.4,
+    /// and where `1` asks for no more than that (tried on 10.11).
     pub(crate) fn preferring_tls() -> Self {
         Self {
             tls: vec![("SSL", "1".to_owned())],
@@ -232,8 +234,8 @@ impl ChannelOptions {
         self
     }
 
-    /// Whether a receiver may have to ask its source for its public key. Over TLS it need not, and over a clear link the
-    /// key would be whatever somebody in between sends.
+    /// Whether a receiver may have to ask its source for its public key. Over TLS it need not, and
+    /// over a clear link the key would be whatever somebody in between sends.
     pub(crate) fn asks_for_public_key(&self) -> bool {
         !self.encrypted && !self.has_public_key
     }
@@ -322,8 +324,8 @@ impl SeenChannel {
 /// Most channels remembered of one server; beyond, names change without end.
 const CHANNELS_MAX: usize = 32;
 
-/// The channels that servers had when they were last read, also of those that have none now. In memory only: after a start
-/// of Baton, what nobody shows any more is not known.
+/// The channels that servers had when they were last read, also of those that have none now. In
+/// memory only: after a start of Baton, what nobody shows any more is not known.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ChannelMemory {
     seen: Arc<Mutex<BTreeMap<Address, Vec<SeenChannel>>>>,
@@ -343,9 +345,9 @@ impl ChannelMemory {
         known.drain(..surplus);
     }
 
-    /// The channel after which a new one of `server`, named `name` and leading to `source`, is made: the one that `source`
-    /// had to `server` before the two changed places, else one of another replica of `source`, else the one that
-    /// `server` itself had.
+    /// The channel after which a new one of `server`, named `name` and leading to `source`, is
+    /// made: the one that `source` had to `server` before the two changed places, else one of
+    /// another replica of `source`, else the one that `server` itself had.
     pub(crate) fn model(
         &self,
         server: &Address,

@@ -1,5 +1,6 @@
 //! Changes: which statements make them, for each wording.
 
+mod events;
 mod fence;
 mod point;
 mod replication;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use baton_core::ids::Address;
 use baton_core::model::{ProbeFailure, TimeoutPhase};
 use baton_ports::{Guard, ServerCommand, StatementError};
+use mysql_async::prelude::AsQuery;
 use tokio::time::{Instant, timeout_at};
 
 use crate::failure::{statement_error, unknown};
@@ -100,6 +102,11 @@ impl Performer<'_> {
             ServerCommand::SetSemiSync { source, replica } => {
                 self.set_semi_sync(*source, *replica).await
             }
+            ServerCommand::RestoreEvents {
+                states,
+                keep_decided,
+            } => self.restore_events(states, *keep_decided).await,
+            ServerCommand::DisableEvents => self.disable_events().await,
         }
     }
 
@@ -111,7 +118,7 @@ impl Performer<'_> {
     /// Sends statements; an error with one of the numbers means that nothing was left to do.
     async fn run_allowing(
         &mut self,
-        sql: &str,
+        sql: impl AsQuery,
         harmless: &[u16],
     ) -> Result<Vec<Table>, StatementError> {
         let silent = ProbeFailure::Timeout(TimeoutPhase::Statement);

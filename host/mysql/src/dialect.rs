@@ -29,7 +29,7 @@ const FIXED: [&str; 14] = [
 ];
 
 /// Variables read each time, where they exist.
-const CHANGING: [&str; 24] = [
+const CHANGING: [&str; 25] = [
     "server_id",
     "read_only",
     "super_read_only",
@@ -42,6 +42,7 @@ const CHANGING: [&str; 24] = [
     "binlog_format",
     "binlog_row_image",
     "max_connections",
+    "event_scheduler",
     "rpl_semi_sync_source_enabled",
     "rpl_semi_sync_source_timeout",
     "rpl_semi_sync_source_wait_for_replica_count",
@@ -78,6 +79,13 @@ JOIN performance_schema.replication_connection_configuration c ON c.CHANNEL_NAME
 const CHANNEL_OPTIONS: &str = "SELECT c.*,a.* \
 FROM performance_schema.replication_connection_configuration c \
 JOIN performance_schema.replication_applier_configuration a ON a.CHANNEL_NAME=c.CHANNEL_NAME";
+
+/// Scheduled events. MariaDB's table itself, for the reason given with [`DUMP_THREADS`].
+const EVENTS_MARIADB: &str = "SELECT db AS event_schema,name AS event_name,status,originator,definer,\
+character_set_client,collation_connection FROM mysql.event";
+const EVENTS_MYSQL: &str = "SELECT EVENT_SCHEMA AS event_schema,EVENT_NAME AS event_name,STATUS AS status,\
+ORIGINATOR AS originator,DEFINER AS definer,CHARACTER_SET_CLIENT AS character_set_client,\
+COLLATION_CONNECTION AS collation_connection FROM information_schema.EVENTS";
 
 /// How channels are shown and commanded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +132,8 @@ pub(crate) struct Dialect {
     pub(crate) heartbeats: Option<&'static str>,
     /// Shows options of channels, if the channels do not.
     pub(crate) channel_options: Option<&'static str>,
+    /// Shows scheduled events, if the account may look.
+    pub(crate) events: Option<&'static str>,
     /// Shows the end of the binary log, if the counters do not.
     pub(crate) binlog: Option<&'static str>,
     /// Shows registered replicas.
@@ -174,6 +184,12 @@ impl Dialect {
             Some(_) => first_known(session, &[CHANNEL_OPTIONS], left()).await?,
             None => None,
         };
+        let flavor = flavor(&fixed);
+        let events = match flavor {
+            Flavor::Mariadb => EVENTS_MARIADB,
+            Flavor::Mysql | Flavor::Percona | Flavor::Other => EVENTS_MYSQL,
+        };
+        let events = first_known(session, &[events], left()).await?;
         let registered =
             first_known(session, &["SHOW REPLICAS", "SHOW SLAVE HOSTS"], left()).await?;
         let instrumented = fixed
@@ -187,7 +203,7 @@ impl Dialect {
         };
         let dump_threads = first_known(session, threads, left()).await?;
         Ok(Self {
-            flavor: flavor(&fixed),
+            flavor,
             variables: select_variables(&names),
             channel_columns: Table {
                 columns: channel_columns.columns,
@@ -197,6 +213,7 @@ impl Dialect {
             wording,
             heartbeats,
             channel_options,
+            events,
             binlog,
             registered,
             dump_threads,

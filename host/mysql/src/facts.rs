@@ -2,9 +2,11 @@
 
 mod attached;
 mod channel;
+mod events;
 mod identity;
 mod semi_sync;
 
+pub(crate) use events::{is_replica_disabled, name as event_name};
 pub(crate) use identity::{flavor, version};
 
 use baton_core::gtid::GtidSet;
@@ -36,6 +38,8 @@ pub(crate) struct Answers {
     pub(crate) registered: Table,
     /// Threads that send the binary log.
     pub(crate) dump_threads: Table,
+    /// Scheduled events, if the account may read them.
+    pub(crate) events: Option<Table>,
     /// What the configured query says about the lag.
     pub(crate) lag: Table,
 }
@@ -106,6 +110,10 @@ pub(crate) fn facts(answers: &Answers, beside: Beside) -> Result<ServerFacts, Ga
         replicas: attached::replicas(&answers.registered, &answers.dump_threads),
         semi_sync: semi_sync::semi_sync(&now, status),
         vitals: vitals(&now, status, beside.commit),
+        events: answers
+            .events
+            .as_ref()
+            .map(|table| events::events(table, &now)),
         place: beside.place,
         cluster_hint: beside.cluster_hint,
     })

@@ -28,6 +28,12 @@ pub(crate) mod number {
     pub(crate) const HOST_NOT_ALLOWED: u16 = 1130;
     /// Unknown system variable.
     pub(crate) const UNKNOWN_VARIABLE: u16 = 1193;
+    /// Access denied to a table.
+    pub(crate) const TABLE_DENIED: u16 = 1142;
+    /// The server's options do not allow it: it is read-only.
+    pub(crate) const READ_ONLY: u16 = 1290;
+    /// No such event.
+    pub(crate) const NO_SUCH_EVENT: u16 = 1539;
     /// This server is no replica.
     pub(crate) const NOT_A_REPLICA: u16 = 1200;
     /// Account has too many connections.

@@ -80,6 +80,7 @@ impl ProbeSession {
             pause,
             limit,
             depth: Depth::Due,
+            events: false,
         };
         let evaluated = reader.read(&mut self.session, clock, ask).await?;
         let facts = reader

@@ -44,6 +44,7 @@ pub(crate) enum Depth {
 struct Due {
     slow: bool,
     sessions: bool,
+    events: bool,
 }
 
 /// The statements of a reading and which table each one's answer is.
@@ -59,6 +60,7 @@ enum Part {
     Channels,
     Heartbeats,
     ChannelOptions,
+    Events,
     Status,
     Binlog,
     Registered,
@@ -116,7 +118,14 @@ impl Reader {
             |at: Option<Timestamp>, every| full || at.is_none_or(|at| sent.since(at) >= every);
         let slow = due(self.slow_at, SLOW_EVERY);
         let sessions = due(self.sessions_at, SESSIONS_EVERY);
-        let batch = self.batch(ask.pause, Due { slow, sessions });
+        let batch = self.batch(
+            ask.pause,
+            Due {
+                slow,
+                sessions,
+                events: slow || ask.events,
+            },
+        );
         let (naps, woke) = (AtomicU32::new(0), AtomicU64::new(0));
         // The first rows are those of the naps.
         let noted = || {
@@ -161,7 +170,12 @@ impl Reader {
         facts(&self.answers, beside)
     }
 
-    fn batch(&self, pause: Duration, Due { slow, sessions }: Due) -> Batch {
+    fn batch(&self, pause: Duration, due: Due) -> Batch {
+        let Due {
+            slow,
+            sessions,
+            events,
+        } = due;
         let mut batch = Batch {
             sql: String::new(),
             parts: Vec::new(),
@@ -184,6 +198,9 @@ impl Reader {
         }
         if let Some(sql) = self.dialect.channel_options.filter(|_| slow) {
             batch.add(Part::ChannelOptions, sql);
+        }
+        if let Some(sql) = self.dialect.events.filter(|_| events) {
+            batch.add(Part::Events, sql);
         }
         if slow || self.semi_sync_on() {
             batch.add(Part::Status, STATUS);
@@ -246,6 +263,7 @@ impl Reader {
                 Part::Variables => self.answers.variables = table,
                 Part::Channels => self.answers.channels = table,
                 Part::Heartbeats => self.answers.heartbeats = table,
+                Part::Events => self.answers.events = Some(table),
                 Part::ChannelOptions => self.answers.channel_options = table,
                 Part::Status => self.answers.status = Table::from_pairs(&table),
                 Part::Binlog => self.answers.binlog = table,
@@ -277,6 +295,8 @@ pub(crate) struct Ask {
     pub(crate) limit: Duration,
     /// How much.
     pub(crate) depth: Depth,
+    /// Read events, due or not.
+    pub(crate) events: bool,
 }
 
 /// Waits for the answers. Each nap's end is a sign of life that must not be late by more than the limit.

@@ -33,6 +33,8 @@ pub(crate) struct Access {
     pub(crate) clock: Arc<dyn Clock>,
     /// Addresses that have spoken the protocol since the process started. Grows with the fleet, no further.
     known: Arc<Mutex<BTreeSet<Address>>>,
+    /// Servers whose events were changed since they were last read.
+    events_changed: Arc<Mutex<BTreeSet<Address>>>,
     /// The channels that servers had when they were last read.
     pub(crate) channels: ChannelMemory,
 }
@@ -44,6 +46,7 @@ impl MysqlServers {
             settings: Arc::new(settings),
             clock,
             known: Arc::default(),
+            events_changed: Arc::default(),
             channels: ChannelMemory::default(),
         };
         Self { access }
@@ -67,6 +70,24 @@ impl fmt::Debug for Access {
 }
 
 impl Access {
+    /// A watch shall read the events of this server next time, though they are not due.
+    pub(crate) fn note_events_changed(&self, address: &Address) {
+        let mut changed = self
+            .events_changed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        changed.insert(address.clone());
+    }
+
+    /// Whether that was noted since this was asked last.
+    pub(crate) fn take_events_changed(&self, address: &Address) -> bool {
+        let mut changed = self
+            .events_changed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        changed.remove(address)
+    }
+
     /// Opens a session, nothing set up.
     pub(crate) async fn open(
         &self,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use baton_core::model::{ProbeFailure, TimeoutPhase};
 use futures::FutureExt as _;
-use mysql_async::prelude::Queryable as _;
+use mysql_async::prelude::{AsQuery, Queryable as _};
 use mysql_async::{Conn, Error, Row, TextProtocol, Value};
 use tokio::time::timeout;
 
@@ -39,7 +39,7 @@ impl Session {
     }
 
     /// Sends one or more statements and reads all answers. `on_row` is called when a row arrives.
-    pub(crate) async fn send(&mut self, sql: &str, on_row: impl FnMut() + Send) -> Outcome {
+    pub(crate) async fn send(&mut self, sql: impl AsQuery, on_row: impl FnMut() + Send) -> Outcome {
         let mut tables = Vec::new();
         let work = read_all(&mut self.conn, sql, on_row, &mut tables);
         // The protocol library asserts what a well-behaved server sends; whatever a server sends must not end this process.
@@ -93,7 +93,7 @@ pub(crate) async fn within<T>(
 
 async fn read_all(
     conn: &mut Conn,
-    sql: &str,
+    sql: impl AsQuery,
     mut on_row: impl FnMut(),
     tables: &mut Vec<Table>,
 ) -> Result<(), Error> {

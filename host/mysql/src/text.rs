@@ -18,6 +18,11 @@ pub(crate) fn quote(text: &str) -> String {
     quoted
 }
 
+/// `name` as an identifier, in every SQL mode.
+pub(crate) fn identifier(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
 /// A duration in seconds with microseconds.
 pub(crate) fn seconds(duration: Duration) -> String {
     format!("{}.{:06}", duration.as_secs(), duration.subsec_micros())

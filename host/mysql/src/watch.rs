@@ -68,6 +68,7 @@ impl Watch for MysqlWatch {
             pause,
             limit,
             depth: Depth::Due,
+            events: self.access.take_events_changed(&self.address),
         };
         let evaluated = self
             .reader
@@ -80,6 +81,7 @@ impl Watch for MysqlWatch {
                 pause: Duration::ZERO,
                 limit: left(deadline),
                 depth: Depth::Full,
+                events: true,
             };
             self.reader
                 .read(&mut self.session, self.access.clock.as_ref(), ask)

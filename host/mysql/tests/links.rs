@@ -1,5 +1,5 @@
-//! What a channel has besides its source survives, on real servers: a change of source, and the way from a replica to a
-//! primary and back.
+//! What a channel has besides its source survives, on real servers: a change of source, and the way
+//! from a replica to a primary and back.
 
 #![allow(
     clippy::unwrap_used,
@@ -157,7 +157,8 @@ async fn options_of_a_channel_survive(flavor: Flavor) {
     assert_eq!(shown(r1, of_anything), before);
     new.read(LIMIT).await.unwrap();
 
-    // The two change places: the link is what it was, and the replica's own delay and filters are not handed on.
+    // The two change places: the link is what it was, and the replica's own delay and filters are
+    // not handed on.
     let link = shown(r1, of_the_link);
     perform(new.as_mut(), forget()).await;
     perform(old.as_mut(), point(r1)).await;

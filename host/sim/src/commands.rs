@@ -97,6 +97,8 @@ fn change(server: &mut SimServer, command: &ServerCommand) {
             server.waits = source.unwrap_or(server.waits);
             server.acknowledges = replica.unwrap_or(server.acknowledges);
         }
-        ServerCommand::WaitApplied { .. } => {}
+        ServerCommand::WaitApplied { .. }
+        | ServerCommand::RestoreEvents { .. }
+        | ServerCommand::DisableEvents => {}
     }
 }

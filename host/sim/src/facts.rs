@@ -65,6 +65,7 @@ pub(crate) fn facts(state: &State, server: &SimServer) -> ServerFacts {
             threads_running: None,
             commit: CommitProbe::NotTried,
         },
+        events: None,
         place: None,
         cluster_hint: None,
     }

@@ -52,10 +52,12 @@ pub(crate) fn statements(flavor: Flavor) -> String {
 /// - `PROCESS`: the process list, where attached replicas show
 /// - `RELOAD`: `RESET SLAVE ALL`, `FLUSH`
 /// - `REPLICATION SLAVE`: what `SHOW SLAVE HOSTS` wanted before 10.5
+/// - `EVENT`, `SET USER`, `SELECT ON mysql.event`: events run where the primary is, and keep their definers
 const MARIADB: &str = "\
 GRANT REPLICATION SLAVE, REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN, REPLICA MONITOR, \
-BINLOG MONITOR, BINLOG ADMIN, READ_ONLY ADMIN, CONNECTION ADMIN, PROCESS, RELOAD \
-ON *.* TO 'baton'@'%';
+BINLOG MONITOR, BINLOG ADMIN, READ_ONLY ADMIN, CONNECTION ADMIN, PROCESS, RELOAD, \
+EVENT, SET USER ON *.* TO 'baton'@'%';
+GRANT SELECT ON mysql.event TO 'baton'@'%';
 DELETE FROM mysql.global_priv WHERE user = '';
 FLUSH PRIVILEGES;
 ";
@@ -70,10 +72,14 @@ FLUSH PRIVILEGES;
 /// - `PROCESS`: the process list, where attached replicas show
 /// - `RELOAD`: `RESET REPLICA ALL`, `FLUSH`
 /// - `SELECT ON performance_schema.*`: receivers' heartbeats and errors per worker
+/// - `EVENT`, `SET_ANY_DEFINER`, `ALLOW_NONEXISTENT_DEFINER`: events run where the primary is, and keep their
+///   definers (those that have `SYSTEM_USER`, such as `root`, need that, too)
 const MYSQL: &str = "\
 GRANT REPLICATION SLAVE, REPLICATION CLIENT, PROCESS, RELOAD ON *.* TO 'baton'@'%';
 GRANT REPLICATION_SLAVE_ADMIN, SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN ON *.* TO 'baton'@'%';
 GRANT SELECT ON performance_schema.* TO 'baton'@'%';
+GRANT EVENT ON *.* TO 'baton'@'%';
+GRANT SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER ON *.* TO 'baton'@'%';
 ";
 
 /// Statements for a node of Baton's own database: the schema `baton`, and the accounts

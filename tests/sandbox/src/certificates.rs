@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::Sandbox;
 
-/// Files that servers and replicas can share: one certificate, for `127.0.0.1`, and the authority that signed it.
+/// Files that servers and replicas can share: one certificate, for `127.0.0.1`, and the authority
+/// that signed it.
 #[derive(Clone, Debug)]
 pub struct Certificates {
     /// The authority's certificate.

@@ -100,7 +100,9 @@ async fn send(
         | ServerCommand::WaitApplied { .. }
         | ServerCommand::ForgetReplication { .. }
         | ServerCommand::PointAt { .. }
-        | ServerCommand::SetSemiSync { .. } => Duration::ZERO,
+        | ServerCommand::SetSemiSync { .. }
+        | ServerCommand::RestoreEvents { .. }
+        | ServerCommand::DisableEvents => Duration::ZERO,
     };
     means.check_lease(epoch, needed)?;
     // The step that opens writes carries its own condition, armed by the confirmation just before it.
@@ -112,7 +114,8 @@ async fn send(
         // The server itself counted short.
         means.right.note_refused(means.clock.now());
     }
-    sent.map(|()| String::new())
+    sent?;
+    Ok(super::events::told(means, server, command, limit).await)
 }
 
 /// Sends one change on the standing session of a server.

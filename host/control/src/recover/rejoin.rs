@@ -2,7 +2,9 @@
 
 use baton_core::ids::ServerId;
 use baton_core::model::{Bounds, Reach, RecoveryOutcome, ServerFacts, Snapshot, Topology};
-use baton_core::planning::{Phase, RejoinClass, classify_returned, plan_attach, plan_fence};
+use baton_core::planning::{
+    Phase, RejoinClass, classify_returned, plan_attach, plan_fence, with_events_restored,
+};
 use baton_ports::StoreError;
 
 use super::run::Ended;
@@ -30,6 +32,7 @@ impl Recovery<'_> {
             Ended::Completed { tolerated: _ } => {}
             Ended::Stopped | Ended::StoppedWithWritesPerhapsOpen => return RecoveryOutcome::Failed,
         }
+        let before = snapshot;
         let attach = !self.row.automatic
             || self.means.registry.settings.rejoin == RejoinMode::FenceAndAttach;
         let Some(snapshot) = self.means.snapshot() else {
@@ -42,7 +45,7 @@ impl Recovery<'_> {
         }
         match self.classify(&snapshot, &returned, &primary) {
             Some(RejoinClass::Subset) if attach => {
-                self.attach(&snapshot, &returned, &primary).await
+                self.attach((&before, &snapshot), &returned, &primary).await
             }
             Some(RejoinClass::Subset) => RecoveryOutcome::Succeeded,
             Some(RejoinClass::Errant {
@@ -78,7 +81,7 @@ impl Recovery<'_> {
 
     async fn attach(
         &mut self,
-        snapshot: &Snapshot,
+        (before, snapshot): (&Snapshot, &Snapshot),
         returned: &ServerId,
         primary: &ServerId,
     ) -> RecoveryOutcome {
@@ -90,6 +93,7 @@ impl Recovery<'_> {
             &settings,
             self.next_step(),
         );
+        let plan = with_events_restored(plan, before, &settings);
         self.note_successor(primary);
         match self.run(plan).await {
             Ended::Completed { tolerated: _ } => RecoveryOutcome::Succeeded,

@@ -200,6 +200,11 @@ pub const CLUES: &[(&str, &str)] = &[
         "source and replica run in different GTID modes",
     ),
     (
+        "events-left-disabled",
+        "events are disabled as on a replica, and nobody decided that",
+    ),
+    ("event-scheduler-off", "the event scheduler is off"),
+    (
         "points-outside",
         "a channel points to a server that is not known",
     ),

@@ -5,6 +5,7 @@
 
 mod closed;
 mod clues;
+mod events;
 mod loops;
 mod operators;
 mod orchestrator;
@@ -66,6 +67,8 @@ const RULES: &[Rule] = &[
     structure::unknown_sources,
     loops::replication_loops,
     reach::refusing,
+    events::left_disabled,
+    events::schedulers,
 ];
 
 /// The rule for what no other rule explains.

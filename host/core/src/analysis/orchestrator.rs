@@ -60,6 +60,8 @@ impl Code {
             | Self::MixedLogFormats
             | Self::MixedVersions
             | Self::MixedGtidModes
+            | Self::EventsDisabled
+            | Self::EventSchedulerOff
             | Self::NotEnoughSemiSyncReplicas => "NoProblem",
         }
     }
@@ -120,7 +122,9 @@ impl Code {
             | Self::ReplicaLagging
             | Self::ReplicaWritable
             | Self::SourceUnknown
-            | Self::ReplicationLoop => &[],
+            | Self::ReplicationLoop
+            | Self::EventsDisabled
+            | Self::EventSchedulerOff => &[],
         }
     }
 
@@ -176,6 +180,8 @@ impl Code {
             | Self::MixedLogFormats
             | Self::MixedVersions
             | Self::MixedGtidModes
+            | Self::EventsDisabled
+            | Self::EventSchedulerOff
             | Self::NotEnoughSemiSyncReplicas => false,
         }
     }

@@ -129,6 +129,10 @@ pub enum Code {
     MixedVersions,
     /// Different GTID modes between source and replicas.
     MixedGtidModes,
+    /// The primary has events that are disabled as on a replica, and nobody decided that.
+    EventsDisabled,
+    /// The event scheduler is off where events are to run, or would be after a promotion.
+    EventSchedulerOff,
     /// Semi-sync is enabled on the primary but fell back to asynchronous for lack of replicas.
     NotEnoughSemiSyncReplicas,
 }

@@ -54,6 +54,8 @@ impl Code {
         Self::MixedLogFormats,
         Self::MixedVersions,
         Self::MixedGtidModes,
+        Self::EventsDisabled,
+        Self::EventSchedulerOff,
         Self::NotEnoughSemiSyncReplicas,
     ];
 
@@ -113,6 +115,8 @@ impl Code {
             Self::MixedLogFormats => "mixed-log-formats",
             Self::MixedVersions => "mixed-versions",
             Self::MixedGtidModes => "mixed-gtid-modes",
+            Self::EventsDisabled => "events-disabled",
+            Self::EventSchedulerOff => "event-scheduler-off",
             Self::NotEnoughSemiSyncReplicas => "not-enough-semi-sync-replicas",
         }
     }

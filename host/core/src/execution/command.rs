@@ -1,9 +1,11 @@
 //! Changes of one server, as data.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::gtid::GtidSet;
 use crate::ids::Address;
+use crate::model::{EventName, EventState};
 
 /// The server-side condition of a step that makes a server writable: evaluated by the server when it executes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +91,16 @@ pub enum ServerCommand {
         /// Replica role; `None` = leave.
         replica: Option<bool>,
     },
+    /// Give events that are disabled as on a replica these states; others are left alone. Written to the binary log.
+    RestoreEvents {
+        /// By name.
+        states: BTreeMap<EventName, EventState>,
+        /// Leave those alone that were altered on this server last: somebody has decided on them.
+        keep_decided: bool,
+    },
+    /// Disable all events that run, as on a replica. Not written to the binary log. A server that is closed for everybody
+    /// (`super_read_only`) lets nobody do it, nor its events write.
+    DisableEvents,
 }
 
 impl ServerCommand {
@@ -108,6 +120,8 @@ impl ServerCommand {
             Self::ForgetReplication { .. } => "forget-replication",
             Self::PointAt { .. } => "point-at",
             Self::SetSemiSync { .. } => "set-semi-sync",
+            Self::RestoreEvents { .. } => "restore-events",
+            Self::DisableEvents => "disable-events",
         }
     }
 }

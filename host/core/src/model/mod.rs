@@ -3,6 +3,7 @@
 mod bounds;
 mod channel;
 mod cluster;
+mod event;
 mod probe;
 mod server;
 mod snapshot;
@@ -14,6 +15,7 @@ pub use cluster::{
     ActiveRecovery, ClusterRecord, Control, Downtime, Fleet, PastRecovery, PromotionRule,
     RecoveryKind, RecoveryOutcome, Risk, Switch,
 };
+pub use event::{EventName, EventState, Events};
 pub use probe::{Probe, ProbeFailure, Reach, TimeoutPhase};
 pub use server::{
     AttachedReplica, BinlogPosition, Closed, CommitProbe, Flavor, LogFormat, Place, SemiSync,

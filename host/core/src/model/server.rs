@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::channel::{Channel, ThreadState};
 use super::cluster::{Downtime, PromotionRule};
+use super::event::Events;
 use super::probe::Probe;
 use crate::gtid::GtidSet;
 use crate::ids::{Address, ServerId};
@@ -186,6 +187,8 @@ pub struct ServerFacts {
     pub semi_sync: Option<SemiSync>,
     /// Signs of useful work.
     pub vitals: Vitals,
+    /// Scheduled events; `None` if Baton's account may not look.
+    pub events: Option<Events>,
     /// Data centre, region and environment as the configured queries tell them.
     pub place: Option<Place>,
     /// Cluster name suggested by the configured query.

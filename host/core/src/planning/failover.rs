@@ -7,6 +7,7 @@ use super::channels::{add_forgetting, channel_of, forget_afterwards};
 use super::election::Choice;
 use super::estate::estate;
 use super::estate::replaced_with;
+use super::events;
 use super::history::History;
 use super::old_primary::add_left_fence;
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
@@ -228,13 +229,19 @@ pub fn plan_promote(
     if sided.is_some() {
         add_end_of_acknowledging(&mut steps, &choice.successor, &forgotten, settings);
     }
-    add_repoints(
+    let moved = add_repoints(
         &mut steps,
         snapshot,
         (&choice.successor, &siblings),
         &[ready],
         settings,
     );
+    // Without a sibling nobody would acknowledge it: then it is done when the old primary is back.
+    if sided.is_none() || !moved.is_empty() {
+        // With it, a sibling that is lost does not keep the step from being taken.
+        let after: Vec<StepId> = moved.into_iter().chain([ready]).collect();
+        events::add_restoring(&mut steps, snapshot, target, &after, settings);
+    }
     steps.step(
         Phase::Verify,
         Action::AwaitWritable {
@@ -549,14 +556,21 @@ pub fn finish_steps(
         add_end_of_acknowledging(&mut steps, successor, &forgotten, settings);
     }
     let mut steps = steps.finish();
-    let last = steps.iter().map(|step| step.id).max().unwrap_or(0);
-    let moved = renumber(moved, last.saturating_add(1)).into_iter();
+    let next = |steps: &[super::Step]| {
+        let last = steps.iter().map(|step| step.id).max().unwrap_or(0);
+        last.saturating_add(1)
+    };
+    let moved = renumber(moved, next(&steps)).into_iter();
     steps.extend(moved.map(|mut step| {
         if step.after.is_empty() {
             step.after.extend(ready);
         }
         step
     }));
+    let mut last = Builder::new(next(&steps));
+    let after: Vec<StepId> = steps.iter().map(|step| step.id).collect();
+    events::add_restoring(&mut last, snapshot, target, &after, settings);
+    steps.extend(last.finish());
     steps
 }
 

@@ -3,6 +3,7 @@
 
 use super::PlanSettings;
 use super::channels::channel_of;
+use super::events;
 use super::failover::{acknowledging, does_not_let_go};
 use super::plan::{Action, Builder, OnFailure, Phase, StepId};
 use crate::execution::ServerCommand;
@@ -74,6 +75,9 @@ pub(super) fn add_demoted(
         let command = acknowledging();
         steps.command(Phase::Rejoin, (from, command), &[classified], limits)
     });
+    // Not earlier: the fence's own lock keeps events still until then, and is given up for it.
+    let sided = sided.unwrap_or(classified);
+    let closed = events::add_disabling(steps, snapshot, from, sided, settings);
     let point = ServerCommand::PointAt {
         channel: channel_of(snapshot, from),
         source: address,
@@ -83,10 +87,10 @@ pub(super) fn add_demoted(
     let pointed = steps.command(
         Phase::Rejoin,
         (from, point),
-        &[sided.unwrap_or(classified)],
+        &[closed],
         (OnFailure::SkipDependants, settings.step_limit),
     );
-    steps.step(
+    let followed = steps.step(
         Phase::Verify,
         Action::AwaitReplicating {
             server: from.clone(),
@@ -95,6 +99,8 @@ pub(super) fn add_demoted(
         &[pointed],
         (OnFailure::Continue, settings.verify_limit),
     );
+    // It may be the only one to acknowledge it.
+    events::add_restoring(steps, snapshot, (from, to), &[opened, followed], settings);
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::PlanSettings;
 use super::channels::channel_of;
+use super::events;
 use super::failover::{acknowledging, has_source_role};
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
 use crate::execution::ServerCommand;
@@ -90,17 +91,20 @@ pub fn plan_fence(
         &[fenced],
         limits,
     );
-    if let Some(primary) = &snapshot.cluster.primary {
+    let read = match &snapshot.cluster.primary {
         // Read after the returned one: else live traffic would look errant.
-        steps.step(
+        Some(primary) => steps.step(
             Phase::Rejoin,
             Action::Observe {
                 server: primary.clone(),
             },
             &[read],
             (OnFailure::Continue, settings.step_limit),
-        );
-    }
+        ),
+        None => read,
+    };
+    // Not earlier: the fence's own lock keeps events still until then, and is given up for it.
+    events::add_disabling(&mut steps, snapshot, returned, read, settings);
     plan(snapshot, returned, epoch, steps)
 }
 

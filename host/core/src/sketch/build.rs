@@ -208,6 +208,7 @@ fn facts(number: u32, sketch: &ServerSketch) -> ServerFacts {
             threads_running: None,
             commit: sketch.commit.clone(),
         },
+        events: sketch.events.clone(),
         place: None,
         cluster_hint: None,
     }

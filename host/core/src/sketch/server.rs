@@ -1,11 +1,12 @@
 //! A server's line.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{duration, need_duration, need_number};
 use crate::model::{
-    Closed, CommitProbe, Flavor, LogFormat, Place, ProbeFailure, PromotionRule, ReplicationError,
-    SemiSync, ThreadState, TimeoutPhase, Version,
+    Closed, CommitProbe, EventName, EventState, Events, Flavor, LogFormat, Place, ProbeFailure,
+    PromotionRule, ReplicationError, SemiSync, ThreadState, TimeoutPhase, Version,
 };
 
 /// What a server's line says.
@@ -48,6 +49,7 @@ pub(super) struct ServerSketch {
     pub(super) commit: CommitProbe,
     pub(super) connections: Option<(u32, u32)>,
     pub(super) semi_sync: Option<SemiSync>,
+    pub(super) events: Option<Events>,
     pub(super) aliases: Vec<String>,
     pub(super) attached: Vec<String>,
     pub(super) channels: Vec<ChannelSketch>,
@@ -114,6 +116,7 @@ impl ServerSketch {
             commit: CommitProbe::NotTried,
             connections: None,
             semi_sync: None,
+            events: None,
             aliases: Vec::new(),
             attached: Vec::new(),
             channels: Vec::new(),
@@ -214,6 +217,8 @@ impl ServerSketch {
             "wait_for" => self.semi_sync_state().wait_for = need_number(value)?,
             "clients" => self.semi_sync_state().clients = need_number(value)?,
             "waiting" => self.semi_sync_state().waiting_sessions = need_number(value)?,
+            "events" => self.events().states = events(value)?,
+            "scheduler" => self.events().scheduler = value == "on",
             "alias" => self.aliases.push(value.to_owned()),
             "attached" => self.attached = value.split(',').map(str::to_owned).collect(),
             _ => return self.channel()?.pair(key, value),
@@ -225,6 +230,13 @@ impl ServerSketch {
         self.channels
             .last_mut()
             .ok_or_else(|| "a channel word before `<-`".to_owned())
+    }
+
+    fn events(&mut self) -> &mut Events {
+        self.events.get_or_insert_with(|| Events {
+            scheduler: true,
+            ..Events::default()
+        })
     }
 
     fn semi_sync_state(&mut self) -> &mut SemiSync {
@@ -351,6 +363,25 @@ fn format_of(value: &str) -> Result<LogFormat, String> {
         "row" => Ok(LogFormat::Row),
         _ => Err(format!("{value:?} is no binary log format")),
     }
+}
+
+fn events(value: &str) -> Result<BTreeMap<EventName, EventState>, String> {
+    let event = |text: &str| {
+        let (name, state) = text.split_once(':').unwrap_or((text, ""));
+        let state = match state {
+            "" => EventState::Enabled,
+            "disabled" => EventState::Disabled,
+            "replica" => EventState::ReplicaDisabled { set_here: false },
+            "here" => EventState::ReplicaDisabled { set_here: true },
+            _ => return Err(format!("{state:?} is no state of an event")),
+        };
+        let name = EventName {
+            schema: "app".to_owned(),
+            name: name.to_owned(),
+        };
+        Ok((name, state))
+    };
+    value.split(',').map(event).collect()
 }
 
 fn commit(value: &str) -> Result<CommitProbe, String> {

@@ -122,7 +122,7 @@ impl Performer<'_> {
         for target in self.targets(channel).await? {
             let sql = statement(self.wording(), "STOP", threads, target.as_deref());
             if threads == Threads::Applier {
-                self.run_allowing(&sql, &NO_CHANNEL).await?;
+                self.run_allowing(sql.as_str(), &NO_CHANNEL).await?;
             } else {
                 self.stop_with_short_farewell(&sql, "").await?;
             }
@@ -140,13 +140,13 @@ impl Performer<'_> {
     ) -> Result<(), StatementError> {
         if !self.says_farewell() {
             return self
-                .run_allowing(&format!("{stop}{then}"), &NO_CHANNEL)
+                .run_allowing(format!("{stop}{then}"), &NO_CHANNEL)
                 .await
                 .map(drop);
         }
         self.end_connecting().await?;
         let sql = format!("{SHORT_FAREWELL}; {stop}; {USUAL_FAREWELL}{then}");
-        let outcome = self.run_allowing(&sql, &NO_CHANNEL).await.map(drop);
+        let outcome = self.run_allowing(sql.as_str(), &NO_CHANNEL).await.map(drop);
         if matches!(outcome, Err(StatementError::Refused { .. })) {
             // After an error the rest of the text was not executed.
             self.run(USUAL_FAREWELL).await?;
@@ -226,7 +226,7 @@ impl Performer<'_> {
         if self.says_farewell() {
             sql = format!("{SHORT_FAREWELL}; {sql}");
         }
-        self.run_allowing(&sql, &[number::NO_SUCH_THREAD])
+        self.run_allowing(sql.as_str(), &[number::NO_SUCH_THREAD])
             .await
             .map(drop)
     }

@@ -118,6 +118,27 @@ fn semi_sync_fell_back() {
 }
 
 #[test]
+fn events_do_not_run() {
+    insta::assert_snapshot!(verdict_of("
+        p1 primary events=on,off:disabled,left:replica,mine:here
+        r1 <- p1 events=on:replica
+        r2 <- p1 events=on:replica scheduler=off
+        r3 <- p1
+    "), @r"
+    warning events-disabled p1: hold; events-left-disabled p1
+    notice event-scheduler-off r2: hold; event-scheduler-off r2
+    ");
+    insta::assert_snapshot!(verdict_of("
+        p1 primary events=on scheduler=off
+        r1 <- p1 events=on:replica
+    "), @"warning event-scheduler-off p1: hold; event-scheduler-off p1");
+    insta::assert_snapshot!(verdict_of("
+        p1 primary events=on scheduler=off
+        r1 <- p1 events=on:replica scheduler=off
+    "), @"fine");
+}
+
+#[test]
 fn its_only_replica_is_stopped_or_dead() {
     insta::assert_snapshot!(verdict_of("
         p1 primary

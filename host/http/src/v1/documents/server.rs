@@ -153,6 +153,7 @@ fn facts_document(facts: ServerFacts) -> FactsDocument {
         replicas: _,
         semi_sync,
         vitals,
+        events: _,
         // The server's own place is shown; this is where it came from.
         place: _,
         cluster_hint,

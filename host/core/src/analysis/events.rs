@@ -1,0 +1,79 @@
+//! Scheduled events that do not run, or would not after a promotion.
+
+use super::report::{Code, Severity};
+use super::scene::{Draft, Scene, evidence};
+use crate::ids::ServerId;
+use crate::model::{EventName, Events};
+
+/// Names shown of a long list.
+const SHOWN: usize = 5;
+
+/// Events of the primary that are disabled as on a replica: they came with a promotion, and nobody
+/// has decided on them.
+pub(super) fn left_disabled(scene: &Scene<'_>, draft: &mut Draft) {
+    let Some((primary, events)) = of_primary(scene) else {
+        return;
+    };
+    let left: Vec<&EventName> = events.left_replica_disabled().collect();
+    if left.is_empty() {
+        return;
+    }
+    let text = format!(
+        "{primary} has {} events that are disabled as on a replica: {}.",
+        left.len(),
+        listed(&left)
+    );
+    let found = vec![evidence("events-left-disabled", text, [primary])];
+    draft.note(Code::EventsDisabled, primary, Severity::Warning, found);
+}
+
+/// Schedulers that are off where they should be on: the primary's while another member's is on, or
+/// a replica's while the primary has events to run.
+pub(super) fn schedulers(scene: &Scene<'_>, draft: &mut Draft) {
+    let Some((primary, events)) = of_primary(scene) else {
+        return;
+    };
+    let others: Vec<(&ServerId, bool)> = scene
+        .servers()
+        .filter(|server| server.id != *primary)
+        .filter_map(|server| {
+            let facts = scene.current(&server.id)?;
+            Some((&server.id, facts.events.as_ref()?.scheduler))
+        })
+        .collect();
+    let note = |draft: &mut Draft, server, severity, text| {
+        let found = vec![evidence("event-scheduler-off", text, [server])];
+        draft.note(Code::EventSchedulerOff, server, severity, found);
+    };
+    let to_run = events.enabled().count();
+    if events.scheduler && to_run > 0 {
+        for (other, _) in others.iter().filter(|(_, on)| !on) {
+            let text = format!(
+                "The event scheduler of {other} is off: the {to_run} events of {primary} would stop if it took over."
+            );
+            note(draft, other, Severity::Notice, text);
+        }
+    }
+    let waiting = to_run.saturating_add(events.left_replica_disabled().count());
+    if !events.scheduler && waiting > 0 && others.iter().any(|(_, on)| *on) {
+        let text = format!(
+            "The event scheduler of {primary} is off, that of a replica is on: {waiting} events do not run."
+        );
+        note(draft, primary, Severity::Warning, text);
+    }
+}
+
+fn of_primary<'a>(scene: &Scene<'a>) -> Option<(&'a ServerId, &'a Events)> {
+    let primary = scene.primary()?;
+    let facts = scene.current(&primary.id)?;
+    let events = facts.events.as_ref().filter(|_| facts.is_writable())?;
+    Some((&primary.id, events))
+}
+
+fn listed(names: &[&EventName]) -> String {
+    let mut shown: Vec<String> = names.iter().take(SHOWN).map(ToString::to_string).collect();
+    if names.len() > SHOWN {
+        shown.push("...".to_owned());
+    }
+    shown.join(", ")
+}
