@@ -1,8 +1,8 @@
 //! The checker: looks at a finished plan and objects. Separate from planning on purpose, so that one mistake is not made
 //! twice; it runs on every plan, also on those a person ordered.
 
-mod old_primary;
 mod bounds;
+mod old_primary;
 mod reopening;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -258,7 +258,11 @@ async fn threads_stop_and_start(flavor: Flavor) {
         (channel.receiver, channel.applier),
         (ThreadState::Stopped, ThreadState::Stopped)
     );
-    perform(session.as_mut(), ServerCommand::StartAppliers { channel: None }).await;
+    perform(
+        session.as_mut(),
+        ServerCommand::StartAppliers { channel: None },
+    )
+    .await;
     let channel = session.read(LIMIT).await.unwrap().facts.channels.remove(0);
     assert_eq!(
         (channel.receiver, channel.applier),

@@ -190,7 +190,11 @@ pub(crate) async fn observe(
 
 /// The channels of a server that lead to members of its cluster, and what of a set that it has is of that cluster. What it reads from
 /// another one is not waited for, and its appliers are left as they are.
-pub(super) fn of_the_cluster(means: &Means, server: &ServerId, set: GtidSet) -> (Vec<String>, GtidSet) {
+pub(super) fn of_the_cluster(
+    means: &Means,
+    server: &ServerId,
+    set: GtidSet,
+) -> (Vec<String>, GtidSet) {
     let Some(snapshot) = means.snapshot() else {
         return (Vec::new(), set);
     };

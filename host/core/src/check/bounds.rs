@@ -74,6 +74,8 @@ fn target_of(command: &ServerCommand) -> Target<'_> {
         ServerCommand::Fence { .. }
         | ServerCommand::OpenWrites(_)
         | ServerCommand::WaitApplied { .. }
-        | ServerCommand::SetSemiSync { .. } => Target::NoChannel,
+        | ServerCommand::SetSemiSync { .. }
+        | ServerCommand::RestoreEvents { .. }
+        | ServerCommand::DisableEvents => Target::NoChannel,
     }
 }

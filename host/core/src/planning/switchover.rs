@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::channels::{add_forgetting, channel_of};
+use super::channels::add_forgetting;
 use super::failover::{
     add_record, add_repoints, answering_replicas, has_source_role, was_acknowledged,
 };
