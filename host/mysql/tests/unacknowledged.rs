@@ -16,16 +16,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use baton_ports::{ActSession, Guard, ServerCommand};
-use baton_sandbox::{Account, Flavor, SemiSync, Server, Topology, TopologySpec, wait_until};
+use baton_sandbox::{
+    Account, Flavor, Sandbox, SemiSync, Server, Topology, TopologySpec, wait_until,
+};
 use common::{LIMIT, LONG, locked, perform};
 use mysql_async::prelude::Queryable as _;
 use tokio::task::JoinSet;
 
-on_both!(a_fence_acknowledges_nothing);
+on_both!(a_fence_acknowledges_nothing, demotion_acknowledges_nothing);
 
 fn number(name: &str, default: u32) -> u32 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
+
+const FENCE: ServerCommand = ServerCommand::Fence { kill_writers: true };
 
 /// How a client writes.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +122,11 @@ fn busy(p1: &Server) -> anyhow::Result<usize> {
 }
 
 /// One round; gives how many clients were told OK for rows that no replica has, and how long the fence took.
-async fn round(topology: &Topology, session: &mut dyn ActSession) -> (u32, Duration) {
+async fn round(
+    topology: &Topology,
+    session: &mut dyn ActSession,
+    command: ServerCommand,
+) -> (u32, Duration) {
     let (p1, r1) = (&topology["p1"], &topology["r1"]);
     let flavor = p1.flavor();
     let count = usize::try_from(number("BATON_CLIENTS", 30)).unwrap();
@@ -140,7 +148,7 @@ async fn round(topology: &Topology, session: &mut dyn ActSession) -> (u32, Durat
     let mut late = crowd(p1, &fenced);
     let begun = Instant::now();
     fencing.store(true, Ordering::Relaxed);
-    perform(session, ServerCommand::Fence { kill_writers: true }).await;
+    perform(session, command).await;
     let took = begun.elapsed();
     fenced.store(true, Ordering::Relaxed);
     assert!(!p1.is_writable().unwrap());
@@ -154,8 +162,8 @@ async fn round(topology: &Topology, session: &mut dyn ActSession) -> (u32, Durat
     (told, took)
 }
 
-async fn a_fence_acknowledges_nothing(flavor: Flavor) {
-    let sandbox = baton_sandbox::Sandbox::new("baton-mysql").unwrap();
+fn semi_sync_pair(flavor: Flavor) -> (Sandbox, Topology) {
+    let sandbox = Sandbox::new("baton-mysql").unwrap();
     let spec = TopologySpec::parse("p1\nr1 <- p1")
         .unwrap()
         .with_semi_sync(SemiSync::default())
@@ -164,14 +172,20 @@ async fn a_fence_acknowledges_nothing(flavor: Flavor) {
             options.extra.push("--max-connections=500".into());
         });
     let topology = sandbox.topology(flavor, &spec).unwrap();
-    let (p1, r1) = (&topology["p1"], &topology["r1"]);
-    p1.exec("CREATE TABLE app.t (id INT PRIMARY KEY AUTO_INCREMENT)")
+    topology["p1"]
+        .exec("CREATE TABLE app.t (id INT PRIMARY KEY AUTO_INCREMENT)")
         .unwrap();
+    (sandbox, topology)
+}
+
+async fn a_fence_acknowledges_nothing(flavor: Flavor) {
+    let (_sandbox, topology) = semi_sync_pair(flavor);
+    let (p1, r1) = (&topology["p1"], &topology["r1"]);
     let rounds = number("BATON_ROUNDS", 3);
     let (mut told, mut worst) = (Vec::new(), Duration::ZERO);
     let mut session = locked(p1).await;
     for _ in 0..rounds {
-        let (count, took) = round(&topology, session.as_mut()).await;
+        let (count, took) = round(&topology, session.as_mut(), FENCE).await;
         told.push(count);
         worst = worst.max(took);
         r1.exec(&receiver(flavor, "START")).unwrap();
@@ -196,4 +210,17 @@ async fn reopen(session: &mut dyn ActSession) {
     let guard: Guard = LONG;
     session.arm(guard, LIMIT).await.unwrap();
     perform(session, ServerCommand::OpenWrites(guard)).await;
+}
+
+/// Switching the source's side off would tell everybody who waits OK.
+async fn demotion_acknowledges_nothing(flavor: Flavor) {
+    let (_sandbox, topology) = semi_sync_pair(flavor);
+    let mut session = locked(&topology["p1"]).await;
+    let demotion = ServerCommand::SetSemiSync {
+        source: Some(false),
+        replica: Some(true),
+    };
+    let (told, took) = round(&topology, session.as_mut(), demotion).await;
+    println!("{flavor}: {told} told OK in a demotion of {took:?}");
+    assert_eq!(told, 0, "told OK without a replica that has the row");
 }

@@ -21,9 +21,9 @@ use baton_core::model::{ProbeFailure, TimeoutPhase};
 const ROUND: Duration = Duration::from_millis(10);
 
 /// MariaDB lets privileged accounts, events of privileged definers and prepared transactions write in spite of `read_only`.
-/// Nobody writes while a session has the global read lock.
-const HOLD: &str = "FLUSH TABLES WITH READ LOCK";
-const UNLOCK: &str = "UNLOCK TABLES";
+/// Nobody writes while a session has the global read lock. The server is closed by then: the lock is not waited for long.
+const HOLD: &str = "SET SESSION lock_wait_timeout=1; FLUSH TABLES WITH READ LOCK";
+const UNLOCK: &str = "UNLOCK TABLES; SET SESSION lock_wait_timeout=DEFAULT";
 
 /// How long the lock is kept when nothing is changed any more. A switchover's window is far shorter.
 const HOLD_AT_MOST: Duration = Duration::from_secs(10);
@@ -176,7 +176,9 @@ impl Performer<'_> {
         match outcome.error {
             None => self.holds.set(hold.is_some()),
             // The server is closed: what was refused is the lock.
-            Some(mysql_async::Error::Server(_)) if outcome.tables.len() >= statements => {}
+            Some(mysql_async::Error::Server(_)) if outcome.tables.len() >= statements => {
+                self.run(UNLOCK).await?;
+            }
             Some(error) => return Err(statement_error(&error, word)),
         }
         self.kill_writers().await
