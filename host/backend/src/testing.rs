@@ -73,6 +73,7 @@ pub(crate) fn server(number: u32) -> Server {
         place: None,
         events: None,
         cluster_hint: None,
+        privileged_writers: None,
     })
 }
 

@@ -106,7 +106,7 @@ impl ActSession for MysqlActSession {
         let left = deadline.saturating_duration_since(Instant::now());
         self.hints
             .refresh(
-                &mut self.session,
+                (&mut self.session, self.reader.dialect()),
                 &self.access.settings.queries,
                 clock.now(),
                 left,

@@ -53,6 +53,8 @@ pub(crate) struct Beside {
     pub(crate) place: Option<Place>,
     /// Answer of the configured query.
     pub(crate) cluster_hint: Option<String>,
+    /// Accounts that `read_only` does not bind.
+    pub(crate) privileged_writers: Option<Vec<String>>,
 }
 
 /// A value without which nothing can be said, and that cannot be understood.
@@ -116,6 +118,7 @@ pub(crate) fn facts(answers: &Answers, beside: Beside) -> Result<ServerFacts, Ga
             .map(|table| events::events(table, &now)),
         place: beside.place,
         cluster_hint: beside.cluster_hint,
+        privileged_writers: beside.privileged_writers,
     })
 }
 

@@ -36,6 +36,7 @@ pub(crate) struct Hints {
     asked_at: Option<Timestamp>,
     place: Option<Place>,
     cluster: Option<String>,
+    privileged: Option<Vec<String>>,
 }
 
 impl MysqlWatch {
@@ -93,7 +94,7 @@ impl Watch for MysqlWatch {
         let now = self.access.clock.now();
         self.hints
             .refresh(
-                &mut self.session,
+                (&mut self.session, self.reader.dialect()),
                 &self.access.settings.queries,
                 now,
                 left(deadline),
@@ -122,7 +123,7 @@ impl Hints {
     /// Asks the queries if it is time.
     pub(crate) async fn refresh(
         &mut self,
-        session: &mut Session,
+        (session, dialect): (&mut Session, &Dialect),
         queries: &Queries,
         now: Timestamp,
         limit: Duration,
@@ -140,10 +141,12 @@ impl Hints {
             region: region.unwrap_or_default(),
             environment: environment.unwrap_or_default(),
         };
+        let privileged = privileged_writers(session, dialect, deadline).await?;
         *self = Self {
             asked_at: Some(now),
             place: (place != Place::default()).then_some(place),
             cluster,
+            privileged,
         };
         Ok(())
     }
@@ -154,8 +157,35 @@ impl Hints {
             commit,
             place: self.place.clone(),
             cluster_hint: self.cluster.clone(),
+            privileged_writers: self.privileged.clone(),
         }
     }
+}
+
+/// MariaDB: accounts that may write while the server is read-only, by the bits of their privileges: READ ONLY ADMIN, and SUPER
+/// where the privileges were written by a version in which it includes that one. Not ours, no roles, and nobody from the server's
+/// own host, where administrators are. Not from `information_schema`, see [`crate::dialect`].
+const PRIVILEGED: &str = "SELECT CONCAT(User,'@',Host) AS account FROM mysql.global_priv \
+WHERE Host NOT IN ('','localhost','127.0.0.1','::1',@@hostname) AND CONCAT(User,'@',Host)<>CURRENT_USER() \
+AND COALESCE(JSON_VALUE(Priv,'$.account_locked'),'0') NOT IN ('1','true') \
+AND (JSON_VALUE(Priv,'$.access') & (1<<33)<>0 \
+OR JSON_VALUE(Priv,'$.access') & (1<<15)<>0 AND COALESCE(JSON_VALUE(Priv,'$.version_id'),0)<101100) \
+ORDER BY account LIMIT 20";
+
+/// `None` if our account may not see it. Everybody is bound by `super_read_only`, where it exists.
+async fn privileged_writers(
+    session: &mut Session,
+    dialect: &Dialect,
+    deadline: Instant,
+) -> Result<Option<Vec<String>>, ProbeFailure> {
+    if dialect.has("super_read_only") {
+        return Ok(Some(Vec::new()));
+    }
+    let table = session.attempt(PRIVILEGED, left(deadline)).await?;
+    Ok(table.map(|table| {
+        let accounts = table.records().map(|record| record.owned(&["account"]));
+        accounts.collect()
+    }))
 }
 
 /// One text, if the query is configured, right, and has an answer.

@@ -326,3 +326,20 @@ async fn a_stalled_commit_does_not_stall_the_reading(flavor: Flavor) {
         assert!(writer.join().unwrap().is_err());
     }
 }
+
+/// READ ONLY ADMIN is what counts: our own account has it, and is left out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accounts_that_read_only_does_not_bind() {
+    baton_sandbox::require!(Flavor::MariaDb);
+    let (_sandbox, topology) = common::pair(Flavor::MariaDb);
+    let p1 = &topology["p1"];
+    assert_eq!(read(p1).await.privileged_writers, None);
+    p1.exec(
+        "GRANT SELECT ON mysql.global_priv TO baton@'%'; \
+         CREATE USER plain@'%', batch@'10.%', own@localhost; CREATE USER gone@'%' ACCOUNT LOCK; \
+         GRANT READ_ONLY ADMIN ON *.* TO batch@'10.%', own@localhost, gone@'%'; GRANT SUPER ON *.* TO plain@'%'",
+    )
+    .unwrap();
+    let expected = vec!["batch@10.%".to_owned()];
+    assert_eq!(read(p1).await.privileged_writers, Some(expected));
+}

@@ -68,6 +68,7 @@ pub(crate) fn facts(state: &State, server: &SimServer) -> ServerFacts {
         events: None,
         place: None,
         cluster_hint: None,
+        privileged_writers: None,
     }
 }
 

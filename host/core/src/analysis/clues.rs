@@ -155,6 +155,10 @@ pub const CLUES: &[(&str, &str)] = &[
     ("quarantined", "the server is set aside already"),
     ("writable", "a replica takes writes of its own"),
     (
+        "writes-when-read-only",
+        "accounts that read_only does not bind: a fence holds for as long as Baton keeps the global read lock",
+    ),
+    (
         "cannot-connect",
         "a receiver cannot connect to a source that answers us, or that is unknown",
     ),

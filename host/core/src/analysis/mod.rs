@@ -58,6 +58,7 @@ const RULES: &[Rule] = &[
     writers::primary_moved,
     returned::old_primary_returned,
     writers::writable_replicas,
+    writers::privileged_writers,
     stalled_replicas::sources_without_replication,
     replication::stopped_or_broken,
     replication::lagging,

@@ -53,6 +53,7 @@ impl Code {
             | Self::ReplicaLagging
             | Self::ErrantTransactions
             | Self::ReplicaWritable
+            | Self::PrivilegedWriters
             | Self::SourceUnknown
             | Self::ReplicationLoop
             | Self::NoLoggingReplicas
@@ -121,6 +122,7 @@ impl Code {
             | Self::ReplicationBroken
             | Self::ReplicaLagging
             | Self::ReplicaWritable
+            | Self::PrivilegedWriters
             | Self::SourceUnknown
             | Self::ReplicationLoop
             | Self::EventsDisabled
@@ -173,6 +175,7 @@ impl Code {
             | Self::ReplicaLagging
             | Self::ErrantTransactions
             | Self::ReplicaWritable
+            | Self::PrivilegedWriters
             | Self::SourceUnknown
             | Self::ReplicationLoop
             | Self::NoLoggingReplicas

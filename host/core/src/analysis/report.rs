@@ -115,6 +115,8 @@ pub enum Code {
     ErrantTransactions,
     /// A replica is writable.
     ReplicaWritable,
+    /// Accounts may write to the primary in spite of a fence.
+    PrivilegedWriters,
     /// A channel points to a server that is not known.
     SourceUnknown,
     /// Two members replicate in a circle of more than two.

@@ -162,3 +162,23 @@ pub(super) fn writable_replicas(scene: &Scene<'_>, draft: &mut Draft) {
         draft.note(Code::ReplicaWritable, id, Severity::Warning, found);
     }
 }
+
+/// A fence binds them only while Baton keeps the global read lock; afterwards they write to a replica.
+pub(super) fn privileged_writers(scene: &Scene<'_>, draft: &mut Draft) {
+    let Some(primary) = scene.primary() else {
+        return;
+    };
+    let accounts = scene
+        .current(&primary.id)
+        .and_then(|facts| facts.privileged_writers.as_deref())
+        .unwrap_or_default();
+    if !accounts.is_empty() {
+        let id = &primary.id;
+        let text = format!(
+            "{id}: {} may write in spite of read_only.",
+            accounts.join(", ")
+        );
+        let found = vec![evidence("writes-when-read-only", text, [id])];
+        draft.note(Code::PrivilegedWriters, id, Severity::Warning, found);
+    }
+}

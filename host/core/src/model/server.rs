@@ -193,6 +193,9 @@ pub struct ServerFacts {
     pub place: Option<Place>,
     /// Cluster name suggested by the configured query.
     pub cluster_hint: Option<String>,
+    /// Accounts that may write in spite of a fence, without our own and those of the server's own host; `None` if our account may
+    /// not see that.
+    pub privileged_writers: Option<Vec<String>>,
 }
 
 impl ServerFacts {

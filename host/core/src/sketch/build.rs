@@ -211,6 +211,7 @@ fn facts(number: u32, sketch: &ServerSketch) -> ServerFacts {
         events: sketch.events.clone(),
         place: None,
         cluster_hint: None,
+        privileged_writers: sketch.privileged.clone(),
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) struct ServerSketch {
     pub(super) maintenance: bool,
     pub(super) quarantined: bool,
     pub(super) commit: CommitProbe,
+    pub(super) privileged: Option<Vec<String>>,
     pub(super) connections: Option<(u32, u32)>,
     pub(super) semi_sync: Option<SemiSync>,
     pub(super) events: Option<Events>,
@@ -114,6 +115,7 @@ impl ServerSketch {
             maintenance: false,
             quarantined: false,
             commit: CommitProbe::NotTried,
+            privileged: None,
             connections: None,
             semi_sync: None,
             events: None,
@@ -209,6 +211,10 @@ impl ServerSketch {
             "region" => value.clone_into(&mut self.place.region),
             "env" => value.clone_into(&mut self.place.environment),
             "commit" => self.commit = commit(value)?,
+            "privileged" => {
+                let accounts = value.split(',').filter(|account| !account.is_empty());
+                self.privileged = Some(accounts.map(str::to_owned).collect());
+            }
             "connections" => {
                 let (open, most) = value.split_once('/').ok_or("connections=OPEN/MOST")?;
                 self.connections = Some((need_number(open)?, need_number(most)?));

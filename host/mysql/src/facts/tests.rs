@@ -15,6 +15,7 @@ fn beside() -> Beside {
         commit: CommitProbe::NotTried,
         place: None,
         cluster_hint: None,
+        privileged_writers: None,
     }
 }
 

@@ -268,3 +268,16 @@ fn most_servers_follow_the_primary_so_the_other_one_is_fenced() {
     warning replication-broken r0: hold; cannot-connect r0
     ");
 }
+
+#[test]
+fn accounts_that_no_fence_binds() {
+    insta::assert_snapshot!(verdict_of("
+        p1 primary mariadb privileged=shop@%,batch@10.0.0.%
+        r1 <- p1 mariadb privileged=shop@%
+    "), @"warning privileged-writers p1: hold; writes-when-read-only p1");
+    // None, and not to be seen.
+    for known in ["privileged=", ""] {
+        let text = format!("p1 primary mariadb {known}\nr1 <- p1 mariadb");
+        assert_eq!(verdict_of(&text), "fine");
+    }
+}

@@ -157,6 +157,8 @@ fn facts_document(facts: ServerFacts) -> FactsDocument {
         // The server's own place is shown; this is where it came from.
         place: _,
         cluster_hint,
+        // The finding names them.
+        privileged_writers: _,
     } = facts;
     FactsDocument {
         uid,
