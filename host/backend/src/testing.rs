@@ -5,8 +5,8 @@ use std::time::Duration;
 use baton_core::gtid::GtidSet;
 use baton_core::ids::Address;
 use baton_core::model::{
-    Channel, CommitProbe, Flavor, LogFormat, ReplicationError, ServerFacts, ThreadState, Version,
-    Vitals,
+    Channel, CommitProbe, Durability, Flavor, LogFormat, ReplicationError, ServerFacts,
+    ThreadState, Version, Vitals,
 };
 
 /// A MariaDB server, number 1 or 2 of a pair, closed, following the other.
@@ -63,6 +63,7 @@ pub(crate) fn server(number: u32) -> Server {
         channels: vec![channel],
         replicas: Vec::new(),
         semi_sync: None,
+        durability: Durability::default(),
         vitals: Vitals {
             uptime: None,
             connections: None,

@@ -3,6 +3,7 @@
 mod acknowledge;
 mod evidence;
 mod explain;
+mod gave_up;
 mod held;
 mod judge;
 mod left_behind;
@@ -80,6 +81,7 @@ pub(crate) struct ClusterLoop {
     stands: BTreeSet<ServerId>,
     evidence: evidence::Throttle,
     waiting: acknowledge::Waiting,
+    restarts: gave_up::Restarts,
     judge: judge::Memory,
     /// What the other nodes see of the missing primary, and the question under way.
     heard: Option<witnesses::Heard>,
@@ -108,6 +110,7 @@ impl ClusterLoop {
             stands: BTreeSet::new(),
             evidence: evidence::Throttle::default(),
             waiting: acknowledge::Waiting::default(),
+            restarts: gave_up::Restarts::default(),
             judge: judge::Memory::default(),
             heard: None,
             asking: JoinSet::new(),
@@ -171,6 +174,7 @@ impl ClusterLoop {
         self.ask_peers(&snapshot);
         self.gather(&snapshot, &report);
         self.have_acknowledged(&snapshot);
+        self.start_who_gave_up(&snapshot);
         self.resumed &= !self.take_unfinished();
         if !self.resumed && self.resume(&snapshot).await {
             return Some(FAST);

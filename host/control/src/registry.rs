@@ -6,6 +6,7 @@ mod bounds;
 mod entry;
 mod identity;
 mod membership;
+mod progress;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -266,6 +267,7 @@ impl Registry {
             inner.learn_neighbour(address, ended, |started| self.announce(started));
         }
         inner.compare_with_primary(id);
+        inner.note_starving(id);
         let named = inner.assign(id, &self.settings, wall, |started| self.announce(started));
         drop(named);
         // Not at each reading: it looks at all servers.

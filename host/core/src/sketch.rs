@@ -28,7 +28,8 @@
 //! | `dc=X`, `region=X`, `env=X`, `must`, `prefer`, `neutral`, `prefer_not`, `must_not` | where it stands, whether it should take over |
 //! | `downtime`, `maintenance`, `quarantined` | what operators said |
 //! | `commit=ok`, `commit=refused:1021`, `commit=stalled:12s`, `connections=100/151` | vitals |
-//! | `ss=source`, `ss=replica`, `ss=fallback`, `ss=locked`, `wait_for=N`, `clients=N`, `waiting=N` | semi-synchronous replication |
+//! | `ss=source`, `ss=replica`, `ss=both`, `ss=fallback`, `ss=locked`, `wait_for=N`, `clients=N`, `waiting=N`, `timeout=T`, `wait_point=after_commit`, `stalled=T` | semi-synchronous replication; for how long sessions have waited |
+//! | `sync_binlog=N`, `flush=N`, `sync_relay_log=N`, `relay_log_recovery=on` | what a crash leaves |
 //! | `events=a,b:disabled,c:replica,d:here`, `scheduler=off` | scheduled events of the schema `app`: enabled, disabled, disabled as on a replica by its source or by somebody here; their scheduler |
 //! | `alias=HOST:PORT`, `attached=NAME,NAME` | other addresses; replicas registered with it |
 //!
@@ -36,7 +37,7 @@
 //! | --- | --- |
 //! | `io=running`, `io=connecting`, `io=connecting:1045`, `io=stopped`, `io=stopped:1236`, `io=unknown` | receiver, with error |
 //! | `sql=running`, `sql=stopped`, `sql=stopped:1062`, `sql=unknown` | applier, with error |
-//! | `lag=T`, `delay=T`, `heartbeat=T`, `period=T`, `reconnected=T`, `reconnect-failed=T`, `severed=T`, `ran=T`, `acked=T` | lag, configured delay, age of the last sign, time between heartbeats, ages of the reconnect Baton made, of one in vain, of the severing, of the last reading that showed its receiver at work, that showed it acknowledging (by default that of a connected replica with `ss=replica`) |
+//! | `lag=T`, `delay=T`, `heartbeat=T`, `period=T`, `reconnected=T`, `reconnect-failed=T`, `severed=T`, `ran=T`, `acked=T`, `cut=T..T`, `starving=T` | lag, configured delay, age of the last sign, time between heartbeats, ages of the reconnect Baton made, of one in vain, of the severing, of the last reading that showed its receiver at work, that showed it acknowledging (by default that of a connected replica with `ss=replica`), of the first and last one that showed it unable to connect, of the first one that showed it running without receiving what its source had |
 //! | `brings=N` | what it received was written by server number N |
 //! | `nogtid`, `filtered`, `user=X` | how it replicates |
 //!

@@ -11,7 +11,7 @@ use crate::rows::Table;
 use crate::session::Session;
 
 /// Variables that cannot change while the server runs (or whose change may wait until the next session).
-const FIXED: [&str; 14] = [
+const FIXED: [&str; 15] = [
     "version",
     "version_comment",
     "hostname",
@@ -26,10 +26,11 @@ const FIXED: [&str; 14] = [
     "log_replica_updates",
     "performance_schema",
     "datadir",
+    "relay_log_recovery",
 ];
 
 /// Variables read each time, where they exist.
-const CHANGING: [&str; 25] = [
+const CHANGING: [&str; 32] = [
     "server_id",
     "read_only",
     "super_read_only",
@@ -46,11 +47,18 @@ const CHANGING: [&str; 25] = [
     "rpl_semi_sync_source_enabled",
     "rpl_semi_sync_source_timeout",
     "rpl_semi_sync_source_wait_for_replica_count",
+    "rpl_semi_sync_source_wait_point",
+    "rpl_semi_sync_source_wait_no_replica",
     "rpl_semi_sync_replica_enabled",
     "rpl_semi_sync_master_enabled",
     "rpl_semi_sync_master_timeout",
     "rpl_semi_sync_master_wait_for_slave_count",
+    "rpl_semi_sync_master_wait_point",
+    "rpl_semi_sync_master_wait_no_slave",
     "rpl_semi_sync_slave_enabled",
+    "sync_binlog",
+    "innodb_flush_log_at_trx_commit",
+    "sync_relay_log",
     "max_execution_time",
     "max_statement_time",
     "lock_wait_timeout",

@@ -11,7 +11,7 @@ pub(crate) use identity::{flavor, version};
 
 use baton_core::gtid::GtidSet;
 use baton_core::model::{
-    BinlogPosition, CommitProbe, Flavor, LogFormat, Place, ServerFacts, Vitals,
+    BinlogPosition, CommitProbe, Durability, Flavor, LogFormat, Place, ServerFacts, Vitals,
 };
 use std::time::Duration;
 
@@ -111,6 +111,7 @@ pub(crate) fn facts(answers: &Answers, beside: Beside) -> Result<ServerFacts, Ga
         channels,
         replicas: attached::replicas(&answers.registered, &answers.dump_threads),
         semi_sync: semi_sync::semi_sync(&now, status),
+        durability: durability(&fixed, &now),
         vitals: vitals(&now, status, beside.commit),
         events: answers
             .events
@@ -120,6 +121,15 @@ pub(crate) fn facts(answers: &Answers, beside: Beside) -> Result<ServerFacts, Ga
         cluster_hint: beside.cluster_hint,
         privileged_writers: beside.privileged_writers,
     })
+}
+
+fn durability(fixed: &Record<'_>, now: &Record<'_>) -> Durability {
+    Durability {
+        sync_binlog: now.number(&["sync_binlog"]),
+        flush_log_at_commit: now.number(&["innodb_flush_log_at_trx_commit"]),
+        sync_relay_log: now.number(&["sync_relay_log"]),
+        relay_log_recovery: fixed.flag(&["relay_log_recovery"]),
+    }
 }
 
 /// What the server has executed, from its variables.

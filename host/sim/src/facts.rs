@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use baton_core::model::{
-    AttachedReplica, Channel, CommitProbe, Flavor, LogFormat, SemiSync, ServerFacts, ThreadState,
-    Version, Vitals,
+    AttachedReplica, Channel, CommitProbe, Durability, Flavor, LogFormat, SemiSync, ServerFacts,
+    ThreadState, Version, Vitals, WaitPoint,
 };
 
 use crate::server::{SimServer, gtid_set, uuid};
@@ -52,10 +52,13 @@ pub(crate) fn facts(state: &State, server: &SimServer) -> ServerFacts {
                         .as_ref()
                         .is_some_and(|one| one.target == server.address),
             ),
-            timeout: None,
+            timeout: Some(Duration::from_hours(1)),
+            wait_point: Some(WaitPoint::AfterSync),
+            waits_without_replicas: Some(true),
             replica_enabled: server.acknowledges,
             replica_active: server.acknowledges,
         }),
+        durability: Durability::default(),
         vitals: Vitals {
             uptime: Some(Duration::from_secs(
                 state.now.saturating_sub(server.started) / 1000,

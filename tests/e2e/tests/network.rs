@@ -1,6 +1,6 @@
 //! Cuts in the network: who lost whom decides what is right.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use baton_e2e::{
@@ -86,6 +86,47 @@ fn primary_is_cut_off(flavor: Flavor) -> Result<()> {
 both_flavors!(
     a_primary_that_was_cut_off_is_replaced_and_fenced_on_its_return,
     super::primary_is_cut_off,
+    Need::Namespaces
+);
+
+/// From the cut until a commit is acknowledged again.
+const SERVERS_CUT_LIMIT: Duration = Duration::from_secs(15);
+
+/// The primary and its replicas lost each other; Baton and the clients reach all of them. Commits hang, no new source helps, and
+/// another primary does. When the network is whole again, nothing more happens.
+fn servers_lose_each_other(flavor: Flavor) -> Result<()> {
+    let bed = Bed::start(&networked("cut-servers", flavor))?;
+    let writer = bed.writer()?;
+    writer.wait_for_rows(100, LIMIT)?;
+    for replica in ["r1", "r2"] {
+        bed.cables()?.cut("p1", replica)?;
+    }
+    let cut = Instant::now();
+    wait_for_finding(&bed, "primary-replicas-cannot-connect")?;
+    let named = cut.elapsed();
+    wait_for_successor(&bed, &writer, "p1")?;
+    writer.wait_for_rows(10, LIMIT)?;
+    let answered = cut.elapsed();
+    println!("{flavor:?}: named after {named:?}, commits again after {answered:?}");
+    ensure!(answered < SERVERS_CUT_LIMIT, "{answered:?}");
+    let failover = bed.wait_for_recovery("failover", LIMIT)?;
+    assert_eq!(word(&failover, "outcome"), "succeeded", "{failover}");
+    for replica in ["r1", "r2"] {
+        bed.cables()?.heal("p1", replica)?;
+    }
+    bed.wait_for_recovery("rejoin", LIMIT)?;
+    writer.wait_for_rows(100, LIMIT)?;
+    require_one_writable(&bed)?;
+    let rows = bed.recoveries()?;
+    let failovers = rows.iter().filter(|row| word(row, "kind") == "failover");
+    assert_eq!(failovers.count(), 1, "{rows:?}");
+    require_nothing_lost(&bed, writer)?;
+    Ok(())
+}
+
+both_flavors!(
+    a_primary_that_its_replicas_lost_is_replaced,
+    super::servers_lose_each_other,
     Need::Namespaces
 );
 

@@ -1,16 +1,17 @@
 //! Writers that wait for acknowledgements although replicas follow. A receiver tells its source that it acknowledges when it connects, and
 //! not again; and a recovery that was cut short may have left a replica without that role. Either way nobody can commit, and the
-//! replicas look healthy.
+//! replicas look healthy. The other way round, a recovery that was cut short may have left a primary that waits for nobody.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use baton_core::execution::ServerCommand;
-use baton_core::ids::ServerId;
+use baton_core::ids::{LeaseEpoch, ServerId};
 use baton_core::model::{
     Edge, Reach, SemiSync, Server, ServerFacts, Snapshot, ThreadState, Topology,
 };
+use baton_core::planning::was_to_wait;
 use baton_core::time::Timestamp;
 
 use super::ClusterLoop;
@@ -23,12 +24,16 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(5);
 /// Limit of one attempt.
 const LIMIT: Duration = Duration::from_millis(2500);
+/// So long after a recovery, a primary that was to wait for acknowledgements is told to. Later, a person may have wanted it so.
+const MADE_UP_FOR: Duration = Duration::from_mins(10);
 
 /// Since when writers of which primary wait, and when something was done about it.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     since: Option<(ServerId, Timestamp)>,
     tried: Option<Timestamp>,
+    /// When a primary that was to wait was told to.
+    told: Option<Timestamp>,
 }
 
 impl Waiting {
@@ -53,6 +58,43 @@ impl Waiting {
         self.tried = Some(now);
         mute(snapshot, primary, lacking)
     }
+}
+
+impl Waiting {
+    /// The primary that is to wait for acknowledgements and does not, if it is to be told now.
+    fn untold(&mut self, snapshot: &Snapshot) -> Option<ServerId> {
+        let now = snapshot.taken_at;
+        let rests = self.told.is_some_and(|at| now.since(at) < AGAIN);
+        let primary = snapshot.servers.get(snapshot.cluster.primary.as_ref()?)?;
+        let facts = primary.last_facts()?;
+        let serves = primary.probe.reach() == Reach::Answering && facts.is_writable();
+        let replaced = was_to_wait(snapshot).filter(|_| serves && !rests)?;
+        let mut past = snapshot.control.past.iter();
+        let ended = past
+            .find(|recovery| recovery.failed == *replaced)
+            .and_then(|recovery| recovery.ended)?;
+        if snapshot.wall.since(ended) >= MADE_UP_FOR || !acknowledged_by_anybody(snapshot, primary)
+        {
+            return None;
+        }
+        self.told = Some(now);
+        Some(primary.id.clone())
+    }
+}
+
+/// Somebody who follows it could acknowledge: otherwise its writers would only hang.
+fn acknowledged_by_anybody(snapshot: &Snapshot, primary: &Server) -> bool {
+    let topology = Topology::of(snapshot);
+    let mut edges = topology.replicas_of(&primary.id).iter();
+    edges.any(|edge| {
+        let replica = snapshot.servers.get(&edge.replica);
+        let semi = replica
+            .and_then(Server::last_facts)
+            .and_then(|facts| facts.semi_sync.as_ref());
+        receives(edge)
+            && replica.is_some_and(is_in_service)
+            && semi.is_some_and(|semi| semi.replica_enabled)
+    })
 }
 
 /// The primary, and how many acknowledging replicas it lacks, if its writers wait for them.
@@ -101,11 +143,20 @@ fn is_in_service(replica: &Server) -> bool {
 }
 
 impl ClusterLoop {
-    /// Has replicas tell a primary whose writers wait that they acknowledge.
+    /// Has replicas tell a primary whose writers wait that they acknowledge, and a primary wait that was to.
     pub(super) fn have_acknowledged(&mut self, snapshot: &Snapshot) {
         let Some(epoch) = snapshot.control.lease.filter(|_| self.may_act(snapshot)) else {
             return;
         };
+        if let Some(primary) = self.waiting.untold(snapshot)
+            && self.reading.insert(primary.clone())
+        {
+            tracing::warn!(
+                cluster = %snapshot.cluster.name, server = %primary,
+                "the primary does not wait for acknowledgements as the one did that it replaced: it is told to"
+            );
+            self.set_semi_sync(epoch, primary, (Some(true), None));
+        }
         for replica in self.waiting.due(snapshot) {
             if !self.reading.insert(replica.clone()) {
                 continue;
@@ -114,23 +165,29 @@ impl ClusterLoop {
                 cluster = %snapshot.cluster.name, server = %replica,
                 "writers wait for acknowledgements although replicas follow: the receiver is to say that it acknowledges"
             );
-            let means = Arc::clone(&self.means);
-            self.readings.spawn(async move {
-                let command = ServerCommand::SetSemiSync {
-                    source: None,
-                    replica: Some(true),
-                };
-                let outcome: Result<(), WorkError> = async {
-                    means.ensure_right(epoch, LIMIT).await?;
-                    send_plain(&means, &replica, &command, LIMIT).await
-                }
-                .await;
-                if let Err(error) = outcome {
-                    tracing::warn!(server = %replica, %error, "the replica does not acknowledge");
-                }
-                replica
-            });
+            self.set_semi_sync(epoch, replica, (None, Some(true)));
         }
+    }
+
+    fn set_semi_sync(
+        &mut self,
+        epoch: LeaseEpoch,
+        server: ServerId,
+        (source, replica): (Option<bool>, Option<bool>),
+    ) {
+        let means = Arc::clone(&self.means);
+        self.readings.spawn(async move {
+            let command = ServerCommand::SetSemiSync { source, replica };
+            let outcome: Result<(), WorkError> = async {
+                means.ensure_right(epoch, LIMIT).await?;
+                send_plain(&means, &server, &command, LIMIT).await
+            }
+            .await;
+            if let Err(error) = outcome {
+                tracing::warn!(%server, %error, "its side of semi-synchronous replication was not set");
+            }
+            server
+        });
     }
 }
 
@@ -175,6 +232,58 @@ mod tests {
         ] {
             let sketch = format!("{locked}\n{sketch}");
             assert_eq!(due(&sketch, PATIENCE), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_primary_that_was_to_wait_is_told_to() {
+        let lost = "p0 silent refused ss=source";
+        let replica = "r1 <- p1 ss=replica";
+        for (what, past, servers, expected) in [
+            (
+                "its predecessor waited",
+                "1m",
+                [lost, "p1 primary wait_for=1", replica],
+                true,
+            ),
+            (
+                "it waits",
+                "1m",
+                [lost, "p1 primary ss=source", replica],
+                false,
+            ),
+            (
+                "long ago",
+                "1h",
+                [lost, "p1 primary wait_for=1", replica],
+                false,
+            ),
+            (
+                "nobody follows yet",
+                "1m",
+                [lost, "p1 primary wait_for=1", "r1 ss=replica"],
+                false,
+            ),
+            (
+                "it is closed",
+                "1m",
+                [lost, "p1 primary ro wait_for=1", replica],
+                false,
+            ),
+        ] {
+            let servers = servers.join("\n");
+            let mut snapshot = snapshot(&format!(
+                "cluster auto lease=7 past=failover:succeeded:p0:p1:{past}\n{servers}"
+            ));
+            let mut waiting = Waiting::default();
+            assert_eq!(waiting.untold(&snapshot).is_some(), expected, "{what}");
+            assert!(waiting.untold(&snapshot).is_none(), "{what}: not twice");
+            snapshot.taken_at = snapshot.taken_at.plus(AGAIN);
+            assert_eq!(
+                waiting.untold(&snapshot).is_some(),
+                expected,
+                "{what}: but again"
+            );
         }
     }
 

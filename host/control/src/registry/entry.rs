@@ -7,11 +7,13 @@ use std::time::Duration;
 use baton_core::gtid::GtidSet;
 use baton_core::ids::{Address, ClusterId, ServerId};
 use baton_core::model::{
-    Channel, Closed, Downtime, Probe, PromotionRule, ServerFacts, ThreadState,
+    Channel, Closed, Downtime, Outage, Probe, PromotionRule, ServerFacts, ThreadState,
 };
 use baton_core::time::{Observed, Timestamp, WallTime};
 use baton_ports::{ServerRow, WatchAnswer};
 use tokio::sync::Notify;
+
+use super::progress;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
@@ -29,7 +31,10 @@ pub(crate) struct Entry {
     pub(crate) receiver_ran: Vec<(String, Timestamp)>,
     pub(crate) acknowledged: Vec<(String, Timestamp)>,
     pub(crate) closed: Closed,
+    pub(crate) outages: Vec<Outage>,
+    pub(crate) starving: Vec<(String, Timestamp)>,
     pub(crate) progressed_at: Option<Timestamp>,
+    pub(crate) commits_wait_since: Option<Timestamp>,
     pub(crate) errant: Option<GtidSet>,
     pub(crate) promotion: PromotionRule,
     pub(crate) downtime: Option<Downtime>,
@@ -61,7 +66,10 @@ impl Entry {
             receiver_ran: Vec::new(),
             acknowledged: Vec::new(),
             closed: Closed::Unknown,
+            outages: Vec::new(),
+            starving: Vec::new(),
             progressed_at: None,
+            commits_wait_since: None,
             errant: None,
             promotion: PromotionRule::default(),
             downtime: None,
@@ -127,6 +135,9 @@ impl Entry {
         let acknowledges = |channel: &Channel| facts.acknowledges_on(channel);
         note(&mut self.acknowledged, old, &facts, began, acknowledges);
         self.closed = closed(self.closed, self.facts.as_ref(), (&facts, began));
+        progress::note_outages(&mut self.outages, old, &facts, began);
+        progress::note_stillness(&mut self.starving, old, &facts);
+        progress::note_wait(&mut self.commits_wait_since, old, &facts, began);
         if let Some(old) = &self.facts {
             note_movement(&mut self.heartbeat_moved, old, &facts);
             if old.value.executed != facts.executed {

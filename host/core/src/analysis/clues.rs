@@ -64,6 +64,10 @@ pub const CLUES: &[(&str, &str)] = &[
         "a statement of our probe fails with an error of the storage",
     ),
     (
+        "still-commits",
+        "a replica executed something after our probe began to fail: the primary commits",
+    ),
+    (
         "commits-refused",
         "commits fail with an error that does not prove a failure",
     ),
@@ -73,6 +77,14 @@ pub const CLUES: &[(&str, &str)] = &[
     (
         "acknowledgements-missing",
         "sessions wait for acknowledgements and nothing is committed",
+    ),
+    (
+        "goes-on-alone",
+        "the primary commits, or soon will, without its replicas",
+    ),
+    (
+        "replicas-return",
+        "replicas that were cut off connect again: a primary may let nobody in for a while",
     ),
     (
         "read-only",
@@ -178,6 +190,10 @@ pub const CLUES: &[(&str, &str)] = &[
         "thread-stopped",
         "a replication thread was stopped without an error",
     ),
+    (
+        "receives-nothing",
+        "a receiver runs, and nothing arrives although its source has more",
+    ),
     ("lag", "lag beyond the limit"),
     ("errant", "transactions that the source lacks"),
     ("no-log-updates", "no replica logs what it applies"),
@@ -198,6 +214,50 @@ pub const CLUES: &[(&str, &str)] = &[
     (
         "semi-sync-fell-back",
         "semi-sync is enabled, lacks replicas, and does not wait",
+    ),
+    (
+        "more-acknowledgements-than-replicas",
+        "semi-sync waits for more acknowledgements than replicas give: the next commit hangs",
+    ),
+    (
+        "binary-log-not-synced",
+        "sync_binlog is not 1: a crash takes commits out of the binary log",
+    ),
+    (
+        "engine-log-not-flushed",
+        "innodb_flush_log_at_trx_commit is not 1: a crash undoes commits",
+    ),
+    (
+        "relay-log-recovery",
+        "a restart throws away what was acknowledged and not applied",
+    ),
+    (
+        "relay-log-not-synced",
+        "sync_relay_log is not 1: a crash takes back what was acknowledged last",
+    ),
+    (
+        "relay-log-dropped",
+        "MariaDB throws away relay logs at a restart where it replicates by GTID",
+    ),
+    (
+        "waits-after-commit",
+        "the wait point is AFTER_COMMIT: others read what no replica has",
+    ),
+    (
+        "acknowledged-by-few",
+        "fewer acknowledgements are waited for than half of the replicas give",
+    ),
+    (
+        "acknowledger-not-promotable",
+        "what a replica alone acknowledges, nobody who may be promoted has",
+    ),
+    (
+        "source-side-on",
+        "a replica waits for acknowledgements that nobody gives",
+    ),
+    (
+        "source-side-off",
+        "the primary's predecessor waited for acknowledgements, it does not",
     ),
     (
         "gtid-mode-differs",

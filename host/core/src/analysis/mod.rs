@@ -3,8 +3,10 @@
 //! Unknown is never treated as absent: a server that no probe has reached yet, a replica that was not read since its source was
 //! lost, and a receiver that would not notice a loss are reasons to wait or to hold, never to act.
 
+mod acknowledging;
 mod closed;
 mod clues;
+mod cut_off;
 mod events;
 mod loops;
 mod operators;
@@ -37,6 +39,9 @@ pub use primary::primary_of;
 pub use report::{Code, Evidence, Finding, PrimaryView, ProbeRequest, Report, Severity};
 pub use settings::AnalysisSettings;
 pub(crate) use testimony::ConnectError;
+pub(crate) use testimony::starved_before;
+pub use testimony::{gave_up_connecting, is_cut_off};
+pub(crate) use useless::storage_fails;
 
 use crate::model::Snapshot;
 use scene::{Draft, Scene};
@@ -60,10 +65,13 @@ const RULES: &[Rule] = &[
     writers::writable_replicas,
     writers::privileged_writers,
     stalled_replicas::sources_without_replication,
+    cut_off::primary_without_replicas,
+    cut_off::starving,
     replication::stopped_or_broken,
     replication::lagging,
     replication::errant,
     structure::replicas_of_primary,
+    acknowledging::acknowledgements,
     structure::gtid_modes,
     structure::unknown_sources,
     loops::replication_loops,

@@ -57,20 +57,16 @@ pub(super) fn allows(scene: &Scene<'_>, probe: &ProbeRequest) -> bool {
     }
 }
 
-/// In a downtime that has begun and has not ended.
 fn is_down(scene: &Scene<'_>, server: &Server) -> bool {
-    let now = scene.snapshot.wall;
-    server
-        .downtime
-        .as_ref()
-        .is_some_and(|downtime| downtime.begins <= now && now < downtime.ends)
+    scene.is_down(server)
 }
 
 /// Codes that only say something about the replicas of a source; if operators ignore all of these, nothing is left.
 fn is_about_replicas(code: Code) -> bool {
     matches!(
         code,
-        Code::PrimaryReplicasStopped
+        Code::PrimaryReplicasCannotConnect
+            | Code::PrimaryReplicasStopped
             | Code::PrimaryReplicasStoppedOrDead
             | Code::PrimarySingleReplicaStopped
             | Code::PrimarySingleReplicaDead

@@ -16,7 +16,9 @@ impl Code {
             Self::PrimarySemiSyncLocked => "LockedSemiSyncMaster",
             Self::PrimarySingleReplicaStopped => "MasterSingleReplicaNotReplicating",
             Self::PrimarySingleReplicaDead => "MasterSingleReplicaDead",
-            Self::PrimaryReplicasStopped => "AllMasterReplicasNotReplicating",
+            Self::PrimaryReplicasStopped | Self::PrimaryReplicasCannotConnect => {
+                "AllMasterReplicasNotReplicating"
+            }
             Self::PrimaryReplicasStoppedOrDead => "AllMasterReplicasNotReplicatingOrDead",
             Self::CoPrimaryDead => "DeadCoMaster",
             Self::CoPrimaryAndSomeReplicasDead => "DeadCoMasterAndSomeReplicas",
@@ -63,7 +65,14 @@ impl Code {
             | Self::MixedGtidModes
             | Self::EventsDisabled
             | Self::EventSchedulerOff
-            | Self::NotEnoughSemiSyncReplicas => "NoProblem",
+            | Self::NotEnoughSemiSyncReplicas
+            | Self::ReplicaReceivesNothing
+            | Self::AcknowledgementsNotDurable
+            | Self::AcknowledgedAfterCommit
+            | Self::WaitCountTooSmall
+            | Self::UnfitAcknowledger
+            | Self::ReplicaWaitsForAcknowledgements
+            | Self::PrimaryDoesNotWait => "NoProblem",
         }
     }
 
@@ -126,7 +135,15 @@ impl Code {
             | Self::SourceUnknown
             | Self::ReplicationLoop
             | Self::EventsDisabled
-            | Self::EventSchedulerOff => &[],
+            | Self::EventSchedulerOff
+            | Self::PrimaryReplicasCannotConnect
+            | Self::ReplicaReceivesNothing
+            | Self::AcknowledgementsNotDurable
+            | Self::AcknowledgedAfterCommit
+            | Self::WaitCountTooSmall
+            | Self::UnfitAcknowledger
+            | Self::ReplicaWaitsForAcknowledgements
+            | Self::PrimaryDoesNotWait => &[],
         }
     }
 
@@ -185,7 +202,15 @@ impl Code {
             | Self::MixedGtidModes
             | Self::EventsDisabled
             | Self::EventSchedulerOff
-            | Self::NotEnoughSemiSyncReplicas => false,
+            | Self::NotEnoughSemiSyncReplicas
+            | Self::PrimaryReplicasCannotConnect
+            | Self::ReplicaReceivesNothing
+            | Self::AcknowledgementsNotDurable
+            | Self::AcknowledgedAfterCommit
+            | Self::WaitCountTooSmall
+            | Self::UnfitAcknowledger
+            | Self::ReplicaWaitsForAcknowledgements
+            | Self::PrimaryDoesNotWait => false,
         }
     }
 }

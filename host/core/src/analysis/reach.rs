@@ -2,7 +2,7 @@
 
 use super::report::{Code, Severity};
 use super::scene::{Draft, Scene, evidence, spoken};
-use super::useless::is_storage_error;
+use super::useless::refuses_by_storage;
 use crate::model::{ProbeFailure, Reach, Server};
 
 /// A server lives, but does not let us read it.
@@ -15,12 +15,12 @@ pub(super) fn refusing(scene: &Scene<'_>, draft: &mut Draft) {
         let Some(failure) = &server.probe.failure else {
             continue;
         };
-        if is_primary && *failure == ProbeFailure::TooManyConnections {
+        let storage = refuses_by_storage(server);
+        if is_primary && (storage || *failure == ProbeFailure::TooManyConnections) {
             // Said by the rule about a useless primary.
             continue;
         }
         let number = failure.error_number();
-        let storage = number.is_some_and(is_storage_error);
         let code = if storage {
             "storage-fails"
         } else {

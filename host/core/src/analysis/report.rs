@@ -73,6 +73,8 @@ pub enum Code {
     PrimaryReplicasStopped,
     /// No replica of the primary replicates; some do not answer.
     PrimaryReplicasStoppedOrDead,
+    /// The primary answers us, and none of its replicas that answers can connect to it.
+    PrimaryReplicasCannotConnect,
     /// A co-primary is gone and every replica that answers has lost it.
     CoPrimaryDead,
     /// As `CoPrimaryDead`, and some replicas do not answer.
@@ -109,6 +111,8 @@ pub enum Code {
     ReplicationStopped,
     /// Replication stopped with an error.
     ReplicationBroken,
+    /// A replica's receiver shows as running and receives nothing, although its source has more for it.
+    ReplicaReceivesNothing,
     /// Lag beyond the limit.
     ReplicaLagging,
     /// Transactions on a replica that its primary's history lacks.
@@ -135,8 +139,20 @@ pub enum Code {
     EventsDisabled,
     /// The event scheduler is off where events are to run, or would be after a promotion.
     EventSchedulerOff,
-    /// Semi-sync is enabled on the primary but fell back to asynchronous for lack of replicas.
+    /// The primary wants more acknowledgements than replicas give them.
     NotEnoughSemiSyncReplicas,
+    /// Settings by which a restart or a crash takes back what was acknowledged.
+    AcknowledgementsNotDurable,
+    /// The primary waits for acknowledgements only after others can read what it commits.
+    AcknowledgedAfterCommit,
+    /// The primary waits for fewer acknowledgements than half of the replicas that give them.
+    WaitCountTooSmall,
+    /// A replica acknowledges, and may not be promoted.
+    UnfitAcknowledger,
+    /// A replica waits for acknowledgements of what it applies, and nobody gives them.
+    ReplicaWaitsForAcknowledgements,
+    /// The primary took over from one that waited for acknowledgements, and does not.
+    PrimaryDoesNotWait,
 }
 
 /// One thing that is wrong.

@@ -108,6 +108,13 @@ impl<'a> Scene<'a> {
         self.topology.channels_of(replica).iter().any(other)
     }
 
+    /// In a downtime that has begun and has not ended.
+    pub(super) fn is_down(&self, server: &Server) -> bool {
+        let now = self.snapshot.wall;
+        let downtime = server.downtime.as_ref();
+        downtime.is_some_and(|downtime| downtime.begins <= now && now < downtime.ends)
+    }
+
     /// Lag beyond limit and configured delay.
     pub(super) fn lags(&self, channel: &Channel) -> bool {
         let limit = self.settings.lag_limit.saturating_add(channel.delay);

@@ -1,11 +1,14 @@
 //! A primary, or a co-primary, that does not answer.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use super::report::{Code, Evidence, Severity};
-use super::scene::{Draft, Scene, evidence};
+use super::scene::{Draft, Scene, evidence, listed};
 use super::silence::{Loss, Verdict, judge};
 use super::writers::unless_rivals;
 use crate::ids::ServerId;
-use crate::model::{Reach, RecoveryKind, Server};
+use crate::model::{ProbeFailure, Reach, RecoveryKind, Server, TimeoutPhase};
 use crate::policy::Suggestion;
 
 /// The primary is silent.
@@ -43,6 +46,10 @@ pub(super) fn primary(scene: &Scene<'_>, draft: &mut Draft) {
             let hold = (Suggestion::Hold, answer);
             return draft.propose(Code::PrimarySilent, id, hold, found);
         }
+        Loss::Hung | Loss::Dead { .. } if lets_replicas_in(scene, primary, &mut found) => {
+            let wait = (Suggestion::Wait, answer);
+            return draft.propose(Code::PrimarySilent, id, wait, found);
+        }
         Loss::Hung => Code::PrimaryHung,
         Loss::Dead { some_silent }
         | Loss::NoWitness {
@@ -52,6 +59,48 @@ pub(super) fn primary(scene: &Scene<'_>, draft: &mut Draft) {
     };
     let suggestion = unless_rivals(scene, id, &mut found);
     draft.propose(code, id, (suggestion, answer), found);
+}
+
+/// Its replicas were cut off while it answered us, until it was lost or nearly so, and it accepts connections without a greeting: that
+/// is what a living MariaDB does for a while when its semi-synchronous replicas return.
+fn lets_replicas_in(scene: &Scene<'_>, primary: &Server, found: &mut Vec<Evidence>) -> bool {
+    const JUST_BEFORE: Duration = Duration::from_secs(10);
+    let probe = &primary.probe;
+    let (Some(answered), Some(lost)) = (probe.answered_at, probe.failing_since) else {
+        return false;
+    };
+    let is_late = scene.now().since(lost) >= scene.settings.return_patience;
+    let mute = matches!(
+        probe.failure,
+        Some(ProbeFailure::Timeout(
+            TimeoutPhase::Handshake | TimeoutPhase::Statement
+        ))
+    );
+    if is_late || !mute {
+        return false;
+    }
+    let returning: BTreeSet<&ServerId> = scene
+        .edges_below(&primary.id)
+        .filter(|edge| {
+            let outages = scene.server(&edge.replica).map(|replica| &replica.outages);
+            outages.into_iter().flatten().any(|outage| {
+                outage.channel == edge.channel.name
+                    && outage.since < answered
+                    && lost.since(outage.last) <= JUST_BEFORE
+            })
+        })
+        .map(|edge| &edge.replica)
+        .collect();
+    if returning.is_empty() {
+        return false;
+    }
+    let text = format!(
+        "{}: cut off from {} until lately. A primary that lets its replicas in again may let nobody else in for a while.",
+        listed(returning.iter().copied()),
+        primary.id
+    );
+    found.push(evidence("replicas-return", text, returning));
+    true
 }
 
 fn unreachable_code(partner: Option<&ServerId>, all_lag: bool) -> Code {

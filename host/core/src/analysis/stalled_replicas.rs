@@ -3,7 +3,7 @@
 use super::report::{Code, Evidence, ProbeRequest, Severity};
 use super::scene::{Draft, Scene, evidence, listed};
 use super::silent_primary::relocation;
-use super::testimony::ConnectError;
+use super::testimony::{ConnectError, is_cut_off};
 use crate::ids::ServerId;
 use crate::model::{Channel, Edge, Reach, RecoveryKind, Server, ThreadState};
 use crate::policy::Suggestion;
@@ -18,7 +18,10 @@ pub(super) fn sources_without_replication(scene: &Scene<'_>, draft: &mut Draft) 
                 say(draft, Code::CoPrimaryReplicasStopped, source, &tally);
             }
         } else if scene.is_primary(&source.id) {
-            say(draft, primary_code(&tally), source, &tally);
+            // That all of them cannot connect is said by the rule about a primary that is cut off.
+            if !tally.are_all_cut_off() {
+                say(draft, primary_code(&tally), source, &tally);
+            }
         } else if tally.count() > 1 && !tally.failing.is_empty() && tally.stopped.is_empty() {
             cannot_connect(scene, draft, source, &tally);
         } else {
@@ -70,7 +73,7 @@ fn cannot_connect(scene: &Scene<'_>, draft: &mut Draft, source: &Server, tally: 
 
 /// How far a reconnection has come that Baton asked for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Attempt {
+pub(super) enum Attempt {
     /// It had the time to connect and did not.
     Failed,
     /// To be read again.
@@ -79,8 +82,12 @@ enum Attempt {
     None,
 }
 
-fn attempt(scene: &Scene<'_>, edge: &Edge) -> Attempt {
+pub(super) fn attempt(scene: &Scene<'_>, edge: &Edge) -> Attempt {
     let replica = scene.server(&edge.replica);
+    let in_vain = replica.and_then(|replica| replica.reconnect_failed_on(&edge.channel.name));
+    if in_vain.is_some_and(|at| scene.is_recent(at)) {
+        return Attempt::Failed;
+    }
     let reconnected = replica.and_then(|replica| replica.reconnected_on(&edge.channel.name));
     let Some(reconnected) = reconnected.filter(|at| scene.is_recent(*at)) else {
         return Attempt::None;
@@ -136,6 +143,14 @@ impl<'s> Tally<'s> {
             }
         }
         (tally.count() > 0).then_some(tally)
+    }
+
+    /// Those that answer try in vain to connect, and none of them was refused or does not replicate for another reason.
+    fn are_all_cut_off(&self) -> bool {
+        let mut failing = self.failing.iter();
+        self.stopped.is_empty()
+            && !self.failing.is_empty()
+            && failing.all(|edge| is_cut_off(&edge.channel))
     }
 
     fn count(&self) -> usize {

@@ -140,19 +140,24 @@ fn semi_sync(scene: &Scene<'_>, primary: &ServerId) -> Vec<Evidence> {
     let semi = scene
         .current(primary)
         .and_then(|facts| facts.semi_sync.as_ref());
-    let short = semi.filter(|semi| {
-        semi.source_enabled
-            && !semi.source_active
-            && semi.wait_for > 0
-            && semi.clients < semi.wait_for
-    });
-    short.map_or_else(Vec::new, |semi| {
-        let text = format!(
-            "{primary} wants {} acknowledgements, has {} replicas that acknowledge, and does not wait.",
-            semi.wait_for, semi.clients
-        );
+    let Some(semi) = semi.filter(|semi| semi.source_enabled && semi.clients < semi.wait_for) else {
+        return Vec::new();
+    };
+    let numbers = format!(
+        "{primary} wants {} acknowledgements and has {} replicas that acknowledge",
+        semi.wait_for, semi.clients
+    );
+    if !semi.source_active {
+        let text = format!("{numbers}; it does not wait for them.");
         vec![evidence("semi-sync-fell-back", text, [primary])]
-    })
+    } else if semi.waiting_sessions == 0 {
+        let text = format!("{numbers}; its next commit hangs.");
+        let code = "more-acknowledgements-than-replicas";
+        vec![evidence(code, text, [primary])]
+    } else {
+        // What waits already is said by the rule about the lock.
+        Vec::new()
+    }
 }
 
 /// A source and its replicas run in different GTID modes.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::scene::Scene;
 use crate::ids::ServerId;
-use crate::model::{Channel, Edge, Reach, Server, ThreadState};
+use crate::model::{Channel, Edge, Reach, Server, ServerFacts, Snapshot, ThreadState};
 use crate::time::Timestamp;
 
 /// What one replica says, strongest sign of life first.
@@ -68,7 +68,14 @@ impl<'s> Hearing<'s> {
             let Some(replica) = scene.server(&edge.replica) else {
                 continue;
             };
-            let testimony = testimony(scene, replica, &edge.channel, lost_at);
+            let testimony = match testimony(scene, replica, &edge.channel, lost_at) {
+                Testimony::Attached
+                    if starved_before(scene.snapshot, replica, &edge.channel, lost_at) =>
+                {
+                    Testimony::Mute
+                }
+                said => said,
+            };
             let known = hearing.said.get(&edge.replica);
             if known.is_none_or(|known| testimony < *known) {
                 hearing.said.insert(&edge.replica, testimony);
@@ -256,4 +263,52 @@ impl ConnectError {
             _ => Self::Other,
         }
     }
+}
+
+/// The receiver does not reach its source: it tries in vain, or has given up.
+pub fn is_cut_off(channel: &Channel) -> bool {
+    let error = channel.receiver_error.as_ref();
+    let denied = error.is_some_and(|error| ConnectError::of(error.number) == ConnectError::Denied);
+    match channel.receiver {
+        ThreadState::Connecting => !denied,
+        ThreadState::Stopped => gave_up_connecting(channel),
+        ThreadState::Running | ThreadState::Unknown => false,
+    }
+}
+
+/// The receiver has stopped because it could not reach its source: nobody stopped it, and nobody starts it again.
+pub fn gave_up_connecting(channel: &Channel) -> bool {
+    let error = channel.receiver_error.as_ref();
+    channel.receiver == ThreadState::Stopped
+        && error.is_some_and(|error| ConnectError::of(error.number) == ConnectError::Network)
+}
+
+/// A receiver that shows as running and had received nothing for so long when its source was lost would not notice the loss.
+const STARVED_BEFORE: Duration = Duration::from_secs(2);
+
+/// Whether the channel's receiver, which shows as running, had stood still before its source was lost, while another replica of that
+/// source received more: it waits for its disk, or for a connection that is gone, and says nothing about its source.
+pub(crate) fn starved_before(
+    snapshot: &Snapshot,
+    replica: &Server,
+    channel: &Channel,
+    lost_at: Timestamp,
+) -> bool {
+    let since = replica.starving_since(&channel.name);
+    if since.is_none_or(|since| lost_at.since(since) < STARVED_BEFORE) {
+        return false;
+    }
+    let Some(own) = replica.last_facts().map(ServerFacts::possessed) else {
+        return false;
+    };
+    let follows = |facts: &ServerFacts| {
+        let mut channels = facts.channels.iter();
+        channels.any(|other| other.source == channel.source)
+    };
+    snapshot.servers.values().any(|other| {
+        let facts = other.last_facts().filter(|facts| follows(facts));
+        other.id != replica.id
+            && other.probe.reach() == Reach::Answering
+            && facts.is_some_and(|facts| own.missing_count(&facts.possessed()) > Some(0))
+    })
 }

@@ -9,8 +9,10 @@ use super::{
 use crate::ids::ServerId;
 use crate::sketch;
 
+mod acknowledging;
 mod bounds;
 mod closed;
+mod cut_off;
 mod document;
 mod intermediates;
 mod operators;

@@ -1,5 +1,7 @@
 //! A primary that answers and does no useful work, and one that waits for acknowledgements.
 
+use std::time::Duration;
+
 use super::report::{Code, Evidence, Severity};
 use super::scene::{Draft, Scene, evidence, listed, spoken};
 use super::writers::unless_rivals;
@@ -65,11 +67,25 @@ pub(super) fn useless_primary(scene: &Scene<'_>, draft: &mut Draft) {
             found.push(evidence("connections-exhausted", text, [&primary.id]));
             read_lately(scene, primary)
         }
-        // What it refuses is said by the rule about servers that refuse us.
+        Reach::Partial if refuses_by_storage(primary) => {
+            let number = primary.probe.failure.as_ref();
+            let number = number.and_then(ProbeFailure::error_number).unwrap_or(0);
+            let text = format!(
+                "A statement of our probe fails on {} with error {number}.",
+                primary.id
+            );
+            found.push(evidence("storage-fails", text, [&primary.id]));
+            None
+        }
+        // What it refuses else is said by the rule about servers that refuse us.
         Reach::Partial | Reach::NotProbed | Reach::Silent => return,
         Reach::Answering => primary.last_facts(),
     };
-    let mut suggestion = Suggestion::Hold;
+    let mut suggestion = if refuses_by_storage(primary) {
+        unless_it_commits(scene, primary, &mut found)
+    } else {
+        Suggestion::Hold
+    };
     if let Some(facts) = recent {
         let exhausted = full_house(primary, facts).filter(|_| found.is_empty());
         found.extend(exhausted);
@@ -85,6 +101,47 @@ pub(super) fn useless_primary(scene: &Scene<'_>, draft: &mut Draft) {
     }
     let answer = (suggestion, RecoveryKind::Failover);
     draft.propose(Code::PrimaryUseless, &primary.id, answer, found);
+}
+
+/// The storage under it fails our probe, which writes nothing but what the server itself needs for an answer.
+pub(super) fn refuses_by_storage(server: &Server) -> bool {
+    let failure = server.probe.failure.as_ref();
+    let number = failure.and_then(ProbeFailure::error_number);
+    server.probe.reach() == Reach::Partial && number.is_some_and(is_storage_error)
+}
+
+/// Whether the storage under a server does not take its commits, as far as the server, or a commit of ours, tells.
+pub(crate) fn storage_fails(server: &Server) -> bool {
+    let commit = server.last_facts().map(|facts| &facts.vitals.commit);
+    refuses_by_storage(server)
+        || match commit {
+            Some(CommitProbe::Refused { number }) => is_storage_error(*number),
+            Some(CommitProbe::Stalled { .. }) => true,
+            Some(CommitProbe::NotTried | CommitProbe::Committed { .. }) | None => false,
+        }
+}
+
+/// The volume that fails our probe may be another one than that of its data: then its replicas go on receiving.
+fn unless_it_commits(scene: &Scene<'_>, primary: &Server, found: &mut Vec<Evidence>) -> Suggestion {
+    let lost = primary.probe.failing_since;
+    let goes_on: Vec<&ServerId> = scene
+        .replicas(&primary.id)
+        .into_iter()
+        .filter(|id| {
+            let progressed = scene.server(id).and_then(|replica| replica.progressed_at);
+            progressed > lost
+        })
+        .collect();
+    if goes_on.is_empty() {
+        return Suggestion::Act;
+    }
+    let text = format!(
+        "{}: executed something after that, so {} commits.",
+        listed(goes_on.iter().copied()),
+        primary.id
+    );
+    found.push(evidence("still-commits", text, goes_on));
+    Suggestion::Hold
 }
 
 /// What it said just before its last connection was taken: usually why.
@@ -140,12 +197,9 @@ fn commits(
         }
         CommitProbe::Stalled { waited } => {
             let limit = scene.settings.commit_stall_limit;
-            if waited <= limit
-                || facts
-                    .semi_sync
-                    .as_ref()
-                    .is_some_and(waits_for_acknowledgements)
-            {
+            // What waits for acknowledgements is no matter of this server's storage.
+            let semi_sync = facts.semi_sync.as_ref();
+            if waited <= limit || semi_sync.is_some_and(SemiSync::has_waiting_sessions) {
                 return (None, Suggestion::Hold);
             }
             let (waited, limit) = (spoken(waited), spoken(limit));
@@ -175,14 +229,8 @@ fn successors(scene: &Scene<'_>, primary: &ServerId, list: &mut Vec<Evidence>) -
     unless_rivals(scene, primary, list)
 }
 
-fn waits_for_acknowledgements(semi: &SemiSync) -> bool {
-    semi.source_enabled
-        && semi.source_active
-        && semi.waiting_sessions > 0
-        && semi.clients < semi.wait_for
-}
-
-/// Commits on the primary wait for acknowledgements that do not come.
+/// Commits on the primary wait for acknowledgements that do not come. How many replicas it counts as acknowledging says little: it
+/// learns late of a connection that is cut.
 pub(super) fn semi_sync_lock(scene: &Scene<'_>, draft: &mut Draft) {
     let Some(primary) = scene.primary() else {
         return;
@@ -193,11 +241,10 @@ pub(super) fn semi_sync_lock(scene: &Scene<'_>, draft: &mut Draft) {
     else {
         return;
     };
-    let since = primary
-        .progressed_at
-        .unwrap_or(scene.snapshot.fleet.watching_since);
-    let still = scene.now().since(since);
-    if !waits_for_acknowledgements(semi) || still < scene.settings.semi_sync_stall_limit {
+    let still = primary
+        .commits_wait_since
+        .map_or(Duration::ZERO, |since| scene.now().since(since));
+    if !semi.has_waiting_sessions() || still < scene.settings.semi_sync_stall_limit {
         return;
     }
     let text = format!(
@@ -218,6 +265,6 @@ pub(super) fn semi_sync_lock(scene: &Scene<'_>, draft: &mut Draft) {
 }
 
 /// A failure that names the storage, although the server answers.
-pub(super) fn is_storage_error(number: u16) -> bool {
+fn is_storage_error(number: u16) -> bool {
     STORAGE_ERRORS.iter().any(|(known, _)| *known == number)
 }

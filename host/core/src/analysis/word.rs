@@ -26,6 +26,7 @@ impl Code {
         Self::PrimarySingleReplicaDead,
         Self::PrimaryReplicasStopped,
         Self::PrimaryReplicasStoppedOrDead,
+        Self::PrimaryReplicasCannotConnect,
         Self::CoPrimaryDead,
         Self::CoPrimaryAndSomeReplicasDead,
         Self::CoPrimaryUnreachable,
@@ -44,6 +45,7 @@ impl Code {
         Self::ServerRefusesUs,
         Self::ReplicationStopped,
         Self::ReplicationBroken,
+        Self::ReplicaReceivesNothing,
         Self::ReplicaLagging,
         Self::ErrantTransactions,
         Self::ReplicaWritable,
@@ -58,6 +60,12 @@ impl Code {
         Self::EventsDisabled,
         Self::EventSchedulerOff,
         Self::NotEnoughSemiSyncReplicas,
+        Self::AcknowledgementsNotDurable,
+        Self::AcknowledgedAfterCommit,
+        Self::WaitCountTooSmall,
+        Self::UnfitAcknowledger,
+        Self::ReplicaWaitsForAcknowledgements,
+        Self::PrimaryDoesNotWait,
     ];
 
     /// Stable kebab-case word, as policies, API and metrics show it.
@@ -84,6 +92,7 @@ impl Code {
             Self::PrimarySingleReplicaDead => "primary-single-replica-dead",
             Self::PrimaryReplicasStopped => "primary-replicas-stopped",
             Self::PrimaryReplicasStoppedOrDead => "primary-replicas-stopped-or-dead",
+            Self::PrimaryReplicasCannotConnect => "primary-replicas-cannot-connect",
             Self::CoPrimaryDead => "co-primary-dead",
             Self::CoPrimaryAndSomeReplicasDead => "co-primary-and-some-replicas-dead",
             Self::CoPrimaryUnreachable => "co-primary-unreachable",
@@ -106,6 +115,7 @@ impl Code {
             Self::ServerRefusesUs => "server-refuses-us",
             Self::ReplicationStopped => "replication-stopped",
             Self::ReplicationBroken => "replication-broken",
+            Self::ReplicaReceivesNothing => "replica-receives-nothing",
             Self::ReplicaLagging => "replica-lagging",
             Self::ErrantTransactions => "errant-transactions",
             Self::ReplicaWritable => "replica-writable",
@@ -120,6 +130,12 @@ impl Code {
             Self::EventsDisabled => "events-disabled",
             Self::EventSchedulerOff => "event-scheduler-off",
             Self::NotEnoughSemiSyncReplicas => "not-enough-semi-sync-replicas",
+            Self::AcknowledgementsNotDurable => "acknowledgements-not-durable",
+            Self::AcknowledgedAfterCommit => "acknowledged-after-commit",
+            Self::WaitCountTooSmall => "wait-count-too-small",
+            Self::UnfitAcknowledger => "unfit-acknowledger",
+            Self::ReplicaWaitsForAcknowledgements => "replica-waits-for-acknowledgements",
+            Self::PrimaryDoesNotWait => "primary-does-not-wait",
         }
     }
 

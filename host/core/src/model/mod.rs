@@ -18,8 +18,8 @@ pub use cluster::{
 pub use event::{EventName, EventState, Events};
 pub use probe::{Probe, ProbeFailure, Reach, TimeoutPhase};
 pub use server::{
-    AttachedReplica, BinlogPosition, Closed, CommitProbe, Flavor, LogFormat, Place, SemiSync,
-    Server, ServerFacts, Version, Vitals,
+    AttachedReplica, BinlogPosition, Closed, CommitProbe, Durability, Flavor, LogFormat, Outage,
+    Place, SemiSync, Server, ServerFacts, Version, Vitals, WaitPoint,
 };
 pub use snapshot::{Held, Snapshot};
 pub use topology::{Edge, Topology};

@@ -74,6 +74,28 @@ pub struct AttachedReplica {
     pub uid: Option<String>,
 }
 
+/// When a source that waits for acknowledgements lets other sessions see a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitPoint {
+    /// Once it is acknowledged: nobody reads what no replica has.
+    AfterSync,
+    /// Before that: others read rows that may be on this server only.
+    AfterCommit,
+}
+
+/// Settings that decide what a crash leaves of what a server wrote or acknowledged; `None` where it does not tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Durability {
+    /// `sync_binlog`: 1 = the binary log is on the disk before a commit returns.
+    pub sync_binlog: Option<u64>,
+    /// `innodb_flush_log_at_trx_commit`: 1 = so is the engine's log.
+    pub flush_log_at_commit: Option<u64>,
+    /// `sync_relay_log`: 1 = each event is on the disk before it is acknowledged.
+    pub sync_relay_log: Option<u64>,
+    /// `relay_log_recovery`: what is received and not applied is thrown away at a restart.
+    pub relay_log_recovery: Option<bool>,
+}
+
 /// State of semi-synchronous replication on one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(
@@ -93,10 +115,29 @@ pub struct SemiSync {
     pub waiting_sessions: u32,
     /// Time after which a source falls back to asynchronous.
     pub timeout: Option<Duration>,
+    /// When other sessions see a commit, where the server tells.
+    pub wait_point: Option<WaitPoint>,
+    /// Waits also while fewer replicas are connected than it waits for, where the server tells.
+    pub waits_without_replicas: Option<bool>,
     /// Enabled as a replica.
     pub replica_enabled: bool,
     /// Acknowledging now.
     pub replica_active: bool,
+}
+
+impl SemiSync {
+    /// Sessions wait for acknowledgements now.
+    pub fn has_waiting_sessions(&self) -> bool {
+        self.source_enabled && self.source_active && self.waiting_sessions > 0
+    }
+
+    /// As a source it acknowledges nothing to its clients for at least so long after its last replica has left it.
+    pub fn holds_commits_for(&self, least: Duration) -> bool {
+        self.source_enabled
+            && self.source_active
+            && self.waits_without_replicas == Some(true)
+            && self.timeout.is_some_and(|timeout| timeout >= least)
+    }
 }
 
 /// Outcome of the configured commit probe: a tiny write that must really commit.
@@ -185,6 +226,8 @@ pub struct ServerFacts {
     pub replicas: Vec<AttachedReplica>,
     /// Semi-synchronous replication; `None` if not available.
     pub semi_sync: Option<SemiSync>,
+    /// What a crash leaves.
+    pub durability: Durability,
     /// Signs of useful work.
     pub vitals: Vitals,
     /// Scheduled events; `None` if Baton's account may not look.
@@ -279,8 +322,15 @@ pub struct Server {
     pub acknowledged: Vec<(String, Timestamp)>,
     /// How it came to be read-only.
     pub closed: Closed,
+    /// For each channel, its latest run of readings that showed a receiver which does not reach its source.
+    pub outages: Vec<Outage>,
+    /// For each channel, by name, since when its receiver has shown as running without receiving anything, although its source
+    /// had more for it.
+    pub starving: Vec<(String, Timestamp)>,
     /// When the executed set last grew.
     pub progressed_at: Option<Timestamp>,
+    /// Since when every reading showed sessions that wait for acknowledgements, and nothing was executed.
+    pub commits_wait_since: Option<Timestamp>,
     /// Errant transactions found by reading this server before its source.
     pub errant: Option<GtidSet>,
     /// Promotion rule set by operators.
@@ -297,7 +347,23 @@ pub struct Server {
     pub quarantined: bool,
 }
 
+/// A run of readings that showed a receiver which does not reach its source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// Name of the channel.
+    pub channel: String,
+    /// When its first reading began.
+    pub since: Timestamp,
+    /// When its last reading began.
+    pub last: Timestamp,
+}
+
 impl Server {
+    /// See [`starving`](Self::starving).
+    pub fn starving_since(&self, channel: &str) -> Option<Timestamp> {
+        latest(&self.starving, channel)
+    }
+
     /// See [`heartbeat_moved`](Self::heartbeat_moved).
     pub fn heard_on(&self, channel: &str) -> Option<Timestamp> {
         latest(&self.heartbeat_moved, channel)

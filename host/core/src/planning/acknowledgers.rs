@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::estate::{edges_below, replaced_with};
 use super::explain::Reason;
-use super::failover::was_acknowledged;
+use super::semi_sync::was_acknowledged;
 use crate::ids::ServerId;
 use crate::model::{
     Channel, ProbeFailure, Reach, Risk, SemiSync, Server, ServerFacts, Snapshot, ThreadState,

@@ -1,7 +1,6 @@
 //! Replacing a dead, hung or useless primary: first *secure* (fence, revoke, read), then, on what was read, *promote*.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use super::channels::{add_forgetting, channel_of, forget_afterwards};
 use super::election::Choice;
@@ -9,13 +8,16 @@ use super::estate::estate;
 use super::estate::replaced_with;
 use super::events;
 use super::history::History;
+use super::fence::{add_fence, waits_in_vain};
 use super::old_primary::add_left_fence;
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
+use super::semi_sync::{add_end_of_acknowledging, add_release, add_source_side};
 use super::{Blocked, PlanSettings};
+use crate::analysis::is_cut_off;
 use crate::execution::{Guard, ServerCommand};
 use crate::ids::{LeaseEpoch, ServerId};
 use crate::model::{
-    Edge, Flavor, ProbeFailure, Reach, RecoveryKind, ServerFacts, Snapshot, ThreadState, Topology,
+    Edge, Flavor, ProbeFailure, Reach, RecoveryKind, Snapshot, ThreadState, Topology,
 };
 
 /// What a failover is asked for.
@@ -62,12 +64,30 @@ pub fn plan_secure(
         &[],
         (OnFailure::Abort, settings.revoke_limit),
     );
-    let fence_waiver = add_fence(&mut steps, snapshot, request, confirm, settings);
-    let lingers = does_not_let_go(snapshot, &request.failed);
+    let waits_in_vain = waits_in_vain(snapshot, &topology, &request.failed);
+    let fence_waiver = add_fence(
+        &mut steps,
+        snapshot,
+        (request, waits_in_vain),
+        confirm,
+        settings,
+    );
+    let revoke = if waits_in_vain {
+        // Nothing but this keeps the old primary from acknowledging.
+        OnFailure::Abort
+    } else {
+        OnFailure::SkipDependants
+    };
+    let lingers = does_not_let_go(snapshot, &request.failed)
+        || is_cut_off_alive(snapshot, &request.failed, &replicas);
     for edge in &replicas {
         let channel = Some(edge.channel.name.clone());
         let before = add_applier(&mut steps, snapshot, edge, confirm, settings);
-        let stop = if lingers {
+        let stuck = || {
+            let replica = snapshot.servers.get(&edge.replica);
+            replica.is_some_and(|replica| replica.starving_since(&edge.channel.name).is_some())
+        };
+        let stop = if lingers || waits_in_vain || stuck() {
             ServerCommand::SeverReceivers { channel }
         } else {
             ServerCommand::StopReceivers { channel }
@@ -76,7 +96,7 @@ pub fn plan_secure(
             Phase::Revoke,
             (&edge.replica, stop),
             &[before],
-            (OnFailure::SkipDependants, settings.revoke_limit),
+            (revoke, settings.revoke_limit),
         );
         steps.step(
             Phase::Revoke,
@@ -122,40 +142,6 @@ fn add_applier(
     steps.command(Phase::Revoke, (&edge.replica, start), &[confirm], limits)
 }
 
-/// A failed server that still answers must be fenced, or the plan stops. One that is silent is tried all the same unless
-/// nobody listens there; then the waiver says why promotion may go on without.
-fn add_fence(
-    steps: &mut Builder,
-    snapshot: &Snapshot,
-    request: &SecureRequest,
-    confirm: StepId,
-    settings: &PlanSettings,
-) -> Option<String> {
-    let failed = &request.failed;
-    let probe = snapshot.servers.get(failed).map(|server| &server.probe);
-    let fence = ServerCommand::Fence { kill_writers: true };
-    match probe.map(|probe| (probe.reach(), probe.failure.clone())) {
-        Some((Reach::Answering, _)) => {
-            let limits = (OnFailure::Abort, settings.step_limit);
-            steps.command(Phase::Fence, (failed, fence), &[confirm], limits);
-            None
-        }
-        Some((Reach::Silent, Some(ProbeFailure::Refused))) => {
-            Some(format!("nobody listens at {failed}: its process is gone"))
-        }
-        Some((Reach::Silent | Reach::Partial | Reach::NotProbed, failure)) => {
-            // It may hang or refuse us: the attempt is made, but a server that was silent all the time is not waited for long.
-            let limits = (OnFailure::Continue, settings.silent_fence_limit);
-            steps.command(Phase::Fence, (failed, fence), &[confirm], limits);
-            let word = failure.map_or("never probed", |f| f.word());
-            Some(format!(
-                "{failed} does not answer ({word}); its replicas acknowledge nothing any more"
-            ))
-        }
-        None => Some(format!("{failed} is not known any more")),
-    }
-}
-
 /// True for a server that is silent without being gone: stopping a receiver then waits for it (one second on MariaDB with
 /// semi-synchronous replication, two on MySQL while it connects).
 pub(super) fn does_not_let_go(snapshot: &Snapshot, server: &ServerId) -> bool {
@@ -167,6 +153,13 @@ pub(super) fn does_not_let_go(snapshot: &Snapshot, server: &ServerId) -> bool {
         );
         probe.reach() == Reach::Silent && !gone
     })
+}
+
+/// The network between a server that answers us and its replicas is cut: stopping a receiver waits for it as well.
+fn is_cut_off_alive(snapshot: &Snapshot, server: &ServerId, replicas: &[Edge]) -> bool {
+    let probe = snapshot.servers.get(server).map(|server| &server.probe);
+    probe.is_some_and(|probe| probe.reach() == Reach::Answering)
+        && replicas.iter().any(|edge| is_cut_off(&edge.channel))
 }
 
 /// Replicas of `source` that answer, in identity order.
@@ -206,6 +199,10 @@ pub fn plan_promote(
     let prepared = add_drain(&mut steps, snapshot, choice, settings);
     let others = siblings.iter().map(|edge| edge.replica.clone()).collect();
     let catches_up = choice.catch_up_from.is_some();
+    let target = (&secured.failed, &choice.successor);
+    let place = (Phase::Promote, prepared.as_slice());
+    let sided = add_source_side(&mut steps, snapshot, target, place, settings.step_limit);
+    let prepared = sided.map_or(prepared, |sided| vec![sided]);
     let opened = if catches_up {
         // Its receiver runs: it must not read from a sibling when it takes writes.
         let target = (Phase::Promote, &choice.successor);
@@ -217,14 +214,10 @@ pub fn plan_promote(
     };
     add_left_fence(&mut steps, snapshot, &secured.failed, opened, settings);
     let recorded = add_record(&mut steps, &choice.successor, &[opened], settings);
-    // Before a replica connects: one that comes earlier is taken on without acknowledgements, and writers wait in vain for them.
-    let target = (&secured.failed, &choice.successor);
-    let sided = add_semi_sync(&mut steps, snapshot, target, &[opened], settings.step_limit);
-    let ready = sided.unwrap_or(opened);
     let forgotten = if catches_up {
-        vec![ready]
+        vec![opened]
     } else {
-        forget_afterwards(&mut steps, snapshot, &choice.successor, &[ready], settings)
+        forget_afterwards(&mut steps, snapshot, &choice.successor, &[opened], settings)
     };
     if sided.is_some() {
         add_end_of_acknowledging(&mut steps, &choice.successor, &forgotten, settings);
@@ -233,13 +226,13 @@ pub fn plan_promote(
         &mut steps,
         snapshot,
         (&choice.successor, &siblings),
-        &[ready],
+        &[opened],
         settings,
     );
     // Without a sibling nobody would acknowledge it: then it is done when the old primary is back.
     if sided.is_none() || !moved.is_empty() {
         // With it, a sibling that is lost does not keep the step from being taken.
-        let after: Vec<StepId> = moved.into_iter().chain([ready]).collect();
+        let after: Vec<StepId> = moved.into_iter().chain([opened]).collect();
         events::add_restoring(&mut steps, snapshot, target, &after, settings);
     }
     steps.step(
@@ -296,22 +289,24 @@ fn add_drain(
 ) -> Vec<StepId> {
     let limits = (OnFailure::Abort, settings.drain_limit);
     let successor = choice.successor.clone();
+    let released = add_release(steps, snapshot, &successor, &[], settings);
     let Some(source) = &choice.catch_up_from else {
         let drained = steps.step(
             Phase::Drain,
             Action::Drain { server: successor },
-            &[],
+            released.as_slice(),
             limits,
         );
         return vec![drained];
     };
     // Both first apply what they have: on MariaDB, changing the source drops relay logs that are not applied yet.
+    let supplier_released = add_release(steps, snapshot, source, &[], settings);
     let supplier = steps.step(
         Phase::Drain,
         Action::Drain {
             server: source.clone(),
         },
-        &[],
+        supplier_released.as_slice(),
         limits,
     );
     let own = steps.step(
@@ -319,7 +314,7 @@ fn add_drain(
         Action::Drain {
             server: successor.clone(),
         },
-        &[],
+        released.as_slice(),
         limits,
     );
     let Some(address) = snapshot
@@ -379,81 +374,6 @@ pub(super) fn add_opening(
         &[confirmed],
         (OnFailure::Abort, settings.step_limit),
     )
-}
-
-/// If the replaced primary waited for acknowledgements, its successor shall, too. Sent at once after writes are open, not
-/// before: the first writers would be kept waiting for replicas that are still on their way.
-///
-/// Gives the step after which replicas may connect, if there is one.
-pub(super) fn add_semi_sync(
-    steps: &mut Builder,
-    snapshot: &Snapshot,
-    (failed, successor): (&ServerId, &ServerId),
-    after: &[StepId],
-    limit: Duration,
-) -> Option<StepId> {
-    let wanted =
-        was_acknowledged(snapshot, failed) && has_source_role(snapshot, successor) == Some(false);
-    wanted.then(|| {
-        let on = ServerCommand::SetSemiSync {
-            source: Some(true),
-            replica: None,
-        };
-        let limits = (OnFailure::Continue, limit);
-        steps.command(Phase::Verify, (successor, on), after, limits)
-    })
-}
-
-/// Only after its channels are gone: a receiver that still is there would be made to connect anew.
-fn add_end_of_acknowledging(
-    steps: &mut Builder,
-    successor: &ServerId,
-    forgotten: &[StepId],
-    settings: &PlanSettings,
-) {
-    let off = ServerCommand::SetSemiSync {
-        source: None,
-        replica: Some(false),
-    };
-    let limits = (OnFailure::Continue, settings.step_limit);
-    steps.command(Phase::Verify, (successor, off), forgotten, limits);
-}
-
-/// A server that stops being the primary: it acknowledges from now on.
-pub(crate) fn acknowledging() -> ServerCommand {
-    ServerCommand::SetSemiSync {
-        source: Some(false),
-        replica: Some(true),
-    }
-}
-
-/// Whether a server that is replaced waited for acknowledgements, or was to. Its own side tells, unless it was never read (this node was
-/// started after it had died), or still has the replica's side on, as one that died while it was being promoted. Then its replicas tell: whoever
-/// has the replica's side on was meant to acknowledge. To be wrong costs the next primary a wait for what they send anyway; to be wrong the
-/// other way would leave the cluster without acknowledgements for good.
-pub(crate) fn was_acknowledged(snapshot: &Snapshot, failed: &ServerId) -> bool {
-    let side = |facts: &ServerFacts| facts.semi_sync.clone().unwrap_or_default();
-    match snapshot.facts(failed).map(side) {
-        Some(own) if own.source_enabled => true,
-        Some(own) if !own.replica_enabled => false,
-        Some(_) | None => {
-            let servers = snapshot.servers.values();
-            let mut others = servers.filter(|other| other.id != *failed);
-            others.any(|other| {
-                other
-                    .last_facts()
-                    .is_some_and(|facts| side(facts).replica_enabled)
-            })
-        }
-    }
-}
-
-/// Whether a server has the source's side on; `None` without semi-synchronous replication.
-pub(crate) fn has_source_role(snapshot: &Snapshot, id: &ServerId) -> Option<bool> {
-    let semi_sync = snapshot
-        .facts(id)
-        .and_then(|facts| facts.semi_sync.as_ref());
-    semi_sync.map(|semi_sync| semi_sync.source_enabled)
 }
 
 /// Record the primary, then send clients there: gives the step that routes.
@@ -549,7 +469,8 @@ pub fn finish_steps(
     let (_, successor) = target;
     let mut steps = Builder::new(first_step);
     // Before a replica connects, as in a failover that nobody disturbed.
-    let ready = add_semi_sync(&mut steps, snapshot, target, &[], settings.step_limit);
+    let place = (Phase::Verify, &[][..]);
+    let ready = add_source_side(&mut steps, snapshot, target, place, settings.step_limit);
     let routed = add_record(&mut steps, successor, ready.as_slice(), settings);
     let forgotten = forget_afterwards(&mut steps, snapshot, successor, &[routed], settings);
     if ready.is_some() {

@@ -8,6 +8,7 @@ mod estate;
 mod events;
 mod explain;
 mod failover;
+mod fence;
 mod history;
 mod old_primary;
 mod plan;
@@ -15,6 +16,7 @@ mod question;
 mod rejoin;
 mod relocate;
 mod reopen;
+mod semi_sync;
 mod switchover;
 mod unwind;
 
@@ -35,6 +37,7 @@ pub use question::{assess_question, rank_question};
 pub use rejoin::{RejoinClass, classify_returned, plan_attach, plan_fence};
 pub use relocate::{orphans, plan_relocate};
 pub use reopen::{plan_reading, plan_reopen};
+pub use semi_sync::was_to_wait;
 pub use switchover::{SwitchoverRequest, plan_switchover};
 pub use unwind::plan_unwind;
 

@@ -4,8 +4,10 @@
 use super::PlanSettings;
 use super::channels::channel_of;
 use super::events;
-use super::failover::{acknowledging, does_not_let_go};
+use super::failover::does_not_let_go;
 use super::plan::{Action, Builder, OnFailure, Phase, StepId};
+use super::semi_sync::acknowledging;
+use crate::analysis::storage_fails;
 use crate::execution::ServerCommand;
 use crate::ids::ServerId;
 use crate::model::Snapshot;
@@ -26,8 +28,8 @@ pub(super) fn add_second_reading(
     steps.step(Phase::Drain, action, after, limits)
 }
 
-/// A server that hangs may go on at any moment, writable, with its clients still connected. Left only once its successor was
-/// opened: until then it may have to stay the primary.
+/// A server that hangs may go on at any moment, writable, with its clients still connected; and one whose disk is full when there
+/// is space, if no fence could be had before. Left only once its successor was opened: until then it may have to stay the primary.
 pub(super) fn add_left_fence(
     steps: &mut Builder,
     snapshot: &Snapshot,
@@ -35,7 +37,8 @@ pub(super) fn add_left_fence(
     opened: StepId,
     settings: &PlanSettings,
 ) {
-    if does_not_let_go(snapshot, failed) {
+    let server = snapshot.servers.get(failed);
+    if does_not_let_go(snapshot, failed) || server.is_some_and(storage_fails) {
         let action = Action::LeaveFence {
             server: failed.clone(),
         };

@@ -380,7 +380,10 @@ fn channel_view(
             .as_ref()
             .map_or(0, |error| error.number),
         observed_age: ms(now.since(at)),
-        read_after_loss: lost_at.is_some_and(|lost| at > lost),
+        // A receiver that had stood still long before says nothing about the loss, whenever it was read.
+        read_after_loss: lost_at.is_some_and(|lost| {
+            at > lost && !crate::analysis::starved_before(around.snapshot, server, channel, lost)
+        }),
         // Not the applier's progress: applying what came before a loss is no sign of life after it.
         received_age: heartbeat.map(|at| ms(now.since(at))),
         progress_age: server.progressed_at.map(|at| ms(now.since(at))),

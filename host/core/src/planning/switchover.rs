@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::channels::add_forgetting;
-use super::failover::{
-    add_record, add_repoints, answering_replicas, has_source_role, was_acknowledged,
-};
+use super::failover::{add_record, add_repoints, answering_replicas};
 use super::old_primary::{add_demoted, add_second_reading};
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
+use super::semi_sync::{add_release, has_source_role, is_held_up, was_acknowledged};
 use super::{Blocked, PlanSettings};
 use crate::execution::{Guard, ServerCommand};
 use crate::ids::{LeaseEpoch, ServerId};
@@ -88,8 +87,10 @@ pub fn plan_switchover(
 
 /// The old primary waits for acknowledgements, or was to, and the successor does not.
 fn wants_semi_sync(snapshot: &Snapshot, request: &SwitchoverRequest) -> bool {
+    let to = &request.to;
+    // One that is released, so that it catches up, waits again afterwards.
     was_acknowledged(snapshot, &request.from)
-        && has_source_role(snapshot, &request.to) == Some(false)
+        && (has_source_role(snapshot, to) == Some(false) || is_held_up(snapshot, to))
 }
 
 fn objections(
@@ -243,6 +244,8 @@ fn add_preparation(
         &[],
         limits,
     );
+    let released = add_release(steps, snapshot, &request.to, &[confirm], settings);
+    let confirm = released.unwrap_or(confirm);
     if siblings.is_empty() {
         return vec![confirm];
     }

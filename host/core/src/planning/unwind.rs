@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::PlanSettings;
 use super::channels::channel_of;
-use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
+use super::plan::{Action, Builder, OnFailure, Phase, Plan, Step, StepId};
+use super::semi_sync::{is_held_up, silenced};
 use crate::execution::{Guard, ServerCommand};
 use crate::ids::ServerId;
 use crate::model::{Reach, RecoveryKind, Snapshot, Topology};
@@ -55,9 +56,11 @@ pub fn plan_unwind(
             &[confirm],
             (OnFailure::Abort, settings.step_limit),
         );
-        add_returns(&mut steps, snapshot, (old, touched), &[open], settings);
+        let target = ((old, touched), undone);
+        add_returns(&mut steps, snapshot, target, &[open], settings);
     } else if answering(old) {
-        add_returns(&mut steps, snapshot, (old, touched), &[], settings);
+        let target = ((old, touched), undone);
+        add_returns(&mut steps, snapshot, target, &[], settings);
     }
     Plan {
         successor: None,
@@ -66,10 +69,16 @@ pub fn plan_unwind(
     }
 }
 
+/// The plan switched the source's side of `replica` on, or whoever began it did and ended.
+fn waits(snapshot: &Snapshot, undone: &Plan, replica: &ServerId) -> bool {
+    let on = |step: &Step| matches!(&step.action, Action::Command { server, command: ServerCommand::SetSemiSync { source: Some(true), .. } } if server == replica);
+    undone.steps.iter().any(on) || is_held_up(snapshot, replica)
+}
+
 fn add_returns(
     steps: &mut Builder,
     snapshot: &Snapshot,
-    target: (&ServerId, &BTreeSet<ServerId>),
+    (target, undone): ((&ServerId, &BTreeSet<ServerId>), &Plan),
     after: &[StepId],
     settings: &PlanSettings,
 ) {
@@ -83,6 +92,12 @@ fn add_returns(
     };
     let topology = Topology::of(snapshot);
     for replica in touched.iter().filter(|id| *id != old) {
+        // A replica that waits for acknowledgements applies nothing: it was to be the primary.
+        let silenced = waits(snapshot, undone, replica).then(|| {
+            let limits = (OnFailure::Continue, settings.step_limit);
+            steps.command(Phase::Unwind, (replica, silenced()), after, limits)
+        });
+        let after = silenced.as_ref().map_or(after, std::slice::from_ref);
         let mut channels = topology.channels_of(replica).iter();
         let command = match channels.find(|edge| edge.source.as_ref() == Some(old)) {
             Some(edge) => ServerCommand::StartReplication {

@@ -11,6 +11,8 @@ use crate::ids::{Address, ServerId};
 use crate::model::{
     AttachedReplica, BinlogPosition, Channel, Downtime, Flavor, Probe, Server, ServerFacts,
     Snapshot, ThreadState, Vitals,
+    AttachedReplica, BinlogPosition, Channel, Downtime, Flavor, Outage, Probe, Server, ServerFacts,
+    Snapshot, Vitals,
 };
 use crate::time::{Observed, Timestamp};
 
@@ -87,7 +89,10 @@ fn server(number: u32, sketch: &ServerSketch) -> Option<Server> {
         receiver_ran: instants(|channel| channel.ran),
         acknowledged: acknowledged(sketch, read_age),
         closed: sketch.closed,
+        outages: sketch.channels.iter().filter_map(outage).collect(),
+        starving: instants(|channel| channel.starving),
         progressed_at: sketch.progressed.map(ago),
+        commits_wait_since: commits_wait_since(sketch),
         errant: if unread {
             None
         } else {
@@ -121,6 +126,21 @@ fn acknowledged(sketch: &ServerSketch, read_age: Duration) -> Vec<(String, Times
             Some((channel.name.clone(), ago(age)))
         })
         .collect()
+fn outage(channel: &ChannelSketch) -> Option<Outage> {
+    channel.outage.map(|(since, last)| Outage {
+        channel: channel.name.clone(),
+        since: ago(since),
+        last: ago(last),
+    })
+}
+
+/// Unless it is said, sessions have waited since the last progress, or for as long as anybody has watched.
+fn commits_wait_since(sketch: &ServerSketch) -> Option<Timestamp> {
+    let semi_sync = sketch.semi_sync.as_ref()?;
+    let age = sketch.stalled.or(sketch.progressed);
+    semi_sync
+        .has_waiting_sessions()
+        .then(|| age.map_or(Timestamp::default(), ago))
 }
 
 fn probe(sketch: &ServerSketch, read_age: Duration, unread: bool) -> Probe {
@@ -201,6 +221,7 @@ fn facts(number: u32, sketch: &ServerSketch) -> ServerFacts {
             })
             .collect(),
         semi_sync: sketch.semi_sync.clone(),
+        durability: sketch.durability.clone(),
         vitals: Vitals {
             uptime: Some(Duration::from_hours(24)),
             connections,

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::{duration, need_duration, need_number};
 use crate::model::{
-    Closed, CommitProbe, EventName, EventState, Events, Flavor, LogFormat, Place, ProbeFailure,
-    PromotionRule, ReplicationError, SemiSync, ThreadState, TimeoutPhase, Version,
+    Closed, CommitProbe, Durability, EventName, EventState, Events, Flavor, LogFormat, Place,
+    ProbeFailure, PromotionRule, ReplicationError, SemiSync, ThreadState, TimeoutPhase, Version,
+    WaitPoint,
 };
 
 /// What a server's line says.
@@ -51,6 +52,8 @@ pub(super) struct ServerSketch {
     pub(super) connections: Option<(u32, u32)>,
     pub(super) semi_sync: Option<SemiSync>,
     pub(super) events: Option<Events>,
+    pub(super) stalled: Option<Duration>,
+    pub(super) durability: Durability,
     pub(super) aliases: Vec<String>,
     pub(super) attached: Vec<String>,
     pub(super) channels: Vec<ChannelSketch>,
@@ -74,6 +77,8 @@ pub(super) struct ChannelSketch {
     pub(super) acknowledged: Option<Duration>,
     /// What it received was written by the server with that number.
     pub(super) brings: Option<u32>,
+    pub(super) outage: Option<(Duration, Duration)>,
+    pub(super) starving: Option<Duration>,
     pub(super) gtid: bool,
     pub(super) filtered: bool,
     pub(super) user: String,
@@ -119,6 +124,8 @@ impl ServerSketch {
             connections: None,
             semi_sync: None,
             events: None,
+            stalled: None,
+            durability: Durability::default(),
             aliases: Vec::new(),
             attached: Vec::new(),
             channels: Vec::new(),
@@ -225,6 +232,13 @@ impl ServerSketch {
             "waiting" => self.semi_sync_state().waiting_sessions = need_number(value)?,
             "events" => self.events().states = events(value)?,
             "scheduler" => self.events().scheduler = value == "on",
+            "timeout" => self.semi_sync_state().timeout = Some(need_duration(value)?),
+            "wait_point" => self.semi_sync_state().wait_point = Some(wait_point(value)?),
+            "stalled" => self.stalled = Some(need_duration(value)?),
+            "sync_binlog" => self.durability.sync_binlog = Some(need_number(value)?),
+            "flush" => self.durability.flush_log_at_commit = Some(need_number(value)?),
+            "sync_relay_log" => self.durability.sync_relay_log = Some(need_number(value)?),
+            "relay_log_recovery" => self.durability.relay_log_recovery = Some(value == "on"),
             "alias" => self.aliases.push(value.to_owned()),
             "attached" => self.attached = value.split(',').map(str::to_owned).collect(),
             _ => return self.channel()?.pair(key, value),
@@ -268,6 +282,8 @@ impl ChannelSketch {
             ran: None,
             acknowledged: None,
             brings: None,
+            outage: None,
+            starving: None,
             gtid: true,
             filtered: false,
             user: "repl".to_owned(),
@@ -287,6 +303,11 @@ impl ChannelSketch {
             "ran" => self.ran = Some(need_duration(value)?),
             "acked" => self.acknowledged = Some(need_duration(value)?),
             "brings" => self.brings = Some(need_number(value)?),
+            "starving" => self.starving = Some(need_duration(value)?),
+            "cut" => {
+                let (since, last) = value.split_once("..").ok_or("cut=SINCE..LAST")?;
+                self.outage = Some((need_duration(since)?, need_duration(last)?));
+            }
             "reconnect-failed" => self.reconnect_failed = Some(need_duration(value)?),
             "user" => value.clone_into(&mut self.user),
             _ => return Err(format!("{key:?} is no word of a server or channel")),
@@ -405,6 +426,14 @@ fn commit(value: &str) -> Result<CommitProbe, String> {
     }
 }
 
+fn wait_point(value: &str) -> Result<WaitPoint, String> {
+    match value {
+        "after_sync" => Ok(WaitPoint::AfterSync),
+        "after_commit" => Ok(WaitPoint::AfterCommit),
+        _ => Err(format!("{value:?} is no wait point")),
+    }
+}
+
 fn semi_sync(value: &str) -> Result<SemiSync, String> {
     let source = SemiSync {
         source_enabled: true,
@@ -412,6 +441,7 @@ fn semi_sync(value: &str) -> Result<SemiSync, String> {
         wait_for: 1,
         clients: 1,
         timeout: Some(Duration::from_hours(1)),
+        waits_without_replicas: Some(true),
         ..SemiSync::default()
     };
     match value {
@@ -424,6 +454,12 @@ fn semi_sync(value: &str) -> Result<SemiSync, String> {
         "locked" => Ok(SemiSync {
             clients: 0,
             waiting_sessions: 2,
+            ..source
+        }),
+        "both" => Ok(SemiSync {
+            clients: 0,
+            replica_enabled: true,
+            replica_active: true,
             ..source
         }),
         "replica" => Ok(SemiSync {

@@ -1,6 +1,6 @@
 //! Semi-synchronous replication, under its old and its new names.
 
-use baton_core::model::SemiSync;
+use baton_core::model::{SemiSync, WaitPoint};
 use std::time::Duration;
 
 use crate::rows::Record;
@@ -50,7 +50,28 @@ pub(super) fn semi_sync(now: &Record<'_>, status: Option<Record<'_>>) -> Option<
             "Rpl_semi_sync_master_wait_sessions",
         ),
         timeout: timeout.map(Duration::from_millis),
+        wait_point: wait_point(now),
+        waits_without_replicas: now.flag(&[
+            "rpl_semi_sync_source_wait_no_replica",
+            "rpl_semi_sync_master_wait_no_slave",
+        ]),
         replica_enabled: replica.unwrap_or(false),
         replica_active: flag("Rpl_semi_sync_replica_status", "Rpl_semi_sync_slave_status"),
     })
+}
+
+/// A value nobody knew when this was written is not known.
+fn wait_point(now: &Record<'_>) -> Option<WaitPoint> {
+    let names = [
+        "rpl_semi_sync_source_wait_point",
+        "rpl_semi_sync_master_wait_point",
+    ];
+    let text = now.text(&names)?;
+    if text.eq_ignore_ascii_case("AFTER_SYNC") {
+        Some(WaitPoint::AfterSync)
+    } else if text.eq_ignore_ascii_case("AFTER_COMMIT") {
+        Some(WaitPoint::AfterCommit)
+    } else {
+        None
+    }
 }

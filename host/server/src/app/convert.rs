@@ -209,6 +209,7 @@ fn analysis(limits: &config::AnalysisLimits) -> AnalysisSettings {
         reconnect_patience,
         commit_stall_limit,
         semi_sync_stall_limit,
+        return_patience,
     } = limits;
     AnalysisSettings {
         lag_limit: *lag_limit,
@@ -216,5 +217,6 @@ fn analysis(limits: &config::AnalysisLimits) -> AnalysisSettings {
         reconnect_patience: *reconnect_patience,
         commit_stall_limit: *commit_stall_limit,
         semi_sync_stall_limit: *semi_sync_stall_limit,
+        return_patience: *return_patience,
     }
 }

@@ -222,9 +222,12 @@ pub(crate) static SECTIONS: &[Section] = &[
             Key::new("commit_stall_limit", duration(100, HOUR), Is("\"10s\""),
                 "A primary on which a commit waits longer does no useful work.")
                 .bounds("a burst of writes is taken for a failed disk", "writers wait for so long before anything happens"),
-            Key::new("semi_sync_stall_limit", duration(100, HOUR), Is("\"10s\""),
-                "Without any commit for so long while sessions wait for acknowledgements, semi-sync has locked the primary.")
+            Key::new("semi_sync_stall_limit", duration(100, HOUR), Is("\"5s\""),
+                "Without any commit for so long while sessions wait for acknowledgements, semi-sync has locked the primary. If none of its replicas can reach it, it is replaced then.")
                 .bounds("a slow network is taken for a lock", "writers wait for so long before anything happens"),
+            Key::new("return_patience", duration(100, HOUR), Is("\"20s\""),
+                "A primary whose replicas were cut off from it until a moment ago, and that accepts connections without letting anybody in, is not called hung for so long. MariaDB does that when semi-synchronous replicas return.")
+                .bounds("a primary whose replicas return is replaced", "one that hangs just after a network fault is replaced late"),
         ],
     },
     Section {

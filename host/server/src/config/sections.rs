@@ -314,6 +314,7 @@ fn analysis(document: &Document) -> AnalysisLimits {
         reconnect_patience: limit("analysis.reconnect_patience"),
         commit_stall_limit: limit("analysis.commit_stall_limit"),
         semi_sync_stall_limit: limit("analysis.semi_sync_stall_limit"),
+        return_patience: limit("analysis.return_patience"),
     }
 }
 

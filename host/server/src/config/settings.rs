@@ -276,6 +276,8 @@ pub struct AnalysisLimits {
     pub commit_stall_limit: Duration,
     /// Semi-sync without any commit for so long is a lock.
     pub semi_sync_stall_limit: Duration,
+    /// For so long a primary whose replicas return is not called hung.
+    pub return_patience: Duration,
 }
 
 /// Policies.

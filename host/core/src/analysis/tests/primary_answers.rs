@@ -37,7 +37,16 @@ fn a_disk_fails_under_our_probe() {
     insta::assert_snapshot!(verdict_of("
         p1 primary statement:1021
         r1 <- p1
-    "), @"CRITICAL server-refuses-us p1: hold; storage-fails p1");
+    "), @"CRITICAL primary-useless p1: act failover; storage-fails p1; healthy-replica r1");
+    insta::assert_snapshot!(verdict_of("
+        p1 primary statement:1114 5s
+        r1 <- p1 progressed=2s
+    "), @"CRITICAL primary-useless p1: hold failover; storage-fails p1; still-commits r1");
+    insta::assert_snapshot!(verdict_of("
+        p1 primary
+        r1 statement:1114 <- p1
+        r2 <- p1
+    "), @"warning server-refuses-us r1: hold; storage-fails r1");
 }
 
 #[test]
@@ -89,9 +98,12 @@ fn acknowledgements_do_not_come() {
     insta::assert_snapshot!(verdict_of("
         p1 primary ss=locked progressed=20s commit=stalled:30s
         r1 <- p1
-    "), @"CRITICAL primary-semi-sync-locked p1: hold; acknowledgements-missing p1");
+    "), @r"
+    CRITICAL primary-semi-sync-locked p1: hold; acknowledgements-missing p1
+    ? reconnect r1@ to p1
+    ");
     insta::assert_snapshot!(verdict_of("
-        p1 primary ss=locked progressed=2s
+        p1 primary ss=locked progressed=1s
         r1 <- p1
     "), @"fine");
 }
@@ -101,10 +113,12 @@ fn no_progress_was_ever_seen() {
     insta::assert_snapshot!(verdict_of("
         p1 primary ss=locked
         r1 <- p1
-    "), @"CRITICAL primary-semi-sync-locked p1: hold; acknowledgements-missing p1");
+    "), @r"
+    CRITICAL primary-semi-sync-locked p1: hold; acknowledgements-missing p1
+    ? reconnect r1@ to p1
+    ");
     insta::assert_snapshot!(verdict_of("
-        cluster watching=5s
-        p1 primary ss=locked
+        p1 primary ss=locked stalled=1s progressed=1h
         r1 <- p1
     "), @"fine");
 }

@@ -130,8 +130,10 @@ fn acting_is_safe(snapshot: &Snapshot, report: &Report, finding: &Finding) {
     match finding.recovery.expect("acting without a recovery") {
         RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover => {
             assert_eq!(primary.map(|p| &p.id), Some(&subject.id));
-            if finding.code != Code::PrimaryUseless {
-                nobody_objects(snapshot, subject);
+            match finding.code {
+                Code::PrimaryUseless => {}
+                Code::PrimaryReplicasCannotConnect => nobody_can_commit(snapshot, subject),
+                _ => nobody_objects(snapshot, subject),
             }
             nobody_was_promoted(snapshot, subject);
         }
@@ -172,6 +174,23 @@ fn acting_is_safe(snapshot: &Snapshot, report: &Report, finding: &Finding) {
             let mut facts = members.filter_map(Server::last_facts);
             assert!(facts.all(|facts| facts.read_only), "somebody takes writes");
         }
+    }
+}
+
+/// The source answers, its commits wait without an end, and none of its replicas is known to receive from it.
+fn nobody_can_commit(snapshot: &Snapshot, source: &Server) {
+    assert_eq!(source.probe.reach(), Reach::Answering);
+    let semi_sync = source
+        .last_facts()
+        .and_then(|facts| facts.semi_sync.as_ref());
+    assert!(semi_sync.unwrap().has_waiting_sessions());
+    let since = source.commits_wait_since.unwrap();
+    for (replica, channel) in channels_to(snapshot, source) {
+        let answers = replica.probe.reach() == Reach::Answering;
+        let heard = replica.heard_on(&channel.name).is_some_and(|at| at > since);
+        let in_vain = replica.reconnect_failed_on(&channel.name).is_some();
+        let receives = channel.receiver == ThreadState::Running && heard && !in_vain;
+        assert!(!(answers && receives), "{} receives from it", replica.id);
     }
 }
 

@@ -345,3 +345,133 @@ fn who_holds_what_is_given_up_is_left_as_it_is() {
     let touched = |step: &Step| step.action.server() == Some(&ServerId::new("r2"));
     assert!(!plan.steps.iter().any(touched), "{:?}", plan.steps);
 }
+
+fn promoted(text: &str) -> Plan {
+    let snapshot = sketch::snapshot(text);
+    let secured = secured(&snapshot);
+    let list = candidates(&snapshot, &secured.failed, None);
+    let order: Vec<ServerId> = list.iter().map(|c| c.server.clone()).collect();
+    let choice = choose(&snapshot, &secured.failed, &order, &list);
+    let choice = choice.expect("a choice");
+    plan_promote(&snapshot, &secured, &choice, &PlanSettings::default(), 50)
+}
+
+/// What was written between the opening and the order to wait was acknowledged to clients and was on one server only.
+#[test]
+fn the_successor_waits_from_its_first_write_on() {
+    let plan = promoted(
+        "p1 primary silent refused 2s ss=source
+         r1 ss=replica <- p1 io=connecting
+         r2 ss=replica <- p1 io=connecting",
+    );
+    let id_of = |wanted: fn(&ServerCommand) -> bool| {
+        let mut steps = plan.steps.iter();
+        let step = steps.find(
+            |step| matches!(&step.action, Action::Command { command, .. } if wanted(command)),
+        );
+        step.map(|step| step.id)
+    };
+    let on = id_of(|command| {
+        matches!(
+            command,
+            ServerCommand::SetSemiSync {
+                source: Some(true),
+                ..
+            }
+        )
+    });
+    let opened = id_of(|command| matches!(command, ServerCommand::OpenWrites(_)));
+    assert!(on.is_some() && on < opened, "{plan:?}");
+    let pointed = id_of(|command| matches!(command, ServerCommand::PointAt { .. }));
+    assert!(opened < pointed, "{plan:?}");
+}
+
+/// 1,600 transactions received, none applied within 10 s.
+#[test]
+fn a_successor_whose_applier_waits_for_acknowledgements_is_released_before_it_drains() {
+    let plan = promoted(
+        "p1 primary silent refused 2s ss=both
+         r1 ss=both <- p1 io=connecting",
+    );
+    let sides: Vec<(&Step, Option<bool>)> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::Command {
+                command: ServerCommand::SetSemiSync { source, .. },
+                ..
+            } => Some((step, *source)),
+            _ => None,
+        })
+        .collect();
+    let place = |wanted| sides.iter().position(|(_, source)| *source == Some(wanted));
+    assert!(place(false) < place(true), "{plan:?}");
+    let drain = plan.steps.iter().find(|step| step.phase == Phase::Drain);
+    assert_eq!(
+        drain.map(|step| step.id),
+        sides.first().map(|(step, _)| step.id)
+    );
+}
+
+/// A fence waits for the commits that a full disk holds. That undid seven failovers in turn.
+#[test]
+fn a_fence_behind_a_full_disk_is_waived_only_where_nothing_is_acknowledged_any_more() {
+    for (primary, replicas, waived) in [
+        ("commit=refused:1021 ss=source clients=2", "", true),
+        ("statement:1114 ss=source clients=2", "", true),
+        ("commit=stalled:12s ss=source clients=2", "", true),
+        // It works; it does not wait; it gives up waiting; somebody else may acknowledge.
+        ("commit=ok ss=source clients=2", "", false),
+        ("commit=refused:1021", "", false),
+        (
+            "commit=refused:1021 ss=source clients=2 timeout=10s",
+            "",
+            false,
+        ),
+        ("commit=refused:1021 ss=source clients=3", "", false),
+        (
+            "commit=refused:1021 ss=source clients=2",
+            "r3 silent <- p1",
+            false,
+        ),
+    ] {
+        let snapshot = sketch::snapshot(&format!(
+            "p1 primary {primary}\nr1 <- p1\nr2 <- p1\n{replicas}"
+        ));
+        let plan = secured(&snapshot);
+        assert_eq!(
+            plan.fence_waiver.is_some(),
+            waived || primary.starts_with("statement"),
+            "{primary} {replicas}"
+        );
+        let revokes = plan.steps.iter().filter(|step| {
+            matches!(&step.action, Action::Command { command, .. } if command.word().ends_with("-receivers"))
+        });
+        for step in revokes {
+            assert_eq!(
+                step.on_failure == OnFailure::Abort,
+                waived,
+                "{primary} {replicas}: {step:?}"
+            );
+        }
+    }
+}
+
+/// Stopping a receiver waits for a source that it does not reach, or for its own full disk.
+#[test]
+fn receivers_that_would_keep_us_waiting_are_severed() {
+    for (replicas, expected) in [
+        ("r1 <- p1\nr2 <- p1", ["stop-receivers", "stop-receivers"]),
+        (
+            "r1 <- p1 io=connecting\nr2 <- p1",
+            ["sever-receivers", "sever-receivers"],
+        ),
+        (
+            "r1 <- p1 starving=9s\nr2 <- p1",
+            ["sever-receivers", "stop-receivers"],
+        ),
+    ] {
+        let plan = secured(&sketch::snapshot(&format!("p1 primary\n{replicas}")));
+        assert_eq!(words(&plan).get(1..), Some(&expected[..]), "{replicas}");
+    }
+}

@@ -33,6 +33,9 @@ pub(in crate::v1) fn server(view: &ClusterView, server: &Server) -> ServerDocume
         receiver_ran: _,
         acknowledged: _,
         closed: _,
+        outages: _,
+        starving: _,
+        commits_wait_since: _,
         progressed_at,
         errant,
         promotion,
@@ -152,6 +155,8 @@ fn facts_document(facts: ServerFacts) -> FactsDocument {
         channels: _,
         replicas: _,
         semi_sync,
+        // What is wrong with these is a finding.
+        durability: _,
         vitals,
         events: _,
         // The server's own place is shown; this is where it came from.
@@ -195,6 +200,8 @@ fn semi_sync_document(semi_sync: &SemiSync) -> SemiSyncDocument {
         clients,
         waiting_sessions,
         timeout,
+        wait_point: _,
+        waits_without_replicas: _,
         replica_enabled,
         replica_active,
     } = semi_sync.clone();
