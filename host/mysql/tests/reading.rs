@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use baton_core::model::{self, CommitProbe, ThreadState};
 use baton_mysql::{CommitProbeSettings, MysqlServers};
-use baton_ports::{Clock as _, Servers as _};
-use baton_sandbox::{Flavor, SemiSync, TopologySpec};
+use baton_ports::{ActSession, Clock as _, ServerCommand, Servers as _};
+use baton_sandbox::{Flavor, SemiSync, Topology, TopologySpec};
 use common::{
-    LIMIT, address, clock, executed, locked, pair, read, read_until, servers, settings, sketch,
-    until,
+    LIMIT, address, clock, executed, locked, pair, perform, read, read_until, servers, settings,
+    sketch, until,
 };
 
 on_both!(
@@ -270,6 +270,15 @@ async fn semi_sync_is_read(flavor: Flavor) {
     let facts = until(primary.as_mut(), "the replica acknowledges", active).await;
     let semi_sync = facts.semi_sync.unwrap();
     assert!(semi_sync.source_enabled && semi_sync.wait_for == 1 && semi_sync.timeout.is_some());
+    assert_eq!(semi_sync.wait_point, Some(model::WaitPoint::AfterSync));
+    assert!(semi_sync.holds_commits_for(Duration::from_mins(1)));
+    let expected = model::Durability {
+        sync_binlog: Some(1),
+        flush_log_at_commit: Some(1),
+        sync_relay_log: Some(10_000),
+        relay_log_recovery: Some(false),
+    };
+    assert_eq!(facts.durability, expected);
     let mut replica = locked(&topology["r1"]).await;
     until(replica.as_mut(), "it says so", |f| {
         f.semi_sync
@@ -277,6 +286,37 @@ async fn semi_sync_is_read(flavor: Flavor) {
             .is_some_and(|s| s.replica_enabled && s.replica_active)
     })
     .await;
+    a_replica_that_waits_itself_is_released(&topology, replica.as_mut()).await;
+}
+
+/// With the source's side on, a replica applies nothing: it waits for acknowledgements that nobody gives.
+async fn a_replica_that_waits_itself_is_released(
+    topology: &Topology,
+    replica: &mut dyn ActSession,
+) {
+    let (p1, r1) = (&topology["p1"], &topology["r1"]);
+    let side = |on| ServerCommand::SetSemiSync {
+        source: Some(on),
+        replica: None,
+    };
+    perform(replica, side(true)).await;
+    p1.exec("CREATE TABLE app.waits (id INT PRIMARY KEY); INSERT INTO app.waits VALUES (1)")
+        .unwrap();
+    until(replica, "its applier waits", |facts| {
+        facts
+            .semi_sync
+            .as_ref()
+            .is_some_and(model::SemiSync::has_waiting_sessions)
+    })
+    .await;
+    let begun = Instant::now();
+    perform(replica, side(false)).await;
+    r1.wait_for(p1, LIMIT).unwrap();
+    println!(
+        "{:?}: released and drained after {:?}",
+        r1.flavor(),
+        begun.elapsed()
+    );
 }
 
 async fn a_stalled_commit_does_not_stall_the_reading(flavor: Flavor) {
