@@ -9,7 +9,7 @@ use baton_ports::{ActSession, Guard, LockState, ServerCommand, StatementError, W
 use tokio::time::Instant;
 
 use crate::commands::{self, Hold, Performer};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Extent};
 use crate::reading::{Ask, Depth, Reader};
 use crate::rows::Table;
 use crate::servers::Access;
@@ -94,7 +94,7 @@ impl ActSession for MysqlActSession {
             .read(&mut self.session, clock.as_ref(), ask)
             .await?;
         if self.reader.is_outdated() {
-            let dialect = Dialect::discover(&mut self.session, deadline).await?;
+            let dialect = Dialect::discover(&mut self.session, Extent::All, deadline).await?;
             self.reader = Reader::new(dialect, self.access.settings.queries.lag.clone());
             self.reader
                 .read(&mut self.session, clock.as_ref(), ask)

@@ -125,6 +125,15 @@ impl Wording {
     }
 }
 
+/// How much is to be read of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Everything.
+    All,
+    /// Not the end of its binary log, which is not told while a commit waits for space there (MySQL).
+    Needed,
+}
+
 /// Everything found out about one server.
 #[derive(Clone, Debug)]
 pub(crate) struct Dialect {
@@ -157,6 +166,7 @@ impl Dialect {
     /// Asks an open session, and sets it up so that nobody's server-wide settings get in the way.
     pub(crate) async fn discover(
         session: &mut Session,
+        extent: Extent,
         deadline: Instant,
     ) -> Result<Self, ProbeFailure> {
         let left = || deadline.saturating_duration_since(Instant::now());
@@ -173,7 +183,7 @@ impl Dialect {
         let status = session.attempt(STATUS, left()).await?.unwrap_or_default();
         let counted = Table::from_pairs(&status).has_column("Binlog_snapshot_file");
         let binlog = match fixed.first().and_then(|record| record.flag(&["log_bin"])) {
-            Some(true) if !counted => {
+            Some(true) if !counted && extent == Extent::All => {
                 first_known(
                     session,
                     &["SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"],

@@ -9,7 +9,7 @@ use baton_ports::{Clock, WatchAnswer};
 use tokio::time::Instant;
 
 use crate::connect::{self, Acquaintance};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Extent};
 use crate::reading::{Ask, Depth, Reader};
 use crate::rows::Table;
 use crate::session::Session;
@@ -70,7 +70,7 @@ impl ProbeSession {
     ) -> Result<WatchAnswer, ProbeFailure> {
         if self.reader.is_none() {
             let deadline = Instant::now() + limit;
-            let dialect = Dialect::discover(&mut self.session, deadline).await?;
+            let dialect = Dialect::discover(&mut self.session, Extent::All, deadline).await?;
             self.reader = Some(Reader::new(dialect, None));
         }
         let Some(reader) = &mut self.reader else {

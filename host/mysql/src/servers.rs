@@ -1,20 +1,20 @@
 //! The entrance: opens sessions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use baton_core::ids::Address;
-use baton_core::model::ProbeFailure;
+use baton_core::model::{ProbeFailure, TimeoutPhase};
 use baton_ports::{Clock, Servers, StandbyFence, Watch};
 use tokio::time::Instant;
 
 use crate::act::MysqlActSession;
 use crate::channel_options::ChannelMemory;
 use crate::connect::{self, Acquaintance};
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Extent};
 use crate::reading::Reader;
 use crate::session::Session;
 use crate::settings::Settings;
@@ -37,7 +37,12 @@ pub(crate) struct Access {
     events_changed: Arc<Mutex<BTreeSet<Address>>>,
     /// The channels that servers had when they were last read.
     pub(crate) channels: ChannelMemory,
+    /// When a statement of a reading last got no answer in time, by address.
+    stuck: Arc<Mutex<BTreeMap<Address, Instant>>>,
 }
+
+/// For so long after a statement got no answer, a server is not asked for what is not needed.
+const SPARED_FOR: Duration = Duration::from_mins(1);
 
 impl MysqlServers {
     /// Nothing is opened yet.
@@ -48,6 +53,7 @@ impl MysqlServers {
             known: Arc::default(),
             events_changed: Arc::default(),
             channels: ChannelMemory::default(),
+            stuck: Arc::default(),
         };
         Self { access }
     }
@@ -118,6 +124,21 @@ impl Access {
         result
     }
 
+    /// Remembers that a statement got no answer. The end of the binary log, say, is not told while a commit waits for space there
+    /// (MySQL): a server that is asked for it again and again would look as if it hung.
+    pub(crate) fn note(&self, address: &Address, failure: &ProbeFailure) {
+        if *failure == ProbeFailure::Timeout(TimeoutPhase::Statement) {
+            let mut stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+            stuck.insert(address.clone(), Instant::now());
+        }
+    }
+
+    fn is_stuck(&self, address: &Address) -> bool {
+        let mut stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        stuck.retain(|_, at| at.elapsed() < SPARED_FOR);
+        stuck.contains_key(address)
+    }
+
     /// Opens a session and finds out what the server understands.
     pub(crate) async fn introduce(
         &self,
@@ -126,7 +147,13 @@ impl Access {
     ) -> Result<(Session, Reader), ProbeFailure> {
         let deadline = Instant::now() + limit;
         let mut session = self.open(address, limit).await?;
-        let dialect = Dialect::discover(&mut session, deadline).await?;
+        let extent = if self.is_stuck(address) {
+            Extent::Needed
+        } else {
+            Extent::All
+        };
+        let dialect = Dialect::discover(&mut session, extent, deadline).await;
+        let dialect = dialect.inspect_err(|failure| self.note(address, failure))?;
         Ok((
             session,
             Reader::new(dialect, self.settings.queries.lag.clone()),

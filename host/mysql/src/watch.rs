@@ -10,7 +10,7 @@ use baton_ports::{Watch, WatchAnswer};
 use tokio::time::Instant;
 
 use crate::commit_probe::CommitProber;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Extent};
 use crate::facts::Beside;
 use crate::reading::{Ask, Depth, Reader};
 use crate::servers::Access;
@@ -74,9 +74,10 @@ impl Watch for MysqlWatch {
         let evaluated = self
             .reader
             .read(&mut self.session, self.access.clock.as_ref(), ask)
-            .await?;
+            .await
+            .inspect_err(|failure| self.access.note(&self.address, failure))?;
         if self.reader.is_outdated() {
-            let dialect = Dialect::discover(&mut self.session, deadline).await?;
+            let dialect = Dialect::discover(&mut self.session, Extent::All, deadline).await?;
             self.reader = Reader::new(dialect, self.access.settings.queries.lag.clone());
             let ask = Ask {
                 pause: Duration::ZERO,

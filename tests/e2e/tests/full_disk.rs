@@ -80,7 +80,9 @@ fn bed(flavor: Flavor, binary_logs: &Path) -> Result<Bed> {
         server.extra.push(format!("--log-bin={}", log.display()));
     });
     let topology = sandbox.topology(flavor, &spec)?;
-    topology["p1"].exec("CREATE TABLE app.probe (id INT PRIMARY KEY, at DATETIME(6))")?;
+    topology["p1"].exec(
+        "CREATE TABLE app.probe (id INT PRIMARY KEY, at DATETIME(6)); GRANT ALL ON app.* TO baton@'%'",
+    )?;
     let mut bed = Bed::around(sandbox, topology, &options)?;
     bed.start_baton()?;
     bed.wait_for_discovery(3)?;

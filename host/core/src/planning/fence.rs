@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::PlanSettings;
 use super::failover::SecureRequest;
 use super::plan::{Builder, OnFailure, Phase, StepId};
-use super::PlanSettings;
 use crate::analysis::storage_fails;
 use crate::execution::ServerCommand;
 use crate::ids::ServerId;

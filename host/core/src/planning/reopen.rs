@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::PlanSettings;
-use super::failover::{add_opening, add_record, add_semi_sync};
+use super::failover::{add_opening, add_record};
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
+use super::semi_sync::add_source_side;
 use crate::ids::{LeaseEpoch, ServerId};
 use crate::model::{Bounds, Reach, RecoveryKind, Snapshot, Topology};
 
@@ -39,9 +40,10 @@ pub fn plan_reopen(
 ) -> Plan {
     let mut steps = Builder::new(first_step);
     let others = others(snapshot, primary);
-    let opened = add_opening(&mut steps, primary, others, &[], settings);
+    let place = (Phase::Promote, &[][..]);
     let target = (primary, primary);
-    add_semi_sync(&mut steps, snapshot, target, &[opened], settings.step_limit);
+    let sided = add_source_side(&mut steps, snapshot, target, place, settings.step_limit);
+    let opened = add_opening(&mut steps, primary, others, sided.as_slice(), settings);
     let recorded = add_record(&mut steps, primary, &[opened], settings);
     let server = primary.clone();
     let limits = (OnFailure::Abort, settings.verify_limit);

@@ -74,7 +74,7 @@ pub(super) fn is_held_up(snapshot: &Snapshot, id: &ServerId) -> bool {
 pub(super) fn add_end_of_acknowledging(
     steps: &mut Builder,
     successor: &ServerId,
-    forgotten: StepId,
+    forgotten: &[StepId],
     settings: &PlanSettings,
 ) {
     let off = ServerCommand::SetSemiSync {
@@ -82,7 +82,7 @@ pub(super) fn add_end_of_acknowledging(
         replica: Some(false),
     };
     let limits = (OnFailure::Continue, settings.step_limit);
-    steps.command(Phase::Verify, (successor, off), &[forgotten], limits);
+    steps.command(Phase::Verify, (successor, off), forgotten, limits);
 }
 
 /// A server that stops being the primary: it acknowledges from now on.

@@ -9,10 +9,8 @@ use super::{NOW, WALL};
 use crate::gtid::GtidSet;
 use crate::ids::{Address, ServerId};
 use crate::model::{
-    AttachedReplica, BinlogPosition, Channel, Downtime, Flavor, Probe, Server, ServerFacts,
-    Snapshot, ThreadState, Vitals,
     AttachedReplica, BinlogPosition, Channel, Downtime, Flavor, Outage, Probe, Server, ServerFacts,
-    Snapshot, Vitals,
+    Snapshot, ThreadState, Vitals,
 };
 use crate::time::{Observed, Timestamp};
 
@@ -126,6 +124,8 @@ fn acknowledged(sketch: &ServerSketch, read_age: Duration) -> Vec<(String, Times
             Some((channel.name.clone(), ago(age)))
         })
         .collect()
+}
+
 fn outage(channel: &ChannelSketch) -> Option<Outage> {
     channel.outage.map(|(since, last)| Outage {
         channel: channel.name.clone(),
