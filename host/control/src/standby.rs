@@ -1,5 +1,5 @@
-//! A fence that stands ready for a cluster's primary. When the primary hangs and is replaced, the fence is left in its sockets:
-//! it is the first thing that the server does when it goes on.
+//! A fence that stands ready for a cluster's primary. When the primary hangs and is replaced, the
+//! fence is left in its sockets: it is the first thing that the server does when it goes on.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -11,10 +11,12 @@ use baton_ports::{Servers, StandbyFence};
 use crate::locking::lock;
 use crate::registry::Registry;
 
-/// How long one stands ready before another takes its place. It is never tried out, because a statement without an answer would
-/// make it useless; so it is renewed before something on the way forgets the connection.
+/// How long one stands ready before another takes its place. It is never tried out, because a
+/// statement without an answer would make it useless; so it is renewed before something on the way
+/// forgets the connection.
 const RENEW: Duration = Duration::from_mins(1);
-/// How long a server that hangs is waited for. Connections do not live much longer than this without a word.
+/// How long a server that hangs is waited for. Connections do not live much longer than this
+/// without a word.
 const WAIT: Duration = Duration::from_mins(10);
 
 /// The fence of one cluster.
@@ -39,7 +41,8 @@ impl Standby {
         }
     }
 
-    /// Opens a fence for `server` if it is the primary and none is fresh. The old one stays ready until the new one is.
+    /// Opens a fence for `server` if it is the primary and none is fresh. The old one stays ready
+    /// until the new one is.
     pub(crate) async fn refresh(
         &self,
         server: &ServerId,

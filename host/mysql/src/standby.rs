@@ -15,7 +15,8 @@ use crate::servers::Access;
 use crate::session::Session;
 use crate::text::quote;
 
-/// The server keeps an idle session for this long. Whoever keeps a fence ready opens a new one long before.
+/// The server keeps an idle session for this long. Whoever keeps a fence ready opens a new one long
+/// before.
 const IDLE: Duration = Duration::from_mins(10);
 
 /// Implements [`StandbyFence`].

@@ -163,9 +163,10 @@ impl Hints {
     }
 }
 
-/// MariaDB: accounts that may write while the server is read-only, by the bits of their privileges: READ ONLY ADMIN, and SUPER
-/// where the privileges were written by a version in which it includes that one. Not ours, no roles, and nobody from the server's
-/// own host, where administrators are. Not from `information_schema`, see [`crate::dialect`].
+/// MariaDB: accounts that may write while the server is read-only, by the bits of their privileges:
+/// READ ONLY ADMIN, and SUPER where the privileges were written by a version in which it includes
+/// that one. Not ours, no roles, and nobody from the server's own host, where administrators are.
+/// Not from `information_schema`, see [`crate::dialect`].
 const PRIVILEGED: &str = "SELECT CONCAT(User,'@',Host) AS account FROM mysql.global_priv \
 WHERE Host NOT IN ('','localhost','127.0.0.1','::1',@@hostname) AND CONCAT(User,'@',Host)<>CURRENT_USER() \
 AND COALESCE(JSON_VALUE(Priv,'$.account_locked'),'0') NOT IN ('1','true') \

@@ -88,7 +88,8 @@ async fn a_table_lock_is_ended(flavor: Flavor) {
     );
 }
 
-/// Clients that are sent away come back at once, with more than one connection, for as long as it runs.
+/// Clients that are sent away come back at once, with more than one connection, for as long as it
+/// runs.
 fn crowd(server: &Server) -> tokio::task::JoinSet<()> {
     let mut clients = tokio::task::JoinSet::new();
     for _ in 0..4 {
@@ -104,7 +105,8 @@ fn crowd(server: &Server) -> tokio::task::JoinSet<()> {
     clients
 }
 
-/// The dangerous one: ending the wait by switching semi-sync off would tell clients that their commits are safe.
+/// The dangerous one: ending the wait by switching semi-sync off would tell clients that their
+/// commits are safe.
 async fn commits_waiting_for_acknowledgement_are_not_acknowledged(flavor: Flavor) {
     let (_sandbox, topology) = pair(flavor);
     let p1 = &topology["p1"];
@@ -220,7 +222,8 @@ fn privileged_writer(server: &Server) -> (tokio::task::JoinSet<()>, Arc<AtomicU3
     (writers, attempts)
 }
 
-/// MariaDB's `read_only` does not bind accounts with SUPER or READ ONLY ADMIN, nor events that they own.
+/// MariaDB's `read_only` does not bind accounts with SUPER or READ ONLY ADMIN, nor events that they
+/// own.
 async fn privileged_accounts_do_not_write_through_a_fence(flavor: Flavor) {
     let (_sandbox, topology) = pair(flavor);
     let p1 = &topology["p1"];

@@ -121,7 +121,8 @@ fn busy(p1: &Server) -> anyhow::Result<usize> {
         .count())
 }
 
-/// One round; gives how many clients were told OK for rows that no replica has, and how long the fence took.
+/// One round; gives how many clients were told OK for rows that no replica has, and how long the
+/// fence took.
 async fn round(
     topology: &Topology,
     session: &mut dyn ActSession,

@@ -1,4 +1,5 @@
-//! Steps that compare where two servers stand. What a fence promises is read back, never taken on trust.
+//! Steps that compare where two servers stand. What a fence promises is read back, never taken on
+//! trust.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +37,8 @@ pub(super) async fn verify_covers(
     }
 }
 
-/// Compares a fenced server with the present primary. One with transactions of its own is set aside.
+/// Compares a fenced server with the present primary. One with transactions of its own is set
+/// aside.
 pub(super) async fn classify(
     means: &Arc<Means>,
     returned: &ServerId,

@@ -1,4 +1,5 @@
-//! A switchover trusts no fence: the old primary is read again before its successor is opened, and compared before it follows.
+//! A switchover trusts no fence: the old primary is read again before its successor is opened, and
+//! compared before it follows.
 
 use std::collections::{BTreeMap, BTreeSet};
 

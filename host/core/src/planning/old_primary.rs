@@ -1,5 +1,5 @@
-//! What is made sure of about the old primary: that it stands still before its successor is opened, what it has before it
-//! follows, and that it is closed when it comes back to life.
+//! What is made sure of about the old primary: that it stands still before its successor is opened,
+//! what it has before it follows, and that it is closed when it comes back to life.
 
 use super::PlanSettings;
 use super::channels::channel_of;
@@ -12,8 +12,8 @@ use crate::execution::ServerCommand;
 use crate::ids::ServerId;
 use crate::model::Snapshot;
 
-/// Somebody may write in spite of a fence: a privileged account, an event, a prepared transaction. So the old primary is read
-/// again as late as possible, and one that has moved on is given back.
+/// Somebody may write in spite of a fence: a privileged account, an event, a prepared transaction.
+/// So the old primary is read again as late as possible, and one that has moved on is given back.
 pub(super) fn add_second_reading(
     steps: &mut Builder,
     (from, to): (&ServerId, &ServerId),
@@ -28,8 +28,9 @@ pub(super) fn add_second_reading(
     steps.step(Phase::Drain, action, after, limits)
 }
 
-/// A server that hangs may go on at any moment, writable, with its clients still connected; and one whose disk is full when there
-/// is space, if no fence could be had before. Left only once its successor was opened: until then it may have to stay the primary.
+/// A server that hangs may go on at any moment, writable, with its clients still connected; so may
+/// one whose disk was full, once there is space. Left only once its successor was opened: until then
+/// it may have to stay the primary.
 pub(super) fn add_left_fence(
     steps: &mut Builder,
     snapshot: &Snapshot,
@@ -47,8 +48,8 @@ pub(super) fn add_left_fence(
     }
 }
 
-/// The old primary becomes a replica, if its history allows. It never was one, perhaps: the configured account is used unless
-/// it has a channel.
+/// The old primary becomes a replica, if its history allows. It never was one, perhaps: the
+/// configured account is used unless it has a channel.
 pub(super) fn add_demoted(
     steps: &mut Builder,
     snapshot: &Snapshot,

@@ -20,12 +20,14 @@ use baton_core::model::{ProbeFailure, TimeoutPhase};
 /// Time between two rounds of ending sessions.
 const ROUND: Duration = Duration::from_millis(10);
 
-/// MariaDB lets privileged accounts, events of privileged definers and prepared transactions write in spite of `read_only`.
-/// Nobody writes while a session has the global read lock. The server is closed by then: the lock is not waited for long.
+/// MariaDB lets privileged accounts, events of privileged definers and prepared transactions write
+/// in spite of `read_only`. Nobody writes while a session has the global read lock. The server is
+/// closed by then: the lock is not waited for long.
 const HOLD: &str = "SET SESSION lock_wait_timeout=1; FLUSH TABLES WITH READ LOCK";
 const UNLOCK: &str = "UNLOCK TABLES; SET SESSION lock_wait_timeout=DEFAULT";
 
-/// How long the lock is kept when nothing is changed any more. A switchover's window is far shorter.
+/// How long the lock is kept when nothing is changed any more. A switchover's window is far
+/// shorter.
 const HOLD_AT_MOST: Duration = Duration::from_secs(10);
 
 /// Whether a session has the global read lock of its server, and since when.
@@ -54,7 +56,8 @@ impl Hold {
 /// How long before the end of its limit a waiting statement is interrupted.
 const INTERRUPT_AHEAD: Duration = Duration::from_millis(100);
 
-/// The statement, for a session that shall not wait in the server for much longer than `limit`, should we be gone by then.
+/// The statement, for a session that shall not wait in the server for much longer than `limit`,
+/// should we be gone by then.
 fn bounded(close: &str, limit: Duration) -> String {
     format!(
         "SET SESSION lock_wait_timeout={}; {close}",
@@ -63,8 +66,9 @@ fn bounded(close: &str, limit: Duration) -> String {
 }
 
 impl Performer<'_> {
-    /// Guarded to the letter: the server itself checks lock and deadline when it executes the statement. On MySQL
-    /// `read_only=0` also ends `super_read_only`, so it is one step on both flavours.
+    /// Guarded to the letter: the server itself checks lock and deadline when it executes the
+    /// statement. On MySQL `read_only=0` also ends `super_read_only`, so it is one step on both
+    /// flavours.
     pub(super) async fn open_writes(&mut self) -> Result<(), StatementError> {
         let sql = format!(
             "SET GLOBAL read_only = IF(IS_USED_LOCK({lock}) <=> CONNECTION_ID() AND SYSDATE(6) < @until, \
@@ -89,7 +93,8 @@ impl Performer<'_> {
         }
     }
 
-    /// Guarded by the server itself if the statement may wait for long: somebody else may act there by then.
+    /// Guarded by the server itself if the statement may wait for long: somebody else may act there
+    /// by then.
     fn closed(&self) -> String {
         self.holder.map_or_else(
             || "1".to_owned(),
@@ -102,8 +107,9 @@ impl Performer<'_> {
         )
     }
 
-    /// Waits for running commits. New ones wait behind it meanwhile, so it must not wait for ever, and must not succeed after
-    /// we gave up: at the end of the limit it is interrupted from a second session, and its own answer is awaited.
+    /// Waits for running commits. New ones wait behind it meanwhile, so it must not wait for ever,
+    /// and must not succeed after we gave up: at the end of the limit it is interrupted from a
+    /// second session, and its own answer is awaited.
     async fn fence_gently(&mut self, close: &str) -> Result<(), StatementError> {
         let (word, deadline, limit) = (self.word, self.deadline, self.left());
         let (id, access, address) = (self.session.id(), self.access, self.address);
@@ -135,8 +141,9 @@ impl Performer<'_> {
         }
     }
 
-    /// Closing waits for open commits, and those can wait for ever (for an acknowledgement, or for a client that keeps a
-    /// lock). So sessions are ended from a second session while the first one waits. Once it waits, nobody can begin to commit.
+    /// Closing waits for open commits, and those can wait for ever (for an acknowledgement, or for
+    /// a client that keeps a lock). So sessions are ended from a second session while the first one
+    /// waits. Once it waits, nobody can begin to commit.
     ///
     /// `hold` comes after the server is closed, and may be refused.
     async fn fence_and_kill(
@@ -165,7 +172,8 @@ impl Performer<'_> {
             let both = async {
                 tokio::select! {
                     outcome = &mut closing => outcome,
-                    // It never ends by itself but when it cannot work; then the statement alone must do.
+                    // It never ends by itself but when it cannot work; then the statement alone
+                    // must do.
                     () = &mut killing => closing.await,
                 }
             };
@@ -184,7 +192,8 @@ impl Performer<'_> {
         self.kill_writers().await
     }
 
-    /// Gives the global read lock back. Who waits behind it is ended first: a privileged statement would still be carried out.
+    /// Gives the global read lock back. Who waits behind it is ended first: a privileged statement
+    /// would still be carried out.
     pub(super) async fn let_go(&mut self) -> Result<(), StatementError> {
         if !self.holds.is_set() {
             return Ok(());
@@ -195,7 +204,8 @@ impl Performer<'_> {
         Ok(())
     }
 
-    /// Sessions that were idle, or came since: they hold connections of clients that should go elsewhere.
+    /// Sessions that were idle, or came since: they hold connections of clients that should go
+    /// elsewhere.
     pub(super) async fn kill_writers(&mut self) -> Result<(), StatementError> {
         let tables = self.run(SESSIONS).await?;
         let listed = clients(tables.first(), own(self.access));
@@ -218,7 +228,8 @@ fn own(access: &Access) -> Own<'_> {
     }
 }
 
-/// Interrupts the statement of another session of ours. If that fails, the statement's own limit is left.
+/// Interrupts the statement of another session of ours. If that fails, the statement's own limit is
+/// left.
 async fn interrupt(access: &Access, address: &Address, id: u32, deadline: Instant) {
     let left = || deadline.saturating_duration_since(Instant::now());
     if let Ok(mut helper) = access.open(address, left()).await {
@@ -268,8 +279,9 @@ impl Closing<'_> {
         }
     }
 
-    /// While the statement waits nobody can begin to write: whoever can still commit is in the list. Before that nobody is
-    /// ended, because who commits in between would share a group with somebody who is ended.
+    /// While the statement waits nobody can begin to write: whoever can still commit is in the
+    /// list. Before that nobody is ended, because who commits in between would share a group with
+    /// somebody who is ended.
     async fn end_round(
         &self,
         helper: &mut Session,
@@ -283,9 +295,10 @@ impl Closing<'_> {
     }
 }
 
-/// MySQL: a killed session goes on waiting for its acknowledgement. Its client is cut off and will never hear that the commit
-/// succeeded, so the wait may be ended by switching the source role off for a moment. Never before all of them are killed:
-/// that would tell clients that their unacknowledged commits are safe.
+/// MySQL: a killed session goes on waiting for its acknowledgement. Its client is cut off and will
+/// never hear that the commit succeeded, so the wait may be ended by switching the source role off
+/// for a moment. Never before all of them are killed: that would tell clients that their
+/// unacknowledged commits are safe.
 async fn release_killed(
     helper: &mut Session,
     dialect: &Dialect,

@@ -51,7 +51,8 @@ impl Performer<'_> {
         };
         let name = self.variable(&REPLICA)?;
         let show = self.reader.dialect().wording.show();
-        // Both sides at once: a server with neither would be asked by nobody to acknowledge, and writers elsewhere would wait for it.
+        // Both sides at once: a server with neither would be asked by nobody to acknowledge, and
+        // writers elsewhere would wait for it.
         let both: Vec<String> = source.into_iter().chain([assignment(name, on)]).collect();
         let tables = self
             .run(&format!(
@@ -97,8 +98,8 @@ const WAITING: &str = "SHOW GLOBAL STATUS WHERE Variable_name IN \
 ('Rpl_semi_sync_source_wait_sessions', 'Rpl_semi_sync_master_wait_sessions')";
 
 impl Performer<'_> {
-    /// Switching the source's side off tells everybody who waits for an acknowledgement that the commit is safe. So the server
-    /// is closed first, and whoever waits is ended by that.
+    /// Switching the source's side off tells everybody who waits for an acknowledgement that the
+    /// commit is safe. So the server is closed first, and whoever waits is ended by that.
     async fn end_waiting(&mut self) -> Result<(), StatementError> {
         let tables = self.run(WAITING).await?;
         let waiting = tables

@@ -1,8 +1,9 @@
 //! Ends clients' sessions so that none of them is told that a commit is safe which no replica has.
 //!
-//! A MariaDB primary commits in groups. One session of the group, its leader, waits for the acknowledgement; the others wait
-//! for their leader. If the leader is ended, the whole group is told OK, except those who were ended before it. So sessions
-//! that wait for an acknowledgement are ended last, after everybody else who can commit.
+//! A MariaDB primary commits in groups. One session of the group, its leader, waits for the
+//! acknowledgement; the others wait for their leader. If the leader is ended, the whole group is
+//! told OK, except those who were ended before it. So sessions that wait for an acknowledgement are
+//! ended last, after everybody else who can commit.
 
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ const SHOWN: usize = 100;
 pub(super) struct Own<'a> {
     /// Baton's account.
     pub(super) user: &'a str,
-    /// The account of replicas. One that is about to connect looks like a client until it asks for the binary log.
+    /// The account of replicas. One that is about to connect looks like a client until it asks for
+    /// the binary log.
     pub(super) replication: Option<&'a str>,
     /// The commit probe: it is Baton's, and yet it writes.
     pub(super) probe: Option<&'a str>,
@@ -51,8 +53,8 @@ pub(super) struct Client {
     pub(super) awaits: bool,
 }
 
-/// Sessions that may write and are not being ended yet: not the server's own threads, not replicas, not ours. An event's
-/// session counts, under its definer's name.
+/// Sessions that may write and are not being ended yet: not the server's own threads, not replicas,
+/// not ours. An event's session counts, under its definer's name.
 pub(super) fn clients(sessions: Option<&Table>, own: Own<'_>) -> Vec<Client> {
     let records = sessions.into_iter().flat_map(Table::records);
     records
@@ -120,8 +122,9 @@ pub(super) fn progress(sessions: Option<&Table>, id: u64) -> Progress {
     }
 }
 
-/// Ends sessions, those that await an acknowledgement last. Gives false if somebody is left who is at work and may not be
-/// ended by our account: then nobody who awaits an acknowledgement was ended, because that would tell the other one OK.
+/// Ends sessions, those that await an acknowledgement last. Gives false if somebody is left who is
+/// at work and may not be ended by our account: then nobody who awaits an acknowledgement was
+/// ended, because that would tell the other one OK.
 pub(super) async fn end_all(
     session: &mut Session,
     clients: &[Client],
@@ -137,7 +140,8 @@ pub(super) async fn end_all(
     Ok(kept.is_empty())
 }
 
-/// Sends all in one text, so that no round trip lies between them. Gives those that may not be ended.
+/// Sends all in one text, so that no round trip lies between them. Gives those that may not be
+/// ended.
 async fn end(
     session: &mut Session,
     clients: &[Client],
