@@ -312,6 +312,20 @@ impl Bed {
             .with_context(|| format!("the log of baton ends with:\n{log}"))
     }
 
+    /// How often the node has looked at its clusters.
+    ///
+    /// # Errors
+    /// If its metrics cannot be read.
+    pub fn rounds_done(&self) -> Result<u64> {
+        let metrics = self.api.get("/metrics")?;
+        let text = metrics.as_str().context("metrics are text")?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("baton_analyses_total "));
+        let count = line.context("the metrics count analyses")?;
+        count.trim().parse().context("read the count")
+    }
+
     /// The server that takes writes, if it is the only one.
     pub fn only_writable(&self) -> Option<&Server> {
         match self.topology.writable().as_slice() {

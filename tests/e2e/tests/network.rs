@@ -173,23 +173,11 @@ fn wait_for_finding(bed: &Bed, code: &str) -> Result<()> {
 
 /// Nothing is begun while the cluster is looked at that many times more.
 fn require_quiet(bed: &Bed, rounds: u64) -> Result<()> {
-    let target = rounds_done(bed)? + rounds;
+    let target = bed.rounds_done()? + rounds;
     bed.wait("the cluster was looked at", LIMIT, || {
-        rounds_done(bed).is_ok_and(|done| done >= target)
+        bed.rounds_done().is_ok_and(|done| done >= target)
     })?;
     let recoveries = bed.recoveries()?;
     ensure!(recoveries.is_empty(), "something was begun: {recoveries:?}");
     Ok(())
-}
-
-fn rounds_done(bed: &Bed) -> Result<u64> {
-    let metrics = bed.api.get("/metrics")?;
-    let text = metrics.as_str().context("metrics are text")?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("baton_analyses_total "));
-    line.context("the metrics count analyses")?
-        .trim()
-        .parse()
-        .context("read the count")
 }
