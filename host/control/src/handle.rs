@@ -139,24 +139,6 @@ impl Handle {
         }
     }
 
-    /// Why a server should not be forgotten without a second look.
-    fn in_use(&self, cluster: &ClusterId, server: &ServerId) -> Option<String> {
-        let view = self.view(cluster).ok()?;
-        let found = view.snapshot.servers.get(server)?;
-        if found.probe.reach() != Reach::Answering {
-            return None;
-        }
-        if view.snapshot.cluster.primary.as_ref() == Some(server) {
-            return Some("is the cluster's primary, and answers".to_owned());
-        }
-        let mut edges = view.topology.channels_of(server).iter();
-        let source = edges.find_map(|edge| {
-            let source = edge.source.as_ref()?;
-            edge.channel.is_replicating().then_some(source)
-        });
-        source.map(|source| format!("replicates from {source}"))
-    }
-
     async fn reread(&self) {
         self.shared.operators.reread().await;
         self.shared.registry.wake_all();
@@ -388,12 +370,8 @@ impl Control for Handle {
         by: &str,
     ) -> Result<(), RequestError> {
         let cluster = self.cluster_of(server).ok();
-        if let Some(use_) = cluster.as_ref().and_then(|id| self.in_use(id, server))
-            && sureness == Sureness::Unasked
-        {
-            return Err(RequestError::refused(&format!(
-                "{server} {use_}: to forget it all the same, say so (`baton forget --yes`, or `?force=true`)"
-            )));
+        if sureness == Sureness::Unasked {
+            self.refuse_in_use(cluster.as_ref(), server)?;
         }
         self.note(
             "forget",

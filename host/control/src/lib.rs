@@ -4,6 +4,7 @@ mod api;
 mod counters;
 mod decide;
 mod handle;
+mod in_use;
 mod lease;
 mod locking;
 mod namesake;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_core::ids::{ClusterId, LeaseEpoch, RecoveryId, ServerId};
-use baton_core::model::{ActiveRecovery, RecoveryKind, RecoveryOutcome, Snapshot, Topology};
+use baton_core::model::{ActiveRecovery, Reach, RecoveryKind, RecoveryOutcome, Snapshot, Topology};
 use baton_core::planning::{Consent, StepId, estate};
 use baton_core::time::Timestamp;
 use baton_ports::{Clock, JournalEntry, Policies, RecoveryRow, Store, StoreError};
@@ -317,8 +317,14 @@ impl Recovery<'_> {
     /// replaced. Who does not answer is noted as such.
     async fn look_again(&self) {
         let limit = self.means.registry.settings.read_limit;
-        let touched = self.touched.iter().filter(|id| **id != self.row.failed);
-        join_all(touched.map(|id| observe(self.means, id, limit))).await;
+        let snapshot = self.means.snapshot();
+        let primary = snapshot.as_ref().and_then(Snapshot::primary);
+        // The primary, too: what it had committed when another server was gone already, that one does not hold alone.
+        let primary = primary.filter(|server| server.probe.reach() == Reach::Answering);
+        let mut ids = self.touched.clone();
+        ids.extend(primary.map(|server| server.id.clone()));
+        ids.remove(&self.row.failed);
+        join_all(ids.iter().map(|id| observe(self.means, id, limit))).await;
     }
 
     /// Whoever was touched, or replicated from the server that failed, and does not follow the primary now.

@@ -71,7 +71,9 @@ impl Acknowledgers {
             };
             if source.counted_on(server, &edge.channel, unaccounted) {
                 let is_cut_off = is_cut_off(server, &edge.channel, revoked_after);
-                found.count(server, is_cut_off || source.is_gone, revoked_after);
+                let is_covered = is_covered(snapshot, &source, server, revoked_after);
+                let cut = (is_cut_off || source.is_gone, is_covered);
+                found.count(server, cut, revoked_after);
             }
         }
         // Of a member that was never read nobody knows whom it follows.
@@ -80,18 +82,24 @@ impl Acknowledgers {
             .values()
             .filter(|server| server.facts.is_none() && !replaced.contains(&server.id));
         for server in unread.filter(|_| source.has_unseen(unaccounted)) {
-            found.count(server, source.is_gone, revoked_after);
+            found.count(server, (source.is_gone, false), revoked_after);
         }
         found
     }
 
-    fn count(&mut self, server: &Server, is_cut_off: bool, revoked_after: Option<Timestamp>) {
-        let gone = server.probe.failure == Some(ProbeFailure::Refused);
+    /// `is_covered`: the primary was read after the server had ended, and others have all that it had committed by then.
+    fn count(
+        &mut self,
+        server: &Server,
+        (is_cut_off, is_covered): (bool, bool),
+        revoked_after: Option<Timestamp>,
+    ) {
+        let gone = is_gone(server);
         if !gone && !is_cut_off {
             self.could.insert(server.id.clone());
         }
         // Read after the revocation, what it holds is known, although its receiver may go on.
-        if !was_read(server, revoked_after) {
+        if !was_read(server, revoked_after) && !(gone && is_covered) {
             self.may_hold.insert(server.id.clone());
         }
     }
@@ -245,6 +253,35 @@ fn is_cut_off(replica: &Server, channel: &Channel, revoked_after: Option<Timesta
             .is_none_or(|other| other.receiver == ThreadState::Stopped)
     };
     severed || replica.facts_after(revoked_after).is_some_and(stopped)
+}
+
+/// Its host says that its process has ended.
+fn is_gone(server: &Server) -> bool {
+    server.probe.failure == Some(ProbeFailure::Refused)
+}
+
+/// Whether all that the primary had committed when `replica` was gone already is on a server that was read since.
+fn is_covered(
+    snapshot: &Snapshot,
+    source: &Source<'_>,
+    replica: &Server,
+    revoked_after: Option<Timestamp>,
+) -> bool {
+    let ended = replica.probe.failing_since;
+    let primary = source.server.zip(ended).and_then(|(primary, ended)| {
+        let facts = primary.facts_after(ended)?;
+        Some((&primary.id, facts))
+    });
+    let Some((id, committed)) = primary else {
+        return false;
+    };
+    let read = snapshot
+        .servers
+        .values()
+        .filter(|other| other.id != *id && was_read(other, revoked_after));
+    let sets = read.filter_map(|other| Some(other.last_facts()?.possessed()));
+    let all = sets.reduce(|all, one| all.union(&one));
+    all.is_some_and(|all| all.contains(&committed.executed))
 }
 
 fn was_read(replica: &Server, revoked_after: Option<Timestamp>) -> bool {

@@ -94,8 +94,8 @@ fn another_primary_would_not_help() {
     "), @r"
     CRITICAL primary-semi-sync-locked p1: hold; acknowledgements-missing p1
     CRITICAL split-brain p1: hold; also-writable r2
-    CRITICAL old-primary-returned r2: act rejoin; outside-the-topology r2
     CRITICAL primary-replicas-cannot-connect p1: hold failover; cannot-connect r1; acknowledgements-missing p1; another-writer r2
+    warning somebody-promotes r2: hold rejoin; outside-the-topology r2; not-proven r2
     warning first-tier-replica-cannot-connect r1: hold; cannot-connect r1
     ");
     // It refuses them itself.

@@ -146,6 +146,23 @@ fn what_waits_and_what_may_be_risked_decide() {
     }
 }
 
+/// r1 ended, the primary went on and was read, and r2 has what it had by then: what came later, r1 did not acknowledge.
+#[test]
+fn one_that_ended_before_a_reading_of_the_primary_holds_nothing_alone() {
+    for (read, r2, held) in [
+        ("read=2s", "", false),
+        ("read=4s", "", true),
+        ("read=2s", "missing=3", true),
+    ] {
+        let (_, may_hold) = counted(&format!(
+            "p1 primary silent refused 1s ss=source {read}
+             r1 silent refused 3s read=4s <- p1 ss=replica
+             r2 {r2} <- p1 io=connecting ss=replica acked=2s"
+        ));
+        assert_eq!(!may_hold.is_empty(), held, "{read} {r2}");
+    }
+}
+
 /// A node that began to watch after the primary had died knows no reading of it, nor of a replica that is away.
 #[test]
 fn what_was_never_read_is_unknown_and_counts() {
