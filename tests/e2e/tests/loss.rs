@@ -46,7 +46,7 @@ both_flavors!(
 /// The primary and the only replica that acknowledged die together; the one that is left had its receiver stopped. It is not opened by
 /// itself, nor by an order that accepts no loss. Once the other is back, the failover goes on.
 fn acknowledger_is_gone(flavor: Flavor) -> Result<()> {
-    let mut bed = Bed::start(&BedOptions {
+    let bed = Bed::start(&BedOptions {
         sketch: "p1\nr1 <- p1\nr2 <- p1".to_owned(),
         ..BedOptions::new("acknowledger", flavor)
     })?;
