@@ -9,7 +9,7 @@ use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, Serv
 use baton_core::model::{Downtime, PromotionRule, Snapshot, Topology};
 use baton_core::planning::{AcceptedLoss, Explanation};
 use baton_core::time::WallTime;
-use baton_ports::{AuditRecord, PeerReport, PeerSighting, RecoveryRow, Route, StepRow};
+use baton_ports::{AuditRecord, PeerReport, PeerSighting, RecoveryRow, Route, StepRow, StoreError};
 
 /// The latest published state of one cluster.
 #[derive(Clone, Debug)]
@@ -154,6 +154,17 @@ impl RequestError {
             message: message.to_owned(),
             reasons: vec![message.to_owned()],
         }
+    }
+}
+
+/// What a caller is told about a store that did not do it.
+pub(crate) fn store_error(error: &StoreError) -> RequestError {
+    match error {
+        StoreError::Conflict { conflict, .. } => RequestError::refused(conflict),
+        StoreError::Retry { .. }
+        | StoreError::OutcomeUnknown { .. }
+        | StoreError::Fenced { .. }
+        | StoreError::Unavailable { .. } => RequestError::Store(error.with_causes()),
     }
 }
 

@@ -8,14 +8,12 @@ use baton_core::ids::{Address, ClusterId, NodeName, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule, Reach, Switch};
 use baton_core::planning::{AcceptedLoss, Explanation};
 use baton_core::time::{Timestamp, WallTime};
-use baton_ports::{
-    AuditRecord, LeaseState, PeerReport, PeerSighting, RecoveryRow, Route, StepRow, StoreError,
-};
+use baton_ports::{AuditRecord, LeaseState, PeerReport, PeerSighting, RecoveryRow, Route, StepRow};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use crate::api::{
-    ChangePrimary, ClusterView, Control, NodeStatus, NodeView, RequestError, Sureness,
+    ChangePrimary, ClusterView, Control, NodeStatus, NodeView, RequestError, Sureness, store_error,
 };
 use crate::decide::{Request, RequestKind, explain};
 use crate::lease::HeldLease;
@@ -142,16 +140,6 @@ impl Handle {
     async fn reread(&self) {
         self.shared.operators.reread().await;
         self.shared.registry.wake_all();
-    }
-}
-
-pub(crate) fn store_error(error: &StoreError) -> RequestError {
-    match error {
-        StoreError::Conflict { conflict, .. } => RequestError::refused(conflict),
-        StoreError::Retry { .. }
-        | StoreError::OutcomeUnknown { .. }
-        | StoreError::Fenced { .. }
-        | StoreError::Unavailable { .. } => RequestError::Store(error.with_causes()),
     }
 }
 

@@ -7,8 +7,8 @@ use baton_core::time::Timestamp;
 use baton_ports::{NodeRow, PeerFailure};
 use tokio::time::timeout;
 
+use crate::api::store_error;
 use crate::api::{NodeLife, NodeView, RequestError};
-use crate::handle::store_error;
 use crate::node::Shared;
 use crate::patience::patiently;
 use crate::peers::PeerState;

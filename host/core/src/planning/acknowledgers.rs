@@ -99,7 +99,8 @@ impl Acknowledgers {
             self.could.insert(server.id.clone());
         }
         // Read after the revocation, what it holds is known, although its receiver may go on.
-        if !was_read(server, revoked_after) && !(gone && is_covered) {
+        let is_known = was_read(server, revoked_after) || gone && is_covered;
+        if !is_known {
             self.may_hold.insert(server.id.clone());
         }
     }
