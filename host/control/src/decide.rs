@@ -31,7 +31,7 @@ use crate::recover::{Means, NotBegun, Order};
 pub(crate) use explain::explain;
 pub(crate) use held::HeldFindings;
 pub(crate) use judge::Judged;
-pub(crate) use left_behind::{astray, left_behind};
+pub(crate) use left_behind::{astray, left_behind, why_astray};
 pub(crate) use requests::{Request, RequestKind};
 
 /// Cadence at which a cluster is looked at while evidence is coming in.

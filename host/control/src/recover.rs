@@ -288,6 +288,9 @@ impl Recovery<'_> {
             self.look_again().await;
         }
         self.note_left_behind(outcome);
+        if outcome == RecoveryOutcome::Succeeded {
+            self.state_the_end();
+        }
         self.row.outcome = outcome;
         self.row.ended = Some(self.means.clock.wall());
         if let Err(error) = self.write(&[]).await {
@@ -323,7 +326,10 @@ impl Recovery<'_> {
         let primary = primary.filter(|server| server.probe.reach() == Reach::Answering);
         let mut ids = self.touched.clone();
         ids.extend(primary.map(|server| server.id.clone()));
-        ids.remove(&self.row.failed);
+        // In a switchover it lives, and is to follow.
+        if self.row.kind != RecoveryKind::Switchover {
+            ids.remove(&self.row.failed);
+        }
         join_all(ids.iter().map(|id| observe(self.means, id, limit))).await;
     }
 
@@ -343,13 +349,39 @@ impl Recovery<'_> {
             of.extend(orphans.map(|edge| edge.replica));
             of.extend(self.row.lost.iter().cloned());
         }
-        of.remove(&self.row.failed);
+        // In a switchover the old primary is to follow, too.
+        if self.row.kind != RecoveryKind::Switchover || outcome != RecoveryOutcome::Succeeded {
+            of.remove(&self.row.failed);
+        } else {
+            of.insert(self.row.failed.clone());
+        }
         // Of a recovery that stopped midway, readings may be older than its last steps: whoever it touched counts.
         self.row.lost = if outcome == RecoveryOutcome::Succeeded {
             crate::decide::astray(&snapshot, &of)
         } else {
             of.into_iter().collect()
         };
+    }
+
+    /// What is not as it should be at the end of a recovery that reached its aim: who does not follow, and why.
+    fn state_the_end(&mut self) {
+        let Some(snapshot) = self.means.snapshot() else {
+            return;
+        };
+        let mut texts = Vec::new();
+        if self.row.kind.replaces_primary()
+            && let Some(successor) = &self.row.successor
+            && let Some(why) = not_serving(&snapshot, successor)
+        {
+            texts.push(format!("{successor} took over, and {why} at the end"));
+        }
+        for id in &self.row.lost {
+            let why = crate::decide::why_astray(&snapshot, id);
+            texts.push(format!("{id} does not follow: {why}"));
+        }
+        for text in texts {
+            self.complain(text);
+        }
     }
 
     /// A store that is away for a moment is waited for; after that the loop finds the open row again and closes it.
@@ -398,5 +430,18 @@ impl Recovery<'_> {
 
     pub(crate) fn epoch(&self) -> LeaseEpoch {
         self.row.epoch
+    }
+}
+
+/// Why a server that took over cannot be used; `None` if it answers and takes writes.
+fn not_serving(snapshot: &Snapshot, server: &ServerId) -> Option<&'static str> {
+    let server = snapshot.servers.get(server)?;
+    let writable = server
+        .last_facts()
+        .is_some_and(baton_core::model::ServerFacts::is_writable);
+    match (server.probe.reach() == Reach::Answering, writable) {
+        (true, true) => None,
+        (true, false) => Some("is read-only"),
+        (false, _) => Some("does not answer"),
     }
 }

@@ -274,8 +274,9 @@ impl Registry {
         if unplaced {
             inner.assign_waiting(id, &self.settings, wall, |started| self.announce(started));
         }
+        inner.name_as_configured(id, &self.settings);
         inner.wake_cluster_of(id);
-        if !inner.dirty.is_empty() {
+        if !inner.dirty.is_empty() || !inner.dirty_clusters.is_empty() {
             self.unrecorded.notify_one();
         }
     }

@@ -49,6 +49,43 @@ pub(crate) fn astray(snapshot: &Snapshot, of: &BTreeSet<ServerId>) -> Vec<Server
         .collect()
 }
 
+/// Why a server does not follow, for a person.
+pub(crate) fn why_astray(snapshot: &Snapshot, id: &ServerId) -> String {
+    let Some(server) = snapshot.servers.get(id) else {
+        return "it is not known any more".to_owned();
+    };
+    if server.probe.reach() != Reach::Answering {
+        let failure = server.probe.failure.as_ref();
+        let word = failure.map_or("no answer", baton_core::model::ProbeFailure::word);
+        return format!("it does not answer ({word})");
+    }
+    if server.quarantined {
+        return "it is set aside with transactions that the primary lacks".to_owned();
+    }
+    let facts = server.last_facts();
+    let channels = facts.map_or(&[][..], |facts| facts.channels.as_slice());
+    let threads = channels.iter().flat_map(|channel| {
+        [
+            (
+                "receiver",
+                channel.receiver,
+                channel.receiver_error.as_ref(),
+            ),
+            ("applier", channel.applier, channel.applier_error.as_ref()),
+        ]
+    });
+    let mut idle = threads.filter(|(_, state, _)| *state != ThreadState::Running);
+    match idle.next() {
+        _ if channels.is_empty() => "it has no channel".to_owned(),
+        Some((thread, _, Some(error))) => format!(
+            "its {thread} does not run, error {}: {}",
+            error.number, error.message
+        ),
+        Some((thread, _, None)) => format!("its {thread} does not run"),
+        None => "it reads from another server".to_owned(),
+    }
+}
+
 /// Those of `left` that follow the primary again, whoever brought them back: if their replication stops later, somebody stopped it.
 pub(super) fn back(snapshot: &Snapshot, left: &BTreeSet<ServerId>) -> Vec<ServerId> {
     if standing_primary(snapshot).is_none() {

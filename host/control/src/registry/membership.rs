@@ -386,6 +386,33 @@ impl Inner {
             .unwrap_or(plain)
     }
 
+    /// Any member may be the one that the configuration names, also one that was found after its cluster. A name that a person gave
+    /// stays; one that is a member's address was nobody's choice.
+    pub(super) fn name_as_configured(&mut self, id: &ServerId, settings: &ControlSettings) {
+        let entry = self.servers.get(id).filter(|_| self.lease.is_some());
+        let Some((address, cluster)) =
+            entry.and_then(|entry| Some((&entry.address, entry.cluster.as_ref()?)))
+        else {
+            return;
+        };
+        let Some(name) = settings.cluster_names.get(address) else {
+            return;
+        };
+        let present = self.clusters.get(cluster).map(|found| &found.row.name);
+        let by_address = present
+            .and_then(|name| Address::parse(name, None).ok())
+            .is_some_and(|address| self.addresses.contains_key(&address));
+        let taken = self.clusters.values().any(|other| other.row.name == *name);
+        if !by_address || taken {
+            return;
+        }
+        let cluster = cluster.clone();
+        if let Some(found) = self.clusters.get_mut(&cluster) {
+            name.clone_into(&mut found.row.name);
+        }
+        self.dirty_clusters.insert(cluster);
+    }
+
     fn place(&mut self, id: &ServerId, cluster: &ClusterId) {
         if let Some(entry) = self.servers.get_mut(id) {
             entry.cluster = Some(cluster.clone());

@@ -21,13 +21,17 @@ struct Discovery {
 
 impl Discovery {
     fn of(text: &str) -> Self {
+        let node = baton_core::ids::NodeName::new("n");
+        Self::with(text, ControlSettings::new(node))
+    }
+
+    fn with(text: &str, settings: ControlSettings) -> Self {
         let mut facts = BTreeMap::new();
         for (id, server) in sketch::snapshot(text).servers {
             let read = server.facts.expect("a server that was read");
             facts.insert(id.to_string(), read.value);
         }
-        let node = baton_core::ids::NodeName::new("n");
-        let (registry, _) = Registry::new(ControlSettings::new(node));
+        let (registry, _) = Registry::new(settings);
         registry.lock().lease = Some(baton_core::ids::LeaseEpoch(1));
         Self { registry, facts }
     }
@@ -291,5 +295,35 @@ fn a_restart_and_a_person_close_a_server_differently() {
         }
         let closed = world.registry.lock().servers[&id].closed;
         assert_eq!(closed, expected, "{readings:?}");
+    }
+}
+
+/// A configuration that named a replica had no effect: the cluster silently recovered on request only.
+#[test]
+fn any_member_names_its_cluster() {
+    for named in ["p1", "r1", "r2"] {
+        let address = Address::new(named, 3306).expect("an address");
+        let mut settings = ControlSettings::new(baton_core::ids::NodeName::new("n"));
+        settings.cluster_names.insert(address, "shop".to_owned());
+        let world = Discovery::with("p1 rw\nr1 <- p1\nr2 <- p1", settings);
+        // A replica that was read before its source is placed with it, and named at its next reading.
+        for server in ["r1", "p1", "r2", "r1"] {
+            world.read(server);
+        }
+        let names = |world: &Discovery| -> Vec<String> {
+            let inner = world.registry.lock();
+            inner
+                .clusters
+                .values()
+                .map(|c| c.row.name.clone())
+                .collect()
+        };
+        assert_eq!(names(&world), ["shop"], "{named}");
+        // A person's name stays.
+        for cluster in world.registry.lock().clusters.values_mut() {
+            "mine".clone_into(&mut cluster.row.name);
+        }
+        world.read(named);
+        assert_eq!(names(&world), ["mine"], "{named}");
     }
 }

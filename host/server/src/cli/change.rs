@@ -86,25 +86,28 @@ fn conclude(screen: Screen, recovery: &Value) -> Result<(), Failure> {
     } else {
         Screen::show(&recoveries::headline(recovery, SystemTime::now()));
     }
-    match json::text(recovery, "outcome").as_deref() {
-        Some("succeeded") | None => Ok(()),
-        Some(outcome) => {
-            let errors: Vec<&str> = json::list(recovery, "errors")
-                .iter()
-                .filter_map(Value::as_str)
-                .collect();
-            let id = json::text(recovery, "id").unwrap_or_default();
-            let mut text = format!("it {outcome}");
-            for error in errors {
-                append(&mut text, format_args!("\n  {error}"));
-            }
-            append(
-                &mut text,
-                format_args!("\n  all steps: baton recoveries --steps {id}"),
-            );
-            Err(Failure::Refused(text))
+    let text = match json::text(recovery, "outcome").as_deref() {
+        // The primary is another one, and somebody was left behind: a script must not take that for all of it.
+        Some("succeeded") if !json::list(recovery, "lost").is_empty() => {
+            "it succeeded in part: not every server follows".to_owned()
         }
+        Some("succeeded") | None => return Ok(()),
+        Some(outcome) => format!("it {outcome}"),
+    };
+    Err(Failure::Refused(with_errors(text, recovery)))
+}
+
+fn with_errors(mut text: String, recovery: &Value) -> String {
+    let errors = json::list(recovery, "errors").iter();
+    for error in errors.filter_map(Value::as_str) {
+        append(&mut text, format_args!("\n  {error}"));
     }
+    let id = json::text(recovery, "id").unwrap_or_default();
+    append(
+        &mut text,
+        format_args!("\n  all steps: baton recoveries --steps {id}"),
+    );
+    text
 }
 
 /// Asks a person; without one, `--yes` is needed.
