@@ -125,6 +125,7 @@ impl Entry {
         if self.facts.as_ref().is_some_and(|old| old.at > began) {
             return false;
         }
+        let was_lost = self.probe.failing_since.is_some();
         self.probe.answered(began, ended, round_trip);
         let old = self.facts.as_ref();
         let at_work = |channel: &Channel| match channel.receiver {
@@ -134,7 +135,7 @@ impl Entry {
         note(&mut self.receiver_ran, old, &facts, began, at_work);
         let acknowledges = |channel: &Channel| facts.acknowledges_on(channel);
         note(&mut self.acknowledged, old, &facts, began, acknowledges);
-        self.closed = closed(self.closed, self.facts.as_ref(), (&facts, began));
+        self.closed = closed(self.closed, old, (&facts, began), was_lost);
         progress::note_outages(&mut self.outages, old, &facts, began);
         progress::note_stillness(&mut self.starving, old, &facts);
         progress::note_wait(&mut self.commits_wait_since, old, &facts, began);
@@ -159,11 +160,13 @@ impl Entry {
 /// A server that started so short a time before it was read first was not closed by a person since, as far as anybody can tell.
 const JUST_STARTED: Duration = Duration::from_mins(10);
 
-/// How a server that is read now came to be read-only, if it is.
+/// How a server that is read now came to be read-only, if it is. `was_lost`: it did not answer since the
+/// last reading.
 fn closed(
     before: Closed,
     old: Option<&Observed<ServerFacts>>,
     (new, began): (&ServerFacts, Timestamp),
+    was_lost: bool,
 ) -> Closed {
     if new.is_writable() {
         return Closed::Unknown;
@@ -178,7 +181,7 @@ fn closed(
         }
         None => Closed::Unknown,
         Some(old) if old.value.is_writable() => {
-            if was_restarted(old, (new, began)) {
+            if was_restarted(old, (new, began), was_lost) {
                 Closed::ByRestart
             } else {
                 Closed::WhileRunning
@@ -188,12 +191,20 @@ fn closed(
     }
 }
 
-/// Whether the server was started between two readings. Its uptime is in whole seconds, so it started up to a second earlier than it says.
-fn was_restarted(old: &Observed<ServerFacts>, (new, began): (&ServerFacts, Timestamp)) -> bool {
+/// Whether the server was started between two readings. Uptimes are whole seconds: of one that died in
+/// its first second and was back in the next they tell nothing. Then the lost connection does, if the
+/// process can have started since: a person who closes a server does not end its connections.
+fn was_restarted(
+    old: &Observed<ServerFacts>,
+    (new, began): (&ServerFacts, Timestamp),
+    was_lost: bool,
+) -> bool {
     let uptimes = old.value.vitals.uptime.zip(new.vitals.uptime);
     uptimes.is_some_and(|(before, now)| {
-        let longest = now.saturating_add(Duration::from_secs(1));
-        now < before || began.since(old.at) > longest
+        let second = Duration::from_secs(1);
+        let between = began.since(old.at);
+        let can_have_started = now <= between.saturating_add(second);
+        now < before || between > now.saturating_add(second) || was_lost && can_have_started
     })
 }
 

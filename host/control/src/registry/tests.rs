@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_core::ids::{Address, ServerId};
-use baton_core::model::{Closed, ServerFacts};
+use baton_core::model::{Closed, ProbeFailure, ServerFacts};
 use baton_core::sketch;
 use baton_core::time::WallTime;
 use baton_ports::WatchAnswer;
@@ -325,5 +325,41 @@ fn any_member_names_its_cluster() {
         }
         world.read(named);
         assert_eq!(names(&world), ["mine"], "{named}");
+    }
+}
+
+/// Uptimes are whole seconds: of a server that dies in its first second and is back in the next, only
+/// the lost connection tells that it was restarted. A person who closes one does not end its connections.
+#[test]
+fn a_restart_within_a_second_is_told_by_the_lost_connection() {
+    for (lost, uptime, expected) in [
+        (true, 0, Closed::ByRestart),
+        (false, 0, Closed::WhileRunning),
+        // The network was cut for a moment: the process ran on.
+        (true, 5000, Closed::WhileRunning),
+    ] {
+        let world = Discovery::of("p rw");
+        let id = world.id("p");
+        let mut facts = world.facts["p"].clone();
+        facts.vitals.uptime = Some(Duration::from_secs(uptime));
+        let at = |millis| sketch::NOW.plus(Duration::from_millis(millis));
+        let answer = |began, facts| WatchAnswer {
+            began,
+            round_trip: Duration::from_millis(1),
+            facts,
+        };
+        let wall = WallTime::from_millis(1000);
+        let registry = &world.registry;
+        registry.answered(&id, answer(at(0), facts.clone()), at(0), wall);
+        if lost {
+            registry.failed(&id, ProbeFailure::Refused, at(100), wall);
+        }
+        facts.read_only = true;
+        registry.answered(&id, answer(at(900), facts), at(900), wall);
+        assert_eq!(
+            registry.lock().servers[&id].closed,
+            expected,
+            "{lost} {uptime}"
+        );
     }
 }
