@@ -7,7 +7,7 @@ use super::scene::{Draft, Scene, evidence, listed, spoken};
 use super::testimony::{Hearing, Sign, Testimony};
 use crate::gtid::GtidSet;
 use crate::ids::ServerId;
-use crate::model::{ProbeFailure, Server};
+use crate::model::{ProbeFailure, Server, ThreadState};
 
 /// The judgement about a silent source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +208,12 @@ fn least_advanced<'s>(scene: &Scene<'_>, ids: &[&'s ServerId]) -> Option<&'s Ser
         let reserved = scene
             .server(id)
             .is_none_or(|s| s.maintenance || s.downtime.is_some());
-        (scene.is_primary(id), reserved, Reverse(lacks))
+        // MariaDB drops a relay log when its receiver starts while the applier does not run.
+        let idle = scene.current(id).is_none_or(|facts| {
+            let mut channels = facts.channels.iter();
+            channels.any(|channel| channel.applier != ThreadState::Running)
+        });
+        (scene.is_primary(id), reserved, idle, Reverse(lacks))
     };
     ids.iter().min_by_key(key).copied()
 }

@@ -188,6 +188,20 @@ fn the_replica_that_reconnects_is_one_nobody_works_on() {
     ");
 }
 
+/// r2 lacks more, but holds what it received only as long as its receiver is left alone.
+#[test]
+fn the_replica_that_reconnects_is_one_whose_applier_runs() {
+    insta::assert_snapshot!(verdict_of("
+        p1 primary mariadb silent timeout 1s
+        r1 mariadb <- p1@main
+        r2 mariadb missing=5 unapplied=3 <- p1@main sql=stopped
+    "), @r"
+    CRITICAL primary-silent p1: wait failover; does-not-answer p1; receiver-still-connected r1 r2; reconnect-one-replica r1
+    warning replication-stopped r2: hold; thread-stopped r2
+    ? reconnect r1@main to p1
+    ");
+}
+
 #[test]
 fn hung_a_replica_was_told_to_reconnect_just_now() {
     insta::assert_snapshot!(verdict_of("
