@@ -130,7 +130,8 @@ impl Wording {
 pub(crate) enum Extent {
     /// Everything.
     All,
-    /// Not the end of its binary log, which is not told while a commit waits for space there (MySQL).
+    /// Not the end of its binary log, which is not told while a commit waits for space there
+    /// (MySQL).
     Needed,
 }
 

@@ -124,8 +124,9 @@ impl Access {
         result
     }
 
-    /// Remembers that a statement got no answer. The end of the binary log, say, is not told while a commit waits for space there
-    /// (MySQL): a server that is asked for it again and again would look as if it hung.
+    /// Remembers that a statement got no answer. The end of the binary log, say, is not told while
+    /// a commit waits for space there (MySQL): a server that is asked for it again and again would
+    /// look as if it hung.
     pub(crate) fn note(&self, address: &Address, failure: &ProbeFailure) {
         if *failure == ProbeFailure::Timeout(TimeoutPhase::Statement) {
             let mut stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);

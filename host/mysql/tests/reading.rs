@@ -289,7 +289,8 @@ async fn semi_sync_is_read(flavor: Flavor) {
     a_replica_that_waits_itself_is_released(&topology, replica.as_mut()).await;
 }
 
-/// With the source's side on, a replica applies nothing: it waits for acknowledgements that nobody gives.
+/// With the source's side on, a replica applies nothing: it waits for acknowledgements that nobody
+/// gives.
 async fn a_replica_that_waits_itself_is_released(
     topology: &Topology,
     replica: &mut dyn ActSession,

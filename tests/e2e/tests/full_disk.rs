@@ -1,4 +1,5 @@
-//! The volume of a primary's binary log is full: its commits wait for space, and so does whoever wants to close it.
+//! The volume of a primary's binary log is full: its commits wait for space, and so does whoever
+//! wants to close it.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -106,7 +107,8 @@ fn binary_log_is_full(flavor: Flavor) -> Result<()> {
     assert_eq!(word(&failover, "outcome"), "succeeded", "{failover}");
     volume.free()?;
     let freed = Instant::now();
-    // MySQL may have ended: a session that is killed while it waits for space leaves a binary log that cannot be written.
+    // MySQL may have ended: a session that is killed while it waits for space leaves a binary log
+    // that cannot be written.
     bed.wait("the old primary is closed", CLOSED_WITHIN, || {
         let writable = bed.topology["p1"].is_writable();
         !writable.unwrap_or(false)

@@ -92,8 +92,9 @@ both_flavors!(
 /// From the cut until a commit is acknowledged again.
 const SERVERS_CUT_LIMIT: Duration = Duration::from_secs(15);
 
-/// The primary and its replicas lost each other; Baton and the clients reach all of them. Commits hang, no new source helps, and
-/// another primary does. When the network is whole again, nothing more happens.
+/// The primary and its replicas lost each other; Baton and the clients reach all of them. Commits
+/// hang, no new source helps, and another primary does. When the network is whole again, nothing
+/// more happens.
 fn servers_lose_each_other(flavor: Flavor) -> Result<()> {
     let bed = Bed::start(&networked("cut-servers", flavor))?;
     let writer = bed.writer()?;

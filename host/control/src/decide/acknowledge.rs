@@ -1,6 +1,8 @@
-//! Writers that wait for acknowledgements although replicas follow. A receiver tells its source that it acknowledges when it connects, and
-//! not again; and a recovery that was cut short may have left a replica without that role. Either way nobody can commit, and the
-//! replicas look healthy. The other way round, a recovery that was cut short may have left a primary that waits for nobody.
+//! Writers that wait for acknowledgements although replicas follow. A receiver tells its source
+//! that it acknowledges when it connects, and not again; and a recovery that was cut short may have
+//! left a replica without that role. Either way nobody can commit, and the replicas look healthy.
+//! The other way round, a recovery that was cut short may have left a primary that waits for
+//! nobody.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,7 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(5);
 /// Limit of one attempt.
 const LIMIT: Duration = Duration::from_millis(2500);
-/// So long after a recovery, a primary that was to wait for acknowledgements is told to. Later, a person may have wanted it so.
+/// So long after a recovery, a primary that was to wait for acknowledgements is told to. Later, a
+/// person may have wanted it so.
 const MADE_UP_FOR: Duration = Duration::from_mins(10);
 
 /// Since when writers of which primary wait, and when something was done about it.
@@ -143,7 +146,8 @@ fn is_in_service(replica: &Server) -> bool {
 }
 
 impl ClusterLoop {
-    /// Has replicas tell a primary whose writers wait that they acknowledge, and a primary wait that was to.
+    /// Has replicas tell a primary whose writers wait that they acknowledge, and a primary wait
+    /// that was to.
     pub(super) fn have_acknowledged(&mut self, snapshot: &Snapshot) {
         let Some(epoch) = snapshot.control.lease.filter(|_| self.may_act(snapshot)) else {
             return;

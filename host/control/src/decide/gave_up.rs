@@ -1,6 +1,7 @@
-//! Receivers that gave up: after so many attempts (ten by default, MySQL) a receiver whose source it did not reach stops for good, and
-//! the replica is lost although the network is whole again. It is started again once the source answers. A receiver that a person
-//! stopped has no such error and stays as it is.
+//! Receivers that gave up: after so many attempts (ten by default, MySQL) a receiver whose source
+//! it did not reach stops for good, and the replica is lost although the network is whole again. It
+//! is started again once the source answers. A receiver that a person stopped has no such error and
+//! stays as it is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,8 +48,8 @@ impl Restarts {
     }
 }
 
-/// Its source answers us, nobody works on it, and its applier runs: with both threads stopped, MariaDB throws the relay log away when
-/// one of them starts.
+/// Its source answers us, nobody works on it, and its applier runs: with both threads stopped,
+/// MariaDB throws the relay log away when one of them starts.
 fn gave_up(snapshot: &Snapshot, edge: &Edge) -> bool {
     let answers = |id: &ServerId| {
         let server = snapshot.servers.get(id);

@@ -8,7 +8,8 @@ use baton_core::time::{Observed, Timestamp};
 use super::Inner;
 use super::entry::stamp;
 
-/// Notes for each channel its latest run of readings that showed a receiver which does not reach its source.
+/// Notes for each channel its latest run of readings that showed a receiver which does not reach
+/// its source.
 pub(super) fn note_outages(
     outages: &mut Vec<Outage>,
     old: Option<&Observed<ServerFacts>>,
@@ -78,7 +79,8 @@ fn find<'f>(facts: &'f ServerFacts, channel: &str) -> Option<&'f Channel> {
     facts.channels.iter().find(|found| found.name == channel)
 }
 
-/// Both readings show a running receiver, and nothing arrived between them: no transaction, no part of one, no heartbeat.
+/// Both readings show a running receiver, and nothing arrived between them: no transaction, no part
+/// of one, no heartbeat.
 fn is_still(before: &Channel, now: &Channel) -> bool {
     let runs = |channel: &Channel| channel.receiver == ThreadState::Running;
     runs(before)
@@ -90,8 +92,9 @@ fn is_still(before: &Channel, now: &Channel) -> bool {
 }
 
 impl Inner {
-    /// Notes the channels of `id` whose receiver runs and lacks what its source had executed when it was read *before*. A full or
-    /// stalled disk under the relay log, and a connection whose other end is gone, look like this.
+    /// Notes the channels of `id` whose receiver runs and lacks what its source had executed when
+    /// it was read *before*. A full or stalled disk under the relay log, and a connection whose
+    /// other end is gone, look like this.
     pub(super) fn note_starving(&mut self, id: &ServerId) {
         let Some(own) = self.servers.get(id).and_then(|entry| entry.facts.as_ref()) else {
             return;

@@ -1,4 +1,5 @@
-//! What an acknowledgement is worth, and who gives it: said in calm times, because it decides what a failover can do.
+//! What an acknowledgement is worth, and who gives it: said in calm times, because it decides what
+//! a failover can do.
 
 use super::report::{Code, Evidence, Severity};
 use super::scene::{Draft, Scene, evidence, listed};
@@ -101,7 +102,8 @@ fn commits_not_durable(id: &ServerId, facts: &ServerFacts) -> Vec<Evidence> {
     found
 }
 
-/// What a replica has acknowledged is in its relay log: does that outlive its restart, and a crash of its machine?
+/// What a replica has acknowledged is in its relay log: does that outlive its restart, and a crash
+/// of its machine?
 fn not_durable(draft: &mut Draft, acknowledger: &Acknowledger<'_>) {
     let id = &acknowledger.server.id;
     let durability = &acknowledger.facts.durability;
@@ -151,8 +153,8 @@ fn after_commit(id: &ServerId, semi_sync: &SemiSync) -> Vec<Evidence> {
     vec![evidence("waits-after-commit", text, [id])]
 }
 
-/// With fewer acknowledgements than half of the replicas, a partition leaves a primary that commits on one side, and too few
-/// replicas on the other to know what it committed.
+/// With fewer acknowledgements than half of the replicas, a partition leaves a primary that commits
+/// on one side, and too few replicas on the other to know what it committed.
 fn waits_for_few(id: &ServerId, facts: &ServerFacts, semi_sync: &SemiSync) -> Vec<Evidence> {
     let (replicas, waits_for) = (semi_sync.clients, semi_sync.wait_for);
     let enough = replicas.div_ceil(2);
@@ -173,7 +175,8 @@ fn waits_for_few(id: &ServerId, facts: &ServerFacts, semi_sync: &SemiSync) -> Ve
     vec![evidence("acknowledged-by-few", text, [id])]
 }
 
-/// Replicas that acknowledge and may not be promoted, if they alone can be enough for an acknowledgement.
+/// Replicas that acknowledge and may not be promoted, if they alone can be enough for an
+/// acknowledgement.
 fn unfit(
     scene: &Scene<'_>,
     draft: &mut Draft,
@@ -224,8 +227,9 @@ fn why_unfit(scene: &Scene<'_>, acknowledger: &Acknowledger<'_>) -> Vec<&'static
     holds.map(|(_, reason)| *reason).collect()
 }
 
-/// A replica whose source's side is on waits for acknowledgements of what it applies. Where fewer replicas follow it than it waits
-/// for, its applier stands still until its time limit is over (1,600 transactions received, none applied in 10 s).
+/// A replica whose source's side is on waits for acknowledgements of what it applies. Where fewer
+/// replicas follow it than it waits for, its applier stands still until its time limit is over
+/// (1,600 transactions received, none applied in 10 s).
 fn replicas_that_wait(scene: &Scene<'_>, draft: &mut Draft) {
     for server in scene.servers() {
         let Some(facts) = scene.current(&server.id) else {
@@ -255,8 +259,8 @@ fn waits_as_replica(scene: &Scene<'_>, server: &Server, facts: &ServerFacts) -> 
         && scene.has_member_source(&server.id)
 }
 
-/// A failover made it the primary, and its predecessor waited for acknowledgements: the step that was to have it wait, too, failed,
-/// or nobody came to send it.
+/// A failover made it the primary, and its predecessor waited for acknowledgements: the step that
+/// was to have it wait, too, failed, or nobody came to send it.
 fn does_not_wait(scene: &Scene<'_>, draft: &mut Draft, primary: &Server, facts: &ServerFacts) {
     let replaced = was_to_wait(scene.snapshot).filter(|_| facts.is_writable());
     let Some(replaced) = replaced else { return };

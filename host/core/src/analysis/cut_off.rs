@@ -1,5 +1,6 @@
-//! The primary answers us, and its replicas cannot reach it: the network between the servers is cut. Where commits wait for
-//! acknowledgements nobody can commit until it heals, and no new source helps: only another primary does.
+//! The primary answers us, and its replicas cannot reach it: the network between the servers is
+//! cut. Where commits wait for acknowledgements nobody can commit until it heals, and no new source
+//! helps: only another primary does.
 
 use std::time::Duration;
 
@@ -13,11 +14,14 @@ use crate::model::{Edge, Reach, RecoveryKind, SemiSync, Server, ThreadState};
 use crate::policy::Suggestion;
 use crate::time::Timestamp;
 
-/// Commits wait for so long before a receiver that looks connected is made to connect anew, to see whether it is.
+/// Commits wait for so long before a receiver that looks connected is made to connect anew, to see
+/// whether it is.
 const ASK_AFTER: Duration = Duration::from_millis(1500);
-/// A primary that goes on without acknowledgements after less than this is not replaced for the lack of them.
+/// A primary that goes on without acknowledgements after less than this is not replaced for the
+/// lack of them.
 const HOLDS_COMMITS_FOR: Duration = Duration::from_mins(1);
-/// From then on, a receiver that runs and receives nothing although there is something is a finding.
+/// From then on, a receiver that runs and receives nothing although there is something is a
+/// finding.
 const STARVES_AFTER: Duration = Duration::from_secs(5);
 
 /// All replicas of a primary that answers have lost it.
@@ -75,7 +79,8 @@ impl<'s> Wait<'s> {
     }
 }
 
-/// Whether another primary is to be made: the lock has lasted, does not end by itself, and is no matter of the next attempt.
+/// Whether another primary is to be made: the lock has lasted, does not end by itself, and is no
+/// matter of the next attempt.
 fn answer(
     scene: &Scene<'_>,
     primary: &Server,
@@ -114,7 +119,8 @@ struct Followers<'s> {
 }
 
 impl<'s> Followers<'s> {
-    /// `None` if one of them receives from the primary, was stopped, is refused by it, or cannot be judged.
+    /// `None` if one of them receives from the primary, was stopped, is refused by it, or cannot be
+    /// judged.
     fn of(scene: &'s Scene<'_>, primary: &'s Server, wait: Option<&Wait<'_>>) -> Option<Self> {
         let mut followers = Self {
             cut: Vec::new(),
@@ -157,7 +163,8 @@ impl<'s> Followers<'s> {
     }
 }
 
-/// The receiver cannot connect; or its source did not even let it go when it was made to connect anew.
+/// The receiver cannot connect; or its source did not even let it go when it was made to connect
+/// anew.
 fn is_cut(scene: &Scene<'_>, replica: &Server, edge: &Edge) -> bool {
     if is_cut_off(&edge.channel) {
         return true;
@@ -206,7 +213,8 @@ fn try_again(
     false
 }
 
-/// Nobody has noticed a cut connection yet. One receiver connects anew, once: a primary that it reaches has another trouble.
+/// Nobody has noticed a cut connection yet. One receiver connects anew, once: a primary that it
+/// reaches has another trouble.
 fn ask_one_that_looks_connected(
     scene: &Scene<'_>,
     draft: &mut Draft,
@@ -231,7 +239,8 @@ fn ask_one_that_looks_connected(
     }
 }
 
-/// A replica that restarts its receiver while its applier stands still may throw its relay logs away (MariaDB).
+/// A replica that restarts its receiver while its applier stands still may throw its relay logs
+/// away (MariaDB).
 fn keeps_its_logs(edge: &Edge) -> bool {
     edge.channel.applier == ThreadState::Running
 }
@@ -252,7 +261,8 @@ fn reconnect(draft: &mut Draft, attempt: Attempt, edge: &Edge, source: &ServerId
     }
 }
 
-/// A receiver shows as running and receives nothing, although its source, which answers, has more for it.
+/// A receiver shows as running and receives nothing, although its source, which answers, has more
+/// for it.
 pub(super) fn starving(scene: &Scene<'_>, draft: &mut Draft) {
     for server in scene.servers().filter(|server| scene.answers(&server.id)) {
         let starves = |edge: &&Edge| {

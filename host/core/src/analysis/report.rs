@@ -111,7 +111,8 @@ pub enum Code {
     ReplicationStopped,
     /// Replication stopped with an error.
     ReplicationBroken,
-    /// A replica's receiver shows as running and receives nothing, although its source has more for it.
+    /// A replica's receiver shows as running and receives nothing, although its source has more for
+    /// it.
     ReplicaReceivesNothing,
     /// Lag beyond the limit.
     ReplicaLagging,

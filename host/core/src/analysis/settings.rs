@@ -20,13 +20,14 @@ pub struct AnalysisSettings {
     /// A commit that waits for longer makes a primary useless. Default 10 s. Too small: a burst of writes is taken for a
     /// failed disk; too large: writers wait that long.
     pub commit_stall_limit: Duration,
-    /// Time without any commit, while sessions wait for acknowledgements, after which semi-sync has locked the primary; if its
-    /// replicas cannot reach it, it is replaced then. Default 5 s. Too small: a slow network is taken for a cut one; too large:
-    /// writers wait that long.
+    /// Time without any commit, while sessions wait for acknowledgements, after which semi-sync has
+    /// locked the primary; if its replicas cannot reach it, it is replaced then. Default 5 s. Too
+    /// small: a slow network is taken for a cut one; too large: writers wait that long.
     pub semi_sync_stall_limit: Duration,
-    /// A primary whose replicas were cut off from it until a moment ago, and that accepts connections without letting anybody in, is
-    /// not called hung for so long. Default 20 s. MariaDB does that when semi-synchronous replicas return: for 3.6 s after a cut of
-    /// 20 s, for 15.5 s after one of 40 s.
+    /// A primary whose replicas were cut off from it until a moment ago, and that accepts
+    /// connections without letting anybody in, is not called hung for so long. Default 20 s.
+    /// MariaDB does that when semi-synchronous replicas return: for 3.6 s after a cut of 20 s, for
+    /// 15.5 s after one of 40 s.
     pub return_patience: Duration,
 }
 

@@ -61,8 +61,9 @@ pub(super) fn primary(scene: &Scene<'_>, draft: &mut Draft) {
     draft.propose(code, id, (suggestion, answer), found);
 }
 
-/// Its replicas were cut off while it answered us, until it was lost or nearly so, and it accepts connections without a greeting: that
-/// is what a living MariaDB does for a while when its semi-synchronous replicas return.
+/// Its replicas were cut off while it answered us, until it was lost or nearly so, and it accepts
+/// connections without a greeting: that is what a living MariaDB does for a while when its
+/// semi-synchronous replicas return.
 fn lets_replicas_in(scene: &Scene<'_>, primary: &Server, found: &mut Vec<Evidence>) -> bool {
     const JUST_BEFORE: Duration = Duration::from_secs(10);
     let probe = &primary.probe;

@@ -145,7 +145,8 @@ impl<'s> Tally<'s> {
         (tally.count() > 0).then_some(tally)
     }
 
-    /// Those that answer try in vain to connect, and none of them was refused or does not replicate for another reason.
+    /// Those that answer try in vain to connect, and none of them was refused or does not replicate
+    /// for another reason.
     fn are_all_cut_off(&self) -> bool {
         let mut failing = self.failing.iter();
         self.stopped.is_empty()

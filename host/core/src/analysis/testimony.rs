@@ -276,18 +276,21 @@ pub fn is_cut_off(channel: &Channel) -> bool {
     }
 }
 
-/// The receiver has stopped because it could not reach its source: nobody stopped it, and nobody starts it again.
+/// The receiver has stopped because it could not reach its source: nobody stopped it, and nobody
+/// starts it again.
 pub fn gave_up_connecting(channel: &Channel) -> bool {
     let error = channel.receiver_error.as_ref();
     channel.receiver == ThreadState::Stopped
         && error.is_some_and(|error| ConnectError::of(error.number) == ConnectError::Network)
 }
 
-/// A receiver that shows as running and had received nothing for so long when its source was lost would not notice the loss.
+/// A receiver that shows as running and had received nothing for so long when its source was lost
+/// would not notice the loss.
 const STARVED_BEFORE: Duration = Duration::from_secs(2);
 
-/// Whether the channel's receiver, which shows as running, had stood still before its source was lost, while another replica of that
-/// source received more: it waits for its disk, or for a connection that is gone, and says nothing about its source.
+/// Whether the channel's receiver, which shows as running, had stood still before its source was
+/// lost, while another replica of that source received more: it waits for its disk, or for a
+/// connection that is gone, and says nothing about its source.
 pub(crate) fn starved_before(
     snapshot: &Snapshot,
     replica: &Server,

@@ -103,14 +103,16 @@ pub(super) fn useless_primary(scene: &Scene<'_>, draft: &mut Draft) {
     draft.propose(Code::PrimaryUseless, &primary.id, answer, found);
 }
 
-/// The storage under it fails our probe, which writes nothing but what the server itself needs for an answer.
+/// The storage under it fails our probe, which writes nothing but what the server itself needs for
+/// an answer.
 pub(super) fn refuses_by_storage(server: &Server) -> bool {
     let failure = server.probe.failure.as_ref();
     let number = failure.and_then(ProbeFailure::error_number);
     server.probe.reach() == Reach::Partial && number.is_some_and(is_storage_error)
 }
 
-/// Whether the storage under a server does not take its commits, as far as the server, or a commit of ours, tells.
+/// Whether the storage under a server does not take its commits, as far as the server, or a commit
+/// of ours, tells.
 pub(crate) fn storage_fails(server: &Server) -> bool {
     let commit = server.last_facts().map(|facts| &facts.vitals.commit);
     refuses_by_storage(server)
@@ -121,7 +123,8 @@ pub(crate) fn storage_fails(server: &Server) -> bool {
         }
 }
 
-/// The volume that fails our probe may be another one than that of its data: then its replicas go on receiving.
+/// The volume that fails our probe may be another one than that of its data: then its replicas go
+/// on receiving.
 fn unless_it_commits(scene: &Scene<'_>, primary: &Server, found: &mut Vec<Evidence>) -> Suggestion {
     let lost = primary.probe.failing_since;
     let goes_on: Vec<&ServerId> = scene
@@ -229,8 +232,8 @@ fn successors(scene: &Scene<'_>, primary: &ServerId, list: &mut Vec<Evidence>) -
     unless_rivals(scene, primary, list)
 }
 
-/// Commits on the primary wait for acknowledgements that do not come. How many replicas it counts as acknowledging says little: it
-/// learns late of a connection that is cut.
+/// Commits on the primary wait for acknowledgements that do not come. How many replicas it counts
+/// as acknowledging says little: it learns late of a connection that is cut.
 pub(super) fn semi_sync_lock(scene: &Scene<'_>, draft: &mut Draft) {
     let Some(primary) = scene.primary() else {
         return;

@@ -83,7 +83,8 @@ pub enum WaitPoint {
     AfterCommit,
 }
 
-/// Settings that decide what a crash leaves of what a server wrote or acknowledged; `None` where it does not tell.
+/// Settings that decide what a crash leaves of what a server wrote or acknowledged; `None` where it
+/// does not tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Durability {
     /// `sync_binlog`: 1 = the binary log is on the disk before a commit returns.
@@ -131,7 +132,8 @@ impl SemiSync {
         self.source_enabled && self.source_active && self.waiting_sessions > 0
     }
 
-    /// As a source it acknowledges nothing to its clients for at least so long after its last replica has left it.
+    /// As a source it acknowledges nothing to its clients for at least so long after its last
+    /// replica has left it.
     pub fn holds_commits_for(&self, least: Duration) -> bool {
         self.source_enabled
             && self.source_active
@@ -322,14 +324,16 @@ pub struct Server {
     pub acknowledged: Vec<(String, Timestamp)>,
     /// How it came to be read-only.
     pub closed: Closed,
-    /// For each channel, its latest run of readings that showed a receiver which does not reach its source.
+    /// For each channel, its latest run of readings that showed a receiver which does not reach its
+    /// source.
     pub outages: Vec<Outage>,
-    /// For each channel, by name, since when its receiver has shown as running without receiving anything, although its source
-    /// had more for it.
+    /// For each channel, by name, since when its receiver has shown as running without receiving
+    /// anything, although its source had more for it.
     pub starving: Vec<(String, Timestamp)>,
     /// When the executed set last grew.
     pub progressed_at: Option<Timestamp>,
-    /// Since when every reading showed sessions that wait for acknowledgements, and nothing was executed.
+    /// Since when every reading showed sessions that wait for acknowledgements, and nothing was
+    /// executed.
     pub commits_wait_since: Option<Timestamp>,
     /// Errant transactions found by reading this server before its source.
     pub errant: Option<GtidSet>,

@@ -155,7 +155,8 @@ pub(super) fn does_not_let_go(snapshot: &Snapshot, server: &ServerId) -> bool {
     })
 }
 
-/// The network between a server that answers us and its replicas is cut: stopping a receiver waits for it as well.
+/// The network between a server that answers us and its replicas is cut: stopping a receiver waits
+/// for it as well.
 fn is_cut_off_alive(snapshot: &Snapshot, server: &ServerId, replicas: &[Edge]) -> bool {
     let probe = snapshot.servers.get(server).map(|server| &server.probe);
     probe.is_some_and(|probe| probe.reach() == Reach::Answering)

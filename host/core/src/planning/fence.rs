@@ -11,11 +11,13 @@ use crate::execution::ServerCommand;
 use crate::ids::ServerId;
 use crate::model::{ProbeFailure, Reach, Snapshot, Topology};
 
-/// A primary that gives up waiting for acknowledgements after less than this may commit alone before it is closed.
+/// A primary that gives up waiting for acknowledgements after less than this may commit alone
+/// before it is closed.
 const HOLDS_COMMITS_FOR: Duration = Duration::from_mins(1);
 
-/// A failed server that still answers must be fenced, or the plan stops. One that is silent is tried all the same unless
-/// nobody listens there; then the waiver says why promotion may go on without.
+/// A failed server that still answers must be fenced, or the plan stops. One that is silent is
+/// tried all the same unless nobody listens there; then the waiver says why promotion may go on
+/// without.
 pub(super) fn add_fence(
     steps: &mut Builder,
     snapshot: &Snapshot,
@@ -28,7 +30,8 @@ pub(super) fn add_fence(
     let fence = ServerCommand::Fence { kill_writers: true };
     match probe.map(|probe| (probe.reach(), probe.failure.clone())) {
         Some((Reach::Answering | Reach::Partial, _)) if waits_in_vain => {
-            // It is closed now or when it returns: until then its commits wait for its storage, and after that for ever.
+            // It is closed now or when it returns: until then its commits wait for its storage, and
+            // after that for ever.
             let limits = (OnFailure::Continue, settings.revoke_limit);
             steps.command(Phase::Fence, (failed, fence), &[confirm], limits);
             Some(format!(
@@ -45,7 +48,8 @@ pub(super) fn add_fence(
             Some(format!("nobody listens at {failed}: its process is gone"))
         }
         Some((Reach::Silent | Reach::Partial | Reach::NotProbed, failure)) => {
-            // It may hang or refuse us: the attempt is made, but a server that was silent all the time is not waited for long.
+            // It may hang or refuse us: the attempt is made, but a server that was silent all the
+            // time is not waited for long.
             let limits = (OnFailure::Continue, settings.silent_fence_limit);
             steps.command(Phase::Fence, (failed, fence), &[confirm], limits);
             let word = failure.map_or("never probed", |f| f.word());
@@ -57,8 +61,9 @@ pub(super) fn add_fence(
     }
 }
 
-/// Whether a primary whose storage fails tells no client that anything is committed once its replicas have left it: it waits for
-/// acknowledgements without an end, and all who could give them answer, so that each can be stopped for certain.
+/// Whether a primary whose storage fails tells no client that anything is committed once its
+/// replicas have left it: it waits for acknowledgements without an end, and all who could give them
+/// answer, so that each can be stopped for certain.
 pub(super) fn waits_in_vain(snapshot: &Snapshot, topology: &Topology, failed: &ServerId) -> bool {
     let Some(primary) = snapshot.servers.get(failed).filter(|p| storage_fails(p)) else {
         return false;

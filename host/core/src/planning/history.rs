@@ -132,9 +132,10 @@ fn seen(snapshot: &Snapshot) -> Option<GtidSet> {
     parts.chain(own).reduce(|all, one| all.union(&one))
 }
 
-/// Nobody waits, and whoever committed had waited. The sessions that wait are read after the executed set, so who is in the set
-/// and not among them was acknowledged. Not so on MariaDB: its state of the binary log has a transaction before it is written, which
-/// may wait for the disk, or for space on it, for ever.
+/// Nobody waits, and whoever committed had waited. The sessions that wait are read after the
+/// executed set, so who is in the set and not among them was acknowledged. Not so on MariaDB: its
+/// state of the binary log has a transaction before it is written, which may wait for the disk, or
+/// for space on it, for ever.
 fn is_all_acknowledged(facts: &ServerFacts) -> bool {
     let semi_sync = facts.semi_sync.as_ref();
     facts.flavor != Flavor::Mariadb
@@ -201,7 +202,8 @@ mod tests {
         }
     }
 
-    /// A commit that waits for space in MariaDB's binary log was taken for acknowledged, and the failover was held for it.
+    /// A commit that waits for space in MariaDB's binary log was taken for acknowledged, and the
+    /// failover was held for it.
     #[test]
     fn what_mariadb_is_about_to_write_was_not_acknowledged() {
         for (flavor, expected) in [("", 1001), ("mariadb", 1000)] {

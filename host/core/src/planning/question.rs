@@ -380,7 +380,8 @@ fn channel_view(
             .as_ref()
             .map_or(0, |error| error.number),
         observed_age: ms(now.since(at)),
-        // A receiver that had stood still long before says nothing about the loss, whenever it was read.
+        // A receiver that had stood still long before says nothing about the loss, whenever it was
+        // read.
         read_after_loss: lost_at.is_some_and(|lost| {
             at > lost && !crate::analysis::starved_before(around.snapshot, server, channel, lost)
         }),

@@ -8,9 +8,10 @@ use crate::execution::ServerCommand;
 use crate::ids::ServerId;
 use crate::model::{RecoveryOutcome, ServerFacts, Snapshot};
 
-/// Has a successor wait for acknowledgements if its predecessor did, or if it was only released for the drain. Sent *before* writes
-/// are open, so that nothing is told to be committed that is on one server only; and before a replica connects, because one that
-/// connects earlier is taken on without acknowledgements.
+/// Has a successor wait for acknowledgements if its predecessor did, or if it was only released for
+/// the drain. Sent *before* writes are open, so that nothing is told to be committed that is on one
+/// server only; and before a replica connects, because one that connects earlier is taken on
+/// without acknowledgements.
 ///
 /// Gives the step that has to end before, if there is one.
 pub(super) fn add_source_side(
@@ -31,13 +32,15 @@ pub(super) fn add_source_side(
             replica: None,
         };
         let (phase, after) = place;
-        // Without it the cluster still has a primary; what is missing is a finding, and is made up for.
+        // Without it the cluster still has a primary; what is missing is a finding, and is made up
+        // for.
         steps.command(phase, (successor, on), after, (OnFailure::Continue, limit))
     })
 }
 
-/// Releases a replica whose applier waits for acknowledgements of its own: nothing would be drained before its time limit is over.
-/// It is read-only, so that no client is told anything by it, and what it applies is its source's.
+/// Releases a replica whose applier waits for acknowledgements of its own: nothing would be drained
+/// before its time limit is over. It is read-only, so that no client is told anything by it, and
+/// what it applies is its source's.
 pub(super) fn add_release(
     steps: &mut Builder,
     snapshot: &Snapshot,
@@ -93,10 +96,12 @@ pub(super) fn acknowledging() -> ServerCommand {
     }
 }
 
-/// Whether a server that is replaced waited for acknowledgements, or was to. Its own side tells, unless it was never read (this node was
-/// started after it had died), or still has the replica's side on, as one that died while it was being promoted. Then its replicas tell: whoever
-/// has the replica's side on was meant to acknowledge. To be wrong costs the next primary a wait for what they send anyway; to be wrong the
-/// other way would leave the cluster without acknowledgements for good.
+/// Whether a server that is replaced waited for acknowledgements, or was to. Its own side tells,
+/// unless it was never read (this node was started after it had died), or still has the replica's
+/// side on, as one that died while it was being promoted. Then its replicas tell: whoever has the
+/// replica's side on was meant to acknowledge. To be wrong costs the next primary a wait for what
+/// they send anyway; to be wrong the other way would leave the cluster without acknowledgements for
+/// good.
 pub(super) fn was_acknowledged(snapshot: &Snapshot, failed: &ServerId) -> bool {
     let side = |facts: &ServerFacts| facts.semi_sync.clone().unwrap_or_default();
     match snapshot.facts(failed).map(side) {
@@ -122,8 +127,9 @@ pub(super) fn has_source_role(snapshot: &Snapshot, id: &ServerId) -> Option<bool
     semi_sync.map(|semi_sync| semi_sync.source_enabled)
 }
 
-/// The server whose place the primary took in the last recovery, if that one waited for acknowledgements and the primary does not:
-/// the step that was to have it wait, too, failed, or its leader ended before.
+/// The server whose place the primary took in the last recovery, if that one waited for
+/// acknowledgements and the primary does not: the step that was to have it wait, too, failed, or
+/// its leader ended before.
 pub fn was_to_wait(snapshot: &Snapshot) -> Option<&ServerId> {
     let primary = snapshot.cluster.primary.as_ref()?;
     let mut past = snapshot.control.past.iter();

@@ -134,7 +134,8 @@ fn outage(channel: &ChannelSketch) -> Option<Outage> {
     })
 }
 
-/// Unless it is said, sessions have waited since the last progress, or for as long as anybody has watched.
+/// Unless it is said, sessions have waited since the last progress, or for as long as anybody has
+/// watched.
 fn commits_wait_since(sketch: &ServerSketch) -> Option<Timestamp> {
     let semi_sync = sketch.semi_sync.as_ref()?;
     let age = sketch.stalled.or(sketch.progressed);

@@ -177,7 +177,8 @@ fn acting_is_safe(snapshot: &Snapshot, report: &Report, finding: &Finding) {
     }
 }
 
-/// The source answers, its commits wait without an end, and none of its replicas is known to receive from it.
+/// The source answers, its commits wait without an end, and none of its replicas is known to
+/// receive from it.
 fn nobody_can_commit(snapshot: &Snapshot, source: &Server) {
     assert_eq!(source.probe.reach(), Reach::Answering);
     let semi_sync = source

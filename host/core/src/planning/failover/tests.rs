@@ -356,7 +356,8 @@ fn promoted(text: &str) -> Plan {
     plan_promote(&snapshot, &secured, &choice, &PlanSettings::default(), 50)
 }
 
-/// What was written between the opening and the order to wait was acknowledged to clients and was on one server only.
+/// What was written between the opening and the order to wait was acknowledged to clients and was
+/// on one server only.
 #[test]
 fn the_successor_waits_from_its_first_write_on() {
     let plan = promoted(
