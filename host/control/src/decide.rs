@@ -28,6 +28,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::api::ClusterView;
 use crate::lease::LEASE;
 use crate::recover::{Means, NotBegun, Order};
+use crate::registry::Inner;
 pub(crate) use explain::explain;
 pub(crate) use held::HeldFindings;
 pub(crate) use judge::Judged;
@@ -195,17 +196,22 @@ impl ClusterLoop {
 
     /// Every node remembers what it has seen of the history: whoever leads next knows it, too.
     fn remember_highest(&self, snapshot: &mut Snapshot) {
-        let mut inner = self.means.registry.lock();
-        let Some(entry) = inner.clusters.get_mut(&self.means.cluster) else {
+        let cluster = &self.means.cluster;
+        let entry = |inner: &Inner| Some(inner.clusters.get(cluster)?.highest.clone());
+        let Some(known) = entry(&self.means.registry.lock()) else {
             return;
         };
-        entry.highest = raise_highest(snapshot, entry.highest.as_ref());
-        snapshot.highest = entry.highest.as_ref().map(|highest| highest.set.clone());
+        // Histories can be long: nobody waits for the registry meanwhile.
+        let highest = raise_highest(snapshot, known.as_ref());
+        snapshot.highest = highest.as_ref().map(|highest| highest.set.clone());
+        if let Some(entry) = self.means.registry.lock().clusters.get_mut(cluster) {
+            entry.highest = highest;
+        }
     }
 
-    /// Whoever comes to lead takes the locks and then reads what the last leader may have changed a moment ago: with the lock, nothing of it
-    /// is still on its way.
-    async fn observe_again(&self, snapshot: &Snapshot) {
+    /// Reads who answers once more. Whoever comes to lead takes the locks and then reads what the last leader may have changed a moment
+    /// ago: with the lock, nothing of it is still on its way.
+    pub(super) async fn observe_again(&self, snapshot: &Snapshot) {
         let limit = self.means.registry.settings.read_limit;
         let members = snapshot.servers.values();
         let answering = members.filter(|server| server.probe.reach() == Reach::Answering);

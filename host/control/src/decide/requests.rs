@@ -282,17 +282,7 @@ fn consent(
 /// Why nobody can be promoted, and what a person can do about it.
 fn refusal(snapshot: &Snapshot, blocked: &Blocked, requested: Option<&ServerId>) -> RequestError {
     let mut reasons = blocked.reasons.clone();
-    let is_loss = |reason: &Reason| {
-        [
-            "would-lose",
-            "lost-since",
-            "could-acknowledge",
-            "may-hold",
-            "minority",
-        ]
-        .contains(&reason.code.as_str())
-    };
-    if reasons.iter().all(is_loss) {
+    if reasons.iter().all(Reason::is_loss) {
         let server = requested.map_or("SERVER", ServerId::as_str);
         reasons.push(Reason {
             code: "accept-loss".to_owned(),

@@ -11,12 +11,19 @@ use std::time::Duration;
 use super::estate::{edges_below, replaced_with};
 use super::explain::Reason;
 use super::semi_sync::was_acknowledged;
+use crate::gtid::GtidSet;
 use crate::ids::ServerId;
 use crate::model::{
     Channel, ProbeFailure, Reach, Risk, SemiSync, Server, ServerFacts, Snapshot, ThreadState,
     Topology,
 };
 use crate::time::Timestamp;
+
+/// Code of an objection: clients of the old primary may still be told OK.
+pub(super) const COULD_ACKNOWLEDGE: &str = "could-acknowledge";
+
+/// Code of an objection: somebody who was not read may have what nobody else has.
+pub(super) const MAY_HOLD: &str = "may-hold";
 
 /// Added to the pause between two readings: one that hangs ends with its limit, and the loss is noticed late.
 const READ_BEFORE_LOSS: Duration = Duration::from_secs(5);
@@ -65,13 +72,14 @@ impl Acknowledgers {
             return found;
         }
         let unaccounted = source.unaccounted(snapshot, &topology);
+        let reached = reached(snapshot, failed, revoked_after);
         for edge in edges_below(&topology, &replaced) {
             let Some(server) = snapshot.servers.get(&edge.replica) else {
                 continue;
             };
             if source.counted_on(server, &edge.channel, unaccounted) {
                 let is_cut_off = is_cut_off(server, &edge.channel, revoked_after);
-                let is_covered = is_covered(snapshot, &source, server, revoked_after);
+                let is_covered = is_covered(&source, server, reached.as_ref());
                 let cut = (is_cut_off || source.is_gone, is_covered);
                 found.count(server, cut, revoked_after);
             }
@@ -126,12 +134,12 @@ impl Acknowledgers {
         if self.could.len() >= self.wait_for {
             let text =
                 "may still acknowledge to the old primary, for their receivers were not reached";
-            no("could-acknowledge", &self.could, text);
+            no(COULD_ACKNOWLEDGE, &self.could, text);
         }
         let all_counts = self.waiting == Waiting::Always || risk == Risk::Nothing;
         if all_counts && self.may_hold.len() >= self.wait_for {
             let text = "may hold acknowledged transactions that no server has which answers";
-            no("may-hold", &self.may_hold, text);
+            no(MAY_HOLD, &self.may_hold, text);
         }
         reasons
     }
@@ -261,28 +269,29 @@ fn is_gone(server: &Server) -> bool {
     server.probe.failure == Some(ProbeFailure::Refused)
 }
 
-/// Whether all that the primary had committed when `replica` was gone already is on a server that was read since.
-fn is_covered(
+/// All that the servers other than `failed` have that were read since.
+fn reached(
     snapshot: &Snapshot,
-    source: &Source<'_>,
-    replica: &Server,
+    failed: &ServerId,
     revoked_after: Option<Timestamp>,
-) -> bool {
-    let ended = replica.probe.failing_since;
-    let primary = source.server.zip(ended).and_then(|(primary, ended)| {
-        let facts = primary.facts_after(ended)?;
-        Some((&primary.id, facts))
-    });
-    let Some((id, committed)) = primary else {
-        return false;
-    };
-    let read = snapshot
+) -> Option<GtidSet> {
+    let others = snapshot
         .servers
         .values()
-        .filter(|other| other.id != *id && was_read(other, revoked_after));
+        .filter(|other| other.id != *failed);
+    let read = others.filter(|other| was_read(other, revoked_after));
     let sets = read.filter_map(|other| Some(other.last_facts()?.possessed()));
-    let all = sets.reduce(|all, one| all.union(&one));
-    all.is_some_and(|all| all.contains(&committed.executed))
+    sets.reduce(|all, one| all.union(&one))
+}
+
+/// Whether all that the primary had committed when `replica` was gone already is on a server that was read since.
+fn is_covered(source: &Source<'_>, replica: &Server, reached: Option<&GtidSet>) -> bool {
+    let ended = replica.probe.failing_since;
+    let primary = source.server.zip(ended);
+    let committed = primary.and_then(|(primary, ended)| primary.facts_after(ended));
+    committed
+        .zip(reached)
+        .is_some_and(|(committed, reached)| reached.contains(&committed.executed))
 }
 
 fn was_read(replica: &Server, revoked_after: Option<Timestamp>) -> bool {

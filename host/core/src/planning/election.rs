@@ -1,6 +1,6 @@
 //! Which candidate takes over, and what that loses.
 
-use super::acknowledgers::{Acknowledgers, Waiting};
+use super::acknowledgers::{Acknowledgers, COULD_ACKNOWLEDGE, MAY_HOLD, Waiting};
 use super::candidate::{Candidate, ERRANT};
 use super::explain::Reason;
 use super::{Blocked, ExpectedLoss};
@@ -165,9 +165,27 @@ impl Election<'_> {
     }
 }
 
+impl Reason {
+    /// Whether a person who accepts a loss lifts this reason not to promote somebody.
+    pub fn is_loss(&self) -> bool {
+        LOSSES.contains(&self.code.as_str())
+    }
+}
+
+const WOULD_LOSE: &str = "would-lose";
+const LOST_SINCE: &str = "lost-since";
+const MINORITY: &str = "minority";
+const LOSSES: [&str; 5] = [
+    WOULD_LOSE,
+    LOST_SINCE,
+    MINORITY,
+    COULD_ACKNOWLEDGE,
+    MAY_HOLD,
+];
+
 fn would_lose(id: &ServerId, missing: u64) -> Reason {
     Reason {
-        code: "would-lose".to_owned(),
+        code: WOULD_LOSE.to_owned(),
         text: format!(
             "{id} lacks {missing} transactions that only servers have which cannot hand them on"
         ),
@@ -251,7 +269,7 @@ impl Unreachable {
             )
         };
         Reason {
-            code: "lost-since".to_owned(),
+            code: LOST_SINCE.to_owned(),
             text: format!("{} transactions {had}", self.transactions),
             about: self.holders.clone(),
         }
@@ -270,7 +288,7 @@ fn minority(snapshot: &Snapshot) -> Option<Reason> {
     (known.len() * 2 < snapshot.servers.len()).then(|| {
         let names: Vec<&str> = missing.iter().map(|server| server.id.as_str()).collect();
         Reason {
-            code: "minority".to_owned(),
+            code: MINORITY.to_owned(),
             text: format!(
                 "{} of {} members are not reached ({}): they may be on the larger side of a partition; \
                  members that are gone for good are to be forgotten",

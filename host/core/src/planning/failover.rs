@@ -190,13 +190,7 @@ pub fn plan_promote(
 ) -> Plan {
     let mut steps = Builder::new(first_step);
     let topology = Topology::of(snapshot);
-    let siblings: Vec<Edge> = answering(snapshot, estate(snapshot, &topology, &secured.failed))
-        .into_iter()
-        .filter(|edge| edge.replica != choice.successor)
-        .filter(|edge| {
-            choice.given_up == 0 || !holds_more(snapshot, secured, choice, &edge.replica)
-        })
-        .collect();
+    let siblings = siblings(snapshot, &topology, secured, choice);
     let prepared = add_drain(&mut steps, snapshot, choice, settings);
     let others = siblings.iter().map(|edge| edge.replica.clone()).collect();
     let catches_up = choice.catch_up_from.is_some();
@@ -266,20 +260,33 @@ pub fn plan_promote(
     }
 }
 
-/// Whether a replica has transactions that the successor will lack. Nothing points it elsewhere then: its relay log may be the only
-/// copy there is, and MariaDB would drop it.
-fn holds_more(snapshot: &Snapshot, secured: &Plan, choice: &Choice, replica: &ServerId) -> bool {
-    let topology = Topology::of(snapshot);
+/// Replicas that answer and can follow the successor.
+///
+/// One that has transactions which the successor will lack is pointed nowhere: its relay log may be the only copy there is, and
+/// MariaDB would drop it.
+fn siblings(
+    snapshot: &Snapshot,
+    topology: &Topology,
+    secured: &Plan,
+    choice: &Choice,
+) -> Vec<Edge> {
+    let mut siblings = answering(snapshot, estate(snapshot, topology, &secured.failed));
+    siblings.retain(|edge| edge.replica != choice.successor);
+    if choice.given_up == 0 {
+        return siblings;
+    }
     let replaced = replaced_with(snapshot, &secured.failed);
-    let history = History::of(snapshot, &topology, &replaced);
+    let history = History::of(snapshot, topology, &replaced);
     let part = |id: &ServerId| {
         let server = snapshot.servers.get(id)?;
         Some(history.part(server, server.last_facts()?))
     };
-    let lacks = part(&choice.successor)
-        .zip(part(replica))
-        .and_then(|(own, other)| own.missing_count(&other));
-    lacks.is_none_or(|count| count > 0)
+    let own = part(&choice.successor);
+    siblings.retain(|edge| {
+        let both = own.as_ref().zip(part(&edge.replica));
+        both.is_some_and(|(own, other)| own.missing_count(&other) == Some(0))
+    });
+    siblings
 }
 
 fn add_drain(
