@@ -72,10 +72,7 @@ impl ClusterLoop {
         by: &str,
         deadline: Option<Timestamp>,
     ) -> Result<RecoveryRow, RequestError> {
-        let snapshot = self
-            .means
-            .snapshot()
-            .ok_or_else(|| RequestError::not_found("cluster", &self.means.cluster.to_string()))?;
+        let mut snapshot = self.present()?;
         if snapshot.control.enabled == Switch::Unreadable {
             return Err(RequestError::Store(
                 "the state store cannot be read; nothing is begun".to_owned(),
@@ -85,6 +82,15 @@ impl ClusterLoop {
             return Err(RequestError::refused(
                 "recoveries are switched off globally: enable them first",
             ));
+        }
+        let is_planned = matches!(
+            kind,
+            RequestKind::Switchover { .. } | RequestKind::Rejoin { .. }
+        );
+        if is_planned {
+            // What a person has just done counts.
+            self.observe_again(&snapshot).await;
+            snapshot = self.present()?;
         }
         let primary = || {
             let found = snapshot.cluster.primary.clone();
@@ -170,6 +176,12 @@ impl ClusterLoop {
             message,
             recovery: row.id,
         })
+    }
+
+    fn present(&self) -> Result<Snapshot, RequestError> {
+        let cluster = self.means.cluster.to_string();
+        let snapshot = self.means.snapshot();
+        snapshot.ok_or_else(|| RequestError::not_found("cluster", &cluster))
     }
 
     /// What is known before anything is touched: a server that cannot be promoted, or whose promotion would lose what nobody accepted to
