@@ -16,7 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, ServerId};
 use baton_core::model::{
-    ActiveRecovery, Downtime, PastRecovery, ProbeFailure, PromotionRule, RecoveryOutcome, Switch,
+    ActiveRecovery, Downtime, PastRecovery, ProbeFailure, PromotionRule, RecoveryOutcome,
+    ServerFacts, Switch,
 };
 use baton_core::planning::Highest;
 use baton_core::right::Voters;
@@ -238,6 +239,14 @@ impl Registry {
             .servers
             .get(id)
             .map(|entry| entry.address.clone())
+    }
+
+    /// A reading of a server, its history with what it has from before it was restored.
+    pub(crate) fn with_restored(&self, id: &ServerId, facts: ServerFacts) -> ServerFacts {
+        match self.lock().servers.get_mut(id) {
+            Some(entry) => entry.with_restored(facts),
+            None => facts,
+        }
     }
 
     /// Notes a full answer. Wakes the cluster and learns the neighbours it shows.

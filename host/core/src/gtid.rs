@@ -9,7 +9,6 @@
 //! last number of each originating server, so [`MariadbGtidSet`] also says how much of a history
 //! is known, and its difference has three outcomes: missing, present and unknown.
 
-mod author;
 mod difference;
 mod flavoured;
 mod interval;
@@ -17,16 +16,19 @@ mod mariadb;
 mod mariadb_text;
 mod mysql;
 mod mysql_text;
+mod origin;
+mod restored;
 mod uuid;
 
-pub use author::Author;
 pub use difference::{GtidRange, MariadbDifference};
-pub use flavoured::{Advance, Errant, GtidSet, Origin};
+pub use flavoured::{Advance, Errant, GtidSet};
 pub use interval::{GNO_MAX, Interval, Intervals};
 pub use mariadb::{MariadbGtid, MariadbGtidSet};
 pub use mariadb_text::ParseMariadbGtidError;
 pub use mysql::{MysqlEntry, MysqlGtidSet};
 pub use mysql_text::ParseMysqlGtidError;
+pub use origin::Origin;
+pub use restored::cluster_history;
 pub use uuid::{ParseTagError, ParseUuidError, Tag, Uuid};
 
 #[cfg(test)]

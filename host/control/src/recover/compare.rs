@@ -1,11 +1,12 @@
 //! Steps that compare where two servers stand. What a fence promises is read back, never taken on
 //! trust.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use baton_core::ids::ServerId;
-use baton_core::planning::{RejoinClass, classify_returned};
+use baton_core::planning::classify_returned;
 
 use super::Means;
 use super::perform::{observe, of_the_cluster};
@@ -21,8 +22,9 @@ pub(super) async fn verify_covers(
 ) -> Result<String, WorkError> {
     let fenced = observe(means, from, limit).await?.executed;
     let (_, fenced) = of_the_cluster(means, from, fenced);
-    let facts = observe(means, server, limit).await?;
-    match facts.executed.missing_count(&fenced) {
+    let executed = observe(means, server, limit).await?.executed;
+    let executed = executed.with_history_of(&fenced, &BTreeSet::new());
+    match executed.missing_count(&fenced) {
         Some(0) => Ok(format!("{server} has all that {from} executed")),
         Some(missing) => Err(refused(
             "verify-covers",
@@ -48,28 +50,15 @@ pub(super) async fn classify(
     // Read before the primary: else live traffic would look errant.
     let own = observe(means, returned, limit).await?;
     let reference = observe(means, primary, limit).await?;
-    let text = match classify_returned(&own, &reference) {
-        RejoinClass::Subset => {
-            return Ok(format!("{returned} has nothing that {primary} lacks"));
-        }
-        RejoinClass::Errant {
-            count,
-            transactions,
-        } => {
-            let stored = means.quarantine(returned, &transactions).await;
-            let unrecorded = stored.err().map_or_else(String::new, |error| {
-                format!(" (not recorded: {})", error.with_causes())
-            });
-            format!(
-                "{returned} has {count} transactions that {primary} lacks, and is set aside: {transactions}{unrecorded}"
-            )
-        }
-        RejoinClass::NeedsData { count } => format!(
-            "{returned} needs {count} transactions that {primary} has purged: provision it anew"
-        ),
-        RejoinClass::Incomparable => {
-            format!("the histories of {returned} and {primary} cannot be compared")
-        }
+    let class = classify_returned(&own, &reference);
+    let Some(mut text) = class.objection(returned, primary) else {
+        return Ok(format!("{returned} has nothing that {primary} lacks"));
     };
+    if let Some(transactions) = class.set_aside_with() {
+        text.push_str("; it is set aside");
+        if let Err(error) = means.quarantine(returned, transactions).await {
+            text = format!("{text} (not recorded: {})", error.with_causes());
+        }
+    }
     Err(refused("classify", text))
 }

@@ -174,7 +174,7 @@ pub(crate) async fn observe(
             means
                 .registry
                 .answered(server, answer, means.clock.now(), means.clock.wall());
-            Ok(facts)
+            Ok(means.registry.with_restored(server, facts))
         }
         Err(failure) => {
             means.registry.failed(
@@ -272,7 +272,9 @@ async fn catch_up_once(
     let Some(wanted) = wanted else {
         return Ok((0, String::new()));
     };
-    let facts = observe(means, server, limit).await?;
+    let mut facts = observe(means, server, limit).await?;
+    // What lies before its position never comes.
+    facts.executed = facts.executed.with_history_of(&wanted, &BTreeSet::new());
     let missing = facts.executed.missing_count(&wanted).unwrap_or(0);
     let (channels, _) = of_the_cluster(means, server, wanted.empty_like());
     let text = apply(means, server, (&facts, &channels), wanted, limit).await?;

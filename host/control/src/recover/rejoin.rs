@@ -43,40 +43,22 @@ impl Recovery<'_> {
             self.complain(reason);
             return RecoveryOutcome::Failed;
         }
-        match self.classify(&snapshot, &returned, &primary) {
-            Some(RejoinClass::Subset) if attach => {
+        let both = snapshot.facts(&returned).zip(snapshot.facts(&primary));
+        let class = both.map_or(RejoinClass::Incomparable, |(own, reference)| {
+            classify_returned(own, reference)
+        });
+        let Some(objection) = class.objection(&returned, &primary) else {
+            return if attach {
                 self.attach((&before, &snapshot), &returned, &primary).await
-            }
-            Some(RejoinClass::Subset) => RecoveryOutcome::Succeeded,
-            Some(RejoinClass::Errant {
-                count,
-                transactions,
-            }) => self.set_aside(&returned, count, &transactions).await,
-            Some(RejoinClass::NeedsData { count }) => {
-                self.complain(format!(
-                    "{returned} needs {count} transactions that {primary} has purged: provision it anew"
-                ));
-                RecoveryOutcome::Failed
-            }
-            Some(RejoinClass::Incomparable) | None => {
-                self.complain(format!(
-                    "the histories of {returned} and {primary} cannot be compared"
-                ));
-                RecoveryOutcome::Failed
-            }
+            } else {
+                RecoveryOutcome::Succeeded
+            };
+        };
+        if let Some(transactions) = class.set_aside_with() {
+            self.set_aside(&returned, &objection, transactions).await;
         }
-    }
-
-    fn classify(
-        &self,
-        snapshot: &Snapshot,
-        returned: &ServerId,
-        primary: &ServerId,
-    ) -> Option<RejoinClass> {
-        Some(classify_returned(
-            snapshot.facts(returned)?,
-            snapshot.facts(primary)?,
-        ))
+        self.complain(objection);
+        RecoveryOutcome::Failed
     }
 
     async fn attach(
@@ -102,14 +84,7 @@ impl Recovery<'_> {
     }
 
     /// The server stays fenced; its transactions are listed and never dropped silently.
-    async fn set_aside(
-        &mut self,
-        returned: &ServerId,
-        count: u64,
-        transactions: &str,
-    ) -> RecoveryOutcome {
-        let text =
-            format!("{returned} has {count} transactions that the primary lacks: {transactions}");
+    async fn set_aside(&mut self, returned: &ServerId, text: &str, transactions: &str) {
         let line = self.note(Phase::Rejoin, Some(returned), format!("set aside: {text}"));
         if let Err(error) = self.write(&[line]).await {
             self.complain(error.with_causes());
@@ -117,8 +92,6 @@ impl Recovery<'_> {
         if let Err(error) = self.means.quarantine(returned, transactions).await {
             self.complain(error.with_causes());
         }
-        self.complain(text);
-        RecoveryOutcome::Failed
     }
 }
 

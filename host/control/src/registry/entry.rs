@@ -1,6 +1,6 @@
 //! One server as the registry keeps it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub(crate) struct Entry {
     pub(crate) progressed_at: Option<Timestamp>,
     pub(crate) commits_wait_since: Option<Timestamp>,
     pub(crate) errant: Option<GtidSet>,
+    /// Its history with what it has from before it was restored; `None` if its own history is the whole one.
+    restored: Option<GtidSet>,
     pub(crate) promotion: PromotionRule,
     pub(crate) downtime: Option<Downtime>,
     pub(crate) quarantined: bool,
@@ -71,6 +73,7 @@ impl Entry {
             progressed_at: None,
             commits_wait_since: None,
             errant: None,
+            restored: None,
             promotion: PromotionRule::default(),
             downtime: None,
             quarantined: false,
@@ -127,6 +130,7 @@ impl Entry {
         }
         let was_lost = self.probe.failing_since.is_some();
         self.probe.answered(began, ended, round_trip);
+        let facts = self.with_restored(facts);
         let old = self.facts.as_ref();
         let at_work = |channel: &Channel| match channel.receiver {
             ThreadState::Running | ThreadState::Connecting => true,
@@ -154,6 +158,36 @@ impl Entry {
             value: facts,
         });
         changed
+    }
+}
+
+impl Entry {
+    /// A reading of the server, its history with what was before it was restored. That is forgotten once the server is another one, or
+    /// lacks what it had.
+    pub(crate) fn with_restored(&mut self, mut facts: ServerFacts) -> ServerFacts {
+        let Some(before) = &self.restored else {
+            return facts;
+        };
+        let old = self.facts.as_ref().map(|facts| &facts.value);
+        let whole = facts.executed.union(before);
+        let is_same = old.is_some_and(|old| old.uid == facts.uid);
+        if is_same && facts.executed.with_history_of(before, &BTreeSet::new()) == whole {
+            facts.executed = whole;
+        } else {
+            self.restored = None;
+        }
+        facts
+    }
+
+    /// Notes what of `history`, its cluster's, the server has from before it was restored.
+    pub(super) fn has_before(&mut self, history: &GtidSet) {
+        let Some(facts) = &mut self.facts else { return };
+        let own = &facts.value.executed;
+        let whole = own.with_history_of(history, &BTreeSet::new());
+        if whole != *own {
+            facts.value.executed = whole.clone();
+            self.restored = Some(whole);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use baton_core::gtid::GtidSet;
+use baton_core::gtid::{GtidSet, cluster_history};
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, ServerId};
 use baton_core::model::Reach;
 use baton_core::time::{Timestamp, WallTime};
@@ -136,6 +136,7 @@ impl Inner {
         let Some(own) = self.servers.get(id).and_then(|entry| entry.facts.clone()) else {
             return;
         };
+        let history = self.history_of(&cluster, id, &own.value.executed);
         let members: BTreeSet<Address> = self
             .addresses
             .iter()
@@ -162,12 +163,28 @@ impl Inner {
             entry.errant = if foreign {
                 None
             } else {
-                Some(errant_of(&facts.value.executed, &own.value.executed))
+                Some(errant_of(&facts.value.executed, &history))
             };
+            if !foreign {
+                entry.has_before(&history);
+            }
         }
         if let Some(entry) = self.servers.get_mut(id) {
             entry.errant = Some(own.value.executed.empty_like());
+            entry.has_before(&history);
         }
+    }
+
+    fn history_of(&self, cluster: &ClusterId, primary: &ServerId, executed: &GtidSet) -> GtidSet {
+        let replicas = self
+            .servers
+            .values()
+            .filter(|entry| entry.cluster.as_ref() == Some(cluster) && entry.id != *primary);
+        let read = replicas.filter_map(|entry| {
+            let facts = &entry.facts.as_ref()?.value;
+            Some((facts.origin(), &facts.executed))
+        });
+        cluster_history(executed, &read.collect::<Vec<_>>())
     }
 
     /// Places the servers below `source` that waited for it to be probed.

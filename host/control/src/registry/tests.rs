@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::ids::{Address, ServerId};
+use baton_core::gtid::GtidSet;
+use baton_core::ids::{Address, LeaseEpoch, ServerId};
 use baton_core::model::{Closed, ProbeFailure, ServerFacts};
 use baton_core::sketch;
-use baton_core::time::WallTime;
+use baton_core::time::{Timestamp, WallTime};
 use baton_ports::WatchAnswer;
 
 use super::Registry;
@@ -42,14 +43,18 @@ impl Discovery {
     }
 
     fn read(&self, name: &str) {
+        self.read_at(name, sketch::NOW);
+    }
+
+    fn read_at(&self, name: &str, began: Timestamp) {
         let answer = WatchAnswer {
-            began: sketch::NOW,
+            began,
             round_trip: Duration::from_millis(1),
             facts: self.facts[name].clone(),
         };
         let id = self.id(name);
         let registry = &self.registry;
-        registry.answered(&id, answer, sketch::NOW, WallTime::from_millis(1000));
+        registry.answered(&id, answer, began, WallTime::from_millis(1000));
     }
 
     /// Names of the servers in each cluster.
@@ -362,4 +367,37 @@ fn a_restart_within_a_second_is_told_by_the_lost_connection() {
             "{lost} {uptime}"
         );
     }
+}
+
+/// Seen: a switchover to a replica that was set up from a dump waited for what its old primary had had before that.
+#[test]
+fn a_replica_that_was_restored_has_what_was_before() {
+    let mut world = Discovery::of("p1 rw mariadb\nr1 mariadb <- p1\nr2 mariadb <- p1");
+    let history = |text: &str| GtidSet::parse_mariadb_history(text, "").expect("a state");
+    let registry = Arc::clone(&world.registry);
+    let primary = world.id("p1");
+    let mut read = |name: &str, text: &str, millis: u64| {
+        let facts = world.facts.get_mut(name).expect("a server");
+        facts.executed = history(text);
+        world.read_at(name, Timestamp::from_millis(millis));
+        let id = world.id(name);
+        let inner = world.registry.lock();
+        let entry = inner.servers.get(&id).expect("it is known");
+        let executed = entry
+            .facts
+            .as_ref()
+            .map(|facts| facts.value.executed.clone());
+        executed
+    };
+    read("p1", "0-2-700,0-1-1200", 1);
+    read("r1", "0-2-700,0-1-1200", 2);
+    read("r2", "0-1-1200", 3);
+    let cluster = registry.lock().clusters.keys().next().cloned();
+    let cluster = cluster.expect("one cluster");
+    registry.set_primary(&cluster, &primary, LeaseEpoch(1));
+    read("p1", "0-2-700,0-1-1300", 4);
+    let whole = Some(history("0-2-700,0-1-1250"));
+    assert_eq!(read("r2", "0-1-1250", 5), whole);
+    // Somebody began it anew: what it had is not what it has.
+    assert_eq!(read("r2", "0-1-90", 6), Some(history("0-1-90")));
 }

@@ -195,9 +195,8 @@ fn older_history(
     (primary, primary_facts): (&Server, &ServerFacts),
 ) -> Option<Evidence> {
     let (own, present) = (&facts.executed, &primary_facts.executed);
-    let was_primary = own.has_author(facts.author());
-    let ends_before =
-        present.has_author(primary_facts.author()) && !own.has_author(primary_facts.author());
+    let was_primary = facts.has_written_in(own);
+    let ends_before = primary_facts.has_written_in(present) && !primary_facts.has_written_in(own);
     let is_contained = GtidSet::errant(own, present).is_none();
     (was_primary && ends_before && is_contained).then(|| {
         let text = format!(

@@ -1,12 +1,13 @@
 //! A GTID set of either flavour, and the questions a failover asks.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::mariadb::MariadbGtidSet;
 use super::mariadb_text::ParseMariadbGtidError;
 use super::mysql::MysqlGtidSet;
 use super::mysql_text::ParseMysqlGtidError;
-use super::uuid::Uuid;
+use super::origin::Origin;
 
 /// A GTID set of the flavour that its server speaks.
 ///
@@ -18,15 +19,6 @@ pub enum GtidSet {
     Mysql(MysqlGtidSet),
     /// MariaDB's, as far as its servers tell.
     Mariadb(MariadbGtidSet),
-}
-
-/// The server that first committed a transaction, as its flavour names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Origin {
-    /// MySQL's `server_uuid`.
-    Uuid(Uuid),
-    /// MariaDB's `server_id`.
-    ServerId(u32),
 }
 
 /// How one history stands to another, in transactions.
@@ -59,6 +51,8 @@ pub struct Errant {
     /// Last transactions of servers about which the source's history does not tell (MariaDB
     /// sources known by a position only). They are not counted. Usually empty.
     pub unknown: String,
+    /// Who wrote what is unknown.
+    pub unknown_of: BTreeSet<Origin>,
 }
 
 impl GtidSet {
@@ -207,6 +201,7 @@ impl GtidSet {
                     count: only_replica.count(),
                     text,
                     unknown: String::new(),
+                    unknown_of: BTreeSet::new(),
                 }
             }
             (Self::Mariadb(replica), Self::Mariadb(source)) => {
@@ -217,16 +212,20 @@ impl GtidSet {
                     .map(ToString::to_string)
                     .collect();
                 let text = only_replica.to_string();
+                let unknown_of = only_replica.unknown().iter();
+                let unknown_of = unknown_of.map(|gtid| Origin::ServerId(gtid.server));
                 Errant {
                     count: only_replica.count(),
                     text,
                     unknown: unknown.join(","),
+                    unknown_of: unknown_of.collect(),
                 }
             }
             (Self::Mysql(_), Self::Mariadb(_)) | (Self::Mariadb(_), Self::Mysql(_)) => Errant {
                 count: 0,
                 text: String::new(),
                 unknown: replica.to_string(),
+                unknown_of: BTreeSet::new(),
             },
         };
         (errant.count > 0 || !errant.unknown.is_empty()).then_some(errant)

@@ -213,6 +213,14 @@ impl MariadbGtidSet {
         domain.last = server;
     }
 
+    /// Adds transactions of a server that came before the last one of the domain.
+    pub(super) fn add_before(&mut self, domain: u32, server: u32, seq: u64) {
+        if let Some(domain) = self.domains.get_mut(&domain) {
+            let form = Form::State;
+            domain.raise(server, Reach { seq, form });
+        }
+    }
+
     /// Only the last writer of each domain: what the server gives as `gtid_binlog_pos`. That is
     /// the highest number of the domain, unless numbers went backwards.
     pub fn position(&self) -> Self {
@@ -250,7 +258,7 @@ impl MariadbGtidSet {
     }
 
     /// The entries of the domains and servers that are wanted, each in the form it has.
-    pub(super) fn filter_authors(&self, is_wanted: impl Fn(u32, u32) -> bool) -> Self {
+    pub(super) fn filter_origins(&self, is_wanted: impl Fn(u32, u32) -> bool) -> Self {
         let mut domains = BTreeMap::new();
         for (id, domain) in &self.domains {
             let mut kept = domain.clone();

@@ -9,8 +9,8 @@ use super::cluster::PastRecovery;
 use super::server::ServerFacts;
 use super::snapshot::Snapshot;
 use super::topology::{Edge, Topology};
-use super::{Reach, RecoveryOutcome, ThreadState};
-use crate::gtid::{Author, GtidSet};
+use super::{Flavor, Reach, RecoveryOutcome, ThreadState};
+use crate::gtid::{GtidSet, Origin, Uuid};
 use crate::ids::ServerId;
 
 /// The name of a new channel on a server whose channels all lead outside, one of them the unnamed one.
@@ -122,10 +122,10 @@ impl Bounds {
             Some(reference) if is_shared && self.primary.as_ref() != Some(server) => {
                 let members = snapshot.servers.values();
                 let own = members.filter(|member| !self.is_apart(&member.id));
-                let authors: Vec<Author<'_>> = own
-                    .filter_map(|member| member.last_facts().map(ServerFacts::author))
+                let origins: BTreeSet<Origin> = own
+                    .filter_map(|member| member.last_facts()?.origin())
                     .collect();
-                set.by_authors_of(&reference.executed, &authors)
+                set.of_origins(&reference.executed, &origins)
             }
             Some(_) | None => set,
         }
@@ -181,8 +181,9 @@ fn other_sources<'t>(
         let has_ours = || {
             let both = snapshot.facts(source).zip(leading);
             both.is_none_or(|(facts, leading)| {
-                let shared = leading.executed.by_authors_of(&facts.executed, &[]);
-                facts.executed.has_author(leading.author()) || shared == leading.executed
+                let none = BTreeSet::new();
+                let shared = leading.executed.of_origins(&facts.executed, &none);
+                leading.has_written_in(&facts.executed) || shared == leading.executed
             })
         };
         !inside.contains(*source) && (replica != primary || !has_ours())
@@ -190,12 +191,19 @@ fn other_sources<'t>(
 }
 
 impl ServerFacts {
-    /// The server as the author of transactions.
-    pub fn author(&self) -> Author<'_> {
-        Author {
-            uid: &self.uid,
-            server_id: self.server_id,
+    /// Under which name the server's own transactions go; `None` if its UUID cannot be read.
+    pub fn origin(&self) -> Option<Origin> {
+        match self.flavor {
+            Flavor::Mariadb => Some(Origin::ServerId(self.server_id)),
+            Flavor::Mysql | Flavor::Percona | Flavor::Other => {
+                self.uid.parse::<Uuid>().ok().map(Origin::Uuid)
+            }
         }
+    }
+
+    /// Whether `history` has transactions that the server committed first.
+    pub fn has_written_in(&self, history: &GtidSet) -> bool {
+        self.origin().is_some_and(|own| history.has_origin(own))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::gtid::{GtidSet, Origin, Uuid};
+use crate::gtid::{GtidSet, Origin};
 use crate::ids::ServerId;
 use crate::model::{Flavor, Reach, Server, ServerFacts, Snapshot, Topology};
 use crate::time::Timestamp;
@@ -62,7 +62,7 @@ impl History {
 
     /// What a server wrote itself and its primary never had; empty if nothing is known to be errant.
     pub fn errant(&self, server: &Server, facts: &ServerFacts) -> GtidSet {
-        let own = origin_of(facts);
+        let own = facts.origin();
         let beyond = facts.possessed().subtract(&self.part(server, facts));
         let none = beyond.empty_like();
         let by_itself = beyond.known_or_from(&none, |origin| Some(origin) == own);
@@ -148,18 +148,7 @@ fn is_all_acknowledged(facts: &ServerFacts) -> bool {
 }
 
 fn origins<'a>(snapshot: &Snapshot, ids: impl Iterator<Item = &'a ServerId>) -> BTreeSet<Origin> {
-    ids.filter_map(|id| origin_of(snapshot.facts(id)?))
-        .collect()
-}
-
-/// Under which name a server's own transactions go; `None` if its UUID cannot be read.
-fn origin_of(facts: &ServerFacts) -> Option<Origin> {
-    match facts.flavor {
-        Flavor::Mariadb => Some(Origin::ServerId(facts.server_id)),
-        Flavor::Mysql | Flavor::Percona | Flavor::Other => {
-            facts.uid.parse::<Uuid>().ok().map(Origin::Uuid)
-        }
-    }
+    ids.filter_map(|id| snapshot.facts(id)?.origin()).collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::events;
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
 use super::semi_sync::{acknowledging, has_source_role};
 use crate::execution::ServerCommand;
-use crate::gtid::GtidSet;
+use crate::gtid::{GtidSet, Origin};
 use crate::ids::{LeaseEpoch, ServerId};
 use crate::model::{RecoveryKind, ServerFacts, Snapshot};
 
@@ -24,6 +24,11 @@ pub enum RejoinClass {
         /// Which, as text.
         transactions: String,
     },
+    /// The primary was restored after it wrote these, and nobody who answers shows whether they were in it: it must not follow either.
+    Untold {
+        /// Its last transactions that cannot be told, as text.
+        transactions: String,
+    },
     /// The primary no longer has the binary logs it would need: it must be provisioned anew.
     NeedsData {
         /// How many transactions are out of reach.
@@ -33,21 +38,56 @@ pub enum RejoinClass {
     Incomparable,
 }
 
+impl RejoinClass {
+    /// What the server has, or may have, and its primary lacks, as text; it is set aside with it.
+    pub fn set_aside_with(&self) -> Option<&str> {
+        match self {
+            Self::Errant { transactions, .. } | Self::Untold { transactions } => Some(transactions),
+            Self::Subset | Self::NeedsData { .. } | Self::Incomparable => None,
+        }
+    }
+
+    /// Why `returned` must not follow `primary`; `None` if it may.
+    pub fn objection(&self, returned: &ServerId, primary: &ServerId) -> Option<String> {
+        match self {
+            Self::Subset => None,
+            Self::Errant {
+                count,
+                transactions,
+            } => Some(format!(
+                "{returned} has {count} transactions that the primary lacks: {transactions}"
+            )),
+            Self::Untold { transactions } => Some(format!(
+                "whether {primary} has what {returned} wrote up to {transactions} cannot be told: {primary} was restored since, and not \
+                 replicated"
+            )),
+            Self::NeedsData { count } => Some(format!(
+                "{returned} needs {count} transactions that {primary} has purged: provision it anew"
+            )),
+            Self::Incomparable => Some(format!(
+                "the histories of {returned} and {primary} cannot be compared"
+            )),
+        }
+    }
+}
+
 /// Classifies a returned server. `returned` must have been read *before* `primary`.
 pub fn classify_returned(returned: &ServerFacts, primary: &ServerFacts) -> RejoinClass {
     if primary.executed.missing_count(&returned.executed).is_none() {
         return RejoinClass::Incomparable;
     }
-    if let Some(errant) = GtidSet::errant(&returned.executed, &primary.executed) {
+    let own: BTreeSet<Origin> = returned.origin().into_iter().collect();
+    let history = primary.executed.with_history_of(&returned.executed, &own);
+    if let Some(errant) = GtidSet::errant(&returned.executed, &history) {
         if errant.count > 0 {
             return RejoinClass::Errant {
                 count: errant.count,
                 transactions: errant.text,
             };
         }
-        if !errant.unknown.is_empty() {
-            return RejoinClass::Errant {
-                count: 0,
+        // What others wrote came to it by replication, from the cluster.
+        if own.is_empty() || !own.is_disjoint(&errant.unknown_of) {
+            return RejoinClass::Untold {
                 transactions: errant.unknown,
             };
         }
@@ -177,10 +217,46 @@ fn plan(snapshot: &Snapshot, returned: &ServerId, epoch: LeaseEpoch, steps: Buil
 
 #[cfg(test)]
 mod tests {
-    use super::{PlanSettings, acknowledging, plan_attach};
+    use super::{PlanSettings, RejoinClass, acknowledging, classify_returned, plan_attach};
+    use crate::gtid::GtidSet;
     use crate::ids::{LeaseEpoch, ServerId};
+    use crate::model::ServerFacts;
     use crate::planning::Action;
     use crate::sketch;
+
+    fn classified(returned: (u32, &str), primary: (&str, &str)) -> RejoinClass {
+        let snapshot = sketch::snapshot("p1 primary mariadb\nr1 mariadb");
+        let facts = |name: &str| snapshot.facts(&ServerId::new(name)).unwrap().clone();
+        let history = |state, position| GtidSet::parse_mariadb_history(state, position).unwrap();
+        let returned = ServerFacts {
+            server_id: returned.0,
+            executed: history(returned.1, ""),
+            ..facts("r1")
+        };
+        let primary = ServerFacts {
+            executed: history(primary.0, primary.1),
+            ..facts("p1")
+        };
+        classify_returned(&returned, &primary)
+    }
+
+    /// "has 0 transactions that the primary lacks", and it was set aside.
+    #[test]
+    fn what_others_wrote_before_the_primary_was_restored_is_history() {
+        let restored = ("", "0-1-1000");
+        assert_eq!(
+            classified((3, "0-2-700,0-1-900"), restored),
+            RejoinClass::Subset
+        );
+        let untold = classified((2, "0-2-700"), restored);
+        let objection = untold.objection(&ServerId::new("old"), &ServerId::new("new"));
+        assert!(objection.unwrap().contains("up to 0-2-700 cannot be told"));
+        let errant = classified((3, "0-3-1001"), restored);
+        assert!(
+            matches!(errant, RejoinClass::Errant { count: 1, .. }),
+            "{errant:?}"
+        );
+    }
 
     /// A switchover whose leader died between the two sides left the old primary with neither: writers of its successor waited
     /// for ever (seen with MySQL 9.7).

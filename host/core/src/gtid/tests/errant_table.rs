@@ -1,6 +1,8 @@
 //! The questions a failover asks, in both flavours.
 
-use crate::gtid::{Advance, Errant, GtidSet};
+use std::collections::BTreeSet;
+
+use crate::gtid::{Advance, Errant, GtidSet, Origin};
 
 const UUID: &str = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
 
@@ -18,6 +20,11 @@ fn errant(count: u64, text: &str, unknown: &str) -> Errant {
         count,
         text,
         unknown: unknown.to_owned(),
+        unknown_of: if unknown.is_empty() {
+            BTreeSet::new()
+        } else {
+            BTreeSet::from([Origin::ServerId(1)])
+        },
     }
 }
 
@@ -109,7 +116,8 @@ fn sets_of_different_flavours_have_nothing_in_common() {
             Some(Errant {
                 count: 0,
                 text: String::new(),
-                unknown: one.to_string()
+                unknown: one.to_string(),
+                unknown_of: BTreeSet::new(),
             })
         );
     }
