@@ -383,11 +383,8 @@ fn a_replica_that_was_restored_has_what_was_before() {
         let id = world.id(name);
         let inner = world.registry.lock();
         let entry = inner.servers.get(&id).expect("it is known");
-        let executed = entry
-            .facts
-            .as_ref()
-            .map(|facts| facts.value.executed.clone());
-        executed
+        let facts = entry.facts.as_ref();
+        facts.map(|facts| facts.value.executed.clone())
     };
     read("p1", "0-2-700,0-1-1200", 1);
     read("r1", "0-2-700,0-1-1200", 2);
