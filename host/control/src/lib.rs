@@ -4,6 +4,7 @@ mod api;
 mod counters;
 mod decide;
 mod handle;
+mod histories;
 mod in_use;
 mod lease;
 mod locking;

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::counters::Counters;
 use crate::decide::{ClusterLoop, Published, Request};
 use crate::handle::Handle;
+use crate::histories::Histories;
 use crate::lease::{Keeper, LEASE, LeaseSettings};
 use crate::observe::Observer;
 use crate::operators::Operators;
@@ -60,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) peers: Arc<PeerTable>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) operators: Operators,
+    pub(crate) histories: Histories,
     pub(crate) roll: Roll,
     pub(crate) clusters: Mutex<BTreeMap<ClusterId, ClusterHandle>>,
     /// Which node of its backend this node uses, for the others to know.
@@ -101,6 +103,7 @@ impl Shared {
     async fn catch_up(&self) {
         let reading = async {
             let caught_up = self.operators.catch_up().await;
+            self.histories.recall().await;
             caught_up.and(self.roll.read().await)
         };
         match timeout(CATCH_UP, reading).await {
@@ -181,6 +184,12 @@ impl Node {
             clock: Arc::clone(&ports.clock),
             counters: Arc::clone(&counters),
         };
+        let histories = Histories {
+            registry: Arc::clone(&registry),
+            store: Arc::clone(&ports.store),
+            clock: Arc::clone(&ports.clock),
+            written: Mutex::default(),
+        };
         let roll = Roll {
             registry: Arc::clone(&registry),
             store: Arc::clone(&ports.store),
@@ -194,6 +203,7 @@ impl Node {
             peers,
             counters,
             operators,
+            histories,
             roll,
             clusters: Mutex::default(),
             backend_node: Mutex::default(),
@@ -220,6 +230,7 @@ impl Node {
         let mut watchers = JoinSet::new();
         let mut keepers = JoinSet::new();
         self.shared.operators.read().await;
+        self.shared.histories.recall().await;
         self.spawn_keepers(&mut keepers);
         loop {
             tokio::select! {
@@ -258,6 +269,7 @@ impl Node {
         watchers.shutdown().await;
         keepers.shutdown().await;
         self.shared.operators.write().await;
+        self.shared.histories.write(Duration::ZERO).await;
         self.shared.lease.release().await;
     }
 
@@ -267,6 +279,8 @@ impl Node {
         keepers.spawn(Arc::clone(&self.shared.peers).keep());
         let shared = Arc::clone(&self.shared);
         keepers.spawn(async move { shared.operators.keep().await });
+        let shared = Arc::clone(&self.shared);
+        keepers.spawn(async move { shared.histories.keep().await });
         let shared = Arc::clone(&self.shared);
         keepers.spawn(async move { shared.pass_lease_on().await });
         if self.shared.registry.settings.shared_store {

@@ -14,6 +14,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use baton_core::gtid::GtidSet;
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, ServerId};
 use baton_core::model::{
     ActiveRecovery, Downtime, PastRecovery, ProbeFailure, PromotionRule, RecoveryOutcome,
@@ -347,6 +348,24 @@ impl Registry {
             cluster.wake.notify_one();
         }
         Some(entry.address)
+    }
+
+    /// Takes over what was recorded of the clusters' histories. It counts as seen now: a primary that serves without some of it, and is read
+    /// after this, has begun it anew.
+    pub(crate) fn recall(&self, recorded: Vec<(ClusterId, GtidSet)>, now: Timestamp) {
+        let mut inner = self.lock();
+        for (cluster, set) in recorded {
+            if let Some(entry) = inner.clusters.get_mut(&cluster) {
+                let set = match &entry.highest {
+                    Some(known) => known.set.union(&set),
+                    None => set,
+                };
+                entry.highest = Some(Highest {
+                    set,
+                    raised_at: now,
+                });
+            }
+        }
     }
 
     /// Records the intended primary.

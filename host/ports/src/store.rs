@@ -1,6 +1,7 @@
 //! The port to the state store: decisions and slow facts only.
 
 use async_trait::async_trait;
+use baton_core::gtid::GtidSet;
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule, RecoveryKind, RecoveryOutcome};
 use baton_core::right::Voters;
@@ -393,6 +394,17 @@ pub trait Store: Send + Sync {
         epoch: LeaseEpoch,
         cluster: &ClusterId,
         voters: &Voters,
+    ) -> Result<(), StoreError>;
+
+    /// The most that was seen of each cluster's history.
+    async fn histories(&self) -> Result<Vec<(ClusterId, GtidSet)>, StoreError>;
+    /// Records the most that was seen of a cluster's history, instead of what was recorded before.
+    async fn put_history(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        cluster: &ClusterId,
+        seen: &GtidSet,
     ) -> Result<(), StoreError>;
 
     // Recoveries and their journal.

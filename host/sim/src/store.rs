@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use baton_core::gtid::GtidSet;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule, RecoveryOutcome};
 use baton_core::right::Voters;
@@ -186,7 +187,9 @@ impl Store for SimStore {
 
     async fn forget_cluster(&self, id: &ClusterId) -> Result<(), StoreError> {
         self.enter("forgetting a cluster").await?;
-        self.lock().clusters.remove(id);
+        let mut tables = self.lock();
+        tables.clusters.remove(id);
+        tables.histories.remove(id);
         Ok(())
     }
 
@@ -272,6 +275,25 @@ impl Store for SimStore {
     async fn forget_node(&self, name: &NodeName) -> Result<bool, StoreError> {
         self.enter("forgetting a node").await?;
         Ok(self.lock().nodes.remove(name).is_some())
+    }
+
+    async fn histories(&self) -> Result<Vec<(ClusterId, GtidSet)>, StoreError> {
+        self.enter("reading histories").await?;
+        Ok(self.lock().histories.clone().into_iter().collect())
+    }
+
+    async fn put_history(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        cluster: &ClusterId,
+        seen: &GtidSet,
+    ) -> Result<(), StoreError> {
+        self.enter("recording a history").await?;
+        let mut tables = self.lock();
+        tables.guard("recording a history", lease, epoch)?;
+        tables.histories.insert(cluster.clone(), seen.clone());
+        Ok(())
     }
 
     async fn voters(&self) -> Result<Vec<(ClusterId, Voters)>, StoreError> {
@@ -387,33 +409,7 @@ impl Store for SimStore {
         self.enter("taking over recoveries").await?;
         let mut tables = self.lock();
         tables.guard("taking over recoveries", lease, epoch)?;
-        for row in rows {
-            let count = i64::try_from(tables.recoveries.len()).unwrap_or(i64::MAX - 1);
-            match tables.recoveries.iter_mut().find(|old| old.id == row.id) {
-                Some(old) if old.epoch > row.epoch => {}
-                Some(old) => {
-                    let number = old.number;
-                    *old = RecoveryRow {
-                        number,
-                        ..row.clone()
-                    };
-                }
-                None => tables.recoveries.push(RecoveryRow {
-                    number: count + 1,
-                    ..row.clone()
-                }),
-            }
-        }
-        for step in steps {
-            let is_same = |old: &StepRow| old.recovery == step.recovery && old.entry == step.entry;
-            if !tables.steps.iter().any(is_same) {
-                let number = i64::try_from(tables.steps.len()).unwrap_or(i64::MAX - 1) + 1;
-                tables.steps.push(StepRow {
-                    number,
-                    ..step.clone()
-                });
-            }
-        }
+        tables.merge_recoveries(rows, steps);
         Ok(())
     }
 

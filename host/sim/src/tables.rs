@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use baton_core::gtid::GtidSet;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, ServerId};
 use baton_core::model::{Downtime, RecoveryOutcome};
 use baton_core::right::Voters;
@@ -26,6 +27,7 @@ pub(crate) struct Tables {
     pub(crate) audits: Vec<AuditRecord>,
     pub(crate) nodes: BTreeMap<NodeName, NodeRow>,
     pub(crate) voters: BTreeMap<ClusterId, Voters>,
+    pub(crate) histories: BTreeMap<ClusterId, GtidSet>,
     /// Which node recorded the primary of a cluster last.
     pub(crate) recorders: BTreeMap<ClusterId, NodeId>,
     /// A local disk: who may write is decided by the clusters' votes, as long as no later epoch is known.
@@ -33,6 +35,37 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
+    /// Takes over recoveries that were journaled elsewhere.
+    pub(crate) fn merge_recoveries(&mut self, rows: &[RecoveryRow], steps: &[StepRow]) {
+        for row in rows {
+            let count = i64::try_from(self.recoveries.len()).unwrap_or(i64::MAX - 1);
+            match self.recoveries.iter_mut().find(|old| old.id == row.id) {
+                Some(old) if old.epoch > row.epoch => {}
+                Some(old) => {
+                    let number = old.number;
+                    *old = RecoveryRow {
+                        number,
+                        ..row.clone()
+                    };
+                }
+                None => self.recoveries.push(RecoveryRow {
+                    number: count + 1,
+                    ..row.clone()
+                }),
+            }
+        }
+        for step in steps {
+            let is_same = |old: &StepRow| old.recovery == step.recovery && old.entry == step.entry;
+            if !self.steps.iter().any(is_same) {
+                let number = i64::try_from(self.steps.len()).unwrap_or(i64::MAX - 1) + 1;
+                self.steps.push(StepRow {
+                    number,
+                    ..step.clone()
+                });
+            }
+        }
+    }
+
     /// Refuses what an earlier epoch wants to write.
     pub(crate) fn guard(
         &self,

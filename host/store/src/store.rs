@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use baton_core::gtid::GtidSet;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule};
 use baton_core::right::Voters;
@@ -15,7 +16,8 @@ use baton_ports::{
 use crate::failure::{Failure, Refusal};
 use crate::operations::recovery::Acknowledgement;
 use crate::operations::{
-    audit, handover, health, journal, lease, node, recovery, recovery_row, route, topology, wishes,
+    audit, handover, health, history, journal, lease, node, recovery, recovery_row, route,
+    topology, wishes,
 };
 use crate::session::{Attempts, Backend, Transaction};
 use crate::value::{Row, Value, values};
@@ -346,6 +348,31 @@ impl<B: Backend> Store for SqlStore<B> {
             (lease, epoch),
             cluster,
             voters
+        ))
+    }
+
+    async fn histories(&self) -> Result<Vec<(ClusterId, GtidSet)>, StoreError> {
+        self.all(
+            "reading histories",
+            history::HISTORIES,
+            Vec::new(),
+            history::read,
+        )
+        .await
+    }
+
+    async fn put_history(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        cluster: &ClusterId,
+        seen: &GtidSet,
+    ) -> Result<(), StoreError> {
+        write!(self, "recording a history", |session| history::put(
+            session,
+            (lease, epoch),
+            cluster,
+            seen
         ))
     }
 

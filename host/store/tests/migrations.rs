@@ -16,6 +16,7 @@ use support::{LEASE, open, raw, run_raw, take};
 const DUMPS: &[(u32, &str)] = &[
     (1, include_str!("fixtures/schema_1.sql")),
     (2, include_str!("fixtures/schema_2.sql")),
+    (3, include_str!("fixtures/schema_3.sql")),
 ];
 
 async fn restored(path: &Path, dump: &str) -> SqliteStore {
@@ -95,6 +96,8 @@ async fn dumps_of_all_versions_open_with_their_content() {
         let since_2 = usize::from(*version >= 2);
         assert_eq!(store.nodes().await.unwrap().len(), since_2);
         assert_eq!(store.voters().await.unwrap().len(), since_2);
+        let since_3 = usize::from(*version >= 3);
+        assert_eq!(store.histories().await.unwrap().len(), since_3);
 
         // And it goes on from there.
         assert_eq!(take(&store, "n2").await, LeaseEpoch(4));

@@ -82,6 +82,51 @@ both_flavors!(
     super::acknowledger_is_gone
 );
 
+/// The power fails: primary, acknowledger and Baton end. The acknowledger has not applied what it acknowledged, and throws its relay log
+/// away when it starts. A new Baton knows from its store that rows were acknowledged which nobody has who answers.
+fn power_failure(flavor: Flavor) -> Result<()> {
+    let mut bed = Bed::start(&BedOptions {
+        sketch: "p1\nr1 <- p1\nr2 <- p1".to_owned(),
+        ..BedOptions::new("power", flavor)
+    })?;
+    let writer = bed.writer()?;
+    writer.wait_for_rows(20, LIMIT)?;
+    let (receiver, applier) = match flavor {
+        Flavor::MariaDb => ("STOP SLAVE IO_THREAD", "STOP SLAVE SQL_THREAD"),
+        Flavor::MySql => ("STOP REPLICA IO_THREAD", "STOP REPLICA SQL_THREAD"),
+    };
+    bed.topology["r2"].exec(receiver)?;
+    bed.topology["r1"].exec(applier)?;
+    writer.wait_for_rows(200, LIMIT)?;
+    // It knows what it has read.
+    let r1 = bed.topology["r1"].address().to_string();
+    bed.api
+        .post(&format!("/api/v1/servers/{r1}/refresh"), &json!({}))?;
+    require_untouched(&bed, "r1", 2)?;
+    for name in ["r1", "p1"] {
+        bed.topology[name].kill9()?;
+    }
+    bed.baton()?.terminate(LIMIT)?;
+    bed.topology["r1"].restart_with(match flavor {
+        Flavor::MariaDb => &[],
+        Flavor::MySql => &["--relay-log-recovery=ON"],
+    })?;
+    bed.start_baton()?;
+    wait_for_obstacle(&bed, "lost-since")?;
+    require_untouched(&bed, "r1", 10)?;
+    require_untouched(&bed, "r2", 2)?;
+
+    bed.topology["p1"].restart()?;
+    writer.wait_for_rows(20, LIMIT)?;
+    require_nothing_lost(&bed, writer)?;
+    Ok(())
+}
+
+both_flavors!(
+    what_was_acknowledged_is_remembered_after_a_power_failure,
+    super::power_failure
+);
+
 fn explanation(bed: &Bed) -> Result<String> {
     let (cluster, _) = bed.cluster()?;
     let path = format!("/api/v1/clusters/{cluster}/explanation");

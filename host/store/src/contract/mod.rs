@@ -50,6 +50,7 @@ const CASES: &[(&str, Case)] = cases![
     topology::cluster_with_servers_stays,
     nodes::nodes_register_and_beat,
     nodes::members_are_recorded_under_the_lease,
+    topology::histories_are_recorded_under_the_lease,
     topology::intended_primary,
     topology::older_epoch_never_overwrites_the_primary,
     topology::downtimes_end,

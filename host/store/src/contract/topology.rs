@@ -1,11 +1,12 @@
 //! Servers, clusters, and operators' words.
 
-use baton_core::ids::LeaseEpoch;
+use baton_core::gtid::GtidSet;
+use baton_core::ids::{ClusterId, LeaseEpoch};
 use baton_core::model::{Downtime, PromotionRule};
 use baton_core::time::WallTime;
 use baton_ports::{ClusterRow, Route, ServerRow, Store};
 
-use super::sketch::{LEASE, address, at, cluster, server, server_id, take, take_of};
+use super::sketch::{LEASE, address, at, cluster, node, server, server_id, take, take_of};
 use super::{must, must_conflict, must_fence};
 
 pub(super) async fn servers_round_trip(store: &dyn Store) {
@@ -383,4 +384,23 @@ pub(super) async fn intents_taken_over_from_elsewhere(store: &dyn Store) {
         assert_eq!(must(store.routes().await), vec![route(primary, under)]);
     }
     must_fence(store.merge_intents(LEASE, later, &[], &[]).await);
+}
+
+pub(super) async fn histories_are_recorded_under_the_lease(store: &dyn Store) {
+    let held = take(store, "n1").await;
+    let (one, two) = (ClusterId::new("c1"), ClusterId::new("c2"));
+    let mysql = |to: u32| {
+        let text = format!("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-{to}");
+        GtidSet::parse_mysql(&text).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let mariadb = GtidSet::parse_mariadb_history("0-1-5,0-2-7", "");
+    let mariadb = mariadb.unwrap_or_else(|error| panic!("{error}"));
+    for (cluster, seen) in [(&one, &mysql(9)), (&two, &mariadb), (&one, &mysql(7))] {
+        must(store.put_history(LEASE, held.epoch, cluster, seen).await);
+    }
+    let expected = [(one.clone(), mysql(7)), (two, mariadb)];
+    assert_eq!(must(store.histories().await), expected);
+    must(store.release_lease(LEASE, &node("n1"), held.epoch).await);
+    must_fence(store.put_history(LEASE, held.epoch, &one, &mysql(11)).await);
+    assert_eq!(must(store.histories().await), expected);
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use baton_core::gtid::GtidSet;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule};
 use baton_core::right::Voters;
@@ -232,6 +233,23 @@ impl Store for FailsafeStore {
             self.shared.set_voters(lease, epoch, cluster, voters),
         )
         .await
+    }
+
+    /// Never an earlier answer: this node has a memory of its own.
+    async fn histories(&self) -> Result<Vec<(ClusterId, GtidSet)>, StoreError> {
+        self.pass("reading histories", self.shared.histories())
+            .await
+    }
+
+    async fn put_history(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        cluster: &ClusterId,
+        seen: &GtidSet,
+    ) -> Result<(), StoreError> {
+        let recording = self.shared.put_history(lease, epoch, cluster, seen);
+        self.pass("recording a history", recording).await
     }
 
     async fn begin_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<i64, StoreError> {

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod handover;
 pub(crate) mod health;
+pub(crate) mod history;
 pub(crate) mod journal;
 pub(crate) mod lease;
 pub(crate) mod node;

@@ -32,6 +32,7 @@ const INSERT_CLUSTER: &str = "INSERT INTO baton_cluster (name, id, primary_epoch
 const SERVER_OF_CLUSTER: &str =
     "SELECT id FROM baton_server WHERE cluster_id = ? ORDER BY id LIMIT 1";
 const FORGET_CLUSTER: &str = "DELETE FROM baton_cluster WHERE id = ?";
+const FORGET_HISTORY: &str = "DELETE FROM baton_history WHERE cluster_id = ?";
 const SET_PRIMARY: &str = "UPDATE baton_cluster SET primary_id = ?, primary_epoch = ?
   WHERE id = ? AND primary_epoch <= ?";
 const HAS_CLUSTER: &str = "SELECT 1 FROM baton_cluster WHERE id = ?";
@@ -205,6 +206,7 @@ pub(crate) async fn forget_cluster(
             "cluster {id} still has server {server}"
         )));
     }
+    session.execute(FORGET_HISTORY, values![id]).await?;
     session.execute(FORGET_CLUSTER, values![id]).await?;
     Ok(())
 }

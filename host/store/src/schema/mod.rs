@@ -7,7 +7,7 @@ use crate::session::Backend;
 use crate::value::values;
 
 /// The schema version this program writes.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// One step from a schema to the next.
 pub(crate) struct Migration {
@@ -24,6 +24,10 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 2,
         sql: include_str!("0002_nodes.sql"),
+    },
+    Migration {
+        version: 3,
+        sql: include_str!("0003_histories.sql"),
     },
 ];
 

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use baton_core::gtid::GtidSet;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule};
 use baton_core::right::Voters;
@@ -205,6 +206,21 @@ impl Store for Moody {
 
     async fn forget_node(&self, name: &NodeName) -> Result<bool, StoreError> {
         self.around(self.inner.forget_node(name)).await
+    }
+
+    async fn histories(&self) -> Result<Vec<(ClusterId, GtidSet)>, StoreError> {
+        self.around(self.inner.histories()).await
+    }
+
+    async fn put_history(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        cluster: &ClusterId,
+        seen: &GtidSet,
+    ) -> Result<(), StoreError> {
+        let recording = self.inner.put_history(lease, epoch, cluster, seen);
+        self.around(recording).await
     }
 
     async fn voters(&self) -> Result<Vec<(ClusterId, Voters)>, StoreError> {

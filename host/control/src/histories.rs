@@ -1,0 +1,99 @@
+//! What was seen of each cluster's history outlives the process: after a power failure nobody else knows what was acknowledged.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use baton_core::gtid::GtidSet;
+use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
+use baton_core::time::Timestamp;
+use baton_ports::{Clock, Store};
+use tokio::time::sleep;
+
+use crate::lease::LEASE;
+use crate::registry::{Inner, Registry};
+
+/// How often it is looked for something to record.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often a history that grows is recorded. A primary that does not answer is recorded at once.
+const WRITE_EVERY: Duration = Duration::from_secs(10);
+
+/// Keeps the most that was seen in the store.
+pub(crate) struct Histories {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) written: Mutex<Written>,
+}
+
+/// What was recorded of a cluster, and when.
+pub(crate) type Written = BTreeMap<ClusterId, (GtidSet, Timestamp)>;
+
+impl Histories {
+    /// Takes over what was recorded. What cannot be read is not known, and is no reason to let a cluster wait.
+    pub(crate) async fn recall(&self) {
+        match self.store.histories().await {
+            Ok(recorded) => self.registry.recall(recorded, self.clock.now()),
+            Err(error) => {
+                tracing::warn!(
+                    error = error.with_causes(),
+                    "what was seen of the clusters' histories cannot be read: a loss since may go unnoticed"
+                );
+            }
+        }
+    }
+
+    /// Records what was seen, while this node leads, for ever.
+    pub(crate) async fn keep(&self) {
+        loop {
+            self.write(WRITE_EVERY).await;
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Records what was recorded longer ago than `pause`, and has grown since.
+    pub(crate) async fn write(&self, pause: Duration) {
+        for (epoch, cluster, seen) in self.due(pause) {
+            match self.store.put_history(LEASE, epoch, &cluster, &seen).await {
+                Ok(()) => drop(self.lock().insert(cluster, (seen, self.clock.now()))),
+                // Tried again soon.
+                Err(error) => tracing::debug!(
+                    %cluster,
+                    error = error.with_causes(),
+                    "what was seen of the cluster's history is not recorded"
+                ),
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn due(&self, pause: Duration) -> Vec<(LeaseEpoch, ClusterId, GtidSet)> {
+        let written = self.lock();
+        let now = self.clock.now();
+        let inner = self.registry.lock();
+        let Some(epoch) = inner.lease else {
+            return Vec::new();
+        };
+        let clusters = inner.clusters.iter().filter_map(|(id, entry)| {
+            let seen = &entry.highest.as_ref()?.set;
+            let is_lost = entry
+                .row
+                .primary
+                .as_ref()
+                .is_some_and(|primary| is_lost(&inner, primary));
+            let is_due = written
+                .get(id)
+                .is_none_or(|(before, at)| before != seen && (is_lost || now.since(*at) >= pause));
+            is_due.then(|| (epoch, id.clone(), seen.clone()))
+        });
+        clusters.collect()
+    }
+}
+
+fn is_lost(inner: &Inner, primary: &ServerId) -> bool {
+    let entry = inner.servers.get(primary);
+    entry.is_some_and(|entry| entry.probe.failing_since.is_some())
+}
