@@ -213,6 +213,7 @@ pub(crate) fn past(row: &RecoveryRow) -> PastRecovery {
         id: row.id.clone(),
         kind: row.kind,
         outcome: row.outcome,
+        promoted: row.has_promoted(),
         automatic: row.automatic,
         started: row.started,
         ended: row.ended,

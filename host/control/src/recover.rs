@@ -283,13 +283,13 @@ impl Recovery<'_> {
     }
 
     /// Records the end. A store that does not answer leaves the row open: it is closed when the recovery is resumed.
-    pub(crate) async fn end(mut self, outcome: RecoveryOutcome) -> RecoveryRow {
+    pub(crate) async fn end(mut self, mut outcome: RecoveryOutcome) -> RecoveryRow {
         if outcome == RecoveryOutcome::Succeeded {
             self.look_again().await;
         }
         self.note_left_behind(outcome);
         if outcome == RecoveryOutcome::Succeeded {
-            self.state_the_end();
+            outcome = self.state_the_end();
         }
         self.row.outcome = outcome;
         self.row.ended = Some(self.means.clock.wall());
@@ -363,17 +363,22 @@ impl Recovery<'_> {
         };
     }
 
-    /// What is not as it should be at the end of a recovery that reached its aim: who does not follow, and why.
-    fn state_the_end(&mut self) {
+    /// What is not as it should be at the end of a recovery that came to its last step: who does not follow, and why. Without a primary that
+    /// serves it has not succeeded.
+    fn state_the_end(&mut self) -> RecoveryOutcome {
         let Some(snapshot) = self.means.snapshot() else {
-            return;
+            return RecoveryOutcome::Succeeded;
         };
+        let mut outcome = RecoveryOutcome::Succeeded;
         let mut texts = Vec::new();
         if self.row.kind.replaces_primary()
             && let Some(successor) = &self.row.successor
             && let Some(why) = not_serving(&snapshot, successor)
         {
             texts.push(format!("{successor} took over, and {why} at the end"));
+            outcome = RecoveryOutcome::Failed;
+            // It replaced the old primary all the same.
+            self.row.committed = true;
         }
         for id in &self.row.lost {
             let why = crate::decide::why_astray(&snapshot, id);
@@ -382,6 +387,7 @@ impl Recovery<'_> {
         for text in texts {
             self.complain(text);
         }
+        outcome
     }
 
     /// A store that is away for a moment is waited for; after that the loop finds the open row again and closes it.

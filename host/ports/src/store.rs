@@ -175,6 +175,19 @@ pub struct RecoveryRow {
     pub committed: bool,
 }
 
+impl RecoveryRow {
+    /// Whether it made its successor the primary, whatever became of that one.
+    pub fn has_promoted(&self) -> bool {
+        let opened = match self.outcome {
+            RecoveryOutcome::Succeeded => true,
+            // What was sent and came to nothing is not marked as sent any more.
+            RecoveryOutcome::Failed => self.committed,
+            RecoveryOutcome::Running | RecoveryOutcome::Unwound => false,
+        };
+        opened && self.kind.replaces_primary() && self.successor.is_some()
+    }
+}
+
 /// A Baton node as registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeRow {

@@ -87,11 +87,9 @@ impl Means {
             .recoveries(Some(&self.cluster), 0, LOOK_BACK)
             .await;
         let rows = rows.unwrap_or_default();
-        let later = rows.into_iter().find(|other| {
-            other.epoch > row.epoch
-                && other.outcome == RecoveryOutcome::Succeeded
-                && other.kind.replaces_primary()
-        });
+        let later = rows
+            .into_iter()
+            .find(|other| other.epoch > row.epoch && other.has_promoted());
         later.map(|later| later.id)
     }
 }

@@ -4,9 +4,7 @@ use super::report::{Code, Evidence, PrimaryView};
 use super::scene::{Draft, Scene, evidence, listed};
 use super::writers::writers;
 use crate::ids::ServerId;
-use crate::model::{
-    Bounds, Closed, Reach, RecoveryKind, RecoveryOutcome, Server, ServerFacts, Snapshot, Topology,
-};
+use crate::model::{Bounds, Closed, Reach, RecoveryKind, Server, ServerFacts, Snapshot, Topology};
 use crate::policy::Suggestion;
 
 /// Objections that a person who orders it answers: nobody knows better than they who closed the server, or what an absent one has.
@@ -145,8 +143,7 @@ fn how_closed(snapshot: &Snapshot, server: &Server) -> Option<Evidence> {
 /// Whether the last change of primary on record made it one: it did take writes.
 fn took_over_last(snapshot: &Snapshot, id: &ServerId) -> bool {
     let mut past = snapshot.control.past.iter();
-    let last = past
-        .find(|past| past.outcome == RecoveryOutcome::Succeeded && past.kind.replaces_primary());
+    let last = past.find(|past| past.promoted);
     last.is_some_and(|last| last.successor.as_ref() == Some(id))
 }
 

@@ -224,11 +224,11 @@ impl Snapshot {
     /// same holds after it was taken back. A primary that somebody else promoted breaks the chain.
     pub fn replacement_of(&self, server: &ServerId) -> Option<&PastRecovery> {
         let primary = self.cluster.primary.as_ref()?;
-        let succeeded = || {
+        let done = || {
             let past = self.control.past.iter();
-            past.filter(|past| past.outcome == RecoveryOutcome::Succeeded)
+            past.filter(|past| past.promoted || past.outcome == RecoveryOutcome::Succeeded)
         };
-        let last = succeeded().find(|past| past.kind.replaces_primary())?;
+        let last = done().find(|past| past.promoted)?;
         if last.successor.as_ref() != Some(primary) {
             return None;
         }
@@ -236,7 +236,7 @@ impl Snapshot {
             past.failed == *server
                 || past.kind.replaces_primary() && past.successor.as_ref() == Some(server)
         };
-        let about = succeeded().find(names)?;
+        let about = done().find(names)?;
         let was_lost = about.kind.replaces_lost_primary();
         let successor = about.successor.as_ref()?;
         (was_lost && about.failed == *server && successor != server).then_some(about)

@@ -159,6 +159,9 @@ pub struct PastRecovery {
     pub kind: RecoveryKind,
     /// Outcome.
     pub outcome: RecoveryOutcome,
+    /// It made its successor the primary, whatever became of that one. A failover whose successor died right after it was opened has
+    /// failed, and has replaced the old primary all the same.
+    pub promoted: bool,
     /// Begun by Baton, not by a person.
     pub automatic: bool,
     /// Wall-clock start.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::ids::ServerId;
-use crate::model::{Edge, Reach, RecoveryOutcome, Snapshot, Topology};
+use crate::model::{Edge, Reach, Snapshot, Topology};
 
 /// The server that is replaced, and those that it had replaced itself and that are still gone: a failover whose successor fell silent
 /// before anybody was pointed at it leaves their replicas where they were.
@@ -20,8 +20,7 @@ pub(super) fn replaced_with(snapshot: &Snapshot, failed: &ServerId) -> BTreeSet<
             .successor
             .as_ref()
             .is_some_and(|successor| all.contains(successor));
-        let succeeded = past.outcome == RecoveryOutcome::Succeeded;
-        if succeeded && was_lost && is_ours && is_gone(&past.failed) {
+        if past.promoted && was_lost && is_ours && is_gone(&past.failed) {
             all.insert(past.failed.clone());
         }
     }

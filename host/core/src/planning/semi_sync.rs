@@ -6,7 +6,7 @@ use super::PlanSettings;
 use super::plan::{Builder, OnFailure, Phase, StepId};
 use crate::execution::ServerCommand;
 use crate::ids::ServerId;
-use crate::model::{RecoveryOutcome, ServerFacts, Snapshot};
+use crate::model::{ServerFacts, Snapshot};
 
 /// Has a successor wait for acknowledgements if its predecessor did, or if it was only released for
 /// the drain. Sent *before* writes are open, so that nothing is told to be committed that is on one
@@ -133,9 +133,7 @@ pub(super) fn has_source_role(snapshot: &Snapshot, id: &ServerId) -> Option<bool
 pub fn was_to_wait(snapshot: &Snapshot) -> Option<&ServerId> {
     let primary = snapshot.cluster.primary.as_ref()?;
     let mut past = snapshot.control.past.iter();
-    let last = past.find(|recovery| {
-        recovery.kind.replaces_primary() && recovery.outcome == RecoveryOutcome::Succeeded
-    })?;
+    let last = past.find(|recovery| recovery.promoted)?;
     let replaced = last.successor.as_ref() == Some(primary)
         && snapshot.control.active.is_none()
         && has_source_role(snapshot, primary) == Some(false)

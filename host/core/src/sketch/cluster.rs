@@ -144,11 +144,15 @@ fn past(value: &str, index: usize) -> Result<PastRecovery, String> {
         return Err("past=KIND:OUTCOME:FAILED:SUCCESSOR:AGE".to_owned());
     };
     let started = wall_ago(need_duration(age)?);
+    let kind = kind(word)?;
+    let outcome =
+        RecoveryOutcome::from_word(outcome).ok_or_else(|| format!("{outcome:?} is no outcome"))?;
+    let has_promoted = outcome == RecoveryOutcome::Succeeded || rest.contains(&"promoted");
     Ok(PastRecovery {
         id: RecoveryId::new(format!("past-{index}")),
-        kind: kind(word)?,
-        outcome: RecoveryOutcome::from_word(outcome)
-            .ok_or_else(|| format!("{outcome:?} is no outcome"))?,
+        kind,
+        outcome,
+        promoted: has_promoted && kind.replaces_primary(),
         automatic: true,
         started,
         ended: Some(started),

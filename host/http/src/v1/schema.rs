@@ -107,6 +107,8 @@ pub(super) struct PastDocument {
     pub(super) id: String,
     pub(super) kind: Word,
     pub(super) outcome: Word,
+    /// It made its successor the primary, whatever became of that one.
+    pub(super) promoted: bool,
     pub(super) automatic: bool,
     pub(super) started_at: String,
     pub(super) ended_at: Option<String>,

@@ -159,3 +159,17 @@ fn a_history_that_ends_before_the_primarys_own_proves_that_it_was_replaced() {
         assert_eq!(asked, Some(Suggestion::Hold), "{text}");
     }
 }
+
+/// A failover whose successor died right after it was opened has failed, and has replaced the old primary all the same.
+#[test]
+fn whoever_was_replaced_by_one_that_died_at_once_is_fenced() {
+    for (outcome, expected) in [
+        ("succeeded:p0:p1:1m", Some(Suggestion::Act)),
+        ("failed:p0:p1:1m:promoted", Some(Suggestion::Act)),
+        ("failed:p0:p1:1m", None),
+    ] {
+        let text = format!("cluster past=failover:{outcome}\np0 rw\np1 primary silent\nr1 <- p1");
+        let asked = suggested(&text, "p0", RecoveryKind::Rejoin);
+        assert_eq!(asked, expected, "{outcome}");
+    }
+}
