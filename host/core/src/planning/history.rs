@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::gtid::{GtidSet, Origin};
 use crate::ids::ServerId;
-use crate::model::{Flavor, Reach, Server, ServerFacts, Snapshot, Topology};
+use crate::model::{Bounds, Flavor, Reach, Server, ServerFacts, Snapshot, Topology};
 use crate::time::Timestamp;
 
 /// What the replaced primary is known to have had, and who can have written what came after the last reading of it.
@@ -34,10 +34,11 @@ impl History {
             .filter_map(|id| topology.co_primary_of(id).cloned());
         let writing: BTreeSet<ServerId> = replaced.iter().cloned().chain(partners).collect();
         let others = snapshot.servers.keys().filter(|id| !writing.contains(*id));
-        let is_fed = replaced.iter().any(|id| {
-            let mut channels = topology.channels_of(id).iter();
-            channels.any(|edge| edge.source.as_ref().is_none_or(|id| !writing.contains(id)))
-        });
+        let bounds = Bounds::of(snapshot, topology);
+        // Not so one that was opened a moment ago, and was read last while it followed the primary before it.
+        let is_fed = replaced
+            .iter()
+            .any(|id| bounds.outer(topology, id).next().is_some());
         Self {
             known,
             writers: origins(snapshot, writing.iter()),
@@ -202,6 +203,19 @@ mod tests {
             let count = highest.set.empty_like().missing_count(&highest.set);
             assert_eq!(count, Some(expected), "{flavor}");
         }
+    }
+
+    /// A successor that died right after it was opened was not opened again: the rows of another cluster, which a replica of it reads,
+    /// were wanted.
+    #[test]
+    fn what_came_from_another_cluster_is_not() {
+        let text = "p0 silent
+            p1 primary silent <- p0
+            x1 rw foreign=9
+            r1 <- p1@one <- x1@two brings=9";
+        assert_eq!(counts(text, "r1"), (1000, 0));
+        let fed = "x1 rw foreign=9\np1 primary silent <- x1 brings=9\nr1 foreign=9 <- p1";
+        assert_eq!(counts(fed, "r1").1, 0);
     }
 
     #[test]
