@@ -17,6 +17,7 @@
 //! | `primary` | the store records it as primary; writable |
 //! | `unprobed` | no probe has finished |
 //! | `unread` | never read |
+//! | `back=T` | it answers again since then |
 //! | `silent`, `partial`, a word of [`ProbeFailure`](crate::model::ProbeFailure) such as `timeout-handshake` or `authentication:1044`, a time | not answering, why, for how long (`refused` or `authentication:1045`, `2s`) |
 //! | `read=T` | age of the last reading; for a failing server, 1 s more than it has failed |
 //! | `rw`, `ro`, `sro` | writable, read-only, `super_read_only` |

@@ -93,7 +93,10 @@ fn loss(scene: &Scene<'_>, source: &Server, hearing: &Hearing<'_>, all_probed: b
         // A receiver that never could connect proves nothing about those that are connected, so one of these must have
         // tried again.
         let tested = hearing.any(|said| said == Testimony::Lost { tested: true });
-        match (tested, source.probe.failure.as_ref()) {
+        let tried_since = hearing
+            .back_at
+            .is_none_or(|at| source.probe.attempted_at > Some(at));
+        match (tested && tried_since, source.probe.failure.as_ref()) {
             (false, _) => Loss::Incomplete,
             (true, Some(ProbeFailure::Refused)) => Loss::Dead { some_silent },
             (true, _) => Loss::Hung,

@@ -55,6 +55,9 @@ pub(super) struct Hearing<'s> {
     pub(super) said: BTreeMap<&'s ServerId, Testimony>,
     /// The channel on which each replica testifies.
     pub(super) edges: BTreeMap<&'s ServerId, &'s Edge>,
+    /// When the last of the replicas that look connected came back, which had not answered us since the loss either: the network between
+    /// us and them was cut. What was tried before that says nothing about them.
+    pub(super) back_at: Option<Timestamp>,
 }
 
 impl<'s> Hearing<'s> {
@@ -63,6 +66,7 @@ impl<'s> Hearing<'s> {
         let mut hearing = Self {
             said: BTreeMap::new(),
             edges: BTreeMap::new(),
+            back_at: None,
         };
         for edge in scene.edges_below(&source.id) {
             let Some(replica) = scene.server(&edge.replica) else {
@@ -83,7 +87,29 @@ impl<'s> Hearing<'s> {
             }
         }
         hearing.add_registered(scene, source);
+        hearing.discount_earlier_tests(scene, lost_at);
         hearing
+    }
+
+    fn discount_earlier_tests(&mut self, scene: &Scene<'_>, lost_at: Timestamp) {
+        let attached = self.who(|said| said == Testimony::Attached).into_iter();
+        let back = attached.filter_map(|id| scene.server(id)?.probe.back_at);
+        self.back_at = back.filter(|at| *at > lost_at).max();
+        let Some(back_at) = self.back_at else {
+            return;
+        };
+        for (id, said) in &mut self.said {
+            let tested_at = || {
+                let (server, edge) = (scene.server(id)?, self.edges.get(id)?);
+                let name = &edge.channel.name;
+                server
+                    .reconnected_on(name)
+                    .max(server.reconnect_failed_on(name))
+            };
+            if *said == (Testimony::Lost { tested: true }) && tested_at() <= Some(back_at) {
+                *said = Testimony::Lost { tested: false };
+            }
+        }
     }
 
     /// Replicas that the source had registered but nobody has read yet: unknown, not absent.

@@ -135,6 +135,8 @@ pub struct Probe {
     pub attempted_at: Option<Timestamp>,
     /// When the present run of failures began: the first failed attempt, or the loss of the connection.
     pub failing_since: Option<Timestamp>,
+    /// When it answered again after the last run of failures: the beginning of that reading.
+    pub back_at: Option<Timestamp>,
     /// Why the last attempt failed; `None` if it was answered.
     pub failure: Option<ProbeFailure>,
     /// Failed attempts since the last full answer.
@@ -160,7 +162,9 @@ impl Probe {
     pub fn answered(&mut self, began: Timestamp, ended: Timestamp, round_trip: Duration) {
         self.answered_at = Some(began);
         self.attempted_at = Some(ended);
-        self.failing_since = None;
+        if self.failing_since.take().is_some() {
+            self.back_at = Some(began);
+        }
         self.failure = None;
         self.failures = 0;
         self.successes = self.successes.saturating_add(1);

@@ -153,6 +153,7 @@ fn probe(sketch: &ServerSketch, read_age: Duration, unread: bool) -> Probe {
         let began = ago(read_age);
         probe.answered(began, began.plus(ROUND_TRIP), ROUND_TRIP);
     }
+    probe.back_at = sketch.back.map(ago);
     if let Some(failure) = &sketch.failure {
         probe.failed(ago(sketch.failing), failure.clone());
         if sketch.failing > Duration::from_millis(100) {

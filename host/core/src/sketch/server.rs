@@ -21,6 +21,7 @@ pub(super) struct ServerSketch {
     pub(super) primary: bool,
     pub(super) unprobed: bool,
     pub(super) unread: bool,
+    pub(super) back: Option<Duration>,
     pub(super) failure: Option<ProbeFailure>,
     pub(super) failing: Duration,
     pub(super) read: Option<Duration>,
@@ -91,6 +92,7 @@ impl ServerSketch {
             primary: false,
             unprobed: false,
             unread: false,
+            back: None,
             failure: None,
             failing: Duration::from_secs(2),
             read: None,
@@ -203,6 +205,7 @@ impl ServerSketch {
     fn pair(&mut self, key: &str, value: &str) -> Result<(), String> {
         match key {
             "read" => self.read = Some(need_duration(value)?),
+            "back" => self.back = Some(need_duration(value)?),
             "missing" => self.missing = need_number(value)?,
             "unapplied" => self.unapplied = need_number(value)?,
             "ahead" => self.ahead = need_number(value)?,

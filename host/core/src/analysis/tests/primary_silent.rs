@@ -116,6 +116,26 @@ fn the_first_signs_of_life_are_believed_for_a_short_time() {
     "), @"warning primary-unreachable p1: hold; does-not-answer p1; replica-reconnected r1");
 }
 
+/// A partition that cut us and one replica off ends: the others are back a moment before the primary, and look connected. That the one
+/// could not connect meanwhile says nothing about them.
+#[test]
+fn what_was_tried_in_a_partition_says_nothing_about_those_beyond_it() {
+    for (back, expected) in [("", true), ("back=10ms", false), ("back=2s", true)] {
+        let text = format!(
+            "p1 primary silent timeout-connect 6s
+             r1 <- p1 reconnect-failed=1s
+             r2 {back} <- p1 heartbeat=7s
+             r3 {back} <- p1 heartbeat=7s"
+        );
+        let verdict = verdict_of(&text);
+        assert_eq!(
+            verdict.contains("primary-hung"),
+            expected,
+            "{back}: {verdict}"
+        );
+    }
+}
+
 /// Cut off from us first, and from its replicas a moment later.
 #[test]
 fn a_reconnection_in_vain_counts_after_the_last_sign_of_life() {

@@ -107,6 +107,7 @@ fn probe_document(snapshot: &Snapshot, probe: Probe) -> ProbeDocument {
         answered_at,
         attempted_at,
         failing_since,
+        back_at: _,
         failure,
         failures,
         successes,
