@@ -284,9 +284,8 @@ impl Recovery<'_> {
 
     /// Records the end. A store that does not answer leaves the row open: it is closed when the recovery is resumed.
     pub(crate) async fn end(mut self, mut outcome: RecoveryOutcome) -> RecoveryRow {
-        if outcome == RecoveryOutcome::Succeeded {
-            self.look_again().await;
-        }
+        // Also after an undoing: a step whose reply was lost may have taken effect.
+        self.look_again().await;
         self.note_left_behind(outcome);
         if outcome == RecoveryOutcome::Succeeded {
             outcome = self.state_the_end();
