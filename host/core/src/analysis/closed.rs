@@ -15,7 +15,7 @@ const ANSWERED_BY_ORDER: [&str; 4] = [
     "lacks-what-was-seen",
 ];
 
-/// The primary is read-only and nobody else takes writes.
+/// The primary is read-only, and nobody else takes writes who could be one.
 pub(super) fn no_writable_primary(scene: &Scene<'_>, draft: &mut Draft) {
     let Some(primary) = scene.primary() else {
         return;
@@ -23,15 +23,29 @@ pub(super) fn no_writable_primary(scene: &Scene<'_>, draft: &mut Draft) {
     let read_only = scene
         .current(&primary.id)
         .is_some_and(|facts| facts.read_only);
-    if !read_only || writers(scene).next().is_some() || !scene.unprobed().is_empty() {
+    let writing: Vec<&ServerId> = writers(scene).map(|server| &server.id).collect();
+    let paired = |id: &ServerId| scene.topology.co_primary_of(id).is_some();
+    let leads = |id: &&ServerId| !scene.has_member_source(id) || paired(id);
+    if !read_only || writing.iter().any(leads) || !scene.unprobed().is_empty() {
         return;
+    }
+    let code = Code::NoWritablePrimary;
+    if !writing.is_empty() {
+        // Whoever opened a replica that replicates on has not promoted it, and what it took since is nowhere else.
+        let text = format!(
+            "{} is read-only, and {} takes writes beside it and still replicates: open the one and close the other.",
+            primary.id,
+            listed(writing.iter().copied())
+        );
+        let found = vec![evidence("writable", text, writing)];
+        let suggestion = (Suggestion::Hold, RecoveryKind::Reopen);
+        return draft.propose(code, &primary.id, suggestion, found);
     }
     let text = format!(
         "{} is read-only, and no server that answers is writable.",
         primary.id
     );
     let mut found = vec![evidence("read-only", text, [&primary.id])];
-    let code = Code::NoWritablePrimary;
     let PrimaryView::Recorded(_) = &scene.view else {
         let suggestion = (Suggestion::Hold, RecoveryKind::Reopen);
         return draft.propose(code, &primary.id, suggestion, found);

@@ -118,3 +118,16 @@ fn a_replaced_server_is_closed_while_its_successor_is_away_or_comes_back_read_on
         assert_eq!(acting, expected, "{text}");
     }
 }
+
+/// Closed by Baton in a failover that came to nothing; a person had opened a replica before, and clients went there.
+#[test]
+fn a_closed_primary_beside_a_replica_that_takes_writes_is_named() {
+    insta::assert_snapshot!(verdict_of("
+        p1 primary ro
+        r1 rw ahead=20 <- p1
+        r2 <- p1
+    "), @"
+    CRITICAL no-writable-primary p1: hold reopen; writable r1
+    warning replica-writable r1: hold; writable r1
+    ");
+}
