@@ -214,6 +214,7 @@ pub(crate) fn past(row: &RecoveryRow) -> PastRecovery {
         kind: row.kind,
         outcome: row.outcome,
         promoted: row.has_promoted(),
+        left_behind: row.lost.contains(&row.failed),
         automatic: row.automatic,
         started: row.started,
         ended: row.ended,

@@ -49,7 +49,7 @@
 //! | `auto`, `off`, `unreadable`, `lease=N` | automatic; switched off; switch unreadable; lease held |
 //! | `name=X`, `epoch=N`, `clusters=N`, `elsewhere=CODE:N`, `poll=T`, `watching=T` | record and fleet |
 //! | `risk=WORD`, `seen=N` | what may be risked; how much of the shared history was seen somewhere |
-//! | `active=KIND:SERVER`, `past=KIND:OUTCOME:FAILED:SUCCESSOR:AGE` | recoveries (automatic; acknowledged if followed by `:ack`; failed after it had promoted its successor if by `:promoted`) |
+//! | `active=KIND:SERVER`, `past=KIND:OUTCOME:FAILED:SUCCESSOR:AGE` | recoveries (automatic; acknowledged if followed by `:ack`; failed after it had promoted its successor if by `:promoted`; the old primary did not follow if by `:left-behind`) |
 
 mod build;
 mod cluster;

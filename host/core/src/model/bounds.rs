@@ -237,9 +237,9 @@ impl Snapshot {
                 || past.kind.replaces_primary() && past.successor.as_ref() == Some(server)
         };
         let about = done().find(names)?;
-        let was_lost = about.kind.replaces_lost_primary();
         let successor = about.successor.as_ref()?;
-        (was_lost && about.failed == *server && successor != server).then_some(about)
+        let is_it = about.failed == *server && successor != server;
+        (about.replaced_a_lost_one() && is_it).then_some(about)
     }
 }
 

@@ -162,6 +162,8 @@ pub struct PastRecovery {
     /// It made its successor the primary, whatever became of that one. A failover whose successor died right after it was opened has
     /// failed, and has replaced the old primary all the same.
     pub promoted: bool,
+    /// Whom it replaced did not follow at its end.
+    pub left_behind: bool,
     /// Begun by Baton, not by a person.
     pub automatic: bool,
     /// Wall-clock start.
@@ -174,6 +176,13 @@ pub struct PastRecovery {
     pub successor: Option<ServerId>,
     /// A person acknowledged it.
     pub acknowledged: bool,
+}
+
+impl PastRecovery {
+    /// It replaced a primary, or a co-primary, that was lost: before it, or in the middle of a switchover.
+    pub fn replaced_a_lost_one(&self) -> bool {
+        self.promoted && (self.kind.replaces_lost_primary() || self.left_behind)
+    }
 }
 
 /// The recovery under way in a cluster.

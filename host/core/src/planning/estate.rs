@@ -15,12 +15,11 @@ pub(super) fn replaced_with(snapshot: &Snapshot, failed: &ServerId) -> BTreeSet<
     };
     // Young ones first: each is looked at after the one that replaced its successor.
     for past in &snapshot.control.past {
-        let was_lost = past.kind.replaces_lost_primary();
         let is_ours = past
             .successor
             .as_ref()
             .is_some_and(|successor| all.contains(successor));
-        if past.promoted && was_lost && is_ours && is_gone(&past.failed) {
+        if past.replaced_a_lost_one() && is_ours && is_gone(&past.failed) {
             all.insert(past.failed.clone());
         }
     }

@@ -153,6 +153,7 @@ fn past(value: &str, index: usize) -> Result<PastRecovery, String> {
         kind,
         outcome,
         promoted: has_promoted && kind.replaces_primary(),
+        left_behind: rest.contains(&"left-behind"),
         automatic: true,
         started,
         ended: Some(started),

@@ -217,6 +217,8 @@ fn past_recovery(names: &Names<'_>, past: PastRecovery) -> PastDocument {
         kind,
         outcome,
         promoted,
+        // A recovery's own document says who was lost.
+        left_behind: _,
         automatic,
         started,
         ended,

@@ -64,6 +64,22 @@ fn a_chain_of_recoveries_that_ends_at_the_primary_replaced_all_before() {
     assert_eq!(about_p0(text), Some(Suggestion::Act));
 }
 
+/// It died before it could follow: it is proven to be replaced as one that was lost is. One that followed then is not: who makes it a primary
+/// again later is a person.
+#[test]
+fn an_old_primary_that_died_in_the_switchover_is_fenced() {
+    let text = |left| {
+        format!(
+            "cluster past=switchover:succeeded:p0:p1:1m{left}
+             p0 rw
+             p1 primary
+             r0 <- p0"
+        )
+    };
+    assert_eq!(about_p0(&text(":left-behind")), Some(Suggestion::Act));
+    assert_eq!(about_p0(&text("")), Some(Suggestion::Hold));
+}
+
 #[test]
 fn two_that_were_replaced_one_after_the_other_and_follow_each_other_are_taken_back() {
     let text = "
