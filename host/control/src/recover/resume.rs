@@ -229,7 +229,7 @@ impl Recovery<'_> {
             return;
         };
         let settings = self.means.registry.settings.plan.clone();
-        let steps = record_steps(successor, self.next_step(), &settings);
+        let steps = record_steps(&snapshot, successor, self.next_step(), &settings);
         self.run(self.forward_plan(&snapshot, successor, steps))
             .await;
     }

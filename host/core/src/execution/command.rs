@@ -104,6 +104,27 @@ pub enum ServerCommand {
 }
 
 impl ServerCommand {
+    /// Whether it stops an applier, and so waits for what that is at.
+    pub fn stops_applier(&self) -> bool {
+        match self {
+            Self::StopReplication { .. }
+            | Self::ForgetReplication { .. }
+            | Self::PointAt { .. } => true,
+            Self::Fence { .. }
+            | Self::OpenWrites(_)
+            | Self::StopReceivers { .. }
+            | Self::SeverReceivers { .. }
+            | Self::StartReceivers { .. }
+            | Self::ReconnectReceiver { .. }
+            | Self::StartReplication { .. }
+            | Self::StartAppliers { .. }
+            | Self::WaitApplied { .. }
+            | Self::SetSemiSync { .. }
+            | Self::RestoreEvents { .. }
+            | Self::DisableEvents => false,
+        }
+    }
+
     /// Stable word, for journal, logs and errors.
     pub fn word(&self) -> &'static str {
         match self {

@@ -53,7 +53,7 @@ pub fn plan_secure(
             vec![request.failed.clone()],
         ));
     }
-    let mut steps = Builder::new(request.first_step);
+    let mut steps = Builder::new(snapshot, request.first_step);
     let others: BTreeSet<ServerId> = replicas.iter().map(|edge| edge.replica.clone()).collect();
     let confirm = steps.step(
         Phase::Lock,
@@ -188,7 +188,7 @@ pub fn plan_promote(
     settings: &PlanSettings,
     first_step: StepId,
 ) -> Plan {
-    let mut steps = Builder::new(first_step);
+    let mut steps = Builder::new(snapshot, first_step);
     let topology = Topology::of(snapshot);
     let siblings = siblings(snapshot, &topology, secured, choice);
     let prepared = add_drain(&mut steps, snapshot, choice, settings);
@@ -455,11 +455,12 @@ pub(crate) fn add_repoints(
 
 /// What is done about a successor that may be writable and does not answer: it is recorded.
 pub fn record_steps(
+    snapshot: &Snapshot,
     successor: &ServerId,
     first_step: StepId,
     settings: &PlanSettings,
 ) -> Vec<super::Step> {
-    let mut steps = Builder::new(first_step);
+    let mut steps = Builder::new(snapshot, first_step);
     add_record(&mut steps, successor, &[], settings);
     steps.finish()
 }
@@ -475,7 +476,7 @@ pub fn finish_steps(
     settings: &PlanSettings,
 ) -> Vec<super::Step> {
     let (_, successor) = target;
-    let mut steps = Builder::new(first_step);
+    let mut steps = Builder::new(snapshot, first_step);
     // Before a replica connects, as in a failover that nobody disturbed.
     let place = (Phase::Verify, &[][..]);
     let ready = add_source_side(&mut steps, snapshot, target, place, settings.step_limit);
@@ -496,7 +497,7 @@ pub fn finish_steps(
         }
         step
     }));
-    let mut last = Builder::new(next(&steps));
+    let mut last = Builder::new(snapshot, next(&steps));
     let after: Vec<StepId> = steps.iter().map(|step| step.id).collect();
     events::add_restoring(&mut last, snapshot, target, &after, settings);
     steps.extend(last.finish());

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::semi_sync::{is_held_up, silenced};
 use crate::execution::ServerCommand;
 use crate::ids::{ClusterId, LeaseEpoch, ServerId};
-use crate::model::RecoveryKind;
+use crate::model::{RecoveryKind, Snapshot};
 use crate::time::Timestamp;
 
 /// Number of a step within its recovery; steps of later plans of the same recovery go on counting.
@@ -289,17 +290,26 @@ pub struct Plan {
 }
 
 /// Builds the steps of a plan; numbering starts where the recovery's earlier plans ended.
+///
+/// A replica whose applier waits for acknowledgements of its own is released before its applier is stopped: that would hang until the
+/// wait's time limit is over, and with it the session that holds the cluster's lock on it (seen on MariaDB 10.11 and MySQL 9.7).
 #[derive(Debug)]
 pub(crate) struct Builder {
     next: StepId,
     steps: Vec<Step>,
+    held_up: BTreeSet<ServerId>,
 }
 
 impl Builder {
-    pub(crate) fn new(first: StepId) -> Self {
+    pub(crate) fn new(snapshot: &Snapshot, first: StepId) -> Self {
+        let servers = snapshot.servers.keys();
         Self {
             next: first,
             steps: Vec::new(),
+            held_up: servers
+                .filter(|id| is_held_up(snapshot, id))
+                .cloned()
+                .collect(),
         }
     }
 
@@ -332,15 +342,40 @@ impl Builder {
         policy: (OnFailure, Duration),
     ) -> StepId {
         let (server, command) = target;
-        self.step(
-            phase,
-            Action::Command {
-                server: server.clone(),
-                command,
-            },
-            after,
-            policy,
-        )
+        let released = self.released(phase, (server, &command), after, policy.1);
+        let after = released.as_ref().map_or(after, std::slice::from_ref);
+        self.command_as_it_is(phase, (server, command), after, policy)
+    }
+
+    fn released(
+        &mut self,
+        phase: Phase,
+        (server, command): (&ServerId, &ServerCommand),
+        after: &[StepId],
+        limit: Duration,
+    ) -> Option<StepId> {
+        if let ServerCommand::SetSemiSync {
+            source: Some(_), ..
+        } = command
+        {
+            self.held_up.remove(server);
+        }
+        let is_due = command.stops_applier() && self.held_up.remove(server);
+        is_due.then(|| {
+            let limits = (OnFailure::Continue, limit);
+            self.command_as_it_is(phase, (server, silenced()), after, limits)
+        })
+    }
+
+    fn command_as_it_is(
+        &mut self,
+        phase: Phase,
+        (server, command): (&ServerId, ServerCommand),
+        after: &[StepId],
+        policy: (OnFailure, Duration),
+    ) -> StepId {
+        let server = server.clone();
+        self.step(phase, Action::Command { server, command }, after, policy)
     }
 
     pub(crate) fn finish(self) -> Vec<Step> {

@@ -109,7 +109,7 @@ pub fn plan_fence(
     epoch: LeaseEpoch,
     settings: &PlanSettings,
 ) -> Plan {
-    let mut steps = Builder::new(1);
+    let mut steps = Builder::new(snapshot, 1);
     let others = BTreeSet::from([returned.clone()]);
     let limits = (OnFailure::Abort, settings.step_limit);
     let confirm = steps.step(
@@ -157,7 +157,7 @@ pub fn plan_attach(
     first_step: StepId,
 ) -> Plan {
     let (returned, primary) = target;
-    let mut steps = Builder::new(first_step);
+    let mut steps = Builder::new(snapshot, first_step);
     if let Some(server) = snapshot.servers.get(primary) {
         let point = ServerCommand::PointAt {
             channel: channel_of(snapshot, returned),

@@ -56,7 +56,7 @@ pub fn plan_relocate(
             vec![destination.clone()],
         ));
     }
-    let mut steps = Builder::new(1);
+    let mut steps = Builder::new(snapshot, 1);
     let others = orphans.iter().map(|edge| edge.replica.clone()).collect();
     let confirm = steps.step(
         Phase::Lock,

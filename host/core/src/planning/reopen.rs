@@ -16,7 +16,7 @@ pub fn plan_reading(
     epoch: LeaseEpoch,
     settings: &PlanSettings,
 ) -> Plan {
-    let mut steps = Builder::new(1);
+    let mut steps = Builder::new(snapshot, 1);
     let others = others(snapshot, primary);
     let limits = (OnFailure::Abort, settings.step_limit);
     let confirm = Action::Confirm {
@@ -38,7 +38,7 @@ pub fn plan_reopen(
     settings: &PlanSettings,
     first_step: StepId,
 ) -> Plan {
-    let mut steps = Builder::new(first_step);
+    let mut steps = Builder::new(snapshot, first_step);
     let others = others(snapshot, primary);
     let place = (Phase::Promote, &[][..]);
     let target = (primary, primary);

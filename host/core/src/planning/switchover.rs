@@ -48,7 +48,7 @@ pub fn plan_switchover(
         .into_iter()
         .filter(|edge| edge.replica != request.to)
         .collect();
-    let mut steps = Builder::new(1);
+    let mut steps = Builder::new(snapshot, 1);
     let prepared = add_preparation(&mut steps, snapshot, request, &siblings, settings);
     // A successor without siblings has nobody to acknowledge its commits before the old primary follows it.
     let semi_sync = wants_semi_sync(snapshot, request) && !siblings.is_empty();

@@ -21,7 +21,7 @@ pub fn plan_unwind(
     settings: &PlanSettings,
     first_step: StepId,
 ) -> Plan {
-    let mut steps = Builder::new(first_step);
+    let mut steps = Builder::new(snapshot, first_step);
     let old = &undone.failed;
     let answering = |id: &ServerId| {
         snapshot

@@ -414,6 +414,25 @@ fn a_successor_whose_applier_waits_for_acknowledgements_is_released_before_it_dr
     );
 }
 
+/// Stopping such an applier hung, and with it the session that held the lock: nobody could do anything about the replica for an hour.
+#[test]
+fn a_replica_whose_applier_waits_for_acknowledgements_is_released_before_it_is_pointed_elsewhere() {
+    let plan = promoted(
+        "p1 primary silent refused 2s ss=both
+         r1 ss=both <- p1 io=connecting
+         r2 ss=both missing=5 <- p1 io=connecting",
+    );
+    let of_r2: Vec<&str> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::Command { server, command } if server.as_str() == "r2" => Some(command.word()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(of_r2, ["set-semi-sync", "point-at"], "{plan:?}");
+}
+
 /// A fence waits for the commits that a full disk holds. That undid seven failovers in turn.
 #[test]
 fn a_fence_behind_a_full_disk_is_waived_only_where_nothing_is_acknowledged_any_more() {

@@ -120,3 +120,24 @@ fn switchover_that_attaches_without_comparison_is_refused() {
         "{objections:?}"
     );
 }
+
+/// The sites that set the source's side on everywhere: stopping the sibling hung, nobody got the lock on it any more, and the old primary
+/// stayed closed for a minute.
+#[test]
+fn a_sibling_whose_applier_waits_for_acknowledgements_is_released_before_it_is_stopped() {
+    let snapshot = sketch::snapshot(
+        "p1 primary ss=both clients=2
+         r1 ss=both <- p1
+         r2 ss=both <- p1",
+    );
+    let plan = switchover(&snapshot);
+    let of_r2: Vec<&str> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::Command { server, command } if server.as_str() == "r2" => Some(command.word()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(of_r2, ["set-semi-sync", "stop-replication", "point-at"]);
+}
