@@ -18,6 +18,8 @@ pub(crate) struct Client {
     home: Option<Address>,
     pub(crate) waits: Option<Waiting>,
     next: u64,
+    /// Until then somebody writes on the first primary whatever `read_only` says.
+    pub(crate) privileged_until: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -30,6 +32,7 @@ pub(crate) struct Waiting {
 
 /// Lets the client go on.
 pub(crate) fn tick(state: &mut State) {
+    others_write(state);
     if let Some(waiting) = state.client.waits.clone() {
         if !is_over(state, &waiting) {
             return;
@@ -42,7 +45,7 @@ pub(crate) fn tick(state: &mut State) {
     }
     let usable = |address: &Address| {
         let server = state.servers.get(address);
-        server.is_some_and(SimServer::takes_writes)
+        server.is_some_and(SimServer::serves)
     };
     let home = state.client.home.clone().filter(usable);
     let target = home.or_else(|| state.servers.keys().find(|a| usable(a)).cloned());
@@ -56,6 +59,23 @@ pub(crate) fn tick(state: &mut State) {
         target,
         since: now,
     });
+}
+
+/// Clients of the other cluster, and who writes on the first primary whatever `read_only` says. They are promised nothing.
+fn others_write(state: &mut State) {
+    let now = state.now;
+    if state.client.stopped || !now.is_multiple_of(PAUSE) {
+        return;
+    }
+    let by_privilege = state.first_primary.clone();
+    let by_privilege = by_privilege.filter(|_| now < state.client.privileged_until);
+    for server in state.servers.values_mut() {
+        let is_privileged =
+            by_privilege.as_ref() == Some(&server.address) && !server.is_locked(now);
+        if server.process == Process::Up && (server.foreign || is_privileged) {
+            server.commit();
+        }
+    }
 }
 
 /// True once the client knows, or gave up.
@@ -72,15 +92,19 @@ fn is_over(state: &mut State, waiting: &Waiting) -> bool {
         return true;
     }
     if is_received(state, &waiting.target, waiting.txn) {
-        state.acknowledged.push(waiting.txn);
+        state.acknowledged.push((waiting.txn, state.now));
         return true;
     }
     state.now > waiting.since + PATIENCE
 }
 
-/// True if a connected replica of `target` has the transaction: it sent an acknowledgement, which the target received.
+/// True if so many connected replicas of `target` have the transaction as it waits for: they sent acknowledgements, which it received.
 fn is_received(state: &State, target: &Address, txn: Txn) -> bool {
-    state.servers.values().any(|server| {
+    let wanted = state
+        .servers
+        .get(target)
+        .map_or(1, |server| server.wait_for);
+    let acknowledging = state.servers.values().filter(|server| {
         server
             .channel
             .as_ref()
@@ -91,5 +115,6 @@ fn is_received(state: &State, target: &Address, txn: Txn) -> bool {
             && server.process == Process::Up
             && server.acknowledges
             && server.possesses(txn)
-    })
+    });
+    acknowledging.count() >= usize::try_from(wanted).unwrap_or(usize::MAX)
 }

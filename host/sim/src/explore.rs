@@ -2,6 +2,7 @@
 
 use crate::backend::BackendKind;
 use crate::faults::{Fault, Moment, Point, Trap};
+use crate::hazards::Hazards;
 use crate::scenario::{First, Outcome, Scenario};
 use crate::story::run;
 
@@ -101,6 +102,7 @@ fn scenario(seed: u64, first: First, backend: BackendKind) -> Scenario {
         backend,
         first,
         trap: None,
+        hazards: Hazards::default(),
     }
 }
 

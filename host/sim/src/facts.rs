@@ -7,7 +7,7 @@ use baton_core::model::{
     ThreadState, Version, Vitals, WaitPoint,
 };
 
-use crate::server::{SimServer, gtid_set, uuid};
+use crate::server::{SECOND, SimChannel, SimServer, gtid_set, uuid};
 use crate::world::State;
 
 /// Everything the server would say.
@@ -37,12 +37,12 @@ pub(crate) fn facts(state: &State, server: &SimServer) -> ServerFacts {
         executed: gtid_set(&server.executed),
         purged: None,
         binlog: None,
-        channels: channel(server).into_iter().collect(),
+        channels: channels(server),
         replicas: replicas(state, server),
         semi_sync: Some(SemiSync {
             source_enabled: server.waits,
             source_active: server.waits,
-            wait_for: 1,
+            wait_for: server.wait_for,
             clients: acknowledging(state, server),
             waiting_sessions: u32::from(
                 server.waits
@@ -75,11 +75,18 @@ pub(crate) fn facts(state: &State, server: &SimServer) -> ServerFacts {
     }
 }
 
-fn channel(server: &SimServer) -> Option<Channel> {
-    let channel = server.channel.as_ref()?;
+fn channels(server: &SimServer) -> Vec<Channel> {
+    let first = server.channel.as_ref().map(|channel| (channel, ""));
+    let second = server.second.as_ref().map(|channel| (channel, SECOND));
+    let both = first.into_iter().chain(second);
+    both.map(|(found, name)| channel(server, found, name))
+        .collect()
+}
+
+fn channel(server: &SimServer, channel: &SimChannel, name: &str) -> Channel {
     let received = gtid_set(&server.executed).union(&gtid_set(&server.relay));
-    Some(Channel {
-        name: String::new(),
+    Channel {
+        name: name.to_owned(),
         source: Some(channel.source.clone()),
         source_uid: None,
         source_server_id: None,
@@ -99,7 +106,7 @@ fn channel(server: &SimServer) -> Option<Channel> {
         received,
         auto_position: true,
         lag: Some(Duration::ZERO),
-        delay: Duration::ZERO,
+        delay: Duration::from_millis(server.delay),
         filtered: false,
         read_position: (String::new(), 0),
         applied_position: (String::new(), 0),
@@ -107,14 +114,14 @@ fn channel(server: &SimServer) -> Option<Channel> {
         heartbeats: Some(channel.heartbeats),
         heartbeat_period: Some(Duration::from_millis(channel.heartbeat_period)),
         tls: false,
-    })
+    }
 }
 
 /// Who is connected to it.
 fn attached<'a>(state: &'a State, server: &'a SimServer) -> impl Iterator<Item = &'a SimServer> {
     state.servers.values().filter(|other| {
-        let channel = other.channel.as_ref();
-        channel.is_some_and(|c| c.connected && c.source == server.address)
+        let mut channels = other.channel.iter().chain(&other.second);
+        channels.any(|c| c.connected && c.source == server.address)
     })
 }
 

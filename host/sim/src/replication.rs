@@ -2,7 +2,7 @@
 
 use baton_core::ids::Address;
 
-use crate::server::{Process, Txn};
+use crate::server::{Process, SimChannel, SimServer, Txn};
 use crate::world::State;
 
 /// Moves replication on by one millisecond.
@@ -10,7 +10,8 @@ pub(crate) fn tick(state: &mut State) {
     let now_ms = state.now;
     let addresses: Vec<Address> = state.servers.keys().cloned().collect();
     for address in &addresses {
-        receive(state, address, now_ms);
+        receive(state, address, now_ms, |server| &mut server.channel);
+        receive(state, address, now_ms, |server| &mut server.second);
         if let Some(server) = state.servers.get_mut(address)
             && server.process == Process::Up
             && server
@@ -19,16 +20,19 @@ pub(crate) fn tick(state: &mut State) {
                 .is_some_and(|channel| channel.applier_on)
         {
             let rate = server.apply_rate;
-            server.apply(rate);
+            server.apply(rate, now_ms);
         }
     }
 }
 
-fn receive(state: &mut State, replica: &Address, now_ms: u64) {
-    let Some(server) = state.servers.get(replica) else {
+/// One of a server's two channels.
+type Which = fn(&mut SimServer) -> &mut Option<SimChannel>;
+
+fn receive(state: &mut State, replica: &Address, now_ms: u64, which: Which) {
+    let Some(server) = state.servers.get_mut(replica) else {
         return;
     };
-    let Some(channel) = server.channel.clone() else {
+    let Some(channel) = which(server).clone() else {
         return;
     };
     if server.process != Process::Up || !channel.receiver_on {
@@ -63,8 +67,10 @@ fn receive(state: &mut State, replica: &Address, now_ms: u64) {
         .into_iter()
         .filter(|txn| !server.possesses(*txn))
         .collect();
-    server.relay.extend(fresh);
-    if let Some(channel) = &mut server.channel {
+    for txn in fresh {
+        server.receive(txn, now_ms);
+    }
+    if let Some(channel) = which(server) {
         channel.connected = connected;
         if flows {
             channel.cursor = end;
@@ -94,29 +100,25 @@ pub(crate) fn lets_go(state: &State, replica: &Address) -> bool {
             .passes(&replica.to_string(), &channel.source.to_string())
 }
 
-/// Connects a receiver that was just started, if its source accepts connections.
+/// Connects receivers that were just started, if their sources accept connections.
 pub(crate) fn connect(state: &mut State, replica: &Address) {
-    let Some(source) = state
-        .servers
-        .get(replica)
-        .and_then(|s| s.channel.as_ref())
-        .map(|c| c.source.clone())
+    connect_one(state, replica, |server| &mut server.channel);
+    connect_one(state, replica, |server| &mut server.second);
+}
+
+fn connect_one(state: &mut State, replica: &Address, which: Which) {
+    let server = state.servers.get_mut(replica);
+    let Some(source) = server.and_then(|server| Some(which(server).as_ref()?.source.clone()))
     else {
         return;
     };
-    let up = state
-        .servers
-        .get(&source)
-        .is_some_and(|server| server.process == Process::Up)
-        && state
-            .network
-            .passes(&replica.to_string(), &source.to_string());
-    if let Some(channel) = state
-        .servers
-        .get_mut(replica)
-        .and_then(|server| server.channel.as_mut())
-    {
-        channel.connected = up && channel.receiver_on;
+    let passes = state
+        .network
+        .passes(&replica.to_string(), &source.to_string());
+    let process = state.servers.get(&source).map(|server| server.process);
+    let server = state.servers.get_mut(replica);
+    if let Some(channel) = server.and_then(|server| which(server).as_mut()) {
+        channel.connected = process == Some(Process::Up) && passes && channel.receiver_on;
         channel.cursor = 0;
     }
 }

@@ -102,7 +102,7 @@ impl Run {
             }
             let writable = {
                 let state = self.world.lock();
-                state.servers.values().any(SimServer::takes_writes)
+                state.servers.values().any(SimServer::serves)
             };
             self.gap.note(writable);
         }
@@ -126,10 +126,7 @@ impl Run {
         let recoveries = &state.backend.present().recoveries;
         let struck = state.trap.is_none() || state.snapped;
         let quiet = state.now > state.last_event + calm;
-        let mut writable = state
-            .servers
-            .values()
-            .filter(|server| server.takes_writes());
+        let mut writable = state.servers.values().filter(|server| server.serves());
         struck
             && quiet
             && self.thaw_at.is_empty()
@@ -192,8 +189,9 @@ impl Run {
             state.backend.heal();
             let now = state.now;
             // A primary that nobody replaced, and that starts read-only by its configuration: a person opens it.
-            let writable =
-                |server: &SimServer| server.process != Process::Dead && !server.read_only;
+            let writable = |server: &SimServer| {
+                server.process != Process::Dead && !server.read_only && !server.foreign
+            };
             if !state.servers.values().any(writable)
                 && let Some(first) = state.first_primary.clone()
                 && let Some(server) = state.servers.get_mut(&first)
@@ -262,7 +260,7 @@ fn heartbeat_period(scenario: &Scenario) -> u64 {
     }
 }
 
-fn channel(source: Address, scenario: &Scenario) -> SimChannel {
+pub(crate) fn channel(source: Address, scenario: &Scenario) -> SimChannel {
     SimChannel {
         source,
         receiver_on: true,
@@ -292,6 +290,8 @@ fn build(world: &World, scenario: &Scenario) {
             server.channel = Some(channel(address(source), scenario));
             state.servers.insert(server.address.clone(), server);
         }
+        scenario.hazards.build(state, scenario);
+        state.strict = scenario.hazards.strict;
         state.backend.kind = scenario.backend;
         state.votes.several = scenario.nodes > 1 && scenario.backend != BackendKind::Own;
     });

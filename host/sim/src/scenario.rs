@@ -8,6 +8,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::backend::BackendKind;
 use crate::faults::{Fault, Moment, Point, Trap};
+use crate::hazards::Hazards;
 use crate::invariants::Violation;
 
 /// What happens to the cluster first.
@@ -31,6 +32,8 @@ pub enum First {
     Return,
     /// The acting node is left with the primary and one replica, cut off from everything else, and the primary is killed.
     Partition,
+    /// Nothing beyond what happened before.
+    Nothing,
     /// The pair of a backend is split: the acting node reaches the one, the others the other. Then the primary is killed.
     SplitBackend,
 }
@@ -73,6 +76,8 @@ pub struct Scenario {
     pub first: First,
     /// What happens in the middle of the recovery.
     pub trap: Option<Trap>,
+    /// What is unusual about the servers, and what happens before the first fault.
+    pub hazards: Hazards,
 }
 
 impl Scenario {
@@ -101,6 +106,7 @@ impl Scenario {
             backend: BackendKind::Own,
             first,
             trap,
+            hazards: Hazards::default(),
         }
     }
 
@@ -145,13 +151,57 @@ impl Scenario {
             backend,
             first,
             trap,
+            hazards: Hazards::default(),
+        }
+    }
+
+    /// A story of a single node, of three with an odd third part of the seeds, in an unusual cluster, from a seed alone.
+    pub fn of_hazards(seed: u64) -> Self {
+        let mut random = SmallRng::seed_from_u64(seed ^ 0x4a2a_4d00);
+        let firsts = [
+            First::KillPrimary,
+            First::KillPrimary,
+            First::FreezePrimary,
+            First::CutPrimary,
+            First::Switchover,
+            First::Nothing,
+        ];
+        let nodes = if seed.is_multiple_of(3) { 3 } else { 1 };
+        let replicas = random.random_range(2..=4);
+        let mut hazards = Hazards::draw(&mut random, replicas);
+        hazards.shared &= nodes == 1;
+        let first = pick(&mut random, &firsts, First::KillPrimary);
+        let faults = [Fault::KillNode, Fault::KillServer, Fault::LoseReply];
+        let trap = random.random_bool(0.3).then(|| Trap {
+            point: Point::Change,
+            nth: random.random_range(1..=12),
+            moment: moment(&mut random),
+            fault: pick(&mut random, &faults, Fault::KillNode),
+        });
+        Self {
+            seed,
+            replicas,
+            below: random.random_range(0..=1),
+            nodes,
+            backend: if nodes == 1 {
+                BackendKind::Own
+            } else {
+                BackendKind::Synchronous
+            },
+            first,
+            trap,
+            hazards,
         }
     }
 
     /// The command that repeats a story drawn from its seed.
     pub fn repeat(&self) -> String {
-        let several = if self.nodes > 1 { "several " } else { "" };
-        format!("cargo run -p baton-sim --bin sim -- {several}{}", self.seed)
+        let which = match (self.hazards == Hazards::default(), self.nodes > 1) {
+            (false, _) => "hazards ",
+            (true, true) => "several ",
+            (true, false) => "",
+        };
+        format!("cargo run -p baton-sim --bin sim -- {which}{}", self.seed)
     }
 }
 

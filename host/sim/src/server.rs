@@ -108,15 +108,40 @@ pub struct SimServer {
     pub next_number: u64,
     /// Channel.
     pub channel: Option<SimChannel>,
-    /// Commits wait for one acknowledgement, where semi-sync is installed.
+    /// Second channel, by the name of [`SECOND`].
+    pub second: Option<SimChannel>,
+    /// Commits wait for acknowledgements, where semi-sync is installed.
     pub waits: bool,
+    /// For so many.
+    pub wait_for: u32,
     /// Its receiver acknowledges.
     pub acknowledges: bool,
     /// Session that holds the cluster's lock.
     pub lock: Option<u64>,
     /// Applies at most this many transactions a millisecond.
     pub apply_rate: usize,
+    /// Applies what it received only so much later, milliseconds.
+    pub delay: u64,
+    /// When each waiting transaction was received; as long as `relay`.
+    pub received_at: Vec<u64>,
+    /// Until then a fence keeps out whoever `read_only` does not bind.
+    pub locked_until: u64,
+    /// It belongs to another cluster.
+    pub foreign: bool,
+    /// A person opened it.
+    pub opened_by_hand: bool,
+    /// A person stopped its replication.
+    pub stopped_by_hand: bool,
+    /// A person had it forget its source.
+    pub reset_by_hand: bool,
+    /// When its relay log was thrown away.
+    pub relay_lost_at: Option<u64>,
+    /// When another, empty server took its place.
+    pub replaced_at: Option<u64>,
 }
+
+/// The name of a second channel.
+pub(crate) const SECOND: &str = "two";
 
 impl SimServer {
     /// A server that has executed nothing.
@@ -134,10 +159,21 @@ impl SimServer {
             relay: Vec::new(),
             next_number: 1,
             channel: None,
+            second: None,
             waits: false,
+            wait_for: 1,
             acknowledges: true,
             lock: None,
             apply_rate: 5,
+            delay: 0,
+            received_at: Vec::new(),
+            locked_until: 0,
+            foreign: false,
+            opened_by_hand: false,
+            stopped_by_hand: false,
+            reset_by_hand: false,
+            relay_lost_at: None,
+            replaced_at: None,
         }
     }
 
@@ -164,10 +200,26 @@ impl SimServer {
         txn
     }
 
-    /// Applies up to `most` received transactions.
-    pub fn apply(&mut self, most: usize) {
-        let count = most.min(self.relay.len());
+    /// Receives a transaction at `now`.
+    pub fn receive(&mut self, txn: Txn, now: u64) {
+        self.received_at.truncate(self.relay.len());
+        self.received_at.resize(self.relay.len(), 0);
+        self.relay.push(txn);
+        self.received_at.push(now);
+    }
+
+    /// Applies up to `most` received transactions that are old enough at `now`.
+    pub fn apply(&mut self, most: usize, now: u64) {
+        let due = |at: &u64| at.saturating_add(self.delay) <= now;
+        let old = if self.delay == 0 {
+            self.relay.len()
+        } else {
+            let received = self.received_at.iter().take(self.relay.len());
+            received.take_while(|at| due(at)).count()
+        };
+        let count = most.min(old);
         let batch: Vec<Txn> = self.relay.drain(..count).collect();
+        self.received_at.drain(..count.min(self.received_at.len()));
         for txn in batch {
             self.execute(txn);
         }
@@ -177,7 +229,7 @@ impl SimServer {
     pub fn die(&mut self) {
         self.process = Process::Dead;
         self.lock = None;
-        if let Some(channel) = &mut self.channel {
+        for channel in self.channel.iter_mut().chain(&mut self.second) {
             channel.connected = false;
         }
     }
@@ -190,10 +242,34 @@ impl SimServer {
         self.read_only = self.starts_read_only;
         self.lock = None;
         // Real servers start replication when they start.
-        if let Some(channel) = &mut self.channel {
-            channel.receiver_on = true;
-            channel.applier_on = true;
+        let by_hand = self.stopped_by_hand;
+        for channel in self.channel.iter_mut().chain(&mut self.second) {
+            channel.receiver_on = !by_hand;
+            channel.applier_on = !by_hand;
         }
+    }
+
+    /// A fence holds the global read lock, as it does on MariaDB: nobody commits.
+    pub(crate) fn is_locked(&self, now: u64) -> bool {
+        self.read_only && now < self.locked_until
+    }
+
+    /// When it lost what it had received, or all it had.
+    pub(crate) fn lost_at(&self) -> Option<u64> {
+        self.relay_lost_at.max(self.replaced_at)
+    }
+
+    /// A person sees to it.
+    pub(crate) fn is_a_persons(&self) -> bool {
+        self.opened_by_hand
+            || self.stopped_by_hand
+            || self.reset_by_hand
+            || self.replaced_at.is_some()
+    }
+
+    /// True if clients of the cluster could commit here.
+    pub(crate) fn serves(&self) -> bool {
+        self.takes_writes() && !self.foreign
     }
 
     /// True if a client could commit here.

@@ -1,14 +1,14 @@
 //! Telling a story: the first fault, the trap, the time to heal, and what must be true at the end.
 
 use baton_control::{ChangePrimary, Control};
-use baton_core::ids::Address;
+use baton_core::ids::{Address, ServerId};
 use baton_core::model::RecoveryOutcome;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::time::Duration;
 
 use crate::backend::BACKENDS;
-use crate::invariants::{Violation, check_acknowledged, check_healed};
+use crate::invariants::{Violation, check_acknowledged, check_healed, check_untouched};
 use crate::network::NodeId;
 use crate::run::{Run, address};
 use crate::scenario::{First, Outcome, Scenario};
@@ -37,6 +37,7 @@ pub fn run(scenario: &Scenario) -> Outcome {
     violations.extend(told.err());
     violations.extend(check_acknowledged(&state));
     violations.extend(check_healed(&state));
+    violations.extend(check_untouched(&state));
     violations.extend(
         recoveries
             .iter()
@@ -99,6 +100,7 @@ fn tell(run: &mut Run, scenario: &Scenario) -> Result<(), Violation> {
     });
     run.world
         .change(|state| state.tell(|| format!("{:?}", scenario.first)));
+    crate::hazards::happen(run, scenario);
     begin(run, scenario.first);
     run.pass_until(TROUBLE, |run| run.is_over(CALM));
     // Faults stop: what was cut, frozen or killed comes back, and the cluster must heal.
@@ -137,7 +139,7 @@ fn is_recovered(run: &Run) -> bool {
     let ended = recoveries
         .iter()
         .all(|row| row.outcome != RecoveryOutcome::Running);
-    ended && !recoveries.is_empty() && state.servers.values().any(SimServer::takes_writes)
+    ended && !recoveries.is_empty() && state.servers.values().any(SimServer::serves)
 }
 
 fn is_well(run: &Run) -> bool {
@@ -164,6 +166,14 @@ fn await_peace(run: &mut Run) {
     }
 }
 
+fn state_has_other(run: &Run) -> bool {
+    run.world
+        .lock()
+        .servers
+        .values()
+        .any(|server| server.foreign)
+}
+
 /// Each server is known once, under whatever names it has.
 fn check_known(run: &Run) -> Result<(), Violation> {
     let Some((_, handle)) = run.actor() else {
@@ -175,7 +185,8 @@ fn check_known(run: &Run) -> Result<(), Violation> {
         .iter()
         .flat_map(|view| view.snapshot.servers.keys().map(ToString::to_string))
         .collect();
-    if clusters.len() == 1 && known.len() == run.world.lock().servers.len() {
+    let expected = if state_has_other(run) { 2 } else { 1 };
+    if clusters.len() == expected && known.len() == run.world.lock().servers.len() {
         return Ok(());
     }
     Err(Violation::NotHealed {
@@ -223,6 +234,7 @@ fn begin(run: &mut Run, first: First) {
             run.pass(300);
             kill(run, &primary);
         }
+        First::Nothing => {}
         First::Switchover => order_switchover(run),
         First::Return => run.world.change(|state| {
             let now = state.now;
@@ -289,7 +301,12 @@ pub(crate) fn order_switchover(run: &Run) {
         let Some(handle) = handle.upgrade() else {
             return;
         };
-        let Some(view) = handle.clusters().first().cloned() else {
+        let clusters = handle.clusters();
+        let first = ServerId::new(address(1).to_string());
+        let mine = clusters
+            .iter()
+            .find(|view| view.snapshot.servers.contains_key(&first));
+        let Some(view) = mine.cloned() else {
             return;
         };
         let request = ChangePrimary {

@@ -7,6 +7,7 @@ mod resumed;
 mod returns;
 
 use crate::backend::BackendKind;
+use crate::hazards::Hazards;
 use crate::run::Run;
 use crate::scenario::{First, Scenario};
 
@@ -24,6 +25,7 @@ fn quiet_with(replicas: u32) -> Run {
         backend: BackendKind::Synchronous,
         first: First::KillPrimary,
         trap: None,
+        hazards: Hazards::default(),
     });
     assert!(run.pass_until(15_000, |run| run.actor().is_some()));
     run.pass(4_000);

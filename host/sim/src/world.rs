@@ -51,8 +51,8 @@ pub struct State {
     pub(crate) votes: Votes,
     /// The client.
     pub(crate) client: Client,
-    /// Transactions that clients were told are committed, while semi-sync was in force.
-    pub acknowledged: Vec<Txn>,
+    /// Transactions that clients were told are committed, while semi-sync was in force, and when.
+    pub acknowledged: Vec<(Txn, u64)>,
     /// By origin, the last transaction that survived two failures at once; what is later is not demanded.
     pub excused_after: BTreeMap<u32, u64>,
     /// Servers that were out of a node's reach until a moment ago: what is decided now may not know them yet.
@@ -78,6 +78,8 @@ pub struct State {
     pub violations: Vec<Violation>,
     /// The first primary, for `ReviveOld`.
     pub first_primary: Option<Address>,
+    /// Nothing that was acknowledged may be lost, however many servers are out of reach.
+    pub(crate) strict: bool,
     /// Something happened that waiting sessions notice at once.
     pub(crate) stirred: bool,
     next_session: u64,
@@ -206,7 +208,7 @@ impl State {
     }
 
     fn hush(&mut self, target: Option<&Address>, millis: u64) {
-        let open = self.servers.values().find(|server| server.takes_writes());
+        let open = self.servers.values().find(|server| server.serves());
         let address = target.or(open.map(|server| &server.address)).cloned();
         if let Some(address) = address
             && let Some(server) = self.servers.get_mut(&address)

@@ -1,7 +1,7 @@
 //! Three nodes on a shared backend: the invariants hold whichever node, and whichever part of the backend, fails in the middle.
 
 use baton_sim::{
-    BackendKind, Fault, First, Moment, Point, Scenario, Selection, Trap, explore, run,
+    BackendKind, Fault, First, Hazards, Moment, Point, Scenario, Selection, Trap, explore, run,
 };
 
 fn story(first: First, backend: BackendKind, trap: Option<Trap>) -> Scenario {
@@ -13,6 +13,7 @@ fn story(first: First, backend: BackendKind, trap: Option<Trap>) -> Scenario {
         backend,
         first,
         trap,
+        hazards: Hazards::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Simulated stories: the invariants hold whatever happens in the middle of a recovery.
 
-use baton_sim::{BackendKind, Fault, First, Moment, Point, Scenario, Trap, run};
+use baton_sim::{BackendKind, Fault, First, Hazards, Moment, Point, Scenario, Trap, run};
 
 /// Runs a story and demands that no invariant was broken (9: nothing acknowledged is lost; 10: every recovery ends; 11: no change
 /// without the lock).
@@ -18,6 +18,7 @@ fn story(first: First, trap: Option<Trap>) -> Scenario {
         backend: BackendKind::Own,
         first,
         trap,
+        hazards: Hazards::default(),
     }
 }
 

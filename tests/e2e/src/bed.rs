@@ -26,6 +26,8 @@ pub struct BedOptions {
     pub sketch: String,
     /// Semi-synchronous replication.
     pub semi_sync: bool,
+    /// Replicas that must have received a commit, with it.
+    pub wait_for: u32,
     /// Every server, Baton and the clients on a host of its own: see [`Bed::cables`].
     pub network: bool,
     /// What servers say their host is, instead of their address; empty: they do not say.
@@ -46,6 +48,7 @@ impl BedOptions {
             flavor,
             sketch: "p1\nr1 <- p1\nr2 <- p1\nr3 <- p1\nc1 <- r1".to_owned(),
             semi_sync: true,
+            wait_for: 1,
             network: false,
             report_hosts: Vec::new(),
             seeds: None,
@@ -61,7 +64,10 @@ impl BedOptions {
     pub fn spec(&self) -> Result<TopologySpec> {
         let mut spec = TopologySpec::parse(&self.sketch)?;
         if self.semi_sync {
-            spec = spec.with_semi_sync(SemiSync::default());
+            spec = spec.with_semi_sync(SemiSync {
+                wait_for: self.wait_for,
+                ..SemiSync::default()
+            });
         }
         for (name, host) in &self.report_hosts {
             spec = spec.with_options(name, |server| server.report_host = Some((*host).to_owned()));

@@ -5,6 +5,8 @@ mod bed;
 mod cables;
 mod fleet;
 mod frame;
+pub mod hazards;
+mod lots;
 pub mod rounds;
 mod timeline;
 

@@ -17,3 +17,4 @@ pub use ground::{Ground, ROLES, create_roles_account};
 pub use play::{Keep, Round, play};
 pub use tally::Tally;
 pub use verdict::Violation;
+pub(crate) use verdict::{Standing, errant, wait_for_standing};

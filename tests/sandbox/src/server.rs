@@ -273,6 +273,19 @@ impl Server {
         self.restart_closed()
     }
 
+    /// Replaces its data with those of a server that nobody has written to yet, and starts it closed: another server at its address.
+    pub fn replace_with_empty(&self) -> Result<()> {
+        if self.pid().is_some() {
+            self.kill9()?;
+        }
+        let data = self.datadir();
+        fs::remove_dir_all(&data).with_context(|| format!("remove {}", data.display()))?;
+        let seed = seed::require(&self.inner.installation, Purpose::Managed)?;
+        seed::copy(&seed, &data)?;
+        self.inner.installation.hand_over(&data)?;
+        self.restart_closed()
+    }
+
     /// The last lines of its error log.
     pub fn log_tail(&self, lines: usize) -> String {
         self.process()

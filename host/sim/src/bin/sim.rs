@@ -1,6 +1,6 @@
-//! Runs simulated stories: `sim [several] SEED` tells one, `sim [several] FIRST COUNT` runs many and prints those that broke an
-//! invariant, `sim explore [SEED] [FIRST] [BACKEND] [FAULT]` strikes at every point of every recovery on every kind of backend, or
-//! of those named.
+//! Runs simulated stories: `sim [several|hazards] SEED` tells one, `sim [several|hazards] FIRST COUNT` runs many and prints those that
+//! broke an invariant, `sim explore [SEED] [FIRST] [BACKEND] [FAULT]` strikes at every point of every recovery on every kind of
+//! backend, or of those named. Stories of `several` have several nodes, those of `hazards` unusual servers.
 
 use std::process::ExitCode;
 
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     let draw = match word.as_str() {
         "explore" => return explore_all(first, &words),
         "several" => Scenario::of_several,
+        "hazards" => Scenario::of_hazards,
         _ => Scenario::from_seed,
     };
     match count {

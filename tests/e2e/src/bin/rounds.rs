@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
+use baton_e2e::hazards::{HazardDraw, HazardTally, play_hazard};
 use baton_e2e::rounds::{Draw, Ground, Keep, Tally, play};
 use baton_sandbox::{BackendKind, Flavor};
 use clap::Parser;
@@ -14,8 +15,11 @@ use clap::Parser;
 #[command(bin_name = "cargo xtask rounds")]
 struct Arguments {
     /// `galera`, `ndb`, `master-master` (of MariaDB), `master-master-mysql` or `group-replication`.
-    #[arg(long, value_parser = kind)]
-    kind: BackendKind,
+    #[arg(long, value_parser = kind, required_unless_present = "hazards")]
+    kind: Option<BackendKind>,
+    /// Rounds with one node and with unusual servers, people and partitions, instead of a backend that fails.
+    #[arg(long, conflicts_with_all = ["kind", "fault", "trigger", "keep", "slow"])]
+    hazards: bool,
     /// Of the managed cluster, `mariadb` or `mysql`; by default the seed decides.
     #[arg(long)]
     flavor: Option<Flavor>,
@@ -80,6 +84,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
     } else {
         Flavor::MySql
     };
+    let Some(kind) = arguments.kind else {
+        return run_hazards(arguments);
+    };
     let flavor = arguments.flavor.unwrap_or(by_seed);
     let keep = Keep::under(arguments.keep.as_deref(), arguments.slow);
     let mut tally = Tally::default();
@@ -94,7 +101,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         }
         let current = match ground.take() {
             Some(ground) => ground,
-            None => Ground::start(arguments.kind, flavor)?,
+            None => Ground::start(kind, flavor)?,
         };
         match play(&current, &draw, keep) {
             Ok(round) => {
@@ -113,6 +120,39 @@ fn run(arguments: &Arguments) -> Result<bool> {
             }
         }
     }
-    println!("\n{} backend, {flavor} managed\n{tally}", arguments.kind);
+    println!("\n{kind} backend, {flavor} managed\n{tally}");
+    Ok(tally.is_clean())
+}
+
+fn run_hazards(arguments: &Arguments) -> Result<bool> {
+    let mut tally = HazardTally::default();
+    let begun = Instant::now();
+    let limit = arguments
+        .minutes
+        .map(|minutes| Duration::from_secs(minutes * 60));
+    let numbers = arguments.first..arguments.first.saturating_add(arguments.rounds);
+    for number in numbers {
+        if limit.is_some_and(|limit| begun.elapsed() > limit) {
+            break;
+        }
+        let draw = HazardDraw::new(arguments.seed, number, arguments.flavor);
+        let played = play_hazard(&draw);
+        match &played {
+            Ok(round) => {
+                let gap = round.gap.unwrap_or_default().as_secs_f64() * 1000.0;
+                let took = round.took.as_secs_f64();
+                println!("{draw}: gap {gap:.0} ms, took {took:.1} s");
+                if let Some(why) = &round.held {
+                    println!("    held: {why}");
+                }
+                for violation in &round.violations {
+                    println!("    VIOLATION: {violation}");
+                }
+            }
+            Err(error) => println!("{draw}: VIOLATION: not played to its end: {error:#}"),
+        }
+        tally.add(&draw, played.as_ref().ok());
+    }
+    println!("\n{tally}");
     Ok(tally.is_clean())
 }

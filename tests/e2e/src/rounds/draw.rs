@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::lots::Lots;
+
 /// What happens to the managed cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trigger {
@@ -191,38 +193,6 @@ impl fmt::Display for Fault {
             Self::NodeRejoins => "backend node rejoins",
             Self::Nothing => "no fault",
         })
-    }
-}
-
-/// Numbers that look random (the mixing function of Steele, Lea and Flood's SplitMix64).
-struct Lots {
-    state: u64,
-}
-
-impl Lots {
-    fn new(seed: u64, number: u64) -> Self {
-        let mut lots = Self {
-            state: seed
-                .wrapping_mul(0xd134_2543_de82_ef95)
-                .wrapping_add(number),
-        };
-        lots.next();
-        lots
-    }
-
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    fn up_to(&mut self, millis: u64) -> Duration {
-        Duration::from_micros(self.below(millis * 1000))
     }
 }
 

@@ -63,14 +63,14 @@ impl fmt::Display for Violation {
 
 /// How a server stands to the primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(crate) enum Standing {
     Follows,
     /// Closed, and with transactions that the primary lacks: left to a person.
     SetAside,
 }
 
 /// Waits until a server stands to the primary in one of the ways it may.
-pub(super) fn wait_for_standing(server: &Server, primary: &Server) -> Result<Standing, Violation> {
+pub(crate) fn wait_for_standing(server: &Server, primary: &Server) -> Result<Standing, Violation> {
     let mut found = None;
     let waited = wait_until("it follows or was set aside", FOLLOW_LIMIT, || {
         found = stand(server, primary)?;
@@ -112,7 +112,7 @@ fn source_of(server: &Server) -> Result<Option<String>> {
 }
 
 /// Transactions that a server has and the primary lacks; empty if none.
-pub(super) fn errant(server: &Server, primary: &Server) -> Result<String> {
+pub(crate) fn errant(server: &Server, primary: &Server) -> Result<String> {
     // In this order: what the primary executes in between is no difference.
     let own = server.executed()?;
     let other = primary.executed()?;
