@@ -67,8 +67,20 @@ pub(super) fn judge<'s>(
         draft.reads.extend(open.into_iter().cloned());
         draft.reads.extend(unprobed.into_iter().cloned());
     }
-    if loss == Loss::Incomplete {
-        ask_for_reconnect(scene, source, &hearing, draft, &mut evidence);
+    match loss {
+        Loss::Incomplete => ask_for_reconnect(scene, source, &hearing, draft, &mut evidence),
+        // Policies may want to hear it from each: a receiver across a cut network looks connected for a minute.
+        Loss::Dead { .. } => {
+            let attached = hearing.who(|said| said == Testimony::Attached);
+            if !attached.is_empty() && had_time_to_notice(scene, source, &attached) {
+                ask_one(scene, source, &hearing, draft, &mut evidence);
+            }
+        }
+        Loss::Alive { .. }
+        | Loss::NoReplicas
+        | Loss::AllSilent
+        | Loss::Hung
+        | Loss::NoWitness { .. } => {}
     }
     Verdict {
         loss,
@@ -134,16 +146,28 @@ fn ask_for_reconnect(
     draft: &mut Draft,
     evidence_list: &mut Vec<Evidence>,
 ) {
+    let tested = hearing.any(|said| said == Testimony::Lost { tested: true });
+    if !tested {
+        ask_one(scene, source, hearing, draft, evidence_list);
+    }
+}
+
+/// One at a time: a living source accepts it and that is known before the next one is asked.
+fn ask_one(
+    scene: &Scene<'_>,
+    source: &Server,
+    hearing: &Hearing<'_>,
+    draft: &mut Draft,
+    evidence_list: &mut Vec<Evidence>,
+) {
     let attached = hearing.who(|said| said == Testimony::Attached);
     let halted = hearing.who(|said| said == Testimony::Halted);
-    let under_way = hearing.any(|said| said == Testimony::Settling)
-        || hearing.any(|said| said == Testimony::Lost { tested: true });
     let able = if attached.is_empty() {
         &halted
     } else {
         &attached
     };
-    if under_way {
+    if hearing.any(|said| said == Testimony::Settling) {
         return;
     }
     if !had_time_to_notice(scene, source, &attached) {

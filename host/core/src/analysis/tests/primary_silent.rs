@@ -31,6 +31,20 @@ fn some_replicas_died_with_it() {
     ");
 }
 
+/// Replicas across a cut network look connected for a minute, and the default policy wants to hear from each.
+#[test]
+fn of_a_dead_primary_every_replica_that_looks_connected_is_made_to_connect_anew() {
+    insta::assert_snapshot!(verdict_of("
+        p1 primary silent refused 2s
+        r1 <- p1 reconnect-failed=1s
+        r2 <- p1 heartbeat=7s
+        r3 <- p1 heartbeat=7s
+    "), @r"
+    CRITICAL primary-dead p1: act failover; does-not-answer p1; receiver-still-connected r2 r3; receiver-lost-it r1; reconnect-one-replica r2
+    ? reconnect r2@ to p1
+    ");
+}
+
 #[test]
 fn nobody_answers_perhaps_it_is_us() {
     insta::assert_snapshot!(verdict_of("
@@ -346,7 +360,10 @@ fn refused_and_the_reconnect_failed() {
         p1 primary silent refused 5s
         r1 <- p1 reconnected=1s io=connecting
         r2 <- p1
-    "), @"CRITICAL primary-dead p1: act failover; does-not-answer p1; receiver-still-connected r2; receiver-lost-it r1");
+    "), @r"
+    CRITICAL primary-dead p1: act failover; does-not-answer p1; receiver-still-connected r2; receiver-lost-it r1; reconnect-one-replica r2
+    ? reconnect r2@ to p1
+    ");
 }
 
 #[test]
