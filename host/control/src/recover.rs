@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use baton_core::ids::{ClusterId, LeaseEpoch, RecoveryId, ServerId};
 use baton_core::model::{ActiveRecovery, Reach, RecoveryKind, RecoveryOutcome, Snapshot, Topology};
-use baton_core::planning::{Consent, StepId, estate};
+use baton_core::planning::{Consent, StepId, estate, too_few_acknowledgers};
 use baton_core::time::Timestamp;
 use baton_ports::{Clock, JournalEntry, Policies, RecoveryRow, Store, StoreError};
 use futures::future::join_all;
@@ -383,6 +383,12 @@ impl Recovery<'_> {
             let why = crate::decide::why_astray(&snapshot, id);
             texts.push(format!("{id} does not follow: {why}"));
         }
+        let waiting = snapshot.primary().and_then(|primary| {
+            let facts = primary.last_facts()?;
+            let waits = facts.semi_sync.as_ref()?.source_enabled;
+            waits.then(|| too_few_acknowledgers(&snapshot, &primary.id, &[]))?
+        });
+        texts.extend(waiting.filter(|_| self.row.kind.replaces_primary()));
         for text in texts {
             self.complain(text);
         }

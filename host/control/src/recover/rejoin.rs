@@ -3,7 +3,8 @@
 use baton_core::ids::ServerId;
 use baton_core::model::{Bounds, Reach, RecoveryOutcome, ServerFacts, Snapshot, Topology};
 use baton_core::planning::{
-    Phase, RejoinClass, classify_returned, plan_attach, plan_fence, with_events_restored,
+    Phase, RejoinClass, classify_returned, plan_attach, plan_fence, too_few_acknowledgers,
+    with_events_restored,
 };
 use baton_ports::StoreError;
 
@@ -54,7 +55,11 @@ impl Recovery<'_> {
                 RecoveryOutcome::Succeeded
             };
         };
+        let mut objection = objection;
         if let Some(transactions) = class.set_aside_with() {
+            if let Some(text) = too_few_acknowledgers(&snapshot, &primary, &[&returned]) {
+                objection = format!("{objection}; {text}");
+            }
             self.set_aside(&returned, &objection, transactions).await;
         }
         self.complain(objection);

@@ -5,6 +5,8 @@
 //! told clients is safe. A process that is gone counts for the second question only. Who was no acknowledger at the last
 //! readings before the loss counts for neither.
 
+mod remaining;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use crate::model::{
     Topology,
 };
 use crate::time::Timestamp;
+
+pub use remaining::too_few_acknowledgers;
 
 /// Code of an objection: clients of the old primary may still be told OK.
 pub(super) const COULD_ACKNOWLEDGE: &str = "could-acknowledge";

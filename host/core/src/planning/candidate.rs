@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::acknowledgers::too_few_acknowledgers;
 use super::estate::{edges_below, replaced_with};
 use super::explain::Reason;
 use super::history::History;
+use super::semi_sync::was_acknowledged;
 use crate::analysis::ConnectError;
 use crate::gtid::GtidSet;
 use crate::ids::ServerId;
@@ -93,6 +95,8 @@ pub fn candidates(
                     history: &history,
                     some_clean,
                     some_log,
+                    replaced: replaced.iter().collect(),
+                    waits: replaced.iter().any(|id| was_acknowledged(snapshot, id)),
                     read_after,
                 },
             )
@@ -119,6 +123,9 @@ struct Field<'a> {
     some_clean: bool,
     /// Somebody could be promoted who logs what it replicates.
     some_log: bool,
+    replaced: Vec<&'a ServerId>,
+    /// The successor is to wait for acknowledgements.
+    waits: bool,
     read_after: Option<Timestamp>,
 }
 
@@ -360,6 +367,11 @@ fn warnings(server: &Server, facts: &ServerFacts, field: &Field<'_>) -> Vec<Reas
             format!("{} applies with a configured delay", server.id),
             server,
         ));
+    }
+    if let Some(text) =
+        too_few_acknowledgers(field.snapshot, &server.id, &field.replaced).filter(|_| field.waits)
+    {
+        reasons.push(reason("too-few-acknowledgers", text, server));
     }
     if !topology.replicas_of(&server.id).is_empty() {
         reasons.push(reason(

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use crate::model::RecoveryKind;
 
-pub use acknowledgers::{Acknowledgers, Waiting};
+pub use acknowledgers::{Acknowledgers, Waiting, too_few_acknowledgers};
 pub use candidate::{Candidate, candidates};
 pub use election::{AcceptedLoss, Choice, Consent, Election, expected_loss, loss_objections};
 pub use estate::estate;
