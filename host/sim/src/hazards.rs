@@ -106,7 +106,12 @@ impl Hazards {
             delay: if random.random_bool(0.25) { 3_000 } else { 0 },
             shared: random.random_bool(0.25),
             twist: Twist::ALL.get(turn).copied(),
-            pause: [0, 40, 400, 2_500][random.random_range(0..4)],
+            pause: match random.random_range(0..4) {
+                0 => 0,
+                1 => 40,
+                2 => 400,
+                _ => 2_500,
+            },
             strict: true,
         }
     }

@@ -212,7 +212,7 @@ pub(crate) fn check_acknowledged(state: &State) -> Vec<Violation> {
     };
     // What was acknowledged since the last reading of a server that lost it is not known to anybody.
     let forgotten = |at: u64| {
-        let lost = state.servers.values().filter_map(|server| server.lost_at());
+        let lost = state.servers.values().filter_map(SimServer::lost_at);
         lost.into_iter()
             .any(|lost| at <= lost && at + UNREAD + 500 > lost)
     };

@@ -35,4 +35,11 @@ impl Lots {
     pub(crate) fn up_to(&mut self, millis: u64) -> Duration {
         Duration::from_micros(self.below(millis * 1000))
     }
+
+    /// One of them all.
+    pub(crate) fn pick<T: Copy>(&mut self, one: T, others: &[T]) -> T {
+        let drawn = self.below(others.len() as u64 + 1);
+        let drawn = usize::try_from(drawn).ok();
+        drawn.and_then(|at| others.get(at)).copied().unwrap_or(one)
+    }
 }

@@ -76,6 +76,15 @@ impl Twist {
     ];
 }
 
+impl Twist {
+    fn stops_an_applier(self) -> bool {
+        matches!(
+            self,
+            Self::Stopped | Self::Reset | Self::Delayed | Self::ApplierStopped | Self::Errant
+        )
+    }
+}
+
 /// What strikes the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Strike {
@@ -98,8 +107,8 @@ pub enum Strike {
 }
 
 impl Strike {
-    /// All.
-    pub const ALL: [Self; 8] = [
+    /// All but nothing.
+    pub const OTHERS: [Self; 7] = [
         Self::Kill,
         Self::Restart,
         Self::Freeze,
@@ -107,7 +116,6 @@ impl Strike {
         Self::Switchover,
         Self::SecondDeath,
         Self::Flap,
-        Self::Nothing,
     ];
 }
 
@@ -134,22 +142,22 @@ impl HazardDraw {
         let mut lots = Lots::new(seed, number);
         let turn = usize::try_from((number + seed) % Twist::ALL.len() as u64).unwrap_or_default();
         let twist = Twist::ALL.get(turn).copied().unwrap_or(Twist::Nothing);
-        let strike = usize::try_from(lots.below(Strike::ALL.len() as u64)).unwrap_or_default();
-        let strike = Strike::ALL.get(strike).copied().unwrap_or(Strike::Nothing);
-        let drawn = [Flavor::MariaDb, Flavor::MySql][usize::from(lots.below(2) == 1)];
+        let strike = lots.pick(Strike::Nothing, &Strike::OTHERS);
+        let drawn = lots.pick(Flavor::MariaDb, &[Flavor::MySql]);
         let flavor = flavor.unwrap_or(drawn);
-        let replicas = [2, 3, 3, 4][usize::try_from(lots.below(4)).unwrap_or_default()];
+        let replicas = lots.pick(2, &[3, 3, 4]);
         let wait_for = match flavor {
             Flavor::MariaDb => 1,
-            Flavor::MySql => [1, 1, 2][usize::try_from(lots.below(3)).unwrap_or_default()],
+            Flavor::MySql => lots.pick(1, &[1, 2]),
         };
         let setting = Setting {
             flavor,
             replicas,
             wait_for,
-            source_side_everywhere: lots.below(4) == 0,
+            // Where an applier waits for acknowledgements a person's own statements hang.
+            source_side_everywhere: lots.below(4) == 0 && !twist.stops_an_applier(),
         };
-        let pause = [0, 100, 1_000, 4_000][usize::try_from(lots.below(4)).unwrap_or_default()];
+        let pause = lots.pick(0, &[100, 1_000, 4_000]);
         Self {
             seed,
             number,

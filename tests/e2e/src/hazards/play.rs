@@ -98,8 +98,8 @@ fn play(stage: &Stage<'_>, round: &mut HazardRound) -> Result<()> {
     }
     if writer.wait_for_rows(20, LIMIT).is_err() {
         let why = why_held(bed);
-        // With two acknowledgements and a server set aside there may be too few to give them: named, and for a person.
-        if stage.draw.setting.wait_for == 1 || !why.contains("primary-semi-sync-locked") {
+        // With servers set aside there may be too few to acknowledge: named, and for a person.
+        if has_acknowledgers(stage)? || !why.contains("primary-semi-sync-locked") {
             round.violations.push(Violation::NotRecovered(LIMIT));
         }
         round.held = Some(format!("after all was healed, too: {why}"));
@@ -107,6 +107,19 @@ fn play(stage: &Stage<'_>, round: &mut HazardRound) -> Result<()> {
     let gap = writer.snapshot().longest_gap_after(struck);
     round.gap = gap.map(|gap| gap.length());
     judge(stage, writer, witness, round)
+}
+
+/// Whether as many servers have nothing of their own as the primary waits for.
+fn has_acknowledgers(stage: &Stage<'_>) -> Result<bool> {
+    let [primary] = stage.bed.topology.writable()[..] else {
+        return Ok(true);
+    };
+    let mut fit = 0;
+    for server in stage.bed.topology.servers() {
+        let is_fit = server.name() != primary.name() && errant(server, primary)?.is_empty();
+        fit += u32::from(is_fit);
+    }
+    Ok(fit >= stage.draw.setting.wait_for)
 }
 
 /// Strikes, and waits until somebody takes writes. An error says that nobody does.
