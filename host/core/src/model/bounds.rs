@@ -132,7 +132,8 @@ impl Bounds {
     }
 
     /// Members of the cluster that answer and have transactions of it that `server` lacks, and how many. Those that are set aside or
-    /// were replaced do not count: what they have beyond the others was given up, and is listed when they are taken back.
+    /// were replaced do not count: what they have beyond the others was given up, and is listed when they are taken back. Nor does what a
+    /// replica wrote itself and was known to be errant before.
     pub fn ahead_of(
         &self,
         snapshot: &Snapshot,
@@ -154,7 +155,20 @@ impl Bounds {
             let Some(facts) = other.last_facts() else {
                 continue;
             };
-            let theirs = self.own(snapshot, topology, &other.id, facts.possessed());
+            let possessed = match &other.errant {
+                Some(errant) => {
+                    let members = snapshot.servers.values().filter(|m| m.id != other.id);
+                    let of_others: Vec<_> = members
+                        .filter_map(|member| member.last_facts()?.origin())
+                        .collect();
+                    let none = errant.empty_like();
+                    let written =
+                        errant.known_or_from(&none, |origin| !of_others.contains(&origin));
+                    facts.possessed().subtract(&written)
+                }
+                None => facts.possessed(),
+            };
+            let theirs = self.own(snapshot, topology, &other.id, possessed);
             // Histories that cannot be compared are no smaller ones.
             let more = own.missing_count(&theirs).unwrap_or(u64::MAX);
             if more > 0 {

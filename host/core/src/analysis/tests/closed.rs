@@ -20,6 +20,9 @@ fn a_primary_that_was_merely_restarted_is_opened_again() {
         "p1 primary ro restarted\nr1 silent <- p1",
         "p1 primary ro restarted <- r1\nr1 ro <- p1",
         "p1 primary ro restarted",
+        // What a replica wrote itself is known to be errant, and no reason to do without a primary.
+        "p1 primary ro restarted\nr1 errant=1 <- p1",
+        "p1 primary ro restarted mariadb\nr1 errant=1 mariadb <- p1",
         "cluster past=failover:succeeded:p0:p1:1h\np0 silent rw\np1 primary ro restarted",
         // What a replaced server has beyond its successor was given up.
         "cluster past=failover:succeeded:p0:p1:1h\np0 ro ahead=9\np1 primary ro restarted",
