@@ -5,7 +5,7 @@ use std::time::Duration;
 use baton_core::gtid::GtidSet;
 use baton_core::ids::Address;
 use baton_core::model::{
-    Channel, CommitProbe, Durability, Flavor, LogFormat, ReplicationError, ServerFacts,
+    Channel, CommitProbe, Durability, Flavor, LogFormat, ReplicationError, ServerFacts, Space,
     ThreadState, Version, Vitals,
 };
 
@@ -70,6 +70,7 @@ pub(crate) fn server(number: u32) -> Server {
             connections_max: None,
             threads_running: None,
             commit: CommitProbe::NotTried,
+            space: Space::NoSign,
         },
         place: None,
         events: None,

@@ -29,6 +29,7 @@
 //! | `dc=X`, `region=X`, `env=X`, `must`, `prefer`, `neutral`, `prefer_not`, `must_not` | where it stands, whether it should take over |
 //! | `downtime`, `maintenance`, `quarantined` | what operators said |
 //! | `commit=ok`, `commit=refused:1021`, `commit=stalled:12s`, `connections=100/151` | vitals |
+//! | `space=waits:N`, `space=refused:T..T`, `awaited=T` | N sessions wait for disk space; ages of the first and last refusal for want of it; since when every reading showed that sessions wait |
 //! | `ss=source`, `ss=replica`, `ss=both`, `ss=fallback`, `ss=locked`, `wait_for=N`, `clients=N`, `waiting=N`, `timeout=T`, `wait_point=after_commit`, `stalled=T` | semi-synchronous replication; for how long sessions have waited |
 //! | `sync_binlog=N`, `flush=N`, `sync_relay_log=N`, `relay_log_recovery=on` | what a crash leaves |
 //! | `events=a,b:disabled,c:replica,d:here`, `scheduler=off` | scheduled events of the schema `app`: enabled, disabled, disabled as on a replica by its source or by somebody here; their scheduler |

@@ -158,6 +158,8 @@ pub(crate) struct Dialect {
     pub(crate) registered: Option<&'static str>,
     /// Shows threads that send the binary log.
     pub(crate) dump_threads: Option<&'static str>,
+    /// Shows who waits for space on the disk.
+    pub(crate) space: Option<&'static str>,
     /// Columns of the channels.
     pub(crate) channel_columns: Table,
     names: Vec<String>,
@@ -221,6 +223,12 @@ impl Dialect {
             &DUMP_THREADS[1..]
         };
         let dump_threads = first_known(session, threads, left()).await?;
+        let space = match flavor {
+            Flavor::Mariadb => Some(SESSIONS),
+            Flavor::Mysql | Flavor::Percona | Flavor::Other => {
+                first_known(session, &[SPACE_MYSQL], left()).await?
+            }
+        };
         Ok(Self {
             flavor,
             variables: select_variables(&names),
@@ -236,6 +244,7 @@ impl Dialect {
             binlog,
             registered,
             dump_threads,
+            space,
             names,
         })
     }
@@ -272,6 +281,16 @@ const DUMP_THREADS: [&str; 2] = [
     "SELECT HOST, COMMAND FROM performance_schema.processlist WHERE COMMAND IN ('Binlog Dump','Binlog Dump GTID')",
     SESSIONS,
 ];
+
+/// MySQL, whose sessions do not show that they wait for space: all who commit show the same state, also behind a large transaction.
+/// Its error log does: the first who waits writes MY-000035 (EE_DISK_FULL_WITH_RETRY_MSG), and is still at the same statement. MY-012144
+/// is InnoDB's word for a file that could not be made larger; the statement fails then. Codes, never texts.
+const SPACE_MYSQL: &str = "SELECT (SELECT COUNT(DISTINCT t.PROCESSLIST_ID) FROM performance_schema.error_log l \
+JOIN performance_schema.threads t ON t.PROCESSLIST_ID=l.THREAD_ID WHERE l.ERROR_CODE='MY-000035' \
+AND t.PROCESSLIST_STATE='waiting for handler commit' \
+AND t.PROCESSLIST_TIME+1>=TIMESTAMPDIFF(SECOND,l.LOGGED,NOW(6))) AS space_sessions,\
+TIMESTAMPDIFF(MICROSECOND,MIN(r.LOGGED),NOW(6)) AS space_first,TIMESTAMPDIFF(MICROSECOND,MAX(r.LOGGED),NOW(6)) AS space_last \
+FROM performance_schema.error_log r WHERE r.ERROR_CODE='MY-012144' AND r.LOGGED>NOW(6)-INTERVAL 10 SECOND";
 
 /// All sessions.
 pub(crate) const SESSIONS: &str = "SHOW PROCESSLIST";

@@ -5,13 +5,14 @@ mod channel;
 mod events;
 mod identity;
 mod semi_sync;
+mod space;
 
 pub(crate) use events::{is_replica_disabled, name as event_name};
 pub(crate) use identity::{flavor, version};
 
 use baton_core::gtid::GtidSet;
 use baton_core::model::{
-    BinlogPosition, CommitProbe, Durability, Flavor, LogFormat, Place, ServerFacts, Vitals,
+    BinlogPosition, CommitProbe, Durability, Flavor, LogFormat, Place, ServerFacts, Space, Vitals,
 };
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub(crate) struct Answers {
     pub(crate) dump_threads: Table,
     /// Scheduled events, if the account may read them.
     pub(crate) events: Option<Table>,
+    /// Who waits for space on the disk, if that was asked this time.
+    pub(crate) space: Option<Table>,
     /// What the configured query says about the lag.
     pub(crate) lag: Table,
 }
@@ -112,7 +115,11 @@ pub(crate) fn facts(answers: &Answers, beside: Beside) -> Result<ServerFacts, Ga
         replicas: attached::replicas(&answers.registered, &answers.dump_threads),
         semi_sync: semi_sync::semi_sync(&now, status),
         durability: durability(&fixed, &now),
-        vitals: vitals(&now, status, beside.commit),
+        vitals: Vitals {
+            commit: beside.commit,
+            space: space::space(answers.space.as_ref()),
+            ..vitals(&now, status)
+        },
         events: answers
             .events
             .as_ref()
@@ -205,7 +212,7 @@ fn binlog(answers: &Answers, status: Option<Record<'_>>) -> Option<BinlogPositio
         .or_else(|| of(status?, "Binlog_snapshot_file", "Binlog_snapshot_position"))
 }
 
-fn vitals(now: &Record<'_>, status: Option<Record<'_>>, commit: CommitProbe) -> Vitals {
+fn vitals(now: &Record<'_>, status: Option<Record<'_>>) -> Vitals {
     let counter = |name: &str| status.and_then(|status| status.number::<u64>(&[name]));
     let small = |name: &str| counter(name).and_then(|count| u32::try_from(count).ok());
     Vitals {
@@ -213,7 +220,8 @@ fn vitals(now: &Record<'_>, status: Option<Record<'_>>, commit: CommitProbe) -> 
         connections: small("Threads_connected"),
         connections_max: now.number(&["max_connections"]),
         threads_running: small("Threads_running"),
-        commit,
+        commit: CommitProbe::NotTried,
+        space: Space::NoSign,
     }
 }
 

@@ -45,6 +45,7 @@ struct Due {
     slow: bool,
     sessions: bool,
     events: bool,
+    space: bool,
 }
 
 /// The statements of a reading and which table each one's answer is.
@@ -65,6 +66,7 @@ enum Part {
     Binlog,
     Registered,
     DumpThreads,
+    Space,
     Lag,
 }
 
@@ -75,6 +77,8 @@ pub(crate) struct Reader {
     answers: Answers,
     slow_at: Option<Timestamp>,
     sessions_at: Option<Timestamp>,
+    /// Nothing was executed between the last two readings.
+    still: bool,
     lag_query: Option<String>,
     /// The channels with their options, until they are taken.
     seen_channels: Option<Vec<SeenChannel>>,
@@ -91,6 +95,7 @@ impl Reader {
             answers,
             slow_at: None,
             sessions_at: None,
+            still: false,
             lag_query,
             seen_channels: None,
         }
@@ -118,14 +123,17 @@ impl Reader {
             |at: Option<Timestamp>, every| full || at.is_none_or(|at| sent.since(at) >= every);
         let slow = due(self.slow_at, SLOW_EVERY);
         let sessions = due(self.sessions_at, SESSIONS_EVERY);
-        let batch = self.batch(
-            ask.pause,
-            Due {
-                slow,
-                sessions,
-                events: slow || ask.events,
-            },
-        );
+        let due = Due {
+            slow,
+            sessions,
+            events: slow || ask.events,
+            space: full,
+        };
+        let due = Due {
+            space: full || self.is_space_due(due),
+            ..due
+        };
+        let batch = self.batch(ask.pause, due);
         let (naps, woke) = (AtomicU32::new(0), AtomicU64::new(0));
         // The first rows are those of the naps.
         let noted = || {
@@ -156,6 +164,24 @@ impl Reader {
         })
     }
 
+    /// A server whose disk is full executes nothing, so a busy one is not asked. One that takes writes
+    /// and stands still is asked each time.
+    fn is_space_due(&self, due: Due) -> bool {
+        let now = self.answers.variables.first();
+        let takes_writes = now.and_then(|record| record.flag(&["read_only"])) == Some(false);
+        let sometimes = if self.lists_sessions() {
+            due.sessions || due.slow && self.still
+        } else {
+            due.slow
+        };
+        sometimes || self.still && takes_writes
+    }
+
+    /// One list of sessions says it all.
+    fn lists_sessions(&self) -> bool {
+        self.dialect.space.is_some() && self.dialect.space == self.dialect.dump_threads
+    }
+
     fn channels_with_options(&self) -> Vec<SeenChannel> {
         SeenChannel::all(&self.answers.channels, &self.answers.channel_options)
     }
@@ -175,6 +201,7 @@ impl Reader {
             slow,
             sessions,
             events,
+            space,
         } = due;
         let mut batch = Batch {
             sql: String::new(),
@@ -205,12 +232,19 @@ impl Reader {
         if slow || self.semi_sync_on() {
             batch.add(Part::Status, STATUS);
         }
+        // It does not move while nothing is executed, and is not told while a commit waits for space.
+        let knows_end = self.still && !self.answers.binlog.rows.is_empty();
+        let listed = self.lists_sessions();
         let rest = [
-            (Part::Binlog, self.dialect.binlog.filter(|_| slow)),
+            (Part::Space, self.dialect.space.filter(|_| space)),
+            (
+                Part::Binlog,
+                self.dialect.binlog.filter(|_| slow && !knows_end),
+            ),
             (Part::Registered, self.dialect.registered.filter(|_| slow)),
             (
                 Part::DumpThreads,
-                self.dialect.dump_threads.filter(|_| sessions),
+                self.dialect.dump_threads.filter(|_| sessions && !listed),
             ),
         ];
         for (part, sql) in rest {
@@ -257,10 +291,15 @@ impl Reader {
         } else if outcome.tables.len() < needed {
             return Err(ProbeFailure::NotMysql);
         }
+        self.answers.space = None;
         for (part, table) in batch.parts.iter().zip(outcome.tables) {
             match part {
                 Part::Sleep => {}
-                Part::Variables => self.answers.variables = table,
+                Part::Variables => {
+                    self.still = executed(&table)
+                        .is_some_and(|new| executed(&self.answers.variables) == Some(new));
+                    self.answers.variables = table;
+                }
                 Part::Channels => self.answers.channels = table,
                 Part::Heartbeats => self.answers.heartbeats = table,
                 Part::Events => self.answers.events = Some(table),
@@ -269,11 +308,24 @@ impl Reader {
                 Part::Binlog => self.answers.binlog = table,
                 Part::Registered => self.answers.registered = table,
                 Part::DumpThreads => self.answers.dump_threads = table,
+                Part::Space => {
+                    if self.lists_sessions() {
+                        self.answers.dump_threads = table.clone();
+                    }
+                    self.answers.space = Some(table);
+                }
                 Part::Lag => self.answers.lag = table,
             }
         }
         Ok(())
     }
+}
+
+/// What the server has written, as a text.
+fn executed(variables: &Table) -> Option<&str> {
+    variables
+        .first()?
+        .text(&["gtid_executed", "gtid_binlog_state"])
 }
 
 impl Batch {

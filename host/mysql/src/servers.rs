@@ -129,9 +129,14 @@ impl Access {
     /// look as if it hung.
     pub(crate) fn note(&self, address: &Address, failure: &ProbeFailure) {
         if *failure == ProbeFailure::Timeout(TimeoutPhase::Statement) {
-            let mut stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
-            stuck.insert(address.clone(), Instant::now());
+            self.spare(address);
         }
+    }
+
+    /// New sessions of this server leave out what is not told while a commit waits for space.
+    pub(crate) fn spare(&self, address: &Address) {
+        let mut stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        stuck.insert(address.clone(), Instant::now());
     }
 
     fn is_stuck(&self, address: &Address) -> bool {

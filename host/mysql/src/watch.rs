@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use baton_core::ids::Address;
-use baton_core::model::{CommitProbe, Place, ProbeFailure};
+use baton_core::model::{CommitProbe, Place, ProbeFailure, Space};
 use baton_core::time::Timestamp;
 use baton_ports::{Watch, WatchAnswer};
 use tokio::time::Instant;
@@ -109,6 +109,9 @@ impl Watch for MysqlWatch {
             .reader
             .facts(self.hints.beside(commit))
             .map_err(|_| ProbeFailure::NotMysql)?;
+        if let Space::Awaited { .. } = facts.vitals.space {
+            self.access.spare(&self.address);
+        }
         if let Some(prober) = &mut self.prober {
             prober.consider(&facts);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use baton_core::model::{
     AttachedReplica, Channel, CommitProbe, Durability, Flavor, LogFormat, SemiSync, ServerFacts,
-    ThreadState, Version, Vitals, WaitPoint,
+    Space, ThreadState, Version, Vitals, WaitPoint,
 };
 
 use crate::server::{SECOND, SimChannel, SimServer, gtid_set, uuid};
@@ -67,6 +67,7 @@ pub(crate) fn facts(state: &State, server: &SimServer) -> ServerFacts {
             connections_max: None,
             threads_running: None,
             commit: CommitProbe::NotTried,
+            space: Space::NoSign,
         },
         events: None,
         place: None,

@@ -13,18 +13,12 @@ use baton_e2e::{
 };
 use baton_sandbox::{Flavor, Sandbox};
 
+/// From the full disk until it is named.
+const FOUND_WITHIN: Duration = Duration::from_secs(5);
 /// From the full disk until another server takes writes.
 const REPLACED_WITHIN: Duration = Duration::from_secs(20);
 /// A fence that failed is tried again.
 const CLOSED_WITHIN: Duration = Duration::from_mins(2);
-
-const CONFIG: &str = "[topology.commit_probe]
-statement = \"REPLACE INTO app.probe VALUES (1, NOW(6))\"
-interval = \"1s\"
-limit = \"1s\"
-[analysis]
-commit_stall_limit = \"2s\"
-";
 
 /// A small volume of its own, gone with the value.
 struct Volume {
@@ -72,7 +66,6 @@ impl Drop for Volume {
 fn bed(flavor: Flavor, binary_logs: &Path) -> Result<Bed> {
     let options = BedOptions {
         sketch: "p1\nr1 <- p1\nr2 <- p1".to_owned(),
-        config: CONFIG.to_owned(),
         ..BedOptions::new("full-disk", flavor)
     };
     let sandbox = Sandbox::new(&options.name)?;
@@ -81,13 +74,20 @@ fn bed(flavor: Flavor, binary_logs: &Path) -> Result<Bed> {
         server.extra.push(format!("--log-bin={}", log.display()));
     });
     let topology = sandbox.topology(flavor, &spec)?;
-    topology["p1"].exec(
-        "CREATE TABLE app.probe (id INT PRIMARY KEY, at DATETIME(6)); GRANT ALL ON app.* TO baton@'%'",
-    )?;
     let mut bed = Bed::around(sandbox, topology, &options)?;
     bed.start_baton()?;
     bed.wait_for_discovery(3)?;
     Ok(bed)
+}
+
+/// Baton has its default settings: the server itself says that its commits wait for space.
+fn wait_for_finding(bed: &Bed) -> Result<()> {
+    let (cluster, _) = bed.cluster()?;
+    let path = format!("/api/v1/clusters/{cluster}/findings");
+    bed.wait("the finding is shown", LIMIT, || {
+        let findings = bed.api.get(&path);
+        findings.is_ok_and(|findings| findings.to_string().contains("waits-for-space"))
+    })
 }
 
 /// Seven failovers in turn were undone: the fence waited for the commits that waited for space.
@@ -98,10 +98,13 @@ fn binary_log_is_full(flavor: Flavor) -> Result<()> {
     writer.wait_for_rows(100, LIMIT)?;
     volume.fill()?;
     let full = Instant::now();
+    wait_for_finding(&bed)?;
+    let found = full.elapsed();
     wait_for_successor(&bed, &writer, "p1")?;
     writer.wait_for_rows(10, LIMIT)?;
     let replaced = full.elapsed();
-    println!("{flavor:?}: commits again after {replaced:?}");
+    println!("{flavor:?}: found after {found:?}, commits again after {replaced:?}");
+    ensure!(found < FOUND_WITHIN, "{found:?}");
     ensure!(replaced < REPLACED_WITHIN, "{replaced:?}");
     let failover = bed.wait_for_recovery("failover", LIMIT)?;
     assert_eq!(word(&failover, "outcome"), "succeeded", "{failover}");

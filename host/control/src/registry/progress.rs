@@ -2,7 +2,7 @@
 
 use baton_core::analysis::is_cut_off;
 use baton_core::ids::ServerId;
-use baton_core::model::{Channel, Outage, SemiSync, ServerFacts, ThreadState};
+use baton_core::model::{Channel, Outage, SemiSync, ServerFacts, Space, ThreadState};
 use baton_core::time::{Observed, Timestamp};
 
 use super::Inner;
@@ -67,6 +67,26 @@ pub(super) fn note_wait(
         .semi_sync
         .as_ref()
         .is_some_and(SemiSync::has_waiting_sessions);
+    note_still(since, waits, (old, new), at);
+}
+
+/// Notes since when statements wait for disk space while nothing is executed.
+pub(super) fn note_space(
+    since: &mut Option<Timestamp>,
+    old: Option<&Observed<ServerFacts>>,
+    new: &ServerFacts,
+    at: Timestamp,
+) {
+    let waits = matches!(new.vitals.space, Space::Awaited { .. });
+    note_still(since, waits, (old, new), at);
+}
+
+fn note_still(
+    since: &mut Option<Timestamp>,
+    waits: bool,
+    (old, new): (Option<&Observed<ServerFacts>>, &ServerFacts),
+    at: Timestamp,
+) {
     let moved = old.is_none_or(|old| old.value.executed != new.executed);
     *since = match *since {
         _ if !waits => None,
@@ -137,7 +157,7 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
-    use super::{note_outages, note_stillness, note_wait};
+    use super::{note_outages, note_space, note_stillness, note_wait};
     use baton_core::ids::ServerId;
     use baton_core::model::ServerFacts;
     use baton_core::sketch::snapshot;
@@ -233,6 +253,29 @@ mod tests {
             let mut since = None;
             play(&readings, |old, new, at| {
                 note_wait(&mut since, old, new, at);
+            });
+            assert_eq!(since, expected);
+        }
+    }
+
+    #[test]
+    fn space_is_awaited_since_nothing_was_executed() {
+        let (fine, waits, more) = (
+            facts(""),
+            facts("space=waits:2"),
+            facts("space=waits:2 missing=1"),
+        );
+        for (readings, expected) in [
+            (
+                vec![fine.clone(), waits.clone(), waits.clone()],
+                Some(at(2000)),
+            ),
+            (vec![waits.clone(), more.clone(), more], Some(at(2000))),
+            (vec![waits.clone(), waits, fine], None),
+        ] {
+            let mut since = None;
+            play(&readings, |old, new, at| {
+                note_space(&mut since, old, new, at);
             });
             assert_eq!(since, expected);
         }

@@ -84,6 +84,7 @@ impl Registry {
             starving: entry.starving.clone(),
             progressed_at: entry.progressed_at,
             commits_wait_since: entry.commits_wait_since,
+            space_awaited_since: entry.space_awaited_since,
             errant: entry.errant.clone(),
             promotion: entry.promotion,
             place: reported.or(configured).unwrap_or_default(),

@@ -65,13 +65,21 @@ pub const CLUES: &[(&str, &str)] = &[
     ),
     (
         "still-commits",
-        "a replica executed something after our probe began to fail: the primary commits",
+        "something was executed after the storage began to fail: the primary commits",
     ),
     (
         "commits-refused",
         "commits fail with an error that does not prove a failure",
     ),
     ("commits-stall", "a commit waits for too long"),
+    (
+        "waits-for-space",
+        "the server itself says that statements wait for disk space",
+    ),
+    (
+        "disk-full",
+        "the server's own error log says that its engine finds no room on the disk",
+    ),
     ("healthy-replica", "a replica answers and replicates"),
     ("no-healthy-replica", "no replica answers and replicates"),
     (

@@ -6,7 +6,9 @@ use super::report::{Code, Evidence, Severity};
 use super::scene::{Draft, Scene, evidence, listed, spoken};
 use super::writers::unless_rivals;
 use crate::ids::ServerId;
-use crate::model::{CommitProbe, ProbeFailure, Reach, RecoveryKind, SemiSync, Server, ServerFacts};
+use crate::model::{
+    CommitProbe, ProbeFailure, Reach, RecoveryKind, SemiSync, Server, ServerFacts, Space,
+};
 use crate::policy::Suggestion;
 
 /// Errors of a write that mean: the storage under this server does not take writes. Numbers and names of MySQL's error
@@ -55,6 +57,11 @@ const READ_ONLY_ERRORS: &[(u16, &str)] = &[
     ),
 ];
 
+/// Refusals over so long a time, the last of them no older, are no single statement that filled the
+/// disk and gave its room back; a server that has executed nothing for so long does not commit
+/// beside that.
+const REFUSED_FOR: Duration = Duration::from_secs(2);
+
 /// The primary answers, but clients cannot use it.
 pub(super) fn useless_primary(scene: &Scene<'_>, draft: &mut Draft) {
     let Some(primary) = scene.primary() else {
@@ -92,6 +99,9 @@ pub(super) fn useless_primary(scene: &Scene<'_>, draft: &mut Draft) {
         let (commits, verdict) = commits(scene, primary, facts);
         found.extend(commits);
         suggestion = verdict;
+        if space(scene, primary, facts, &mut found) == Suggestion::Act {
+            suggestion = Suggestion::Act;
+        }
     }
     if found.is_empty() {
         return;
@@ -116,11 +126,21 @@ pub(super) fn refuses_by_storage(server: &Server) -> bool {
 pub(crate) fn storage_fails(server: &Server) -> bool {
     let commit = server.last_facts().map(|facts| &facts.vitals.commit);
     refuses_by_storage(server)
+        || server.space_awaited_since.is_some()
         || match commit {
             Some(CommitProbe::Refused { number }) => is_storage_error(*number),
             Some(CommitProbe::Stalled { .. }) => true,
             Some(CommitProbe::NotTried | CommitProbe::Committed { .. }) | None => false,
         }
+}
+
+/// As far as the server itself shows it: whoever takes over must not be as full.
+fn has_no_space(server: &Server) -> bool {
+    match server.last_facts().map(|facts| &facts.vitals.space) {
+        Some(Space::Awaited { .. }) => true,
+        Some(Space::Refused { first, last }) => goes_on(*first, *last),
+        Some(Space::NoSign) | None => false,
+    }
 }
 
 /// The volume that fails our probe may be another one than that of its data: then its replicas go
@@ -212,11 +232,64 @@ fn commits(
     }
 }
 
+/// Refusals of these ages are no single one, and have not ended.
+fn goes_on(first: Duration, last: Duration) -> bool {
+    first.saturating_sub(last) >= REFUSED_FOR && last <= REFUSED_FOR
+}
+
+/// What the server itself shows of a full disk.
+fn space(
+    scene: &Scene<'_>,
+    primary: &Server,
+    facts: &ServerFacts,
+    found: &mut Vec<Evidence>,
+) -> Suggestion {
+    let id = &primary.id;
+    match &facts.vitals.space {
+        Space::NoSign => Suggestion::Hold,
+        Space::Awaited { sessions } => {
+            // A second reading showed it, too. To wait for longer helps nobody: the server itself
+            // looks for space only after a minute.
+            let read = primary.facts.as_ref().map(|facts| facts.at);
+            let since = primary.space_awaited_since.filter(|_| !facts.read_only);
+            let Some(since) = since.filter(|since| read > Some(*since)) else {
+                return Suggestion::Hold;
+            };
+            let waited = spoken(scene.now().since(since));
+            let text = format!(
+                "{sessions} sessions on {id} wait for disk space, nothing was executed for {waited}."
+            );
+            found.push(evidence("waits-for-space", text, [id]));
+            Suggestion::Act
+        }
+        Space::Refused { first, last } => {
+            if !goes_on(*first, *last) || facts.read_only {
+                return Suggestion::Hold;
+            }
+            let (since, ago) = (spoken(*first), spoken(*last));
+            let text = format!(
+                "The engine of {id} finds no room on the disk, for {since} at least, {ago} ago for the last time."
+            );
+            found.push(evidence("disk-full", text, [id]));
+            let still = primary
+                .progressed_at
+                .is_none_or(|at| scene.now().since(at) >= REFUSED_FOR);
+            if still {
+                return Suggestion::Act;
+            }
+            let text = format!("{id} executed something after that.");
+            found.push(evidence("still-commits", text, [id]));
+            Suggestion::Hold
+        }
+    }
+}
+
 /// A failover from a server that lives is only an improvement if a replica is up and replicates.
 fn successors(scene: &Scene<'_>, primary: &ServerId, list: &mut Vec<Evidence>) -> Suggestion {
     let healthy: Vec<&ServerId> = scene
         .edges_below(primary)
         .filter(|edge| edge.channel.is_replicating() && scene.answers(&edge.replica))
+        .filter(|edge| !scene.server(&edge.replica).is_some_and(has_no_space))
         .map(|edge| &edge.replica)
         .collect();
     if healthy.is_empty() {

@@ -19,7 +19,7 @@ pub use event::{EventName, EventState, Events};
 pub use probe::{Probe, ProbeFailure, Reach, TimeoutPhase};
 pub use server::{
     AttachedReplica, BinlogPosition, Closed, CommitProbe, Durability, Flavor, LogFormat, Outage,
-    Place, SemiSync, Server, ServerFacts, Version, Vitals, WaitPoint,
+    Place, SemiSync, Server, ServerFacts, Space, Version, Vitals, WaitPoint,
 };
 pub use snapshot::{Held, Snapshot};
 pub use topology::{Edge, Topology};

@@ -164,6 +164,26 @@ pub enum CommitProbe {
     },
 }
 
+/// Whether the storage under a server has room, as far as the server itself shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Space {
+    /// Nothing says that it has none, or the server does not tell.
+    #[default]
+    NoSign,
+    /// Statements wait for space. The server tries again only after a minute.
+    Awaited {
+        /// How many, at least.
+        sessions: u32,
+    },
+    /// The engine could not make its files larger, and refused what needed that.
+    Refused {
+        /// Age of the first refusal of the last ten seconds.
+        first: Duration,
+        /// Age of the last one.
+        last: Duration,
+    },
+}
+
 /// Signs that a server does useful work, or does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vitals {
@@ -177,6 +197,8 @@ pub struct Vitals {
     pub threads_running: Option<u32>,
     /// Last commit probe.
     pub commit: CommitProbe,
+    /// Room under it.
+    pub space: Space,
 }
 
 /// Everything one full reading of a server shows.
@@ -335,6 +357,9 @@ pub struct Server {
     /// Since when every reading showed sessions that wait for acknowledgements, and nothing was
     /// executed.
     pub commits_wait_since: Option<Timestamp>,
+    /// Since when every reading showed statements that wait for disk space, and nothing was
+    /// executed.
+    pub space_awaited_since: Option<Timestamp>,
     /// Errant transactions found by reading this server before its source.
     pub errant: Option<GtidSet>,
     /// Promotion rule set by operators.

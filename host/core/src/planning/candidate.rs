@@ -11,7 +11,7 @@ use crate::analysis::ConnectError;
 use crate::gtid::GtidSet;
 use crate::ids::ServerId;
 use crate::model::{
-    Bounds, Channel, PromotionRule, Reach, ReplicationError, Server, ServerFacts, Snapshot,
+    Bounds, Channel, PromotionRule, Reach, ReplicationError, Server, ServerFacts, Snapshot, Space,
     ThreadState, Topology,
 };
 use crate::time::Timestamp;
@@ -237,6 +237,12 @@ fn exclusions(
                 "{} has errant transactions, which every server would get with its promotion",
                 server.id
             ),
+        );
+    }
+    if let Space::Awaited { .. } = facts.vitals.space {
+        no(
+            "waits-for-space",
+            format!("{} waits for disk space itself", server.id),
         );
     }
     if facts.possessed().is_empty() && field.most.is_some_and(|most| !most.is_empty())

@@ -91,6 +91,7 @@ fn server(number: u32, sketch: &ServerSketch) -> Option<Server> {
         starving: instants(|channel| channel.starving),
         progressed_at: sketch.progressed.map(ago),
         commits_wait_since: commits_wait_since(sketch),
+        space_awaited_since: sketch.awaited.map(ago),
         errant: if unread {
             None
         } else {
@@ -230,6 +231,7 @@ fn facts(number: u32, sketch: &ServerSketch) -> ServerFacts {
             connections_max,
             threads_running: None,
             commit: sketch.commit.clone(),
+            space: sketch.space.clone(),
         },
         events: sketch.events.clone(),
         place: None,

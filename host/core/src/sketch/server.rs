@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{duration, need_duration, need_number};
 use crate::model::{
     Closed, CommitProbe, Durability, EventName, EventState, Events, Flavor, LogFormat, Place,
-    ProbeFailure, PromotionRule, ReplicationError, SemiSync, ThreadState, TimeoutPhase, Version,
-    WaitPoint,
+    ProbeFailure, PromotionRule, ReplicationError, SemiSync, Space, ThreadState, TimeoutPhase,
+    Version, WaitPoint,
 };
 
 /// What a server's line says.
@@ -49,6 +49,8 @@ pub(super) struct ServerSketch {
     pub(super) maintenance: bool,
     pub(super) quarantined: bool,
     pub(super) commit: CommitProbe,
+    pub(super) space: Space,
+    pub(super) awaited: Option<Duration>,
     pub(super) privileged: Option<Vec<String>>,
     pub(super) connections: Option<(u32, u32)>,
     pub(super) semi_sync: Option<SemiSync>,
@@ -122,6 +124,8 @@ impl ServerSketch {
             maintenance: false,
             quarantined: false,
             commit: CommitProbe::NotTried,
+            space: Space::NoSign,
+            awaited: None,
             privileged: None,
             connections: None,
             semi_sync: None,
@@ -221,6 +225,8 @@ impl ServerSketch {
             "region" => value.clone_into(&mut self.place.region),
             "env" => value.clone_into(&mut self.place.environment),
             "commit" => self.commit = commit(value)?,
+            "space" => self.space = space(value)?,
+            "awaited" => self.awaited = Some(need_duration(value)?),
             "privileged" => {
                 let accounts = value.split(',').filter(|account| !account.is_empty());
                 self.privileged = Some(accounts.map(str::to_owned).collect());
@@ -426,6 +432,22 @@ fn commit(value: &str) -> Result<CommitProbe, String> {
             waited: need_duration(waited)?,
         }),
         _ => Err(format!("{value:?} is no outcome of a commit probe")),
+    }
+}
+
+fn space(value: &str) -> Result<Space, String> {
+    match value.split_once(':').unwrap_or((value, "")) {
+        ("waits", sessions) => Ok(Space::Awaited {
+            sessions: need_number(sessions)?,
+        }),
+        ("refused", span) => {
+            let (first, last) = span.split_once("..").ok_or("space=refused:T..T")?;
+            Ok(Space::Refused {
+                first: need_duration(first)?,
+                last: need_duration(last)?,
+            })
+        }
+        _ => Err(format!("{value:?} says nothing about space")),
     }
 }
 

@@ -66,6 +66,49 @@ fn full_disk_seen_by_a_commit() {
 }
 
 #[test]
+fn full_disk_seen_by_those_who_wait_for_space() {
+    insta::assert_snapshot!(verdict_of("
+        p1 primary space=waits:3 awaited=1s
+        r1 <- p1
+    "), @"CRITICAL primary-useless p1: act failover; waits-for-space p1; healthy-replica r1");
+    // Seen by one reading only.
+    insta::assert_snapshot!(verdict_of("
+        p1 primary space=waits:3 awaited=100ms
+        r1 <- p1
+    "), @"fine");
+    // Somebody who is as full takes nothing over.
+    insta::assert_snapshot!(verdict_of("
+        p1 primary space=waits:3 awaited=1s
+        r1 space=waits:1 <- p1
+    "), @"CRITICAL primary-useless p1: hold failover; waits-for-space p1; no-healthy-replica p1");
+}
+
+#[test]
+fn full_disk_seen_by_the_engine() {
+    insta::assert_snapshot!(verdict_of("
+        p1 primary space=refused:4s..100ms progressed=5s
+        r1 <- p1
+    "), @"CRITICAL primary-useless p1: act failover; disk-full p1; healthy-replica r1");
+    insta::assert_snapshot!(verdict_of("
+        p1 primary space=refused:4s..100ms progressed=1s
+        r1 <- p1
+    "), @"CRITICAL primary-useless p1: hold failover; disk-full p1; still-commits p1");
+    insta::assert_snapshot!(verdict_of("
+        p1 primary space=refused:1s..100ms progressed=5s
+        r1 <- p1
+    "), @"fine");
+    // One statement filled the disk and gave its room back; there is room again.
+    insta::assert_snapshot!(verdict_of("
+        p1 primary space=refused:4s..4s progressed=5s
+        r1 <- p1
+    "), @"fine");
+    insta::assert_snapshot!(verdict_of("
+        p1 primary space=refused:9s..4s progressed=10s
+        r1 <- p1
+    "), @"fine");
+}
+
+#[test]
 fn made_read_only_below_the_variable() {
     insta::assert_snapshot!(verdict_of("
         p1 primary commit=refused:1836

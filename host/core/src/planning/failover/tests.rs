@@ -440,6 +440,7 @@ fn a_fence_behind_a_full_disk_is_waived_only_where_nothing_is_acknowledged_any_m
         ("commit=refused:1021 ss=source clients=2", "", true),
         ("statement:1114 ss=source clients=2", "", true),
         ("commit=stalled:12s ss=source clients=2", "", true),
+        ("space=waits:2 awaited=1s ss=source clients=2", "", true),
         // It works; it does not wait; it gives up waiting; somebody else may acknowledge.
         ("commit=ok ss=source clients=2", "", false),
         ("commit=refused:1021", "", false),

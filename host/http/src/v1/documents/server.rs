@@ -36,6 +36,7 @@ pub(in crate::v1) fn server(view: &ClusterView, server: &Server) -> ServerDocume
         outages: _,
         starving: _,
         commits_wait_since: _,
+        space_awaited_since: _,
         progressed_at,
         errant,
         promotion,
@@ -225,6 +226,7 @@ fn vitals_document(vitals: Vitals) -> VitalsDocument {
         connections_max,
         threads_running,
         commit,
+        space: _,
     } = vitals;
     let (state, took_ms, error_number) = match commit {
         CommitProbe::NotTried => ("not-tried", None, None),
