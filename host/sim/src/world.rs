@@ -168,6 +168,11 @@ impl State {
                 self.hush(target, u64::MAX);
             }
             Fault::KillServer => return Snap::KillServer,
+            Fault::KillPrimary => {
+                if let Some(open) = self.servers.values_mut().find(|server| server.serves()) {
+                    open.die();
+                }
+            }
             Fault::LoseReply => return Snap::LoseReply,
             Fault::ReviveOld => {
                 let old = self.first_primary.clone();

@@ -103,6 +103,25 @@ fn the_server_of_any_step_dies() {
     }
 }
 
+/// The wait for the returned server to replicate kept the failover of its source waiting for 10 s.
+#[test]
+fn a_primary_that_dies_while_another_server_is_taken_back_is_replaced_at_once() {
+    let mut struck = 0;
+    for nth in 1..=8 {
+        let trap = Trap {
+            point: Point::Change,
+            nth,
+            moment: Moment::After,
+            fault: Fault::KillPrimary,
+        };
+        let outcome = run(&story(First::Return, Some(trap)));
+        assert!(outcome.violations.is_empty(), "{outcome}");
+        assert!(outcome.gap_ms < 3_000, "{outcome}");
+        struck += usize::from(outcome.recoveries.len() > 2);
+    }
+    assert!(struck > 0, "no primary died while a server was taken back");
+}
+
 #[test]
 fn any_reply_is_lost() {
     for nth in 1..=9 {

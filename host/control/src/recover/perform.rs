@@ -7,7 +7,7 @@ use std::time::Duration;
 use baton_core::execution::ServerCommand;
 use baton_core::gtid::GtidSet;
 use baton_core::ids::{LeaseEpoch, ServerId};
-use baton_core::model::{Bounds, ServerFacts, ThreadState, Topology};
+use baton_core::model::{Bounds, ProbeFailure, Reach, ServerFacts, ThreadState, Topology};
 use baton_core::planning::{Action, Step};
 use baton_ports::{Route, StatementError, StoreError};
 use futures::future::join_all;
@@ -21,6 +21,8 @@ use crate::sessions::WorkError;
 
 /// Pause between two read-backs.
 const READ_BACK: Duration = Duration::from_millis(20);
+/// One that has been silent for so long is not waited for.
+const SILENT_FOR: Duration = Duration::from_secs(1);
 
 /// Performs a step; gives a sentence for the journal, or an empty text.
 ///
@@ -370,6 +372,12 @@ async fn await_replicating(
         if replicating {
             return Ok(format!("{server} replicates from {source}"));
         }
+        if let Some(gone) = [source, server].into_iter().find(|id| has_ended(means, id)) {
+            let text = format!(
+                "{gone} does not answer any more, so {server} does not replicate from {source}"
+            );
+            return Err(refused("await-replicating", text));
+        }
         if means.clock.now() >= until {
             let error = StatementError::NotReached {
                 command: "await-replicating",
@@ -379,6 +387,17 @@ async fn await_replicating(
         }
         sleep(READ_BACK).await;
     }
+}
+
+/// Its host says that nobody listens there any more, or it has been silent for long. To wait for it would keep its failover waiting, too.
+fn has_ended(means: &Means, id: &ServerId) -> bool {
+    let inner = means.registry.lock();
+    let Some(probe) = inner.servers.get(id).map(|entry| &entry.probe) else {
+        return true;
+    };
+    let silent_for = probe.failing_since.map(|at| means.clock.now().since(at));
+    let is_silent = probe.reach() == Reach::Silent && silent_for > Some(SILENT_FOR);
+    probe.failure == Some(ProbeFailure::Refused) || is_silent
 }
 
 fn replicates_from(means: &Means, facts: &ServerFacts, source: &ServerId) -> bool {
