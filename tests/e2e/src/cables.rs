@@ -1,18 +1,19 @@
 //! The network between the servers, the node and the clients of a bed.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Result;
 use baton_sandbox::{Forward, Host, Network};
 
 /// Every server on a host of its own, named after it, and the hosts `baton` and `client`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Cables {
     network: Network,
     baton: Host,
     client: Host,
     /// The way to the node's API, which no cut touches.
-    api: Forward,
+    api: Arc<Forward>,
 }
 
 impl Cables {
@@ -28,7 +29,7 @@ impl Cables {
             network,
             baton,
             client,
-            api,
+            api: Arc::new(api),
         })
     }
 
@@ -41,7 +42,16 @@ impl Cables {
             .cut(&self.network.host(one)?, &self.network.host(other)?)
     }
 
-    /// Undoes [`Self::cut`].
+    /// Cuts what one host sends to another, but not what it hears from it.
+    ///
+    /// # Errors
+    /// If the network's tools fail.
+    pub fn cut_one_way(&self, from: &str, to: &str) -> Result<()> {
+        self.network
+            .cut_one_way(&self.network.host(from)?, &self.network.host(to)?)
+    }
+
+    /// Undoes [`Self::cut`] and [`Self::cut_one_way`].
     ///
     /// # Errors
     /// If the network's tools fail.

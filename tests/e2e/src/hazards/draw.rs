@@ -51,13 +51,19 @@ pub enum Twist {
     Delayed,
     /// A replica's applier was stopped.
     ApplierStopped,
+    /// A backup's table lock keeps a replica from applying.
+    Locked,
+    /// What replicas send to the primary does not arrive; what it sends arrives.
+    OneWay,
+    /// Three times in ten the primary is cut off from everybody but the clients, for a while.
+    Flicker,
     /// Nothing.
     Nothing,
 }
 
 impl Twist {
     /// All.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::ReplicationCut,
         Self::SmallSide,
         Self::Restarted,
@@ -72,6 +78,9 @@ impl Twist {
         Self::Errant,
         Self::Delayed,
         Self::ApplierStopped,
+        Self::Locked,
+        Self::OneWay,
+        Self::Flicker,
         Self::Nothing,
     ];
 }

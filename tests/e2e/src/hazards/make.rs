@@ -12,6 +12,12 @@ use crate::{Bed, BedOptions};
 /// How long somebody writes whatever `read_only` says.
 const PRIVILEGED: Duration = Duration::from_secs(5);
 
+/// How long a table is locked.
+const HELD: Duration = Duration::from_secs(15);
+
+/// How long a link comes and goes.
+const FLICKERS: Duration = Duration::from_secs(8);
+
 /// A bed and what a round does to it.
 pub(super) struct Stage<'a> {
     pub(super) bed: &'a Bed,
@@ -122,6 +128,14 @@ impl Stage<'_> {
                 "STOP SLAVE; CHANGE MASTER TO MASTER_DELAY=30; START SLAVE",
                 "STOP REPLICA SQL_THREAD; CHANGE REPLICATION SOURCE TO SOURCE_DELAY=30; START REPLICA",
             ))?,
+            Twist::Locked => return Ok(Some(self.hold_table())),
+            Twist::OneWay => {
+                let cables = self.bed.cables()?;
+                for name in self.replicas() {
+                    cables.cut_one_way(&name, "p1")?;
+                }
+            }
+            Twist::Flicker => return self.flicker().map(Some),
             Twist::Nothing => {}
         }
         Ok(None)
@@ -142,6 +156,38 @@ impl Stage<'_> {
                 thread::sleep(Duration::from_millis(2));
             }
         })
+    }
+
+    /// As a backup does that copies a table.
+    fn hold_table(&self) -> JoinHandle<()> {
+        let replica = self.replica(0).clone();
+        thread::spawn(move || {
+            let held = format!(
+                "LOCK TABLES app.writes READ; SELECT SLEEP({})",
+                HELD.as_secs()
+            );
+            // It ends early if the server dies.
+            replica.query_within(&held, HELD * 2).ok();
+        })
+    }
+
+    fn flicker(&self) -> Result<JoinHandle<()>> {
+        let cables = self.bed.cables()?.clone();
+        let mut others = self.replicas();
+        others.push("baton".to_owned());
+        Ok(thread::spawn(move || {
+            let begun = Instant::now();
+            while begun.elapsed() < FLICKERS {
+                for other in &others {
+                    cables.cut("p1", other).ok();
+                }
+                thread::sleep(Duration::from_millis(300));
+                for other in &others {
+                    cables.heal("p1", other).ok();
+                }
+                thread::sleep(Duration::from_millis(700));
+            }
+        }))
     }
 
     fn names(&self) -> Vec<String> {

@@ -85,17 +85,17 @@ fn play(stage: &Stage<'_>, round: &mut HazardRound) -> Result<()> {
     let witness = Witness::start(bed.topology.servers())?;
     let writer = bed.writer()?;
     writer.wait_for_rows(100, LIMIT)?;
-    let privileged = stage.twist()?;
+    let ends_by_itself = stage.twist()?;
     thread::sleep(stage.draw.pause);
     let struck = Instant::now();
     let waited = strike(stage, &writer);
     if waited.is_err() {
         round.held = Some(why_held(bed));
     }
-    stage.heal()?;
-    if let Some(thread) = privileged {
+    if let Some(thread) = ends_by_itself {
         thread.join().ok();
     }
+    stage.heal()?;
     if writer.wait_for_rows(20, LIMIT).is_err() {
         let why = why_held(bed);
         // With servers set aside there may be too few to acknowledge: named, and for a person.
@@ -109,6 +109,20 @@ fn play(stage: &Stage<'_>, round: &mut HazardRound) -> Result<()> {
     judge(stage, writer, witness, round)
 }
 
+/// A person made it what it is: it is left so.
+fn is_by_hand(stage: &Stage<'_>, server: &Server) -> bool {
+    let by_hand = [
+        Twist::Opened,
+        Twist::Stopped,
+        Twist::ApplierStopped,
+        Twist::Reset,
+        Twist::Errant,
+        Twist::Emptied,
+    ];
+    let touched = stage.touched();
+    by_hand.contains(&stage.draw.twist) && touched.iter().any(|name| name == server.name())
+}
+
 /// Whether as many servers have nothing of their own as the primary waits for.
 fn has_acknowledgers(stage: &Stage<'_>) -> Result<bool> {
     let [primary] = stage.bed.topology.writable()[..] else {
@@ -116,7 +130,8 @@ fn has_acknowledgers(stage: &Stage<'_>) -> Result<bool> {
     };
     let mut fit = 0;
     for server in stage.bed.topology.servers() {
-        let is_fit = server.name() != primary.name() && errant(server, primary)?.is_empty();
+        let is_other = server.name() != primary.name() && !is_by_hand(stage, server);
+        let is_fit = is_other && errant(server, primary)?.is_empty();
         fit += u32::from(is_fit);
     }
     Ok(fit >= stage.draw.setting.wait_for)
@@ -212,15 +227,8 @@ fn judge(
             return Ok(());
         }
     };
-    // By a person: left as it is.
-    let by_hand = matches!(
-        stage.draw.twist,
-        Twist::Opened | Twist::Stopped | Twist::Reset | Twist::Errant | Twist::Emptied
-    );
-    let touched = stage.touched();
     for server in stage.bed.topology.servers() {
-        let is_excused = by_hand && touched.iter().any(|name| name == server.name());
-        if server.name() == primary.name() || is_excused {
+        if server.name() == primary.name() || is_by_hand(stage, server) {
             continue;
         }
         // Below the primary, directly or through another replica: the writer goes on.
@@ -274,7 +282,10 @@ fn judge_writes(
     let touched = stage.touched();
     let is_opened =
         |name: &str| draw.twist == Twist::Opened && touched.iter().any(|other| other == name);
-    let is_cut = |name: &str| draw.twist == Twist::ReplicationCut && name == "p1";
+    let is_cut = |name: &str| {
+        let cut = [Twist::ReplicationCut, Twist::OneWay, Twist::Flicker];
+        cut.contains(&draw.twist) && name == "p1"
+    };
     let is_excused = |name: &str| is_old(name) || is_opened(name) || is_cut(name);
     for (one, two, _) in testimony.open_together() {
         if !is_excused(&one) && !is_excused(&two) {
@@ -282,7 +293,10 @@ fn judge_writes(
         }
     }
     let may_change = draw.strike != Strike::Nothing
-        || matches!(draw.twist, Twist::ReplicationCut | Twist::Opened)
+        || matches!(
+            draw.twist,
+            Twist::ReplicationCut | Twist::OneWay | Twist::Opened
+        )
         || draw.setting.wait_for > 1
         || draw.setting.replicas == 2;
     if primary.name() != "p1" && !may_change {
