@@ -104,6 +104,8 @@ pub(crate) struct Recovery<'a> {
     unwritten: Vec<JournalEntry>,
     /// Successors that were tried in vain: not tried again in this recovery.
     tried: BTreeSet<ServerId>,
+    /// The server that did not apply what it has received in the last plan.
+    undrained: Option<ServerId>,
     /// A successor that does not answer may have been made writable.
     maybe_open: bool,
     /// The successor does not answer and is the primary all the same: it is replaced in its turn.
@@ -188,6 +190,7 @@ impl Means {
             next_step: 1,
             unwritten: Vec::new(),
             tried: BTreeSet::new(),
+            undrained: None,
             maybe_open: false,
             silent: None,
             unrecorded: false,

@@ -390,6 +390,27 @@ impl Registry {
         }
     }
 
+    /// Notes the delay of a channel that is about to be lifted, so that it can be set back.
+    pub(crate) fn note_lifting(&self, id: &ServerId, channel: &str) {
+        if let Some(entry) = self.lock().servers.get_mut(id) {
+            let channels = entry.facts.iter().flat_map(|facts| &facts.value.channels);
+            let mut delayed =
+                channels.filter(|found| found.name == channel && !found.delay.is_zero());
+            if let Some(delay) = delayed.next().map(|found| found.delay) {
+                entry.lifted.retain(|(name, _)| name != channel);
+                entry.lifted.push((channel.to_owned(), delay));
+            }
+        }
+    }
+
+    /// Notes that the delay of a channel, or of all, was set back, or that the channel is gone.
+    pub(crate) fn note_delayed(&self, id: &ServerId, channel: Option<&str>) {
+        if let Some(entry) = self.lock().servers.get_mut(id) {
+            let meant = |name: &str| channel.is_none_or(|channel| channel == name);
+            entry.lifted.retain(|(name, _)| !meant(name));
+        }
+    }
+
     /// Notes that the receiver of a channel, or of all, was started: it is severed no more.
     pub(crate) fn note_started(&self, id: &ServerId, channel: Option<&str>) {
         if let Some(entry) = self.lock().servers.get_mut(id) {

@@ -39,7 +39,7 @@
 //! | --- | --- |
 //! | `io=running`, `io=connecting`, `io=connecting:1045`, `io=stopped`, `io=stopped:1236`, `io=unknown` | receiver, with error |
 //! | `sql=running`, `sql=stopped`, `sql=stopped:1062`, `sql=unknown` | applier, with error |
-//! | `lag=T`, `delay=T`, `heartbeat=T`, `period=T`, `reconnected=T`, `reconnect-failed=T`, `severed=T`, `ran=T`, `acked=T`, `cut=T..T`, `starving=T` | lag, configured delay, age of the last sign, time between heartbeats, ages of the reconnect Baton made, of one in vain, of the severing, of the last reading that showed its receiver at work, that showed it acknowledging (by default that of a connected replica with `ss=replica`), of the first and last one that showed it unable to connect, of the first one that showed it running without receiving what its source had |
+//! | `lag=T`, `delay=T`, `lifted=T`, `heartbeat=T`, `period=T`, `reconnected=T`, `reconnect-failed=T`, `severed=T`, `ran=T`, `acked=T`, `cut=T..T`, `starving=T` | lag, configured delay, the delay that Baton lifted, age of the last sign, time between heartbeats, ages of the reconnect Baton made, of one in vain, of the severing, of the last reading that showed its receiver at work, that showed it acknowledging (by default that of a connected replica with `ss=replica`), of the first and last one that showed it unable to connect, of the first one that showed it running without receiving what its source had |
 //! | `brings=N` | what it received was written by server number N |
 //! | `nogtid`, `filtered`, `user=X` | how it replicates |
 //!

@@ -1,5 +1,6 @@
 //! Changes: which statements make them, for each wording.
 
+mod delay;
 mod events;
 mod fence;
 mod point;
@@ -21,6 +22,7 @@ use crate::rows::Table;
 use crate::servers::Access;
 use crate::session::Session;
 
+pub(crate) use delay::LIFTED;
 pub(crate) use fence::Hold;
 
 /// The statement that sets the deadline of guarded steps, by the server's clock.
@@ -81,6 +83,7 @@ impl Performer<'_> {
             ServerCommand::StartAppliers { channel } => {
                 self.start_appliers(channel.as_deref()).await
             }
+            ServerCommand::SetDelay { channel, delay } => self.set_delay(channel, *delay).await,
             ServerCommand::WaitApplied { set, limit } => self.wait_applied(set, *limit).await,
             ServerCommand::ForgetReplication { channel } => {
                 self.forget_replication(channel.as_deref()).await

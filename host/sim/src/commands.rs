@@ -101,6 +101,11 @@ fn change(server: &mut SimServer, command: &ServerCommand, now: u64) {
         ServerCommand::StartAppliers { channel } => {
             set(server, channel.as_deref(), (None, Some(true)));
         }
+        ServerCommand::SetDelay { channel, delay } => {
+            server.delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            let receiver = (!delay.is_zero()).then_some(false);
+            set(server, Some(channel), (receiver, Some(delay.is_zero())));
+        }
         ServerCommand::ForgetReplication { channel } => {
             if channel.as_deref() == Some(SECOND) {
                 server.second = None;

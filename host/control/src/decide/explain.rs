@@ -7,7 +7,7 @@ use baton_core::ids::ServerId;
 use baton_core::model::RecoveryKind;
 use baton_core::planning::{
     Candidate, CandidateView, ExpectedLoss, Explanation, Intention, Reason, candidates,
-    expected_loss, rank_question,
+    delayed_last, expected_loss, rank_question,
 };
 
 use super::judge::Judged;
@@ -119,12 +119,21 @@ async fn rank(
     let reply = means.policies.rank(&asked.question).await;
     means.count_policy_call(reply.took, reply.fallback.is_some());
     policy.clone_from(&reply.policy);
-    for (ranked, place) in reply.answer.order.iter().zip(1_u32..) {
+    let ranked = reply.answer.order.iter();
+    let order: Vec<ServerId> = ranked
+        .filter_map(|ranked| asked.id(ranked.server).cloned())
+        .collect();
+    for (id, place) in delayed_last(&order, list).iter().zip(1_u32..) {
+        let mut places = views.iter_mut().filter(|view| view.server == *id);
+        if let Some(view) = places.next() {
+            view.rank = Some(place);
+        }
+    }
+    for ranked in &reply.answer.order {
         let view = views
             .iter_mut()
             .find(|view| asked.id(ranked.server) == Some(&view.server));
         if let Some(view) = view {
-            view.rank = Some(place);
             view.score = Some(ranked.score);
             view.reasons
                 .extend(ranked.reasons.iter().map(|r| reason(r, &asked.ids)));

@@ -6,7 +6,7 @@ use baton_core::ids::ServerId;
 use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Snapshot};
 use baton_core::planning::{
     Blocked, Candidate, Choice, Election, Phase, Plan, Reason, SecureRequest, candidates,
-    plan_promote, plan_secure, plan_unwind, rank_question,
+    delayed_last, plan_promote, plan_secure, plan_unwind, rank_question,
 };
 use baton_core::time::Timestamp;
 
@@ -42,6 +42,7 @@ impl Recovery<'_> {
                 &self.means.registry.settings.plan,
                 self.next_step(),
             );
+            self.undrained = None;
             let ended = self.run(plan).await;
             match self.judge(ended, &choice.successor).await {
                 Judgement::Promoted => return RecoveryOutcome::Succeeded,
@@ -49,7 +50,10 @@ impl Recovery<'_> {
                 // what the lost one may have done is found when it returns, for it is not the primary then.
                 Judgement::NotPromoted => {
                     self.row.committed = false;
-                    self.tried.insert(choice.successor.clone());
+                    // Who cannot hand on what it has would keep the next one waiting as long.
+                    let failed = self.undrained.take();
+                    self.tried
+                        .insert(failed.unwrap_or_else(|| choice.successor.clone()));
                 }
                 Judgement::OutOfRight => return RecoveryOutcome::Failed,
             }
@@ -177,6 +181,7 @@ impl Recovery<'_> {
             .iter()
             .filter_map(|ranked| asked.id(ranked.server).cloned())
             .collect();
+        order = delayed_last(&order, list);
         let why: Vec<Reason> = reply
             .answer
             .order

@@ -99,6 +99,7 @@ async fn send(
         | ServerCommand::StopReplication { .. }
         | ServerCommand::StartReplication { .. }
         | ServerCommand::StartAppliers { .. }
+        | ServerCommand::SetDelay { .. }
         | ServerCommand::WaitApplied { .. }
         | ServerCommand::ForgetReplication { .. }
         | ServerCommand::PointAt { .. }
@@ -127,6 +128,12 @@ pub(crate) async fn send_plain(
     command: &ServerCommand,
     limit: Duration,
 ) -> Result<(), WorkError> {
+    if let ServerCommand::SetDelay { channel, delay } = command
+        && delay.is_zero()
+    {
+        // Before it is sent: a later reading does not show it any more.
+        means.registry.note_lifting(server, channel);
+    }
     let mut lent = means.sessions.lend(server, limit).await?;
     let outcome = lent
         .session
@@ -135,13 +142,13 @@ pub(crate) async fn send_plain(
         .map_err(WorkError::Statement);
     lent.keep_after(&outcome);
     if outcome.is_ok() {
-        note_receivers(means, server, command);
+        note_channels(means, server, command);
     }
     outcome
 }
 
-/// A severed receiver may look as if it ran; one that was started since does run.
-fn note_receivers(means: &Means, server: &ServerId, command: &ServerCommand) {
+/// A severed receiver may look as if it ran; one that was started since does run. A delay that was set back is not lifted any more.
+fn note_channels(means: &Means, server: &ServerId, command: &ServerCommand) {
     match command {
         ServerCommand::SeverReceivers {
             channel: Some(channel),
@@ -159,6 +166,12 @@ fn note_receivers(means: &Means, server: &ServerId, command: &ServerCommand) {
         }
         | ServerCommand::ReconnectReceiver { channel } => {
             means.registry.note_started(server, Some(channel));
+        }
+        ServerCommand::SetDelay { channel, delay } if !delay.is_zero() => {
+            means.registry.note_delayed(server, Some(channel));
+        }
+        ServerCommand::ForgetReplication { channel } => {
+            means.registry.note_delayed(server, channel.as_deref());
         }
         _ => {}
     }

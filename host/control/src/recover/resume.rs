@@ -62,6 +62,7 @@ impl Means {
             silent: None,
             unrecorded: false,
             tried: BTreeSet::new(),
+            undrained: None,
             touched,
         };
         let outcome = match superseded {

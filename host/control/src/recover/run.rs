@@ -183,6 +183,9 @@ impl Recovery<'_> {
                 let text = format!("{}: {error}", step.action.describe());
                 lines.push(self.entry(&step, stage, text.clone()));
                 self.complain(text.clone());
+                if step.action.drains() {
+                    self.undrained = step.action.server().cloned();
+                }
                 events.push(Event::Failed(
                     step.id,
                     Failure {

@@ -77,6 +77,7 @@ impl Registry {
             reconnected: entry.reconnected.clone(),
             reconnect_failed: entry.reconnect_failed.clone(),
             severed: entry.severed.clone(),
+            lifted: entry.lifted.clone(),
             receiver_ran: entry.receiver_ran.clone(),
             acknowledged: entry.acknowledged.clone(),
             closed: entry.closed,

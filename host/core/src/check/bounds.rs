@@ -68,9 +68,9 @@ fn target_of(command: &ServerCommand) -> Target<'_> {
         | ServerCommand::ForgetReplication { channel } => {
             channel.as_deref().map_or(Target::All, Target::Named)
         }
-        ServerCommand::ReconnectReceiver { channel } | ServerCommand::PointAt { channel, .. } => {
-            Target::Named(channel)
-        }
+        ServerCommand::ReconnectReceiver { channel }
+        | ServerCommand::SetDelay { channel, .. }
+        | ServerCommand::PointAt { channel, .. } => Target::Named(channel),
         ServerCommand::Fence { .. }
         | ServerCommand::OpenWrites(_)
         | ServerCommand::WaitApplied { .. }

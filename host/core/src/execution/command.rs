@@ -61,6 +61,15 @@ pub enum ServerCommand {
         /// One channel, or all.
         channel: Option<String>,
     },
+    /// Set the delay of a channel's applier. With zero, what was received is kept and the applier alone runs afterwards; the channel
+    /// positions itself by file until it is set back or pointed elsewhere. With any other, replication is left stopped, and what was
+    /// not applied is dropped.
+    SetDelay {
+        /// The channel.
+        channel: String,
+        /// The delay, in whole seconds.
+        delay: Duration,
+    },
     /// Wait until all of `set` is applied.
     WaitApplied {
         /// The set.
@@ -109,7 +118,8 @@ impl ServerCommand {
         match self {
             Self::StopReplication { .. }
             | Self::ForgetReplication { .. }
-            | Self::PointAt { .. } => true,
+            | Self::PointAt { .. }
+            | Self::SetDelay { .. } => true,
             Self::Fence { .. }
             | Self::OpenWrites(_)
             | Self::StopReceivers { .. }
@@ -137,6 +147,7 @@ impl ServerCommand {
             Self::StopReplication { .. } => "stop-replication",
             Self::StartReplication { .. } => "start-replication",
             Self::StartAppliers { .. } => "start-appliers",
+            Self::SetDelay { .. } => "set-delay",
             Self::WaitApplied { .. } => "wait-applied",
             Self::ForgetReplication { .. } => "forget-replication",
             Self::PointAt { .. } => "point-at",

@@ -340,6 +340,8 @@ pub struct Server {
     /// For each channel, by name, when Baton last severed its receiver: from then on it received nothing, although its thread may
     /// still show as running for a while.
     pub severed: Vec<(String, Timestamp)>,
+    /// For each channel, by name, the delay that it had before Baton lifted it.
+    pub lifted: Vec<(String, Duration)>,
     /// For each channel, by name, when the last reading that showed its receiver at work (running or connecting) began.
     pub receiver_ran: Vec<(String, Timestamp)>,
     /// For each channel, by name, when the last reading began that showed its receiver connected and acknowledging.
@@ -406,6 +408,16 @@ impl Server {
     /// See [`severed`](Self::severed).
     pub fn severed_on(&self, channel: &str) -> Option<Timestamp> {
         latest(&self.severed, channel)
+    }
+
+    /// The delay to be set back on a channel, from which Baton has lifted it.
+    pub fn lifted_on(&self, channel: &Channel) -> Option<Duration> {
+        let mut lifted = self.lifted.iter();
+        let found = lifted.find(|(name, _)| *name == channel.name);
+        // Somebody else may have set one since.
+        found
+            .map(|(_, delay)| *delay)
+            .filter(|_| channel.delay.is_zero())
     }
 
     /// See [`acknowledged`](Self::acknowledged).

@@ -304,7 +304,8 @@ fn exclusions(
                 ),
             );
         }
-        if !channel.auto_position {
+        // A lifted delay costs the channel its position by GTID, until it is set back.
+        if !channel.auto_position && server.lifted_on(channel).is_none() {
             no(
                 "no-gtid",
                 format!("{} does not replicate by GTID", server.id),
@@ -327,6 +328,9 @@ fn exclusions(
 
 /// The code of the one exclusion that a person's order for that server lifts.
 pub(super) const ERRANT: &str = "errant";
+
+/// The code of the warning about a delayed replica.
+pub(super) const DELAYED: &str = "delayed";
 
 /// The error with which a receiver stopped by itself, for a reason other than the loss of its source: what its source wrote since, it
 /// lacks. An error of the network is that loss; errors of a login may be older, but such a receiver goes on trying.
@@ -366,10 +370,10 @@ fn warnings(server: &Server, facts: &ServerFacts, field: &Field<'_>) -> Vec<Reas
     if facts
         .channels
         .iter()
-        .any(|channel| !channel.delay.is_zero())
+        .any(|channel| !channel.delay.is_zero() || server.lifted_on(channel).is_some())
     {
         reasons.push(reason(
-            "delayed",
+            DELAYED,
             format!("{} applies with a configured delay", server.id),
             server,
         ));

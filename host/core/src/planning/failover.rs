@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::channels::{add_forgetting, channel_of, forget_afterwards};
+use super::delay::{add_lift, add_setting_back};
 use super::election::Choice;
 use super::estate::estate;
 use super::estate::replaced_with;
@@ -298,23 +299,35 @@ fn add_drain(
     let limits = (OnFailure::Abort, settings.drain_limit);
     let successor = choice.successor.clone();
     let released = add_release(steps, snapshot, &successor, &[], settings);
+    // What it fetches would be delayed as well.
+    let fetches = choice.catch_up_from.is_some();
+    let target = (&successor, fetches);
+    let released = add_lift(steps, snapshot, target, released.as_slice(), settings);
     let Some(source) = &choice.catch_up_from else {
         let drained = steps.step(
             Phase::Drain,
             Action::Drain { server: successor },
-            released.as_slice(),
+            &released,
             limits,
         );
         return vec![drained];
     };
     // Both first apply what they have: on MariaDB, changing the source drops relay logs that are not applied yet.
     let supplier_released = add_release(steps, snapshot, source, &[], settings);
+    let target = (source, false);
+    let supplier_released = add_lift(
+        steps,
+        snapshot,
+        target,
+        supplier_released.as_slice(),
+        settings,
+    );
     let supplier = steps.step(
         Phase::Drain,
         Action::Drain {
             server: source.clone(),
         },
-        supplier_released.as_slice(),
+        &supplier_released,
         limits,
     );
     let own = steps.step(
@@ -322,7 +335,7 @@ fn add_drain(
         Action::Drain {
             server: successor.clone(),
         },
-        released.as_slice(),
+        &released,
         limits,
     );
     let Some(address) = snapshot
@@ -434,10 +447,14 @@ pub(crate) fn add_repoints(
                 start: true,
                 configured_account: false,
             };
+            // A replica without its delay is better than one that does not follow.
+            let limits = (OnFailure::Continue, settings.step_limit);
+            let place = (Phase::Repoint, after);
+            let delayed = add_setting_back(steps, snapshot, edge, place, limits);
             let pointed = steps.command(
                 Phase::Repoint,
                 (&edge.replica, point),
-                after,
+                delayed.as_ref().map_or(after, std::slice::from_ref),
                 (OnFailure::SkipDependants, settings.step_limit),
             );
             steps.step(

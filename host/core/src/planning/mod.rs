@@ -3,6 +3,7 @@
 mod acknowledgers;
 mod candidate;
 mod channels;
+mod delay;
 mod election;
 mod estate;
 mod events;
@@ -26,6 +27,7 @@ use crate::model::RecoveryKind;
 
 pub use acknowledgers::{Acknowledgers, Waiting, too_few_acknowledgers};
 pub use candidate::{Candidate, candidates};
+pub use delay::delayed_last;
 pub use election::{AcceptedLoss, Choice, Consent, Election, expected_loss, loss_objections};
 pub use estate::estate;
 pub use events::with_events_restored;

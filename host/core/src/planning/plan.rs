@@ -176,6 +176,18 @@ impl Action {
         }
     }
 
+    /// True if the step has a server apply what it has received, or prepares that.
+    pub fn drains(&self) -> bool {
+        match self {
+            Self::Drain { .. } => true,
+            Self::Command {
+                command: ServerCommand::SetDelay { delay, .. },
+                server: _,
+            } => delay.is_zero(),
+            _ => false,
+        }
+    }
+
     /// True for the one step after which there is no way back but forward.
     pub fn opens_writes(&self) -> bool {
         matches!(
@@ -207,6 +219,12 @@ impl Action {
             }
             Self::Command { server, command } => match command {
                 ServerCommand::PointAt { source, .. } => format!("point {server} at {source}"),
+                ServerCommand::SetDelay { delay, .. } if delay.is_zero() => {
+                    format!("lift the delay of {server}")
+                }
+                ServerCommand::SetDelay { delay, .. } => {
+                    format!("set the delay of {server} back to {} s", delay.as_secs())
+                }
                 other => format!("{} on {server}", other.word()),
             },
             Self::Observe { server } => format!("read {server}"),
@@ -376,6 +394,11 @@ impl Builder {
     ) -> StepId {
         let server = server.clone();
         self.step(phase, Action::Command { server, command }, after, policy)
+    }
+
+    /// The steps so far.
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
     }
 
     pub(crate) fn finish(self) -> Vec<Step> {

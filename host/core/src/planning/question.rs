@@ -389,7 +389,7 @@ fn channel_view(
         received_age: heartbeat.map(|at| ms(now.since(at))),
         progress_age: server.progressed_at.map(|at| ms(now.since(at))),
         lag: channel.lag.map(ms),
-        delay: ms(channel.delay),
+        delay: ms(server.lifted_on(channel).unwrap_or(channel.delay)),
         auto_position: channel.auto_position,
         filtered: channel.filtered,
         received: None,

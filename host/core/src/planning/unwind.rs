@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::PlanSettings;
 use super::channels::channel_of;
+use super::delay::add_setting_back_drained;
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, Step, StepId};
 use super::semi_sync::{is_held_up, silenced};
 use crate::execution::{Guard, ServerCommand};
@@ -97,7 +98,14 @@ fn add_returns(
             let limits = (OnFailure::Continue, settings.step_limit);
             steps.command(Phase::Unwind, (replica, silenced()), after, limits)
         });
-        let after = silenced.as_ref().map_or(after, std::slice::from_ref);
+        let mut after = silenced.map_or_else(|| after.to_vec(), |silenced| vec![silenced]);
+        for edge in topology.channels_of(replica) {
+            let place = (Phase::Unwind, after.as_slice());
+            if let Some(set_back) = add_setting_back_drained(steps, snapshot, edge, place, settings)
+            {
+                after = vec![set_back];
+            }
+        }
         let mut channels = topology.channels_of(replica).iter();
         let command = match channels.find(|edge| edge.source.as_ref() == Some(old)) {
             Some(edge) => ServerCommand::StartReplication {
@@ -113,7 +121,7 @@ fn add_returns(
         steps.command(
             Phase::Unwind,
             (replica, command),
-            after,
+            &after,
             (OnFailure::Continue, settings.step_limit),
         );
     }

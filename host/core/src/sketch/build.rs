@@ -84,6 +84,10 @@ fn server(number: u32, sketch: &ServerSketch) -> Option<Server> {
         reconnected: instants(|channel| channel.reconnected),
         reconnect_failed: instants(|channel| channel.reconnect_failed),
         severed: instants(|channel| channel.severed),
+        lifted: {
+            let lifted = |c: &ChannelSketch| Some((c.name.clone(), c.lifted?));
+            sketch.channels.iter().filter_map(lifted).collect()
+        },
         receiver_ran: instants(|channel| channel.ran),
         acknowledged: acknowledged(sketch, read_age),
         closed: sketch.closed,

@@ -98,7 +98,7 @@ impl Performer<'_> {
     }
 
     /// The channel's period, which falls back to the server's default unless it is said again.
-    async fn heartbeat(
+    pub(super) async fn heartbeat(
         &mut self,
         dialect: &Dialect,
         channel: &Record<'_>,
@@ -176,7 +176,7 @@ impl Performer<'_> {
     }
 }
 
-fn find<'a>(table: &'a Table, channel: &str) -> Option<Record<'a>> {
+pub(super) fn find<'a>(table: &'a Table, channel: &str) -> Option<Record<'a>> {
     table
         .records()
         .find(|record| record.owned(&["Channel_Name", "Connection_name"]) == channel)

@@ -6,6 +6,7 @@ use baton_core::model::{Channel, Flavor, ReplicationError, ThreadState};
 use std::time::Duration;
 
 use super::{Garbled, mysql_set};
+use crate::commands::LIFTED;
 use crate::rows::{Record, Table};
 
 /// Columns that are empty unless something is not replicated, or under another name.
@@ -150,7 +151,9 @@ fn auto_position(record: &Record<'_>) -> bool {
     let mariadb = record
         .text(&["Using_Gtid"])
         .is_some_and(|mode| !mode.eq_ignore_ascii_case("No"));
-    mariadb || record.flag(&["Auto_Position"]).unwrap_or(false)
+    // One whose delay is lifted will again, once that is set back.
+    let lifted = record.text(&["Source_Log_File", "Master_Log_File"]) == Some(LIFTED);
+    mariadb || lifted || record.flag(&["Auto_Position"]).unwrap_or(false)
 }
 
 fn seconds(text: Option<&str>) -> Option<Duration> {

@@ -30,6 +30,7 @@ pub(in crate::v1) fn server(view: &ClusterView, server: &Server) -> ServerDocume
         reconnected: _,
         reconnect_failed: _,
         severed: _,
+        lifted: _,
         receiver_ran: _,
         acknowledged: _,
         closed: _,
