@@ -169,7 +169,7 @@ fn waits_for_few(id: &ServerId, facts: &ServerFacts, semi_sync: &SemiSync) -> Ve
         Flavor::Mysql | Flavor::Percona | Flavor::Other => format!("Set the count to {enough}"),
     };
     let text = format!(
-        "{id} waits for {waits_for} of {replicas} replicas that acknowledge: with {waits_for} of them it goes on commiting while the others are \
+        "{id} waits for {waits_for} of {replicas} replicas that acknowledge: with {waits_for} of them it goes on committing while the others are \
          cut off, and a failover to these needs a person. {remedy}."
     );
     vec![evidence("acknowledged-by-few", text, [id])]
