@@ -1,4 +1,5 @@
-//! What was seen of each cluster's history outlives the process: after a power failure nobody else knows what was acknowledged.
+//! What was seen of each cluster's history is kept in the store. After a power failure nobody else knows
+//! what was acknowledged.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +31,7 @@ pub(crate) struct Histories {
 pub(crate) type Written = BTreeMap<ClusterId, (GtidSet, Timestamp)>;
 
 impl Histories {
-    /// Takes over what was recorded. What cannot be read is not known, and is no reason to let a cluster wait.
+    /// Takes over what was recorded. A store that cannot be read keeps no cluster waiting.
     pub(crate) async fn recall(&self) {
         match self.store.histories().await {
             Ok(recorded) => self.registry.recall(recorded, self.clock.now()),

@@ -93,8 +93,9 @@ impl Observer {
         }
     }
 
-    /// Waits for a pause, or until the host does not refuse any more. A refusal costs next to nothing, and what returns writable is to be
-    /// closed before somebody acknowledges to it: at one reading a second, a returned primary gave its clients 212 rows.
+    /// Waits for a pause, or until the host does not refuse any more. A refusal costs next to nothing.
+    /// A primary that returns writable has to be closed before a replica acknowledges to it. With one attempt
+    /// a second, such a primary told its clients OK for 212 rows.
     async fn await_return(
         &self,
         id: &ServerId,

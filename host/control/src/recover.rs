@@ -379,7 +379,7 @@ impl Recovery<'_> {
         {
             texts.push(format!("{successor} took over, and {why} at the end"));
             outcome = RecoveryOutcome::Failed;
-            // It replaced the old primary all the same.
+            // The old primary was replaced, although the recovery has failed.
             self.row.committed = true;
         }
         for id in &self.row.lost {

@@ -15,7 +15,7 @@ pub enum Fault {
     IsolateNode,
     /// The server that the step is about is killed.
     KillServer,
-    /// Whoever takes writes is killed.
+    /// The server that takes writes is killed.
     KillPrimary,
     /// The Baton process that acts is killed, and the server that the step is about, or else the one that takes writes, answers nobody for
     /// a moment.

@@ -31,7 +31,7 @@ pub(super) fn no_writable_primary(scene: &Scene<'_>, draft: &mut Draft) {
     }
     let code = Code::NoWritablePrimary;
     if !writing.is_empty() {
-        // Whoever opened a replica that replicates on has not promoted it, and what it took since is nowhere else.
+        // A replica that was opened and still replicates was not promoted. What it wrote since then no other server has.
         let text = format!(
             "{} is read-only, and {} takes writes beside it and still replicates: open the one and close the other.",
             primary.id,

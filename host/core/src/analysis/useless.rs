@@ -134,7 +134,7 @@ pub(crate) fn storage_fails(server: &Server) -> bool {
         }
 }
 
-/// As far as the server itself shows it: whoever takes over must not be as full.
+/// Whether the server itself shows that its disk is full. Such a server must not take over.
 fn has_no_space(server: &Server) -> bool {
     match server.last_facts().map(|facts| &facts.vitals.space) {
         Some(Space::Awaited { .. }) => true,

@@ -159,8 +159,8 @@ pub struct PastRecovery {
     pub kind: RecoveryKind,
     /// Outcome.
     pub outcome: RecoveryOutcome,
-    /// It made its successor the primary, whatever became of that one. A failover whose successor died right after it was opened has
-    /// failed, and has replaced the old primary all the same.
+    /// It made its successor the primary, whatever became of that one. A failover has failed if its successor died right after it
+    /// was opened; the old primary was replaced nevertheless.
     pub promoted: bool,
     /// Whom it replaced did not follow at its end.
     pub left_behind: bool,

@@ -1,4 +1,5 @@
-//! Delayed replicas: the delay is lifted from whoever has to apply at once, and set back on whoever does not become the primary.
+//! Delayed replicas: the delay of a server that has to apply at once is lifted. It is set back unless that server
+//! becomes the primary.
 
 use std::time::Duration;
 
