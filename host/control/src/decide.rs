@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use baton_core::analysis::{Finding, PrimaryView, Report, analyze};
 use baton_core::ids::{LeaseEpoch, NodeName, ServerId};
-use baton_core::model::{ProbeFailure, Reach, RecoveryKind, Snapshot, Topology};
+use baton_core::model::{Reach, RecoveryKind, Snapshot, Topology};
 use baton_core::planning::{Reason, raise_highest};
 use baton_core::policy::{self, Context};
 use baton_core::time::Timestamp;
@@ -209,8 +209,8 @@ impl ClusterLoop {
         }
     }
 
-    /// Reads who answers once more. Whoever comes to lead takes the locks and then reads what the last leader may have changed a moment
-    /// ago: with the lock, nothing of it is still on its way.
+    /// Reads all servers that answer once more. A new leader does so after it has taken the locks: from then on
+    /// no change of the last leader is still on its way.
     pub(super) async fn observe_again(&self, snapshot: &Snapshot) {
         let limit = self.means.registry.settings.read_limit;
         let members = snapshot.servers.values();
@@ -318,7 +318,7 @@ impl ClusterLoop {
                 let id = server.id.clone();
                 self.standing.spawn(async move { sessions.stand(id).await });
             }
-            if server.probe.failure == Some(ProbeFailure::Refused) {
+            if server.probe.is_refused() {
                 self.means.sessions.end(&server.id);
             }
         }

@@ -119,13 +119,9 @@ async fn rank(
     let reply = means.policies.rank(&asked.question).await;
     means.count_policy_call(reply.took, reply.fallback.is_some());
     policy.clone_from(&reply.policy);
-    let ranked = reply.answer.order.iter();
-    let order: Vec<ServerId> = ranked
-        .filter_map(|ranked| asked.id(ranked.server).cloned())
-        .collect();
-    for (id, place) in delayed_last(&order, list).iter().zip(1_u32..) {
-        let mut places = views.iter_mut().filter(|view| view.server == *id);
-        if let Some(view) = places.next() {
+    let order = delayed_last(&asked.order(&reply.answer.order), list);
+    for (id, place) in order.iter().zip(1_u32..) {
+        if let Some(view) = views.iter_mut().find(|view| view.server == *id) {
             view.rank = Some(place);
         }
     }

@@ -175,13 +175,7 @@ impl Recovery<'_> {
                 failure.policy, failure.kind, failure.text
             ));
         }
-        let mut order: Vec<ServerId> = reply
-            .answer
-            .order
-            .iter()
-            .filter_map(|ranked| asked.id(ranked.server).cloned())
-            .collect();
-        order = delayed_last(&order, list);
+        let mut order = delayed_last(&asked.order(&reply.answer.order), list);
         let why: Vec<Reason> = reply
             .answer
             .order

@@ -7,7 +7,7 @@ use std::time::Duration;
 use baton_core::execution::ServerCommand;
 use baton_core::gtid::GtidSet;
 use baton_core::ids::{LeaseEpoch, ServerId};
-use baton_core::model::{Bounds, ProbeFailure, Reach, ServerFacts, ThreadState, Topology};
+use baton_core::model::{Bounds, Reach, ServerFacts, ThreadState, Topology};
 use baton_core::planning::{Action, Step};
 use baton_ports::{Route, StatementError, StoreError};
 use futures::future::join_all;
@@ -410,7 +410,7 @@ fn has_ended(means: &Means, id: &ServerId) -> bool {
     };
     let silent_for = probe.failing_since.map(|at| means.clock.now().since(at));
     let is_silent = probe.reach() == Reach::Silent && silent_for > Some(SILENT_FOR);
-    probe.failure == Some(ProbeFailure::Refused) || is_silent
+    probe.is_refused() || is_silent
 }
 
 fn replicates_from(means: &Means, facts: &ServerFacts, source: &ServerId) -> bool {

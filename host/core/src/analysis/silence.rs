@@ -117,8 +117,7 @@ fn loss(scene: &Scene<'_>, source: &Server, hearing: &Hearing<'_>, all_probed: b
         Loss::Dead { some_silent }
     } else {
         let would_not_notice = |said| matches!(said, Testimony::Mute | Testimony::Halted);
-        let refused =
-            source.probe.failure == Some(ProbeFailure::Refused) && hearing.any(would_not_notice);
+        let refused = source.probe.is_refused() && hearing.any(would_not_notice);
         if !refused && hearing.any(|said| said == Testimony::Halted) {
             return Loss::Incomplete;
         }

@@ -158,6 +158,11 @@ impl Probe {
         }
     }
 
+    /// Its host says that nobody listens there: the process has ended.
+    pub fn is_refused(&self) -> bool {
+        self.failure == Some(ProbeFailure::Refused)
+    }
+
     /// Notes a full answer whose reading began at `began` and ended at `ended`.
     pub fn answered(&mut self, began: Timestamp, ended: Timestamp, round_trip: Duration) {
         self.answered_at = Some(began);

@@ -16,8 +16,7 @@ use super::semi_sync::was_acknowledged;
 use crate::gtid::GtidSet;
 use crate::ids::ServerId;
 use crate::model::{
-    Channel, ProbeFailure, Reach, Risk, SemiSync, Server, ServerFacts, Snapshot, ThreadState,
-    Topology,
+    Channel, Probe, Reach, Risk, SemiSync, Server, ServerFacts, Snapshot, ThreadState, Topology,
 };
 use crate::time::Timestamp;
 
@@ -106,7 +105,7 @@ impl Acknowledgers {
         (is_cut_off, is_covered): (bool, bool),
         revoked_after: Option<Timestamp>,
     ) {
-        let gone = is_gone(server);
+        let gone = server.probe.is_refused();
         if !gone && !is_cut_off {
             self.could.insert(server.id.clone());
         }
@@ -181,7 +180,7 @@ impl<'a> Source<'a> {
             server,
             waiting: waiting(snapshot, failed, semi),
             wait_for: semi.map_or(1, |semi| usize::try_from(semi.wait_for.max(1)).unwrap_or(1)),
-            is_gone: probe.is_some_and(|probe| probe.failure == Some(ProbeFailure::Refused)),
+            is_gone: probe.is_some_and(Probe::is_refused),
             is_closed,
             lost_at: probe
                 .and_then(|probe| probe.failing_since)
@@ -266,11 +265,6 @@ fn is_cut_off(replica: &Server, channel: &Channel, revoked_after: Option<Timesta
             .is_none_or(|other| other.receiver == ThreadState::Stopped)
     };
     severed || replica.facts_after(revoked_after).is_some_and(stopped)
-}
-
-/// Its host says that its process has ended.
-fn is_gone(server: &Server) -> bool {
-    server.probe.failure == Some(ProbeFailure::Refused)
 }
 
 /// All that the servers other than `failed` have that were read since.

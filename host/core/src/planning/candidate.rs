@@ -80,28 +80,23 @@ pub fn candidates(
     let some_clean = anybody(&is_clean);
     let some_log = anybody(&|server, facts| facts.log_updates && is_willing(server));
     let bounds = Bounds::of(snapshot, &topology);
-    let mut list: Vec<Candidate> = servers
+    let field = Field {
+        snapshot,
+        topology: &topology,
+        bounds: &bounds,
+        read: &read,
+        most: most.as_ref(),
+        history: &history,
+        some_clean,
+        some_log,
+        replaced: replaced.iter().collect(),
+        waits: replaced.iter().any(|id| was_acknowledged(snapshot, id)),
+        read_after,
+    };
+    let considered = servers
         .iter()
-        .map(|server| {
-            consider(
-                server,
-                &replaced,
-                &Field {
-                    snapshot,
-                    topology: &topology,
-                    bounds: &bounds,
-                    read: &read,
-                    most: most.as_ref(),
-                    history: &history,
-                    some_clean,
-                    some_log,
-                    replaced: replaced.iter().collect(),
-                    waits: replaced.iter().any(|id| was_acknowledged(snapshot, id)),
-                    read_after,
-                },
-            )
-        })
-        .collect();
+        .map(|server| consider(server, &replaced, &field));
+    let mut list: Vec<Candidate> = considered.collect();
     list.sort_by_key(|c| {
         (
             !c.is_allowed(),

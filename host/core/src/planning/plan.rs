@@ -307,6 +307,19 @@ pub struct Plan {
     pub steps: Vec<Step>,
 }
 
+#[cfg(test)]
+impl Plan {
+    /// The words of the commands to one server, in their order.
+    pub(crate) fn words_on(&self, id: &str) -> Vec<&'static str> {
+        let steps = self.steps.iter();
+        let words = steps.filter_map(|step| match &step.action {
+            Action::Command { server, command } if server.as_str() == id => Some(command.word()),
+            _ => None,
+        });
+        words.collect()
+    }
+}
+
 /// Builds the steps of a plan; numbering starts where the recovery's earlier plans ended.
 ///
 /// A replica whose applier waits for acknowledgements of its own is released before its applier is stopped: that would hang until the

@@ -499,4 +499,10 @@ impl<Q> Indexed<Q> {
     pub fn id(&self, index: ServerIndex) -> Option<&ServerId> {
         self.ids.get(usize::try_from(index).ok()?)
     }
+
+    /// The identities of a ranking, best first. Unknown indices are left out.
+    pub fn order(&self, ranked: &[Ranked]) -> Vec<ServerId> {
+        let known = ranked.iter().filter_map(|ranked| self.id(ranked.server));
+        known.cloned().collect()
+    }
 }

@@ -422,15 +422,11 @@ fn a_replica_whose_applier_waits_for_acknowledgements_is_released_before_it_is_p
          r1 ss=both <- p1 io=connecting
          r2 ss=both missing=5 <- p1 io=connecting",
     );
-    let of_r2: Vec<&str> = plan
-        .steps
-        .iter()
-        .filter_map(|step| match &step.action {
-            Action::Command { server, command } if server.as_str() == "r2" => Some(command.word()),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(of_r2, ["set-semi-sync", "point-at"], "{plan:?}");
+    assert_eq!(
+        plan.words_on("r2"),
+        ["set-semi-sync", "point-at"],
+        "{plan:?}"
+    );
 }
 
 /// A fence waits for the commits that a full disk holds. That undid seven failovers in turn.

@@ -131,13 +131,8 @@ fn a_sibling_whose_applier_waits_for_acknowledgements_is_released_before_it_is_s
          r2 ss=both <- p1",
     );
     let plan = switchover(&snapshot);
-    let of_r2: Vec<&str> = plan
-        .steps
-        .iter()
-        .filter_map(|step| match &step.action {
-            Action::Command { server, command } if server.as_str() == "r2" => Some(command.word()),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(of_r2, ["set-semi-sync", "stop-replication", "point-at"]);
+    assert_eq!(
+        plan.words_on("r2"),
+        ["set-semi-sync", "stop-replication", "point-at"]
+    );
 }
