@@ -1,6 +1,7 @@
 //! A directory, and everything started in it.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,14 +18,14 @@ use crate::{Flavor, Host, Installation, Server, ServerOptions, Topology, Topolog
 
 /// The file whose lock says that a sandbox's owner lives.
 const OWNER: &str = "owner.lock";
+/// The file, beside the sandboxes, that is locked while one is made or others are removed: a
+/// directory that has no locked [`OWNER`] yet is not to be taken for an abandoned one.
+const CHANGING: &str = "changing.lock";
 
 /// The file that says that a sandbox's logs are to be kept after its owner's end.
 const KEPT: &str = "kept";
 /// For how long.
 const KEPT_MAX: Duration = Duration::from_hours(24);
-
-/// Distinguishes the sandboxes of one process.
-static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// Owner of a working directory and of the servers and programs started in it.
 ///
@@ -46,10 +47,10 @@ impl Sandbox {
             "a sandbox is named with up to 40 letters, digits and hyphens, not {name:?}"
         );
         let working = places::working()?;
+        let changing = File::create(working.join(CHANGING)).context("create the common lock")?;
+        changing.lock().context("take the common lock")?;
         sweep(&working)?;
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = working.join(format!("{name}-{}-{count}", process::id()));
-        fs::create_dir(&folder).with_context(|| format!("create {}", folder.display()))?;
+        let folder = new_folder(&working, name)?;
         let owner = File::create(folder.join(OWNER)).context("create the owner's lock")?;
         owner.lock().context("take the owner's lock")?;
         Ok(Self {
@@ -145,6 +146,17 @@ impl Drop for Sandbox {
     }
 }
 
+/// A directory that nobody has used before: process numbers come again, and logs that are kept, or
+/// what could not be removed, may still lie under the one of a process that has ended.
+fn new_folder(working: &Path, name: &str) -> Result<PathBuf> {
+    let folder = tempfile::Builder::new()
+        .prefix(&format!("{name}-{}-", process::id()))
+        .permissions(fs::Permissions::from_mode(0o755))
+        .tempdir_in(working)
+        .with_context(|| format!("create a directory in {}", working.display()))?;
+    Ok(folder.keep())
+}
+
 /// Keeps what a person reads and removes the data, which lies in memory.
 fn keep_logs(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -167,7 +179,7 @@ fn sweep(working: &Path) -> Result<()> {
         let is_abandoned = File::open(entry.path().join(OWNER))
             .is_ok_and(|owner| owner.try_lock().is_ok() && !is_kept(&entry.path()));
         if is_abandoned || is_older_than(&entry, KEPT_MAX) {
-            // Another process may be sweeping too.
+            // What is still in use is removed by a later sweep.
             fs::remove_dir_all(entry.path()).ok();
         }
     }

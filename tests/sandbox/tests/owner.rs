@@ -38,7 +38,7 @@ fn a_killed_owner_takes_its_programs_along_and_its_folder_is_swept() {
     owner.kill().unwrap();
     owner.wait().unwrap();
     wait_until("the program has ended", LIMIT, || Ok(!is_running(&program))).unwrap();
-    assert!(folder.exists());
+    // Another test that runs now may remove the folder as well.
     drop(Sandbox::new("sweeper").unwrap());
     assert!(!folder.exists(), "the next sandbox removes what was left");
 }
