@@ -87,7 +87,6 @@ impl ActSession for MysqlActSession {
             pause: Duration::ZERO,
             limit,
             depth: Depth::Full,
-            events: true,
         };
         let evaluated = self
             .reader
@@ -95,7 +94,7 @@ impl ActSession for MysqlActSession {
             .await?;
         if self.reader.is_outdated() {
             let dialect = Dialect::discover(&mut self.session, Extent::All, deadline).await?;
-            self.reader = Reader::new(dialect, self.access.settings.queries.lag.clone());
+            self.reader.renew(dialect);
             self.reader
                 .read(&mut self.session, clock.as_ref(), ask)
                 .await?;

@@ -13,6 +13,7 @@ mod facts;
 mod failure;
 mod probe;
 mod reading;
+mod recent;
 mod rows;
 mod servers;
 mod session;

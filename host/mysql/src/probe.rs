@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::connect::{self, Acquaintance};
 use crate::dialect::{Dialect, Extent};
 use crate::reading::{Ask, Depth, Reader};
+use crate::recent::Recent;
 use crate::rows::Table;
 use crate::session::Session;
 use crate::settings::Settings;
@@ -71,7 +72,7 @@ impl ProbeSession {
         if self.reader.is_none() {
             let deadline = Instant::now() + limit;
             let dialect = Dialect::discover(&mut self.session, Extent::All, deadline).await?;
-            self.reader = Some(Reader::new(dialect, None));
+            self.reader = Some(Reader::new(dialect, None, clock.now(), Recent::default()));
         }
         let Some(reader) = &mut self.reader else {
             return Err(ProbeFailure::NotMysql);
@@ -80,7 +81,6 @@ impl ProbeSession {
             pause,
             limit,
             depth: Depth::Due,
-            events: false,
         };
         let evaluated = reader.read(&mut self.session, clock, ask).await?;
         let facts = reader

@@ -13,11 +13,16 @@ use crate::channel_options::SeenChannel;
 use crate::dialect::{Dialect, STATUS};
 use crate::facts::{Answers, Beside, Garbled, facts};
 use crate::failure::{Stage, probe_failure};
+use crate::recent::Recent;
 use crate::rows::Table;
 use crate::session::{Outcome, Session};
 
 /// What changes slowly (registered replicas; counters where semi-sync is off) is read at most this often by a watch.
 const SLOW_EVERY: Duration = Duration::from_millis(4500);
+
+/// So long a full reading relies on what another session of the server read: a watch has read it anew
+/// by then, if it lives. On MySQL the list of events alone takes as long as half of all else.
+const RELIED_ON: Duration = Duration::from_secs(6);
 
 /// The same for the list of sessions, which costs the server time in proportion to their number. It finds only replicas that
 /// do not report their host.
@@ -33,7 +38,7 @@ const PAUSE_TRUST_PERCENT: u32 = 99;
 /// What to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Depth {
-    /// Everything.
+    /// Everything; of what costs the server most, what no other session was told lately.
     Full,
     /// What can wait only if it is due.
     Due,
@@ -75,6 +80,12 @@ enum Part {
 pub(crate) struct Reader {
     dialect: Dialect,
     answers: Answers,
+    /// When the session was opened.
+    opened: Timestamp,
+    /// What other sessions of the server were told.
+    recent: Recent,
+    /// When the events among the answers were read.
+    events_at: Option<Timestamp>,
     slow_at: Option<Timestamp>,
     sessions_at: Option<Timestamp>,
     /// Nothing was executed between the last two readings.
@@ -85,7 +96,13 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(dialect: Dialect, lag_query: Option<String>) -> Self {
+    /// A reader for a session that was opened at `opened`.
+    pub(crate) fn new(
+        dialect: Dialect,
+        lag_query: Option<String>,
+        opened: Timestamp,
+        recent: Recent,
+    ) -> Self {
         let answers = Answers {
             fixed: dialect.fixed.clone(),
             ..Answers::default()
@@ -93,12 +110,21 @@ impl Reader {
         Self {
             dialect,
             answers,
+            opened,
+            recent,
+            events_at: None,
             slow_at: None,
             sessions_at: None,
             still: false,
             lag_query,
             seen_channels: None,
         }
+    }
+
+    /// Begins anew with what has been found out about the server since.
+    pub(crate) fn renew(&mut self, dialect: Dialect) {
+        let recent = self.recent.clone();
+        *self = Self::new(dialect, self.lag_query.take(), self.opened, recent);
     }
 
     pub(crate) fn dialect(&self) -> &Dialect {
@@ -126,12 +152,8 @@ impl Reader {
         let due = Due {
             slow,
             sessions,
-            events: slow || ask.events,
-            space: full,
-        };
-        let due = Due {
-            space: full || self.is_space_due(due),
-            ..due
+            events: self.are_events_due(full, sent),
+            space: self.is_space_due((full, slow, sessions), sent),
         };
         let batch = self.batch(ask.pause, due);
         let (naps, woke) = (AtomicU32::new(0), AtomicU64::new(0));
@@ -144,7 +166,7 @@ impl Reader {
         };
         let outcome = in_time(ask, &naps, session.send(&batch.sql, noted)).await?;
         let ended = clock.now();
-        self.take(&batch, outcome)?;
+        self.take(&batch, outcome, sent)?;
         if slow {
             self.slow_at = Some(sent);
             self.seen_channels = Some(self.channels_with_options());
@@ -164,17 +186,36 @@ impl Reader {
         })
     }
 
+    /// A full reading asks a server that takes writes: its clients may have changed events a moment ago.
+    /// If another session of the server was told, its answer is taken.
+    fn are_events_due(&mut self, full: bool, now: Timestamp) -> bool {
+        if self.dialect.events.is_none() || full && self.recent.takes_writes() {
+            return true;
+        }
+        let Some((at, events)) = self.recent.events(self.opened, now, relied_on(full)) else {
+            return true;
+        };
+        if self.events_at != Some(at) {
+            self.events_at = Some(at);
+            self.answers.events = Some(events);
+        }
+        false
+    }
+
     /// A server whose disk is full executes nothing, so a busy one is not asked. One that takes writes
     /// and stands still is asked each time.
-    fn is_space_due(&self, due: Due) -> bool {
-        let now = self.answers.variables.first();
-        let takes_writes = now.and_then(|record| record.flag(&["read_only"])) == Some(false);
+    fn is_space_due(&self, (full, slow, sessions): (bool, bool, bool), now: Timestamp) -> bool {
         let sometimes = if self.lists_sessions() {
-            due.sessions || due.slow && self.still
+            sessions || slow && self.still
         } else {
-            due.slow
+            !self.recent.knows_space(self.opened, now, relied_on(full))
         };
-        sometimes || self.still && takes_writes
+        sometimes || self.still && self.takes_writes()
+    }
+
+    fn takes_writes(&self) -> bool {
+        let now = self.answers.variables.first();
+        now.and_then(|record| record.flag(&["read_only"])) == Some(false)
     }
 
     /// One list of sessions says it all.
@@ -274,7 +315,12 @@ impl Reader {
             .any(|switch| record.flag(&[switch]) == Some(true))
     }
 
-    fn take(&mut self, batch: &Batch, outcome: Outcome) -> Result<(), ProbeFailure> {
+    fn take(
+        &mut self,
+        batch: &Batch,
+        outcome: Outcome,
+        sent: Timestamp,
+    ) -> Result<(), ProbeFailure> {
         let needed = batch
             .parts
             .iter()
@@ -299,10 +345,15 @@ impl Reader {
                     self.still = executed(&table)
                         .is_some_and(|new| executed(&self.answers.variables) == Some(new));
                     self.answers.variables = table;
+                    self.recent.note_writable(self.takes_writes());
                 }
                 Part::Channels => self.answers.channels = table,
                 Part::Heartbeats => self.answers.heartbeats = table,
-                Part::Events => self.answers.events = Some(table),
+                Part::Events => {
+                    self.recent.note_events(sent, &table);
+                    self.events_at = Some(sent);
+                    self.answers.events = Some(table);
+                }
                 Part::ChannelOptions => self.answers.channel_options = table,
                 Part::Status => self.answers.status = Table::from_pairs(&table),
                 Part::Binlog => self.answers.binlog = table,
@@ -312,6 +363,7 @@ impl Reader {
                     if self.lists_sessions() {
                         self.answers.dump_threads = table.clone();
                     }
+                    self.recent.note_space(sent);
                     self.answers.space = Some(table);
                 }
                 Part::Lag => self.answers.lag = table,
@@ -319,6 +371,11 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+/// How old an answer to another session may be.
+fn relied_on(full: bool) -> Duration {
+    if full { RELIED_ON } else { SLOW_EVERY }
 }
 
 /// What the server has written, as a text.
@@ -347,8 +404,6 @@ pub(crate) struct Ask {
     pub(crate) limit: Duration,
     /// How much.
     pub(crate) depth: Depth,
-    /// Read events, due or not.
-    pub(crate) events: bool,
 }
 
 /// Waits for the answers. Each nap's end is a sign of life that must not be late by more than the limit.

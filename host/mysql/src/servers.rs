@@ -16,6 +16,7 @@ use crate::channel_options::ChannelMemory;
 use crate::connect::{self, Acquaintance};
 use crate::dialect::{Dialect, Extent};
 use crate::reading::Reader;
+use crate::recent::AllRecent;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::standby::MysqlStandbyFence;
@@ -33,8 +34,8 @@ pub(crate) struct Access {
     pub(crate) clock: Arc<dyn Clock>,
     /// Addresses that have spoken the protocol since the process started. Grows with the fleet, no further.
     known: Arc<Mutex<BTreeSet<Address>>>,
-    /// Servers whose events were changed since they were last read.
-    events_changed: Arc<Mutex<BTreeSet<Address>>>,
+    /// What sessions of the servers were told lately.
+    recent: AllRecent,
     /// The channels that servers had when they were last read.
     pub(crate) channels: ChannelMemory,
     /// When a statement of a reading last got no answer in time, by address.
@@ -51,7 +52,7 @@ impl MysqlServers {
             settings: Arc::new(settings),
             clock,
             known: Arc::default(),
-            events_changed: Arc::default(),
+            recent: AllRecent::default(),
             channels: ChannelMemory::default(),
             stuck: Arc::default(),
         };
@@ -76,22 +77,9 @@ impl fmt::Debug for Access {
 }
 
 impl Access {
-    /// A watch shall read the events of this server next time, though they are not due.
+    /// The next reading of this server shall read its events, though they are not due.
     pub(crate) fn note_events_changed(&self, address: &Address) {
-        let mut changed = self
-            .events_changed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        changed.insert(address.clone());
-    }
-
-    /// Whether that was noted since this was asked last.
-    pub(crate) fn take_events_changed(&self, address: &Address) -> bool {
-        let mut changed = self
-            .events_changed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        changed.remove(address)
+        self.recent.of(address).forget_events();
     }
 
     /// Opens a session, nothing set up.
@@ -152,6 +140,7 @@ impl Access {
         limit: Duration,
     ) -> Result<(Session, Reader), ProbeFailure> {
         let deadline = Instant::now() + limit;
+        let opened = self.clock.now();
         let mut session = self.open(address, limit).await?;
         let extent = if self.is_stuck(address) {
             Extent::Needed
@@ -160,10 +149,9 @@ impl Access {
         };
         let dialect = Dialect::discover(&mut session, extent, deadline).await;
         let dialect = dialect.inspect_err(|failure| self.note(address, failure))?;
-        Ok((
-            session,
-            Reader::new(dialect, self.settings.queries.lag.clone()),
-        ))
+        let lag_query = self.settings.queries.lag.clone();
+        let reader = Reader::new(dialect, lag_query, opened, self.recent.of(address));
+        Ok((session, reader))
     }
 }
 

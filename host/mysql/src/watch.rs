@@ -69,7 +69,6 @@ impl Watch for MysqlWatch {
             pause,
             limit,
             depth: Depth::Due,
-            events: self.access.take_events_changed(&self.address),
         };
         let evaluated = self
             .reader
@@ -78,12 +77,11 @@ impl Watch for MysqlWatch {
             .inspect_err(|failure| self.access.note(&self.address, failure))?;
         if self.reader.is_outdated() {
             let dialect = Dialect::discover(&mut self.session, Extent::All, deadline).await?;
-            self.reader = Reader::new(dialect, self.access.settings.queries.lag.clone());
+            self.reader.renew(dialect);
             let ask = Ask {
                 pause: Duration::ZERO,
                 limit: left(deadline),
                 depth: Depth::Full,
-                events: true,
             };
             self.reader
                 .read(&mut self.session, self.access.clock.as_ref(), ask)
