@@ -173,7 +173,7 @@ impl ClusterLoop {
         self.publish(&snapshot, &report);
         self.keep_standing(&snapshot);
         self.ask_peers(&snapshot);
-        self.gather(&snapshot, &report);
+        let more = self.gather(&snapshot, &report);
         self.have_acknowledged(&snapshot);
         self.start_who_gave_up(&snapshot);
         self.resumed &= !self.take_unfinished();
@@ -188,7 +188,8 @@ impl ClusterLoop {
             finding.recovery.is_some() && finding.suggestion != policy::Suggestion::Hold
         });
         Some(if waiting {
-            FAST.min(self.judge.pause(snapshot.taken_at))
+            let pause = FAST.min(self.judge.pause(snapshot.taken_at));
+            more.map_or(pause, |more| pause.min(more))
         } else {
             SLOW
         })

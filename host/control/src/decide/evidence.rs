@@ -20,8 +20,10 @@ const RECONNECT_EVERY: Duration = Duration::from_secs(3);
 const RECONNECT_LIMIT: Duration = Duration::from_millis(2500);
 /// A receiver that its source did not let go is started again so much later, if it was not pointed elsewhere by then.
 const RESTART_AFTER: Duration = Duration::from_secs(2);
-/// A server is read out of turn at most this often.
-const READ_EVERY: Duration = Duration::from_millis(40);
+/// The least and the greatest time between two readings of a server out of turn, see [`Series`].
+const READ_AFTER: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(40));
+/// Readings that were asked for so long after the last one begin a new series.
+const READ_ANEW: Duration = Duration::from_secs(1);
 
 /// A receiver that was ended to unmask its source.
 #[derive(Debug)]
@@ -51,18 +53,53 @@ impl Unmasked {
     }
 }
 
+/// Readings of a server out of turn, one after the other. They begin close to each other, since the
+/// kernel closes the connections of a process that was killed one by one: a replica may be a few
+/// milliseconds behind Baton in noticing that its source is gone.
+#[derive(Clone, Copy, Debug)]
+struct Series {
+    began: Timestamp,
+    last: Timestamp,
+}
+
+impl Series {
+    /// The series that a reading at `now` belongs to, or how long it is to be put off.
+    fn next(earlier: Option<Self>, now: Timestamp) -> Result<Self, Duration> {
+        let current = earlier.filter(|series| now.since(series.last) < READ_ANEW);
+        let Some(series) = current else {
+            return Ok(Self {
+                began: now,
+                last: now,
+            });
+        };
+        let (least, greatest) = READ_AFTER;
+        let pause = (series.last.since(series.began) / 2).clamp(least, greatest);
+        match pause.saturating_sub(now.since(series.last)) {
+            Duration::ZERO => Ok(Self {
+                last: now,
+                ..series
+            }),
+            left => Err(left),
+        }
+    }
+}
+
 /// When what was last asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     reconnected: BTreeMap<ServerId, Timestamp>,
-    read: BTreeMap<ServerId, Timestamp>,
+    read: BTreeMap<ServerId, Series>,
+    /// How long the next reading was put off.
+    put_off: Option<Duration>,
     /// Replicas made to connect anew, by this node or by one that ended in the middle.
     unmasked: BTreeMap<ServerId, Unmasked>,
 }
 
 impl ClusterLoop {
-    /// Starts what is missing, in the background: nothing here waits for a server.
-    pub(crate) fn gather(&mut self, snapshot: &Snapshot, report: &Report) {
+    /// Starts what is missing, in the background: nothing here waits for a server. Gives the pause
+    /// after which more is to be asked.
+    pub(crate) fn gather(&mut self, snapshot: &Snapshot, report: &Report) -> Option<Duration> {
+        self.evidence.put_off = None;
         for request in &report.probes {
             match request {
                 ProbeRequest::ReadNow { servers } => {
@@ -81,6 +118,7 @@ impl ClusterLoop {
         }
         self.read_witnesses(snapshot);
         self.restart_receivers(snapshot);
+        self.evidence.put_off
     }
 
     /// A source that lives after all gets the receiver back that was ended to find that out, also by a node that does not lead any more. If it is
@@ -166,15 +204,19 @@ impl ClusterLoop {
     }
 
     fn read_now(&mut self, server: &ServerId, now: Timestamp) {
-        let recently = self
-            .evidence
-            .read
-            .get(server)
-            .is_some_and(|at| now.since(*at) < READ_EVERY);
-        if recently || !self.reading.insert(server.clone()) {
+        let earlier = self.evidence.read.get(server).copied();
+        let series = match Series::next(earlier, now) {
+            Ok(series) => series,
+            Err(left) => {
+                let soonest = self.evidence.put_off.unwrap_or(left).min(left);
+                self.evidence.put_off = Some(soonest);
+                return;
+            }
+        };
+        if !self.reading.insert(server.clone()) {
             return;
         }
-        self.evidence.read.insert(server.clone(), now);
+        self.evidence.read.insert(server.clone(), series);
         let means = Arc::clone(&self.means);
         let server = server.clone();
         self.readings.spawn(async move {
@@ -297,4 +339,26 @@ fn has_ended(snapshot: &Snapshot, replica: &ServerId, ended: &Unmasked) -> bool 
         .and_then(|server| server.reconnect_failed_on(&ended.channel));
     in_vain.is_some_and(|failed| failed >= ended.at)
         || is_stopped(snapshot, replica, &ended.channel)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readings_of_a_series_begin_close_to_each_other() {
+        let mut series = None;
+        let mut read_at = Vec::new();
+        for millis in 0..200 {
+            if let Ok(next) = Series::next(series, Timestamp::from_millis(millis)) {
+                series = Some(next);
+                read_at.push(millis);
+            }
+        }
+        assert_eq!(read_at, [0, 5, 10, 15, 23, 35, 53, 80, 120, 160]);
+        let put_off = Series::next(series, Timestamp::from_millis(170));
+        assert_eq!(put_off.unwrap_err(), Duration::from_millis(30));
+        let anew = Series::next(series, Timestamp::from_millis(1_160)).unwrap();
+        assert_eq!(anew.began, anew.last);
+    }
 }
