@@ -5,8 +5,8 @@ use std::time::Duration;
 use baton_core::ids::ServerId;
 use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Snapshot};
 use baton_core::planning::{
-    Blocked, Candidate, Choice, Election, Phase, Plan, Reason, SecureRequest, candidates,
-    delayed_last, plan_promote, plan_secure, plan_unwind, rank_question,
+    Blocked, Candidate, Choice, Election, Phase, Plan, SecureRequest, candidates, delayed_last,
+    plan_promote, plan_secure, plan_unwind, rank_question,
 };
 use baton_core::time::Timestamp;
 
@@ -176,18 +176,6 @@ impl Recovery<'_> {
             ));
         }
         let mut order = delayed_last(&asked.order(&reply.answer.order), list);
-        let why: Vec<Reason> = reply
-            .answer
-            .order
-            .first()
-            .map(|first| {
-                first
-                    .reasons
-                    .iter()
-                    .map(|r| crate::decide::reason(r, &asked.ids))
-                    .collect()
-            })
-            .unwrap_or_default();
         if let Some(requested) = &self.requested
             && list
                 .iter()
@@ -196,7 +184,14 @@ impl Recovery<'_> {
             order.retain(|id| id != requested);
             order.insert(0, requested.clone());
         }
-        let reasons: Vec<String> = why.into_iter().map(|reason| reason.text).collect();
+        let first = order.first();
+        let why = first.map_or(&[][..], |first| {
+            asked.reasons_for(&reply.answer.order, first)
+        });
+        let mut reasons: Vec<&str> = why.iter().map(|reason| reason.text.as_str()).collect();
+        if first.is_some() && first == self.requested.as_ref() {
+            reasons.insert(0, "A person named it.");
+        }
         let text = format!(
             "{} ranks {}: {}",
             reply.policy,
