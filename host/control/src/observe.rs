@@ -23,6 +23,9 @@ const SECOND_ATTEMPT: Duration = Duration::from_millis(100);
 
 /// Between two attempts to reach a server whose host refuses.
 const REFUSED_AGAIN: Duration = Duration::from_millis(100);
+/// The same for a primary that was replaced. It may come back writable, and a replica that comes back
+/// with it acknowledges to it.
+const REPLACED_AGAIN: Duration = Duration::from_millis(20);
 
 /// What all watchers share.
 pub(crate) struct Observer {
@@ -104,9 +107,14 @@ impl Observer {
         let began = self.clock.now();
         let pause = self.pause(id);
         loop {
+            let again = if self.registry.was_replaced(id) {
+                REPLACED_AGAIN
+            } else {
+                REFUSED_AGAIN
+            };
             let left = pause.saturating_sub(self.clock.now().since(began));
-            sleep(left.min(REFUSED_AGAIN)).await;
-            if left <= REFUSED_AGAIN {
+            sleep(left.min(again)).await;
+            if left <= again {
                 return None;
             }
             match self.open(id, failures).await {

@@ -242,6 +242,13 @@ impl Registry {
             .map(|entry| entry.address.clone())
     }
 
+    /// True if a recovery on record replaced this server while it was lost: it may come back writable.
+    pub(crate) fn was_replaced(&self, id: &ServerId) -> bool {
+        let inner = self.lock();
+        let mut past = inner.clusters.values().flat_map(|entry| &entry.past);
+        past.any(|past| past.failed == *id && past.replaced_a_lost_one())
+    }
+
     /// A reading of a server, its history with what it has from before it was restored.
     pub(crate) fn with_restored(&self, id: &ServerId, facts: ServerFacts) -> ServerFacts {
         match self.lock().servers.get_mut(id) {
