@@ -2,6 +2,7 @@
 //! twice; it runs on every plan, also on those a person ordered.
 
 mod bounds;
+mod events;
 mod old_primary;
 mod reopening;
 
@@ -118,6 +119,14 @@ pub enum Objection {
     /// A server that is not the recorded primary would be opened again.
     #[error("{0} is not the recorded primary, so it is not opened again")]
     NotRecorded(ServerId),
+    /// Invariant 24.
+    #[error("step {step} would let events run on {server}, where writes were not opened before")]
+    EventsBeforeWrites {
+        /// The step.
+        step: StepId,
+        /// The server.
+        server: ServerId,
+    },
     /// The steps wait for each other, or for steps that do not exist.
     #[error("step {step} can never begin")]
     NeverReady {
@@ -140,6 +149,7 @@ pub fn check(plan: &Plan, snapshot: &Snapshot) -> Vec<Objection> {
     old_primary::check_old_primary(plan, &mut objections);
     bounds::check_bounds(plan, snapshot, &mut objections);
     reopening::check_reopening(plan, snapshot, &mut objections);
+    events::check_events(plan, snapshot, &mut objections);
     objections
 }
 
@@ -301,6 +311,22 @@ fn check_acknowledgers(plan: &Plan, snapshot: &Snapshot, objections: &mut Vec<Ob
             why: against.into_iter().map(|reason| reason.text).collect(),
         });
     }
+}
+
+/// Every step that has ended when `step` begins.
+fn all_before<'a>(plan: &'a Plan, step: &Step) -> Vec<&'a Step> {
+    let by_id: BTreeMap<StepId, &Step> = plan.steps.iter().map(|step| (step.id, step)).collect();
+    let mut found = BTreeSet::new();
+    let mut next: Vec<StepId> = step.after.iter().copied().collect();
+    while let Some(id) = next.pop() {
+        if found.insert(id) {
+            next.extend(by_id.get(&id).into_iter().flat_map(|step| &step.after));
+        }
+    }
+    found
+        .iter()
+        .filter_map(|id| by_id.get(id).copied())
+        .collect()
 }
 
 fn follows_failed(snapshot: &Snapshot, server: &ServerId, plan: &Plan) -> bool {

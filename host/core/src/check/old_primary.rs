@@ -1,12 +1,10 @@
 //! A switchover trusts no fence: the old primary is read again before its successor is opened, and
 //! compared before it follows.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use super::Objection;
+use super::{Objection, all_before};
 use crate::execution::ServerCommand;
 use crate::model::RecoveryKind;
-use crate::planning::{Action, Plan, Step, StepId};
+use crate::planning::{Action, Plan};
 
 /// Looks at what comes before the two steps that depend on where the old primary stands.
 pub(super) fn check_old_primary(plan: &Plan, objections: &mut Vec<Objection>) {
@@ -39,20 +37,4 @@ pub(super) fn check_old_primary(plan: &Plan, objections: &mut Vec<Objection>) {
             });
         }
     }
-}
-
-/// Every step that has ended when `step` begins.
-fn all_before<'a>(plan: &'a Plan, step: &Step) -> Vec<&'a Step> {
-    let by_id: BTreeMap<StepId, &Step> = plan.steps.iter().map(|step| (step.id, step)).collect();
-    let mut found = BTreeSet::new();
-    let mut next: Vec<StepId> = step.after.iter().copied().collect();
-    while let Some(id) = next.pop() {
-        if found.insert(id) {
-            next.extend(by_id.get(&id).into_iter().flat_map(|step| &step.after));
-        }
-    }
-    found
-        .iter()
-        .filter_map(|id| by_id.get(id).copied())
-        .collect()
 }

@@ -9,7 +9,7 @@ use crate::gtid::GtidSet;
 use crate::ids::{Address, LeaseEpoch, ServerId};
 use crate::model::{RecoveryKind, Snapshot, Switch};
 use crate::planning::{
-    Action, Choice, Election, Plan, PlanSettings, SecureRequest, candidates, plan_promote,
+    Action, Choice, Election, Plan, PlanSettings, SecureRequest, Step, candidates, plan_promote,
     plan_reopen, plan_secure,
 };
 use crate::sketch;
@@ -336,6 +336,55 @@ fn invariant_21_own_channels() {
 }
 
 /// Only the recorded primary is opened again, and only if nobody who answers has more.
+#[test]
+fn invariant_24_events_after_writes() {
+    let mut snapshot = sketch::snapshot(
+        "p1 primary silent refused 2s events=on
+         r1 <- p1 io=connecting events=on:replica
+         r2 <- p1 io=connecting",
+    );
+    snapshot.control.lease = Some(LeaseEpoch(3));
+    snapshot.control.enabled = Switch::On;
+    let plan = promotion(&snapshot);
+    assert_eq!(check(&plan, &snapshot), Vec::new());
+    let is_restoring = |step: &Step| {
+        matches!(
+            &step.action,
+            Action::Command {
+                command: ServerCommand::RestoreEvents { .. },
+                ..
+            }
+        )
+    };
+    let refused = |plan: &Plan| {
+        let objections = check(plan, &snapshot);
+        let early = |o: &Objection| matches!(o, Objection::EventsBeforeWrites { .. });
+        objections.iter().any(early)
+    };
+    // It no longer waits for the opening, or is about a replica.
+    let mut early = plan.clone();
+    let mut elsewhere = plan;
+    for step in early.steps.iter_mut().filter(|step| is_restoring(step)) {
+        step.after.clear();
+    }
+    assert!(refused(&early));
+    for step in elsewhere.steps.iter_mut().filter(|step| is_restoring(step)) {
+        if let Action::Command { server, .. } = &mut step.action {
+            *server = id("r2");
+        }
+    }
+    assert!(refused(&elsewhere));
+    // Nobody is opened: the recorded primary was before, a replica was not.
+    for (server, is_refused) in [("p1", false), ("r2", true)] {
+        let states = std::collections::BTreeMap::new();
+        let command = ServerCommand::RestoreEvents {
+            states,
+            keep_decided: true,
+        };
+        assert_eq!(refused(&only(server, command)), is_refused, "{server}");
+    }
+}
+
 #[test]
 fn invariant_22_reopened() {
     let settings = PlanSettings::default();

@@ -33,8 +33,8 @@ pub(super) fn add_restoring(
     steps.command(Phase::Verify, (successor, command), after, limits);
 }
 
-/// A server that is the primary no more runs no event. Gives the step to wait for before it
-/// attaches.
+/// A server that is the primary no more runs no event. Gives the step to wait for before it is
+/// compared, or attaches.
 pub(super) fn add_disabling(
     steps: &mut Builder,
     snapshot: &Snapshot,

@@ -68,10 +68,13 @@ pub(super) fn add_demoted(
         returned: from.clone(),
         primary: to.clone(),
     };
+    // Not earlier: the fence's own lock keeps events still until then, and is given up for it. Not later: one that is set
+    // aside runs no event either, and what is written without that lock is compared.
+    let closed = events::add_disabling(steps, snapshot, from, opened, settings);
     let classified = steps.step(
         Phase::Rejoin,
         action,
-        &[opened],
+        &[closed],
         (OnFailure::SkipDependants, settings.step_limit),
     );
     let sided = acknowledges.then(|| {
@@ -79,9 +82,7 @@ pub(super) fn add_demoted(
         let command = acknowledging();
         steps.command(Phase::Rejoin, (from, command), &[classified], limits)
     });
-    // Not earlier: the fence's own lock keeps events still until then, and is given up for it.
     let sided = sided.unwrap_or(classified);
-    let closed = events::add_disabling(steps, snapshot, from, sided, settings);
     let point = ServerCommand::PointAt {
         channel: channel_of(snapshot, from),
         source: address,
@@ -91,7 +92,7 @@ pub(super) fn add_demoted(
     let pointed = steps.command(
         Phase::Rejoin,
         (from, point),
-        &[closed],
+        &[sided],
         (OnFailure::SkipDependants, settings.step_limit),
     );
     let followed = steps.step(

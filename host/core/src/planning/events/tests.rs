@@ -1,4 +1,5 @@
 use super::*;
+use crate::execution::{Event, Failure, PlanRun};
 use crate::ids::LeaseEpoch;
 use crate::model::RecoveryKind;
 use crate::planning::{
@@ -119,11 +120,46 @@ fn a_switchover_moves_events_before_the_old_primary_attaches() {
     6 after 5: fence p1
     8 after 7: forget-replication r1
     11 after 10: open-writes r1
-    15 after 14: disable-events p1
+    14 after 11: disable-events p1
     16 after 15: point-at p1
     17 after 16: await-replicating p1
     18 after 11,17: restore-events r1 app.on Enabled
     ");
+}
+
+/// It has what its successor lacks, and is not attached.
+#[test]
+fn an_old_primary_that_is_set_aside_runs_no_event() {
+    let snapshot = sketch::snapshot("p1 primary events=on\n r1 <- p1 events=on:replica");
+    let request = SwitchoverRequest {
+        from: ServerId::new("p1"),
+        to: ServerId::new("r1"),
+        epoch: LeaseEpoch(3),
+        lag_limit: std::time::Duration::from_secs(10),
+    };
+    let plan = plan_switchover(&snapshot, &request, &settings()).expect("a plan");
+    let mut run = PlanRun::new(plan);
+    let (mut begun, mut events) = (Vec::new(), Vec::new());
+    loop {
+        let ready = run.advance(std::mem::take(&mut events));
+        if ready.is_empty() {
+            break;
+        }
+        events.extend(ready.iter().map(|step| match &step.action {
+            Action::Classify { .. } => Event::Failed(
+                step.id,
+                Failure {
+                    text: "errant".to_owned(),
+                    outcome_unknown: false,
+                },
+            ),
+            _ => Event::Done(step.id),
+        }));
+        begun.extend(ready);
+    }
+    let shown = shown(&begun);
+    assert!(shown.contains("disable-events p1"), "{shown}");
+    assert!(!shown.contains("point-at p1"), "{shown}");
 }
 
 #[test]
