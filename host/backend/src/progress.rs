@@ -238,6 +238,7 @@ pub(crate) fn is_silence(failure: &ProbeFailure) -> bool {
         | ProbeFailure::ShuttingDown
         | ProbeFailure::NotMysql
         | ProbeFailure::Statement { .. }
+        | ProbeFailure::ReceiverWaitsForSpace
         | ProbeFailure::Other(_) => false,
     }
 }

@@ -452,6 +452,9 @@ fn unreachable(subject: Subject<'_>, failure: &ProbeFailure) -> Condition {
                 "refuses what the probe asks (error {number}): see the rights that Baton's account needs"
             )
         }
+        ProbeFailure::ReceiverWaitsForSpace => {
+            "has no space for what it receives: free disk space there".to_owned()
+        }
         ProbeFailure::Other(text) => format!("fails: {text}"),
     };
     Condition::of(Word::Unreachable, subject.address, &text)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use baton_core::model::{Flavor, ProbeFailure};
 use tokio::time::Instant;
 
-use crate::facts::flavor;
+use crate::facts::{flavor, is_receiver_stuck};
 use crate::rows::Table;
 use crate::session::Session;
 
@@ -131,7 +131,8 @@ pub(crate) enum Extent {
     /// Everything.
     All,
     /// Not the end of its binary log, which is not told while a commit waits for space there
-    /// (MySQL).
+    /// (MySQL). Not the channels, if a receiver waits for space for its relay log (MariaDB): see
+    /// [`ProbeFailure::ReceiverWaitsForSpace`].
     Needed,
 }
 
@@ -182,6 +183,13 @@ impl Dialect {
             .map(|name| name.to_ascii_lowercase())
             .collect();
         session.tables(&set_up(&names), left()).await?;
+        let flavor = flavor(&fixed);
+        if extent == Extent::Needed && flavor == Flavor::Mariadb {
+            let sessions = session.attempt(SESSIONS, left()).await?;
+            if sessions.is_some_and(|sessions| is_receiver_stuck(&sessions)) {
+                return Err(ProbeFailure::ReceiverWaitsForSpace);
+            }
+        }
         let (wording, channel_columns) = channels(session, deadline).await?;
         let status = session.attempt(STATUS, left()).await?.unwrap_or_default();
         let counted = Table::from_pairs(&status).has_column("Binlog_snapshot_file");
@@ -205,7 +213,6 @@ impl Dialect {
             Some(_) => first_known(session, &[CHANNEL_OPTIONS], left()).await?,
             None => None,
         };
-        let flavor = flavor(&fixed);
         let events = match flavor {
             Flavor::Mariadb => EVENTS_MARIADB,
             Flavor::Mysql | Flavor::Percona | Flavor::Other => EVENTS_MYSQL,

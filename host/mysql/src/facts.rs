@@ -9,6 +9,7 @@ mod space;
 
 pub(crate) use events::{is_replica_disabled, name as event_name};
 pub(crate) use identity::{flavor, version};
+pub(crate) use space::is_receiver_stuck;
 
 use baton_core::gtid::GtidSet;
 use baton_core::model::{

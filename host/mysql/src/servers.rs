@@ -116,7 +116,8 @@ impl Access {
     /// a commit waits for space there (MySQL): a server that is asked for it again and again would
     /// look as if it hung.
     pub(crate) fn note(&self, address: &Address, failure: &ProbeFailure) {
-        if *failure == ProbeFailure::Timeout(TimeoutPhase::Statement) {
+        let hung = ProbeFailure::Timeout(TimeoutPhase::Statement);
+        if [hung, ProbeFailure::ReceiverWaitsForSpace].contains(failure) {
             self.spare(address);
         }
     }

@@ -15,6 +15,20 @@ pub(super) fn refusing(scene: &Scene<'_>, draft: &mut Draft) {
         let Some(failure) = &server.probe.failure else {
             continue;
         };
+        if *failure == ProbeFailure::ReceiverWaitsForSpace {
+            let text = format!(
+                "A receiver of {} waits for space for its relay log.",
+                server.id
+            );
+            let found = vec![evidence("waits-for-space", text, [&server.id])];
+            draft.note(
+                Code::ReplicaReceivesNothing,
+                &server.id,
+                Severity::Warning,
+                found,
+            );
+            continue;
+        }
         let storage = refuses_by_storage(server);
         if is_primary && (storage || *failure == ProbeFailure::TooManyConnections) {
             // Said by the rule about a useless primary.

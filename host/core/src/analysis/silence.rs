@@ -208,6 +208,7 @@ fn had_time_to_notice(scene: &Scene<'_>, source: &Server, attached: &[&ServerId]
             | ProbeFailure::HostBlocked
             | ProbeFailure::NotMysql
             | ProbeFailure::Statement { .. }
+            | ProbeFailure::ReceiverWaitsForSpace
             | ProbeFailure::Other(_),
         ) => false,
     };

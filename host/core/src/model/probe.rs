@@ -48,6 +48,10 @@ pub enum ProbeFailure {
         /// MySQL error number.
         number: u16,
     },
+    /// MariaDB: a receiver waits for space for its relay log. What shows its state, or stops it, hangs
+    /// until there is some (measured on MariaDB 10.11: `SHOW SLAVE STATUS`, `SHOW STATUS LIKE 'Slave%'`,
+    /// `STOP SLAVE`).
+    ReceiverWaitsForSpace,
     /// Anything else; the text is for people.
     Other(String),
 }
@@ -70,6 +74,7 @@ impl ProbeFailure {
             Self::ShuttingDown => "shutting-down",
             Self::NotMysql => "not-mysql",
             Self::Statement { .. } => "statement",
+            Self::ReceiverWaitsForSpace => "receiver-waits-for-space",
             Self::Other(_) => "other",
         }
     }
@@ -88,6 +93,7 @@ impl ProbeFailure {
             | Self::Dns
             | Self::Tls
             | Self::NotMysql
+            | Self::ReceiverWaitsForSpace
             | Self::Other(_) => None,
         }
     }
@@ -100,6 +106,7 @@ impl ProbeFailure {
             | Self::TooManyConnections
             | Self::HostBlocked
             | Self::Statement { .. }
+            | Self::ReceiverWaitsForSpace
             | Self::Tls => true,
             Self::Refused
             | Self::Reset
@@ -135,6 +142,8 @@ pub struct Probe {
     pub attempted_at: Option<Timestamp>,
     /// When the present run of failures began: the first failed attempt, or the loss of the connection.
     pub failing_since: Option<Timestamp>,
+    /// Since when every attempt has failed because a receiver waits for space.
+    pub receiver_stuck_since: Option<Timestamp>,
     /// When it answered again after the last run of failures: the beginning of that reading.
     pub back_at: Option<Timestamp>,
     /// Why the last attempt failed; `None` if it was answered.
@@ -170,6 +179,7 @@ impl Probe {
         if self.failing_since.take().is_some() {
             self.back_at = Some(began);
         }
+        self.receiver_stuck_since = None;
         self.failure = None;
         self.failures = 0;
         self.successes = self.successes.saturating_add(1);
@@ -180,6 +190,9 @@ impl Probe {
     pub fn failed(&mut self, ended: Timestamp, failure: ProbeFailure) {
         self.attempted_at = Some(ended);
         self.failing_since.get_or_insert(ended);
+        let is_stuck = failure == ProbeFailure::ReceiverWaitsForSpace;
+        let since = self.receiver_stuck_since.unwrap_or(ended);
+        self.receiver_stuck_since = is_stuck.then_some(since);
         self.failure = Some(failure);
         self.failures = self.failures.saturating_add(1);
         self.successes = 0;

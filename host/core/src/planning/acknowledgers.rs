@@ -82,7 +82,8 @@ impl Acknowledgers {
             };
             if source.counted_on(server, &edge.channel, unaccounted) {
                 let is_cut_off = is_cut_off(server, &edge.channel, revoked_after);
-                let is_covered = is_covered(&source, server, reached.as_ref());
+                let stands_still = stands_still_since(server);
+                let is_covered = is_covered(&source, stands_still, reached.as_ref());
                 let cut = (is_cut_off || source.is_gone, is_covered);
                 found.count(server, cut, revoked_after);
             }
@@ -98,7 +99,8 @@ impl Acknowledgers {
         found
     }
 
-    /// `is_covered`: the primary was read after the server had ended, and others have all that it had committed by then.
+    /// `is_covered`: the primary was read after the server had ceased to receive, and others have all that it had committed by
+    /// then.
     fn count(
         &mut self,
         server: &Server,
@@ -110,7 +112,7 @@ impl Acknowledgers {
             self.could.insert(server.id.clone());
         }
         // Read after the revocation, what it holds is known, although its receiver may go on.
-        let is_known = was_read(server, revoked_after) || gone && is_covered;
+        let is_known = was_read(server, revoked_after) || is_covered;
         if !is_known {
             self.may_hold.insert(server.id.clone());
         }
@@ -282,11 +284,24 @@ fn reached(
     sets.reduce(|all, one| all.union(&one))
 }
 
-/// Whether all that the primary had committed when `replica` was gone already is on a server that was read since.
-fn is_covered(source: &Source<'_>, replica: &Server, reached: Option<&GtidSet>) -> bool {
-    let ended = replica.probe.failing_since;
-    let primary = source.server.zip(ended);
-    let committed = primary.and_then(|(primary, ended)| primary.facts_after(ended));
+/// Since when a server that cannot be read has received nothing more: its process is gone, or its receiver waits for space. Once
+/// there is some it goes on, so it may still acknowledge *from now on*.
+fn stands_still_since(replica: &Server) -> Option<Timestamp> {
+    if replica.probe.is_refused() {
+        replica.probe.failing_since
+    } else {
+        replica.probe.receiver_stuck_since
+    }
+}
+
+/// Whether all that the primary had committed when a replica stood still already is on a server that was read since.
+fn is_covered(
+    source: &Source<'_>,
+    stands_still: Option<Timestamp>,
+    reached: Option<&GtidSet>,
+) -> bool {
+    let primary = source.server.zip(stands_still);
+    let committed = primary.and_then(|(primary, since)| primary.facts_after(since));
     committed
         .zip(reached)
         .is_some_and(|(committed, reached)| reached.contains(&committed.executed))

@@ -380,6 +380,7 @@ fn failure(word: &str) -> Result<Option<ProbeFailure>, String> {
         "statement" => ProbeFailure::Statement {
             number: number(1064)?,
         },
+        "receiver-waits-for-space" => ProbeFailure::ReceiverWaitsForSpace,
         "other" => ProbeFailure::Other("sketched".to_owned()),
         _ => return Ok(None),
     }))

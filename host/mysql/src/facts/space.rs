@@ -45,8 +45,22 @@ fn awaited(sessions: u32) -> Space {
 }
 
 fn awaits(session: &Record<'_>) -> bool {
+    is_waiting(session) && !is_receiver(session)
+}
+
+fn is_waiting(session: &Record<'_>) -> bool {
     let state = session.text(&["State"]).unwrap_or_default();
-    AWAITED.contains(&state) && session.text(&["Command"]) != Some("Slave_IO")
+    AWAITED.contains(&state)
+}
+
+fn is_receiver(session: &Record<'_>) -> bool {
+    session.text(&["Command"]) == Some("Slave_IO")
+}
+
+/// Whether a list of sessions shows a receiver that waits for space for its relay log.
+pub(crate) fn is_receiver_stuck(sessions: &Table) -> bool {
+    let mut receivers = sessions.records().filter(is_receiver);
+    receivers.any(|receiver| is_waiting(&receiver))
 }
 
 #[cfg(test)]
@@ -76,6 +90,8 @@ mod tests {
             ],
         );
         assert_eq!(space(Some(&listed)), Space::Awaited { sessions: 2 });
+        assert!(is_receiver_stuck(&listed));
+        assert!(!is_receiver_stuck(&Table::default()));
         assert_eq!(space(Some(&Table::default())), Space::NoSign);
         assert_eq!(space(None), Space::NoSign);
     }

@@ -47,6 +47,47 @@ fn a_process_that_is_gone_counts_for_loss_only() {
     }
 }
 
+/// MariaDB whose relay log has no space. Others have all that the primary had committed since it stands still; if
+/// not, or if it was merely silent at first, it may hold more.
+#[test]
+fn a_receiver_that_waits_for_space_holds_nothing_new() {
+    for (primary, r1, r2, expected) in [
+        ("refused 2s", "receiver-waits-for-space 10s", "", NOBODY),
+        (
+            "refused 2s",
+            "receiver-waits-for-space 1s",
+            "",
+            held("", "r1"),
+        ),
+        (
+            "refused 2s",
+            "receiver-waits-for-space 10s",
+            "missing=1",
+            held("", "r1"),
+        ),
+        ("refused 2s", "timeout 10s", "", held("", "r1")),
+        // There may be space, and the primary lives.
+        (
+            "timeout-connect 2s",
+            "receiver-waits-for-space 10s",
+            "",
+            held("r1", ""),
+        ),
+    ] {
+        let found = counted(&format!(
+            "p1 primary silent {primary} ss=source clients=2
+             r1 partial {r1} <- p1 ss=replica
+             r2 {r2} <- p1 ss=replica io=connecting"
+        ));
+        assert_eq!(found, expected, "{primary}, {r1}, {r2}");
+    }
+}
+
+fn held(could: &str, may_hold: &str) -> (Vec<String>, Vec<String>) {
+    let names = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+    (names(could), names(may_hold))
+}
+
 /// To a process that has ended nobody acknowledges any more, but a silent replica may hold what it acknowledged before.
 #[test]
 fn nobody_acknowledges_to_a_process_that_is_gone() {

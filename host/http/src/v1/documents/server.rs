@@ -109,6 +109,7 @@ fn probe_document(snapshot: &Snapshot, probe: Probe) -> ProbeDocument {
         answered_at,
         attempted_at,
         failing_since,
+        receiver_stuck_since: _,
         back_at: _,
         failure,
         failures,
