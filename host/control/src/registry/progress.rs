@@ -119,39 +119,42 @@ impl Inner {
         let Some(own) = self.servers.get(id).and_then(|entry| entry.facts.as_ref()) else {
             return;
         };
-        let behind: Vec<String> = own
+        let lacking: Vec<(String, u64)> = own
             .value
             .channels
             .iter()
             .filter(|channel| channel.receiver == ThreadState::Running && !channel.filtered)
-            .filter(|channel| self.has_more_for(channel, own))
-            .map(|channel| channel.name.clone())
+            .filter_map(|channel| Some((channel.name.clone(), self.lacks(channel, own)?)))
             .collect();
         let at = own.at;
         let Some(entry) = self.servers.get_mut(id) else {
             return;
         };
-        entry
-            .starving
-            .retain(|(name, _)| behind.iter().any(|channel| channel == name));
-        for channel in behind {
-            if !entry.starving.iter().any(|(name, _)| *name == channel) {
-                stamp(&mut entry.starving, &channel, at);
+        // Where the source was read later, nothing is known anew: what was, stays.
+        entry.starving.retain(|(name, _)| {
+            !lacking
+                .iter()
+                .any(|(channel, lacks)| channel == name && *lacks == 0)
+        });
+        for (channel, _) in lacking.iter().filter(|(_, lacks)| *lacks > 0) {
+            if !entry.starving.iter().any(|(name, _)| name == channel) {
+                stamp(&mut entry.starving, channel, at);
             }
         }
     }
 
-    fn has_more_for(&self, channel: &Channel, replica: &Observed<ServerFacts>) -> bool {
+    /// How many transactions of its source, as that one was read *before*, the replica lacks. `None` if
+    /// it was not.
+    fn lacks(&self, channel: &Channel, replica: &Observed<ServerFacts>) -> Option<u64> {
         let address = channel.source.as_ref();
         let source = address
             .and_then(|address| self.addresses.get(address))
-            .and_then(|id| self.servers.get(id)?.facts.as_ref());
-        source
-            .filter(|source| source.at < replica.at)
-            .is_some_and(|source| {
-                let possessed = replica.value.executed.union(&channel.received);
-                possessed.missing_count(&source.value.executed) > Some(0)
-            })
+            .and_then(|id| self.servers.get(id)?.facts.as_ref())?;
+        if source.at >= replica.at {
+            return None;
+        }
+        let possessed = replica.value.executed.union(&channel.received);
+        possessed.missing_count(&source.value.executed)
     }
 }
 

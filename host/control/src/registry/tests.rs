@@ -398,3 +398,22 @@ fn a_replica_that_was_restored_has_what_was_before() {
     // Somebody began it anew: what it had is not what it has.
     assert_eq!(read("r2", "0-1-90", 6), Some(history("0-1-90")));
 }
+
+/// Readings overlap: the source's, which began later, may come in first.
+#[test]
+fn a_receiver_goes_on_starving_while_its_source_was_read_later() {
+    let world = Discovery::of("p1 rw\n r1 missing=5 <- p1");
+    let at = |tenths: u64| sketch::NOW.plus(Duration::from_millis(tenths * 100));
+    world.read_at("p1", at(0));
+    world.read_at("r1", at(10));
+    world.read_at("p1", at(25));
+    world.read_at("r1", at(20));
+    let r1 = world.id("r1");
+    let inner = world.registry.lock();
+    let starving: Vec<Timestamp> = inner.servers[&r1]
+        .starving
+        .iter()
+        .map(|(_, since)| *since)
+        .collect();
+    assert_eq!(starving, [at(10)]);
+}
