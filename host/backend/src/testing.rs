@@ -74,6 +74,7 @@ pub(crate) fn server(number: u32) -> Server {
         },
         place: None,
         events: None,
+        prepared: None,
         cluster_hint: None,
         privileged_writers: None,
     })

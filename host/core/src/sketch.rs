@@ -33,6 +33,7 @@
 //! | `ss=source`, `ss=replica`, `ss=both`, `ss=fallback`, `ss=locked`, `wait_for=N`, `clients=N`, `waiting=N`, `timeout=T`, `wait_point=after_commit`, `stalled=T` | semi-synchronous replication; for how long sessions have waited |
 //! | `sync_binlog=N`, `flush=N`, `sync_relay_log=N`, `relay_log_recovery=on` | what a crash leaves |
 //! | `events=a,b:disabled,c:replica,d:here`, `scheduler=off` | scheduled events of the schema `app`: enabled, disabled, disabled as on a replica by its source or by somebody here; their scheduler |
+//! | `prepared=x,y:2m`, `prepared=` | prepared XA transactions, and for how long readings have shown each; none |
 //! | `alias=HOST:PORT`, `attached=NAME,NAME` | other addresses; replicas registered with it |
 //!
 //! | Channel word, after `<- SOURCE` or `<- SOURCE@CHANNEL` | Meaning |

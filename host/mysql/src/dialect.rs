@@ -95,6 +95,12 @@ const EVENTS_MYSQL: &str = "SELECT EVENT_SCHEMA AS event_schema,EVENT_NAME AS ev
 ORIGINATOR AS originator,DEFINER AS definer,CHARACTER_SET_CLIENT AS character_set_client,\
 COLLATION_CONNECTION AS collation_connection FROM information_schema.EVENTS";
 
+/// Names of transactions as `XA COMMIT` takes them (MariaDB documentation, "XA Transactions").
+const PREPARED_MARIADB: &str = "XA RECOVER FORMAT='SQL'";
+
+/// Names of transactions in hexadecimal digits. Needs `XA_RECOVER_ADMIN` (MySQL manual, "XA Transaction SQL Statements").
+pub(crate) const PREPARED_MYSQL: &str = "XA RECOVER CONVERT XID";
+
 /// How channels are shown and commanded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wording {
@@ -153,6 +159,8 @@ pub(crate) struct Dialect {
     pub(crate) channel_options: Option<&'static str>,
     /// Shows scheduled events, if the account may look.
     pub(crate) events: Option<&'static str>,
+    /// Shows prepared XA transactions, if the account may look.
+    pub(crate) prepared: Option<&'static str>,
     /// Shows the end of the binary log, if the counters do not.
     pub(crate) binlog: Option<&'static str>,
     /// Shows registered replicas.
@@ -218,6 +226,11 @@ impl Dialect {
             Flavor::Mysql | Flavor::Percona | Flavor::Other => EVENTS_MYSQL,
         };
         let events = first_known(session, &[events], left()).await?;
+        let prepared = match flavor {
+            Flavor::Mariadb => PREPARED_MARIADB,
+            Flavor::Mysql | Flavor::Percona | Flavor::Other => PREPARED_MYSQL,
+        };
+        let prepared = first_known(session, &[prepared], left()).await?;
         let registered =
             first_known(session, &["SHOW REPLICAS", "SHOW SLAVE HOSTS"], left()).await?;
         let instrumented = fixed
@@ -248,6 +261,7 @@ impl Dialect {
             heartbeats,
             channel_options,
             events,
+            prepared,
             binlog,
             registered,
             dump_threads,

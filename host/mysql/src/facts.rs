@@ -4,6 +4,7 @@ mod attached;
 mod channel;
 mod events;
 mod identity;
+mod prepared;
 mod semi_sync;
 mod space;
 
@@ -42,6 +43,8 @@ pub(crate) struct Answers {
     pub(crate) dump_threads: Table,
     /// Scheduled events, if the account may read them.
     pub(crate) events: Option<Table>,
+    /// Prepared XA transactions, if the account may see them.
+    pub(crate) prepared: Option<Table>,
     /// Who waits for space on the disk, if that was asked this time.
     pub(crate) space: Option<Table>,
     /// What the configured query says about the lag.
@@ -125,6 +128,7 @@ pub(crate) fn facts(answers: &Answers, beside: Beside) -> Result<ServerFacts, Ga
             .events
             .as_ref()
             .map(|table| events::events(table, &now)),
+        prepared: answers.prepared.as_ref().map(prepared::names),
         place: beside.place,
         cluster_hint: beside.cluster_hint,
         privileged_writers: beside.privileged_writers,

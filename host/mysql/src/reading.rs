@@ -67,6 +67,7 @@ enum Part {
     Heartbeats,
     ChannelOptions,
     Events,
+    Prepared,
     Status,
     Binlog,
     Registered,
@@ -270,6 +271,9 @@ impl Reader {
         if let Some(sql) = self.dialect.events.filter(|_| events) {
             batch.add(Part::Events, sql);
         }
+        if let Some(sql) = self.dialect.prepared.filter(|_| slow) {
+            batch.add(Part::Prepared, sql);
+        }
         if slow || self.semi_sync_on() {
             batch.add(Part::Status, STATUS);
         }
@@ -354,6 +358,7 @@ impl Reader {
                     self.events_at = Some(sent);
                     self.answers.events = Some(table);
                 }
+                Part::Prepared => self.answers.prepared = Some(table),
                 Part::ChannelOptions => self.answers.channel_options = table,
                 Part::Status => self.answers.status = Table::from_pairs(&table),
                 Part::Binlog => self.answers.binlog = table,

@@ -70,6 +70,7 @@ pub(crate) fn facts(state: &State, server: &SimServer) -> ServerFacts {
             space: Space::NoSign,
         },
         events: None,
+        prepared: None,
         place: None,
         cluster_hint: None,
         privileged_writers: None,

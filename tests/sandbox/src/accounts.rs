@@ -74,12 +74,13 @@ FLUSH PRIVILEGES;
 /// - `SELECT ON performance_schema.*`: receivers' heartbeats and errors per worker
 /// - `EVENT`, `SET_ANY_DEFINER`, `ALLOW_NONEXISTENT_DEFINER`: events run where the primary is, and keep their
 ///   definers (those that have `SYSTEM_USER`, such as `root`, need that, too)
+/// - `XA_RECOVER_ADMIN`: `XA RECOVER`
 const MYSQL: &str = "\
 GRANT REPLICATION SLAVE, REPLICATION CLIENT, PROCESS, RELOAD ON *.* TO 'baton'@'%';
 GRANT REPLICATION_SLAVE_ADMIN, SYSTEM_VARIABLES_ADMIN, CONNECTION_ADMIN ON *.* TO 'baton'@'%';
 GRANT SELECT ON performance_schema.* TO 'baton'@'%';
 GRANT EVENT ON *.* TO 'baton'@'%';
-GRANT SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER ON *.* TO 'baton'@'%';
+GRANT SET_ANY_DEFINER, ALLOW_NONEXISTENT_DEFINER, XA_RECOVER_ADMIN ON *.* TO 'baton'@'%';
 ";
 
 /// Statements for a node of Baton's own database: the schema `baton`, and the accounts

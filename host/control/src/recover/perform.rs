@@ -7,7 +7,7 @@ use std::time::Duration;
 use baton_core::execution::ServerCommand;
 use baton_core::gtid::GtidSet;
 use baton_core::ids::{LeaseEpoch, ServerId};
-use baton_core::model::{Bounds, Reach, ServerFacts, ThreadState, Topology};
+use baton_core::model::{Bounds, Reach, ServerFacts, ThreadState, Topology, named};
 use baton_core::planning::{Action, Step};
 use baton_ports::{Route, StatementError, StoreError};
 use futures::future::join_all;
@@ -356,7 +356,7 @@ async fn await_writable(
     loop {
         let facts = observe(means, server, limit).await?;
         if facts.is_writable() && facts.super_read_only != Some(true) {
-            return Ok(format!("{server} is writable"));
+            return Ok(format!("{server} is writable{}", in_doubt(&facts)));
         }
         if means.clock.now() >= until {
             let error = StatementError::NotReached {
@@ -367,6 +367,20 @@ async fn await_writable(
         }
         sleep(READ_BACK).await;
     }
+}
+
+/// Whoever coordinates prepared transactions has to end them on this server from now on.
+fn in_doubt(facts: &ServerFacts) -> String {
+    let prepared = facts.prepared.iter().flatten();
+    let names: Vec<&String> = prepared.collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(
+        "; {} XA transactions are prepared, to be committed or rolled back there: {}",
+        names.len(),
+        named(names.iter().copied())
+    )
 }
 
 async fn await_replicating(

@@ -37,6 +37,7 @@ pub(crate) struct Entry {
     pub(crate) progressed_at: Option<Timestamp>,
     pub(crate) commits_wait_since: Option<Timestamp>,
     pub(crate) space_awaited_since: Option<Timestamp>,
+    pub(crate) prepared_since: BTreeMap<String, Timestamp>,
     pub(crate) errant: Option<GtidSet>,
     /// Its history with what it has from before it was restored; `None` if its own history is the whole one.
     restored: Option<GtidSet>,
@@ -76,6 +77,7 @@ impl Entry {
             progressed_at: None,
             commits_wait_since: None,
             space_awaited_since: None,
+            prepared_since: BTreeMap::new(),
             errant: None,
             restored: None,
             promotion: PromotionRule::default(),
@@ -148,6 +150,7 @@ impl Entry {
         progress::note_stillness(&mut self.starving, old, &facts);
         progress::note_wait(&mut self.commits_wait_since, old, &facts, began);
         progress::note_space(&mut self.space_awaited_since, old, &facts, began);
+        progress::note_prepared(&mut self.prepared_since, &facts, began);
         if let Some(old) = &self.facts {
             note_movement(&mut self.heartbeat_moved, old, &facts);
             if old.value.executed != facts.executed {

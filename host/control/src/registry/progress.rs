@@ -1,5 +1,7 @@
 //! What does not move: receivers that receive nothing, and commits that wait.
 
+use std::collections::BTreeMap;
+
 use baton_core::analysis::is_cut_off;
 use baton_core::ids::ServerId;
 use baton_core::model::{Channel, Outage, SemiSync, ServerFacts, Space, ThreadState};
@@ -81,6 +83,19 @@ pub(super) fn note_space(
     note_still(since, waits, (old, new), at);
 }
 
+/// Notes since when XA transactions are prepared. What nobody may see is not known for any time.
+pub(super) fn note_prepared(
+    since: &mut BTreeMap<String, Timestamp>,
+    new: &ServerFacts,
+    at: Timestamp,
+) {
+    let prepared = new.prepared.as_ref();
+    since.retain(|name, _| prepared.is_some_and(|prepared| prepared.contains(name)));
+    for name in prepared.into_iter().flatten() {
+        since.entry(name.clone()).or_insert(at);
+    }
+}
+
 fn note_still(
     since: &mut Option<Timestamp>,
     waits: bool,
@@ -160,7 +175,9 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
-    use super::{note_outages, note_space, note_stillness, note_wait};
+    use std::collections::BTreeMap;
+
+    use super::{note_outages, note_prepared, note_space, note_stillness, note_wait};
     use baton_core::ids::ServerId;
     use baton_core::model::ServerFacts;
     use baton_core::sketch::snapshot;
@@ -282,5 +299,19 @@ mod tests {
             });
             assert_eq!(since, expected);
         }
+    }
+
+    #[test]
+    fn a_transaction_is_prepared_since_readings_show_it() {
+        let mut since = BTreeMap::new();
+        let readings = ["prepared=x", "prepared=x,y", "prepared=y", "prepared=x,y"].map(facts);
+        play(&readings, |_, new, at| note_prepared(&mut since, new, at));
+        let expected = [("x", at(4000)), ("y", at(2000))];
+        assert_eq!(
+            since,
+            expected.map(|(name, at)| (name.to_owned(), at)).into()
+        );
+        note_prepared(&mut since, &facts(""), at(5000));
+        assert_eq!(since, BTreeMap::new());
     }
 }

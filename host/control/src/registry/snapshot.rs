@@ -86,6 +86,7 @@ impl Registry {
             progressed_at: entry.progressed_at,
             commits_wait_since: entry.commits_wait_since,
             space_awaited_since: entry.space_awaited_since,
+            prepared_since: entry.prepared_since.clone(),
             errant: entry.errant.clone(),
             promotion: entry.promotion,
             place: reported.or(configured).unwrap_or_default(),

@@ -277,6 +277,14 @@ pub const CLUES: &[(&str, &str)] = &[
     ),
     ("event-scheduler-off", "the event scheduler is off"),
     (
+        "prepared-for-long",
+        "XA transactions have been prepared for more than a minute, and nobody ends them",
+    ),
+    (
+        "prepared-only-here",
+        "a replica has prepared XA transactions that its primary does not have",
+    ),
+    (
         "points-outside",
         "a channel points to a server that is not known",
     ),

@@ -11,6 +11,7 @@ mod events;
 mod loops;
 mod operators;
 mod orchestrator;
+mod prepared;
 mod primary;
 mod reach;
 mod replication;
@@ -78,6 +79,8 @@ const RULES: &[Rule] = &[
     reach::refusing,
     events::left_disabled,
     events::schedulers,
+    prepared::in_doubt,
+    prepared::only_here,
 ];
 
 /// The rule for what no other rule explains.

@@ -65,6 +65,7 @@ impl Code {
             | Self::MixedGtidModes
             | Self::EventsDisabled
             | Self::EventSchedulerOff
+            | Self::PreparedTransactions
             | Self::NotEnoughSemiSyncReplicas
             | Self::ReplicaReceivesNothing
             | Self::AcknowledgementsNotDurable
@@ -136,6 +137,7 @@ impl Code {
             | Self::ReplicationLoop
             | Self::EventsDisabled
             | Self::EventSchedulerOff
+            | Self::PreparedTransactions
             | Self::PrimaryReplicasCannotConnect
             | Self::ReplicaReceivesNothing
             | Self::AcknowledgementsNotDurable
@@ -202,6 +204,7 @@ impl Code {
             | Self::MixedGtidModes
             | Self::EventsDisabled
             | Self::EventSchedulerOff
+            | Self::PreparedTransactions
             | Self::NotEnoughSemiSyncReplicas
             | Self::PrimaryReplicasCannotConnect
             | Self::ReplicaReceivesNothing

@@ -140,6 +140,8 @@ pub enum Code {
     EventsDisabled,
     /// The event scheduler is off where events are to run, or would be after a promotion.
     EventSchedulerOff,
+    /// XA transactions stay prepared: nobody ends them, or only a replica has them.
+    PreparedTransactions,
     /// The primary wants more acknowledgements than replicas give them.
     NotEnoughSemiSyncReplicas,
     /// Settings by which a restart or a crash takes back what was acknowledged.

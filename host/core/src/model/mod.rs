@@ -4,6 +4,7 @@ mod bounds;
 mod channel;
 mod cluster;
 mod event;
+mod prepared;
 mod probe;
 mod server;
 mod snapshot;
@@ -16,6 +17,7 @@ pub use cluster::{
     RecoveryKind, RecoveryOutcome, Risk, Switch,
 };
 pub use event::{EventName, EventState, Events};
+pub use prepared::named;
 pub use probe::{Probe, ProbeFailure, Reach, TimeoutPhase};
 pub use server::{
     AttachedReplica, BinlogPosition, Closed, CommitProbe, Durability, Flavor, LogFormat, Outage,

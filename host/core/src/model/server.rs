@@ -1,5 +1,6 @@
 //! What one server says about itself.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -256,6 +257,8 @@ pub struct ServerFacts {
     pub vitals: Vitals,
     /// Scheduled events; `None` if Baton's account may not look.
     pub events: Option<Events>,
+    /// Prepared XA transactions, each as `XA COMMIT` takes it; `None` if Baton's account may not look.
+    pub prepared: Option<BTreeSet<String>>,
     /// Data centre, region and environment as the configured queries tell them.
     pub place: Option<Place>,
     /// Cluster name suggested by the configured query.
@@ -316,6 +319,9 @@ pub enum Closed {
 /// one that hangs ends with its time limit.
 const HALTED_BEFORE: Duration = Duration::from_secs(5);
 
+/// Who coordinates a transaction ends it within moments of preparing it. After so long the coordinator is in trouble.
+const PREPARED_FOR: Duration = Duration::from_mins(1);
+
 /// One server of a cluster: identity, what probing shows, what operators said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -362,6 +368,8 @@ pub struct Server {
     /// Since when every reading showed statements that wait for disk space, and nothing was
     /// executed.
     pub space_awaited_since: Option<Timestamp>,
+    /// Since when every reading showed an XA transaction as prepared.
+    pub prepared_since: BTreeMap<String, Timestamp>,
     /// Errant transactions found by reading this server before its source.
     pub errant: Option<GtidSet>,
     /// Promotion rule set by operators.
@@ -393,6 +401,15 @@ impl Server {
     /// See [`starving`](Self::starving).
     pub fn starving_since(&self, channel: &str) -> Option<Timestamp> {
         latest(&self.starving, channel)
+    }
+
+    /// XA transactions that have been prepared for more than [`PREPARED_FOR`].
+    pub fn long_prepared(&self, now: Timestamp) -> impl Iterator<Item = &String> {
+        let long = self
+            .prepared_since
+            .iter()
+            .filter(move |(_, since)| now.since(**since) > PREPARED_FOR);
+        long.map(|(name, _)| name)
     }
 
     /// See [`heartbeat_moved`](Self::heartbeat_moved).

@@ -12,7 +12,9 @@ use super::semi_sync::{add_release, has_source_role, is_held_up, was_acknowledge
 use super::{Blocked, PlanSettings};
 use crate::execution::{Guard, ServerCommand};
 use crate::ids::{LeaseEpoch, ServerId};
-use crate::model::{Bounds, Edge, PromotionRule, Reach, RecoveryKind, Snapshot, Topology};
+use crate::model::{
+    Bounds, Edge, PromotionRule, Reach, RecoveryKind, Server, Snapshot, Topology, named,
+};
 
 /// What a switchover is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,6 +142,15 @@ fn objections(
             to,
         );
     }
+    if let Some(names) = prepared_only_on(snapshot, from, successor) {
+        no(
+            "prepared-not-replicated",
+            format!(
+                "{from} has prepared XA transactions that {to} does not have: {names}; commit them or roll them back first"
+            ),
+            from,
+        );
+    }
     if let Some(edge) = fed_from_outside(snapshot, topology, from) {
         no(
             "reads-from-elsewhere",
@@ -214,6 +225,15 @@ fn objections(
         );
     }
     reasons
+}
+
+/// Transactions that were promised to somebody and did not go through the binary log.
+fn prepared_only_on(snapshot: &Snapshot, from: &ServerId, to: &Server) -> Option<String> {
+    let known = to.last_facts()?.prepared.as_ref()?;
+    let primary = snapshot.servers.get(from)?;
+    let long = primary.long_prepared(snapshot.taken_at);
+    let only: Vec<&String> = long.filter(|name| !known.contains(*name)).collect();
+    (!only.is_empty()).then(|| named(only.iter().copied()))
 }
 
 /// The channel by which a primary takes in another cluster's transactions, if it is in use. As a replica it would go on applying them.

@@ -96,6 +96,12 @@ fn server(number: u32, sketch: &ServerSketch) -> Option<Server> {
         progressed_at: sketch.progressed.map(ago),
         commits_wait_since: commits_wait_since(sketch),
         space_awaited_since: sketch.awaited.map(ago),
+        prepared_since: {
+            let prepared = sketch.prepared.iter().flatten();
+            prepared
+                .map(|(name, age)| (name.clone(), ago(*age)))
+                .collect()
+        },
         errant: if unread {
             None
         } else {
@@ -238,6 +244,10 @@ fn facts(number: u32, sketch: &ServerSketch) -> ServerFacts {
             space: sketch.space.clone(),
         },
         events: sketch.events.clone(),
+        prepared: sketch.prepared.as_ref().map(|prepared| {
+            let names = prepared.iter().map(|(name, _)| name.clone());
+            names.collect()
+        }),
         place: None,
         cluster_hint: None,
         privileged_writers: sketch.privileged.clone(),

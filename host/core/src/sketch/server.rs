@@ -55,6 +55,7 @@ pub(super) struct ServerSketch {
     pub(super) connections: Option<(u32, u32)>,
     pub(super) semi_sync: Option<SemiSync>,
     pub(super) events: Option<Events>,
+    pub(super) prepared: Option<Vec<(String, Duration)>>,
     pub(super) stalled: Option<Duration>,
     pub(super) durability: Durability,
     pub(super) aliases: Vec<String>,
@@ -131,6 +132,7 @@ impl ServerSketch {
             connections: None,
             semi_sync: None,
             events: None,
+            prepared: None,
             stalled: None,
             durability: Durability::default(),
             aliases: Vec::new(),
@@ -240,6 +242,7 @@ impl ServerSketch {
             "wait_for" => self.semi_sync_state().wait_for = need_number(value)?,
             "clients" => self.semi_sync_state().clients = need_number(value)?,
             "waiting" => self.semi_sync_state().waiting_sessions = need_number(value)?,
+            "prepared" => self.prepared = Some(prepared(value)?),
             "events" => self.events().states = events(value)?,
             "scheduler" => self.events().scheduler = value == "on",
             "timeout" => self.semi_sync_state().timeout = Some(need_duration(value)?),
@@ -403,6 +406,16 @@ fn format_of(value: &str) -> Result<LogFormat, String> {
         "row" => Ok(LogFormat::Row),
         _ => Err(format!("{value:?} is no binary log format")),
     }
+}
+
+fn prepared(value: &str) -> Result<Vec<(String, Duration)>, String> {
+    let words = value.split(',').filter(|word| !word.is_empty());
+    words
+        .map(|word| {
+            let (name, age) = word.split_once(':').unwrap_or((word, "0s"));
+            Ok((name.to_owned(), need_duration(age)?))
+        })
+        .collect()
 }
 
 fn events(value: &str) -> Result<BTreeMap<EventName, EventState>, String> {

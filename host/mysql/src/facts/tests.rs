@@ -426,3 +426,34 @@ fn tables_of(answers: &mut Answers, at: usize) -> &mut Table {
 fn nth(table: &mut Table, at: usize) -> &mut Option<String> {
     table.rows.iter_mut().flatten().nth(at).unwrap()
 }
+
+/// As MySQL 9.7 and MariaDB 10.11 show the same three.
+#[test]
+fn prepared_transactions_have_the_names_that_xa_commit_takes() {
+    let row = |format: &str, global: &str, branch: &str, data: &str| {
+        [format, global, branch, data]
+            .map(|cell| Some(cell.to_owned()))
+            .to_vec()
+    };
+    let table = |rows| Table {
+        columns: ["formatID", "gtrid_length", "bqual_length", "data"]
+            .map(str::to_owned)
+            .to_vec(),
+        rows,
+    };
+    let mysql = table(vec![
+        row("1", "3", "2", "0x612D626331"),
+        row("7", "3", "3", "0x00FF27622771"),
+        row("1", "4", "0", "0x6C697665"),
+    ]);
+    let mariadb = table(vec![
+        row("1", "3", "2", "'a-b','c1'"),
+        row("1", "4", "0", "'live'"),
+        row("7", "3", "3", "X'00ff27',X'622771',7"),
+    ]);
+    let expected = ["'a-b','c1'", "'live'", "X'00ff27',X'622771',7"];
+    for table in [mysql, mariadb] {
+        let names: Vec<_> = prepared::names(&table).into_iter().collect();
+        assert_eq!(names, expected);
+    }
+}

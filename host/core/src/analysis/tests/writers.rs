@@ -281,3 +281,23 @@ fn accounts_that_no_fence_binds() {
         assert_eq!(verdict_of(&text), "fine");
     }
 }
+
+/// A coordinator ends what it prepared within moments.
+#[test]
+fn prepared_transactions_that_nobody_ends() {
+    insta::assert_snapshot!(verdict_of("
+        p1 primary prepared=x:61s,y:59s
+        r1 <- p1 prepared=x:61s,y:59s
+    "), @"warning prepared-transactions p1: hold; prepared-for-long p1");
+    insta::assert_snapshot!(verdict_of("
+        p1 primary prepared=y
+        r1 <- p1 lag=1s prepared=x:61s
+        r2 <- p1 lag=1s prepared=x:59s,y:61s
+        r3 <- p1 lag=11s prepared=x:61s
+        r4 <- p1 lag=1s delay=5s prepared=x:61s
+        r5 <- p1 lag=1s
+    "), @"warning prepared-transactions r1: hold; prepared-only-here r1");
+    // Nobody may look at the primary's.
+    let text = "p1 primary\nr1 <- p1 prepared=x:61s";
+    assert_eq!(verdict_of(text), "fine");
+}

@@ -136,3 +136,35 @@ fn a_sibling_whose_applier_waits_for_acknowledgements_is_released_before_it_is_s
         ["set-semi-sync", "stop-replication", "point-at"]
     );
 }
+
+/// Whoever was promised that it can be committed could not commit it any more.
+#[test]
+fn a_switchover_does_not_leave_a_prepared_transaction_behind() {
+    for (on_p1, on_r1, refused) in [
+        ("prepared=x:61s", "prepared=", true),
+        ("prepared=x:61s", "prepared=x:61s", false),
+        ("prepared=x:59s", "prepared=", false),
+        ("prepared=x:61s", "", false),
+    ] {
+        let request = SwitchoverRequest {
+            from: ServerId::new("p1"),
+            to: ServerId::new("r1"),
+            epoch: LeaseEpoch(1),
+            lag_limit: Duration::from_secs(10),
+        };
+        let snapshot = sketch::snapshot(&format!("p1 primary {on_p1}\nr1 <- p1 {on_r1}"));
+        let planned = plan_switchover(&snapshot, &request, &PlanSettings::default());
+        let codes = planned.err().map(|blocked| blocked.reasons);
+        let codes: Vec<_> = codes
+            .into_iter()
+            .flatten()
+            .map(|reason| reason.code)
+            .collect();
+        let expected: &[&str] = if refused {
+            &["prepared-not-replicated"]
+        } else {
+            &[]
+        };
+        assert_eq!(codes, expected, "{on_p1} / {on_r1}");
+    }
+}

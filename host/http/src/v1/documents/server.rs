@@ -38,6 +38,7 @@ pub(in crate::v1) fn server(view: &ClusterView, server: &Server) -> ServerDocume
         starving: _,
         commits_wait_since: _,
         space_awaited_since: _,
+        prepared_since: _,
         progressed_at,
         errant,
         promotion,
@@ -166,7 +167,8 @@ fn facts_document(facts: ServerFacts) -> FactsDocument {
         // The server's own place is shown; this is where it came from.
         place: _,
         cluster_hint,
-        // The finding names them.
+        // Findings name them.
+        prepared: _,
         privileged_writers: _,
     } = facts;
     FactsDocument {

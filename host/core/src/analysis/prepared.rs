@@ -1,0 +1,74 @@
+//! XA transactions that stay prepared.
+
+use std::time::Duration;
+
+use super::report::{Code, Severity};
+use super::scene::{Draft, Scene, evidence};
+use crate::ids::ServerId;
+use crate::model::{Server, ServerFacts, named};
+
+/// A replica that is no further behind has applied what its primary did a minute ago.
+const NEAR: Duration = Duration::from_secs(10);
+
+/// Transactions of the primary that nobody commits or rolls back. Replicas and the next primary have
+/// them, too, with their locks (measured on MariaDB 10.11 and MySQL 9.7).
+pub(super) fn in_doubt(scene: &Scene<'_>, draft: &mut Draft) {
+    let Some(primary) = scene.primary() else {
+        return;
+    };
+    let left = long_prepared(scene, primary);
+    if left.is_empty() {
+        return;
+    }
+    let text = format!(
+        "{} has {} XA transactions that have been prepared for more than a minute: {}. They keep their locks until somebody commits them or rolls them back.",
+        primary.id,
+        left.len(),
+        named(left.iter().copied())
+    );
+    note(draft, &primary.id, "prepared-for-long", text);
+}
+
+/// Transactions that a replica has and its primary does not: they were prepared outside the binary
+/// log, or ended on the primary without it. What the replica applies waits for their locks.
+pub(super) fn only_here(scene: &Scene<'_>, draft: &mut Draft) {
+    let Some(primary) = scene.primary() else {
+        return;
+    };
+    let known = scene.current(&primary.id);
+    let Some(known) = known.and_then(|facts| facts.prepared.as_ref()) else {
+        return;
+    };
+    for server in scene.servers().filter(|server| server.id != primary.id) {
+        let mut only = long_prepared(scene, server);
+        only.retain(|name| !known.contains(*name));
+        if only.is_empty() || !scene.current(&server.id).is_some_and(is_near) {
+            continue;
+        }
+        let text = format!(
+            "{} has {} prepared XA transactions that {} does not have: {}. What it applies waits for their locks.",
+            server.id,
+            only.len(),
+            primary.id,
+            named(only.iter().copied())
+        );
+        note(draft, &server.id, "prepared-only-here", text);
+    }
+}
+
+fn long_prepared<'a>(scene: &Scene<'_>, server: &'a Server) -> Vec<&'a String> {
+    if scene.current(&server.id).is_none() {
+        return Vec::new();
+    }
+    server.long_prepared(scene.now()).collect()
+}
+
+fn is_near(facts: &ServerFacts) -> bool {
+    let mut channels = facts.channels.iter();
+    channels.all(|channel| channel.delay.is_zero() && channel.lag.is_some_and(|lag| lag <= NEAR))
+}
+
+fn note(draft: &mut Draft, server: &ServerId, code: &'static str, text: String) {
+    let found = vec![evidence(code, text, [server])];
+    draft.note(Code::PreparedTransactions, server, Severity::Warning, found);
+}
