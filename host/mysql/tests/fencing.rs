@@ -9,13 +9,14 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use baton_ports::{ServerCommand, StatementError};
 use baton_sandbox::{Account, Flavor, Server, wait_until};
-use common::{LIMIT, executed, locked, pair, perform};
+use common::{LIMIT, executed, locked, pair, perform, read};
 use mysql_async::prelude::Queryable as _;
 
 on_both!(
@@ -24,6 +25,7 @@ on_both!(
     commits_waiting_for_acknowledgement_are_not_acknowledged,
     a_gentle_fence_waits_and_gives_up,
     privileged_accounts_do_not_write_through_a_fence,
+    a_prepared_transaction_is_not_committed_through_a_fence,
 );
 
 async fn client(server: &Server) -> mysql_async::Conn {
@@ -268,5 +270,74 @@ async fn privileged_accounts_do_not_write_through_a_fence(flavor: Flavor) {
     // The next change gives the lock back, or the server would refuse it.
     let forget = ServerCommand::ForgetReplication { channel: None };
     perform(session.as_mut(), forget).await;
+    assert!(!p1.is_writable().unwrap());
+}
+
+/// MySQL's `super_read_only` binds nobody who commits a prepared transaction, whatever the account's
+/// privileges (measured on 9.7). MariaDB's `read_only` binds ordinary accounts (measured on 10.11).
+async fn a_prepared_transaction_is_not_committed_through_a_fence(flavor: Flavor) {
+    prepared_through_a_fence(flavor, Sight::Granted).await;
+}
+
+/// An account without that privilege has to take the lock as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prepared_transaction_that_we_may_not_see_is_not_committed_through_a_fence() {
+    baton_sandbox::require!(Flavor::MySql);
+    prepared_through_a_fence(Flavor::MySql, Sight::Revoked).await;
+}
+
+/// Whether Baton's account may list prepared transactions.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    Granted,
+    Revoked,
+}
+
+async fn prepared_through_a_fence(flavor: Flavor, sight: Sight) {
+    let (_sandbox, topology) = pair(flavor);
+    let p1 = &topology["p1"];
+    if sight == Sight::Revoked {
+        p1.exec("REVOKE XA_RECOVER_ADMIN ON *.* FROM baton@'%'")
+            .unwrap();
+    }
+    p1.exec("CREATE TABLE app.t (id INT PRIMARY KEY)").unwrap();
+    let mut owner = client(p1).await;
+    owner
+        .query_drop("XA START 'x'; INSERT INTO app.t VALUES (1); XA END 'x'; XA PREPARE 'x'")
+        .await
+        .unwrap();
+    let seen = (sight == Sight::Granted).then(|| BTreeSet::from(["'x'".to_owned()]));
+    assert_eq!(read(p1).await.prepared, seen);
+    let mut session = locked(p1).await;
+    perform(
+        session.as_mut(),
+        ServerCommand::Fence { kill_writers: true },
+    )
+    .await;
+    let fenced = executed(p1);
+    let opts = p1.opts(Account::App);
+    let coordinator = tokio::spawn(async move {
+        let mut again = mysql_async::Conn::new(opts).await?;
+        again.query_drop("XA COMMIT 'x'").await
+    });
+    wait_until("the commit waits, or has ended", LIMIT, || {
+        let sessions = p1.query("SHOW PROCESSLIST")?;
+        let waits = sessions.iter().any(|session| {
+            let starts = |column, with| {
+                session
+                    .get(column)
+                    .is_some_and(|text: &str| text.starts_with(with))
+            };
+            starts("Info", "XA COMMIT") && starts("State", "Waiting")
+        });
+        Ok(waits || coordinator.is_finished())
+    })
+    .unwrap();
+    // The next change gives the lock back, and ends who waits for it before.
+    let forget = ServerCommand::ForgetReplication { channel: None };
+    perform(session.as_mut(), forget).await;
+    assert!(coordinator.await.unwrap().is_err());
+    assert_eq!(executed(p1), fenced);
+    assert_eq!(p1.query("XA RECOVER").unwrap().len(), 1);
     assert!(!p1.is_writable().unwrap());
 }

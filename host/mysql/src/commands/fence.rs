@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use self::clients::{Own, Progress, clients, end_all, progress};
 use super::Performer;
-use crate::dialect::{Dialect, SESSIONS, Wording};
+use crate::dialect::{Dialect, PREPARED_MYSQL, SESSIONS, Wording};
 use crate::failure::{number, statement_error, unknown};
 use crate::rows::Table;
 use crate::servers::Access;
@@ -87,7 +87,10 @@ impl Performer<'_> {
         };
         let close = format!("SET GLOBAL {variable}={}", self.closed());
         match (kill_writers, binds_everybody) {
-            (true, true) => self.fence_and_kill(&close, None).await,
+            (true, true) => {
+                self.fence_and_kill(&close, None).await?;
+                self.hold_prepared().await
+            }
             (true, false) => self.fence_and_kill(&close, Some(HOLD)).await,
             (false, _) => self.fence_gently(&close).await,
         }
@@ -182,12 +185,36 @@ impl Performer<'_> {
         let silent = ProbeFailure::Timeout(TimeoutPhase::Statement);
         let outcome = closed.map_err(|_| unknown(word, silent))?;
         match outcome.error {
-            None => self.holds.set(hold.is_some()),
+            None if hold.is_some() => self.holds.set(true),
+            None => {}
             // The server is closed: what was refused is the lock.
             Some(mysql_async::Error::Server(_)) if outcome.tables.len() >= statements => {
                 self.run(UNLOCK).await?;
             }
             Some(error) => return Err(statement_error(&error, word)),
+        }
+        self.kill_writers().await
+    }
+
+    /// MySQL's `super_read_only` does not bind who prepares, commits or rolls back an XA transaction,
+    /// whatever the account's privileges (measured on 9.7). The lock does. It is taken only where one is
+    /// prepared, or where our account may not see that: behind a long query its `FLUSH TABLES` keeps
+    /// others from the tables of that query.
+    async fn hold_prepared(&mut self) -> Result<(), StatementError> {
+        let (word, left) = (self.word, self.left());
+        let asked = self.session.attempt(PREPARED_MYSQL, left).await;
+        let asked = asked.map_err(|failure| unknown(word, failure))?;
+        if asked.is_some_and(|prepared| prepared.rows.is_empty()) {
+            return Ok(());
+        }
+        let left = self.left();
+        match self.session.tables(HOLD, left).await {
+            Ok(_) => self.holds.set(true),
+            // The server is closed: what was refused is the lock.
+            Err(ProbeFailure::Statement { .. } | ProbeFailure::Authentication { .. }) => {
+                self.run(UNLOCK).await?;
+            }
+            Err(failure) => return Err(unknown(word, failure)),
         }
         self.kill_writers().await
     }
