@@ -271,9 +271,6 @@ impl Reader {
         if let Some(sql) = self.dialect.events.filter(|_| events) {
             batch.add(Part::Events, sql);
         }
-        if let Some(sql) = self.dialect.prepared.filter(|_| slow) {
-            batch.add(Part::Prepared, sql);
-        }
         if slow || self.semi_sync_on() {
             batch.add(Part::Status, STATUS);
         }
@@ -297,7 +294,10 @@ impl Reader {
                 batch.add(part, sql);
             }
         }
-        // Last: if it is wrong, everything else has been read.
+        // Last: if one of them is refused, everything else has been read.
+        if let Some(sql) = self.dialect.prepared.filter(|_| slow) {
+            batch.add(Part::Prepared, sql);
+        }
         if let Some(sql) = &self.lag_query {
             batch.add(Part::Lag, sql);
         }
@@ -328,14 +328,22 @@ impl Reader {
         let needed = batch
             .parts
             .iter()
-            .filter(|part| **part != Part::Lag)
+            .filter(|part| !matches!(part, Part::Prepared | Part::Lag))
             .count();
         if let Some(error) = outcome.error {
             let failure = probe_failure(&error, Stage::Established);
-            let only_lag =
-                matches!(failure, ProbeFailure::Statement { .. }) && outcome.tables.len() >= needed;
-            if !only_lag {
+            let refused = batch.parts.get(outcome.tables.len());
+            let is_refusal = matches!(
+                failure,
+                ProbeFailure::Statement { .. } | ProbeFailure::Authentication { .. }
+            );
+            if !is_refusal || outcome.tables.len() < needed {
                 return Err(failure);
+            }
+            if refused == Some(&Part::Prepared) {
+                // Its privilege was taken away: MySQL looks at it each time.
+                self.dialect.prepared = None;
+                self.answers.prepared = None;
             }
             self.answers.lag = Table::default();
         } else if outcome.tables.len() < needed {

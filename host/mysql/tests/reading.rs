@@ -9,6 +9,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use baton_core::model::{self, CommitProbe, ThreadState};
@@ -383,4 +384,28 @@ async fn accounts_that_read_only_does_not_bind() {
     .unwrap();
     let expected = vec!["batch@10.%".to_owned()];
     assert_eq!(read(p1).await.privileged_writers, Some(expected));
+}
+
+/// MySQL looks at `XA_RECOVER_ADMIN` each time, so it may be gone while a session is open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_privilege_that_is_taken_away_costs_no_reading() {
+    baton_sandbox::require!(Flavor::MySql);
+    let (_sandbox, topology) = sketch(Flavor::MySql, "p1");
+    let p1 = &topology["p1"];
+    let mut watch = servers().watch(&address(p1), LIMIT).await.unwrap();
+    let first = watch.read(Duration::ZERO, LIMIT).await.unwrap().facts;
+    assert_eq!(first.prepared, Some(BTreeSet::new()));
+    p1.exec("REVOKE XA_RECOVER_ADMIN ON *.* FROM baton@'%'")
+        .unwrap();
+    let begun = Instant::now();
+    while watch
+        .read(Duration::from_millis(500), LIMIT)
+        .await
+        .unwrap()
+        .facts
+        .prepared
+        .is_some()
+    {
+        assert!(begun.elapsed() < LIMIT, "it is still read");
+    }
 }
