@@ -403,7 +403,7 @@ impl Server {
         latest(&self.starving, channel)
     }
 
-    /// XA transactions that have been prepared for more than [`PREPARED_FOR`].
+    /// XA transactions that have been prepared for more than a minute.
     pub fn long_prepared(&self, now: Timestamp) -> impl Iterator<Item = &String> {
         let long = self
             .prepared_since
