@@ -251,7 +251,8 @@ fn relay_log_is_full(options: &BedOptions) -> Result<()> {
     volume.free()?;
     let freed = Instant::now();
     // MariaDB looks for space once a minute. Words tell nothing: it has to have what is there now.
-    // MySQL did not follow within 100 s: its `STOP REPLICA` goes on hanging, with the cluster's lock.
+    // MySQL's did not follow within 100 s in one run: another session went on holding the cluster's
+    // lock there, perhaps that of a `STOP REPLICA` that hung.
     if flavor == Flavor::MariaDb {
         let successor = writer.server_in_use().context("a writer")?;
         let successor = bed.topology.server(&successor)?;

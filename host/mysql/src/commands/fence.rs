@@ -54,7 +54,7 @@ impl Hold {
 }
 
 /// How long before the end of its limit a waiting statement is interrupted.
-const INTERRUPT_AHEAD: Duration = Duration::from_millis(100);
+const INTERRUPT_AHEAD: Duration = Duration::from_millis(500);
 
 /// The statement, for a session that shall not wait in the server for much longer than `limit`,
 /// should we be gone by then.
