@@ -1,16 +1,12 @@
 //! Recoveries: each kind as a short story told with plans, journaled before and after each step.
 
 mod compare;
+mod drive;
 mod events;
-mod failover;
 mod journal;
 mod perform;
-mod rejoin;
-mod relocate;
-mod reopen;
 mod resume;
 mod run;
-mod switchover;
 
 pub(crate) use perform::{observe, routes, send_plain};
 
@@ -20,6 +16,7 @@ use std::time::Duration;
 
 use baton_core::ids::{ClusterId, LeaseEpoch, RecoveryId, ServerId};
 use baton_core::model::{ActiveRecovery, Reach, RecoveryKind, RecoveryOutcome, Snapshot, Topology};
+use baton_core::operation::End;
 use baton_core::planning::{Consent, StepId, estate, too_few_acknowledgers};
 use baton_core::time::Timestamp;
 use baton_ports::{Clock, JournalEntry, Policies, RecoveryRow, Store, StoreError};
@@ -102,16 +99,6 @@ pub(crate) struct Recovery<'a> {
     next_step: StepId,
     /// Lines of the journal for the next write.
     unwritten: Vec<JournalEntry>,
-    /// Successors that were tried in vain: not tried again in this recovery.
-    tried: BTreeSet<ServerId>,
-    /// The server that did not apply what it has received in the last plan.
-    undrained: Option<ServerId>,
-    /// A successor that does not answer may have been made writable.
-    maybe_open: bool,
-    /// The successor does not answer and is the primary all the same: it is replaced in its turn.
-    silent: Option<ServerId>,
-    /// The last plan stopped because the store did not take its journal.
-    unrecorded: bool,
     /// Servers that steps changed, for undoing.
     touched: BTreeSet<ServerId>,
 }
@@ -128,26 +115,19 @@ impl Means {
     pub(crate) async fn carry_out(self: &Arc<Self>, order: Order) -> Result<RecoveryRow, NotBegun> {
         let _busy = self.lease.busy();
         let mut recovery = self.begin(order).await?;
-        let outcome = match recovery.row.kind {
-            RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover => recovery.failover().await,
-            RecoveryKind::IntermediateFailover => recovery.relocate().await,
-            RecoveryKind::Switchover => recovery.switchover().await,
-            RecoveryKind::Rejoin => recovery.rejoin().await,
-            RecoveryKind::Reopen => recovery.reopen().await,
-        };
-        self.close_and_replace(recovery, outcome).await
+        let end = recovery.operate().await;
+        self.close_and_replace(recovery, end).await
     }
 
     /// Records how a recovery ended; if its successor is silent, that one is replaced at once. Until then nobody would be known to take
     /// writes, and what follows the silent one would not say that it is gone.
     async fn close_and_replace(
         self: &Arc<Self>,
-        mut recovery: Recovery<'_>,
-        outcome: RecoveryOutcome,
+        recovery: Recovery<'_>,
+        end: End,
     ) -> Result<RecoveryRow, NotBegun> {
-        let silent = recovery.silent.take();
-        let row = recovery.close(outcome).await?;
-        let Some(failed) = silent else {
+        let row = recovery.close(end.outcome).await?;
+        let Some(failed) = end.replace else {
             return Ok(row);
         };
         let order = Order {
@@ -189,11 +169,6 @@ impl Means {
             consent: order.consent,
             next_step: 1,
             unwritten: Vec::new(),
-            tried: BTreeSet::new(),
-            undrained: None,
-            maybe_open: false,
-            silent: None,
-            unrecorded: false,
             touched: BTreeSet::new(),
         })
     }
@@ -243,6 +218,14 @@ impl Means {
             acknowledged: None,
             committed: false,
         })
+    }
+
+    /// Sets a server aside with its transactions, in memory first.
+    async fn quarantine(&self, server: &ServerId, transactions: &str) -> Result<(), StoreError> {
+        if let Some(entry) = self.registry.lock().servers.get_mut(server) {
+            entry.quarantined = true;
+        }
+        self.store.set_quarantine(server, Some(transactions)).await
     }
 
     fn set_active(&self, row: Option<&RecoveryRow>) {

@@ -41,6 +41,11 @@ impl Right {
         *lock(&self.refused) = Some(at);
     }
 
+    /// When a count last came out short.
+    pub(crate) fn refused_at(&self) -> Option<Timestamp> {
+        *lock(&self.refused)
+    }
+
     /// True if a count came out short at `since` or later: then a failure says nothing about the servers.
     pub(crate) fn was_refused(&self, since: Timestamp) -> bool {
         let refused = *lock(&self.refused);

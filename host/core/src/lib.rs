@@ -9,6 +9,7 @@ pub mod execution;
 pub mod gtid;
 pub mod ids;
 pub mod model;
+pub mod operation;
 pub mod planning;
 pub mod policy;
 pub mod right;

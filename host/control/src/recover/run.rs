@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use baton_core::check::check;
 use baton_core::execution::{Event, Failure, PlanRun, Verdict};
-use baton_core::ids::LeaseEpoch;
-use baton_core::planning::{Plan, Step, StepId};
+use baton_core::ids::{LeaseEpoch, ServerId};
+use baton_core::operation::PlanEnd;
+use baton_core::planning::{Plan, Step};
 use baton_ports::{JournalEntry, JournalStage, StoreError};
 use futures::future::join;
 use tokio::task::JoinSet;
@@ -17,25 +18,30 @@ use super::{Means, Recovery};
 use crate::lease::LEASE;
 use crate::sessions::WorkError;
 
-/// How a plan ended.
-#[derive(Debug)]
-pub(crate) enum Ended {
-    /// All steps ended; tolerated failures are noted in the recovery.
-    Completed {
-        /// Steps that failed.
-        tolerated: Vec<(StepId, Failure)>,
-    },
-    /// It stopped; nothing irreversible was sent, or it was refused for certain.
-    Stopped,
-    /// It stopped after the step that opens writes was sent, and what that did is not known.
-    StoppedWithWritesPerhapsOpen,
+/// What became known while a plan ran, beside its verdict.
+#[derive(Debug, Default)]
+struct Mishaps {
+    /// The store did not take the journal.
+    unrecorded: bool,
+    /// A server did not apply what it had received.
+    undrained: Option<ServerId>,
+}
+
+impl Mishaps {
+    fn stopped(self) -> PlanEnd {
+        PlanEnd::Stopped {
+            unrecorded: self.unrecorded,
+            undrained: self.undrained,
+        }
+    }
 }
 
 impl Recovery<'_> {
     /// Checks a plan and carries it out.
-    pub(crate) async fn run(&mut self, plan: Plan) -> Ended {
+    pub(super) async fn run(&mut self, plan: Plan) -> PlanEnd {
+        let mut mishaps = Mishaps::default();
         let Some(snapshot) = self.means.snapshot() else {
-            return Ended::Stopped;
+            return mishaps.stopped();
         };
         let objections = check(&plan, &snapshot);
         if !objections.is_empty() {
@@ -43,16 +49,16 @@ impl Recovery<'_> {
                 tracing::error!(recovery = %self.row.id, %objection, "plan refused by the checker");
                 self.complain(objection.to_string());
             }
-            return Ended::Stopped;
+            return mishaps.stopped();
         }
         let last = plan.steps.iter().map(|step| step.id).max().unwrap_or(0);
         self.set_next_step(last.saturating_add(1));
         let mut run = PlanRun::new(plan);
-        self.drive(&mut run).await;
-        self.conclude(&run)
+        self.drive(&mut run, &mut mishaps).await;
+        self.conclude(&run, mishaps)
     }
 
-    async fn drive(&mut self, run: &mut PlanRun) {
+    async fn drive(&mut self, run: &mut PlanRun, mishaps: &mut Mishaps) {
         // Tasks of their own, because this one waits for the store between steps: a step that waits for the same store
         // and is not polled meanwhile would never let it go.
         let mut under_way: JoinSet<(Step, Result<String, WorkError>)> = JoinSet::new();
@@ -70,7 +76,10 @@ impl Recovery<'_> {
                     .iter()
                     .map(|step| self.entry(step, JournalStage::Begun, step.action.describe())),
             );
-            if let Some(stop) = self.record(&ready, &mut lines, run).await {
+            if let Some(stop) = self
+                .record(&ready, &mut lines, (&*run, &mut *mishaps))
+                .await
+            {
                 events.extend(stop);
                 continue;
             }
@@ -91,7 +100,10 @@ impl Recovery<'_> {
             let ended: Vec<_> = std::iter::once(first).chain(others).collect();
             for outcome in ended {
                 match outcome {
-                    Ok(ended) => self.note_outcome(ended, &mut lines, &mut events),
+                    Ok(ended) => {
+                        let undrained = self.note_outcome(ended, &mut lines, &mut events);
+                        mishaps.undrained = undrained.or(mishaps.undrained.take());
+                    }
                     Err(error) => {
                         self.complain(format!("a step's task failed: {error}"));
                         events.push(Event::Cancel("a step's task failed".to_owned()));
@@ -107,7 +119,7 @@ impl Recovery<'_> {
         &mut self,
         ready: &[Step],
         lines: &mut Vec<JournalEntry>,
-        run: &PlanRun,
+        (run, mishaps): (&PlanRun, &mut Mishaps),
     ) -> Option<Vec<Event>> {
         if ready.is_empty() {
             return None;
@@ -121,7 +133,7 @@ impl Recovery<'_> {
         };
         lines.clear();
         let error = outcome.err()?;
-        self.unrecorded = true;
+        mishaps.unrecorded = true;
         let text = format!("journal not written: {}", error.with_causes());
         self.complain(text.clone());
         if already_open {
@@ -155,13 +167,15 @@ impl Recovery<'_> {
         outcome
     }
 
+    /// Notes what became of a step; gives the server that did not drain.
     fn note_outcome(
         &mut self,
         ended: (Step, Result<String, WorkError>),
         lines: &mut Vec<JournalEntry>,
         events: &mut Vec<Event>,
-    ) {
+    ) -> Option<ServerId> {
         let (step, outcome) = ended;
+        let mut undrained = None;
         self.means.counters.statements.add();
         match outcome {
             Ok(text) => {
@@ -184,7 +198,7 @@ impl Recovery<'_> {
                 lines.push(self.entry(&step, stage, text.clone()));
                 self.complain(text.clone());
                 if step.action.drains() {
-                    self.undrained = step.action.server().cloned();
+                    undrained = step.action.server().cloned();
                 }
                 events.push(Event::Failed(
                     step.id,
@@ -195,6 +209,7 @@ impl Recovery<'_> {
                 ));
             }
         }
+        undrained
     }
 
     /// Before the step that opens writes a lost lease or a passed deadline stops the plan; after it nothing does.
@@ -211,9 +226,11 @@ impl Recovery<'_> {
         late.then(|| "the deadline passed".to_owned())
     }
 
-    fn conclude(&mut self, run: &PlanRun) -> Ended {
+    fn conclude(&mut self, run: &PlanRun, mishaps: Mishaps) -> PlanEnd {
         match run.verdict() {
-            Verdict::Completed { tolerated } => Ended::Completed { tolerated },
+            Verdict::Completed { tolerated } => PlanEnd::Completed {
+                tolerated: !tolerated.is_empty(),
+            },
             Verdict::Aborted {
                 writes_may_be_open: false,
                 failure,
@@ -222,14 +239,14 @@ impl Recovery<'_> {
                 if step.is_none() {
                     self.complain(failure.text);
                 }
-                Ended::Stopped
+                mishaps.stopped()
             }
             Verdict::Aborted {
                 writes_may_be_open: true,
                 failure: _,
                 step: _,
-            } => Ended::StoppedWithWritesPerhapsOpen,
-            Verdict::Running => Ended::Stopped,
+            } => PlanEnd::PerhapsOpen,
+            Verdict::Running => mishaps.stopped(),
         }
     }
 }

@@ -37,7 +37,7 @@ pub use history::{Highest, History, raise_highest};
 pub use plan::{Action, OnFailure, Phase, Plan, Step, StepId};
 pub use question::{assess_question, rank_question};
 pub use rejoin::{RejoinClass, classify_returned, plan_attach, plan_fence};
-pub use relocate::{orphans, plan_relocate};
+pub use relocate::{destinations, orphans, plan_relocate};
 pub use reopen::{plan_reading, plan_reopen};
 pub use semi_sync::was_to_wait;
 pub use switchover::{SwitchoverRequest, plan_switchover};

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::failover::{add_repoints, answering_replicas};
 use super::plan::{Action, Builder, OnFailure, Phase, Plan};
-use super::{Blocked, PlanSettings};
+use super::{Blocked, Candidate, PlanSettings};
 use crate::ids::{LeaseEpoch, ServerId};
-use crate::model::{Edge, RecoveryKind, Snapshot, Topology};
+use crate::model::{Edge, Reach, RecoveryKind, ServerFacts, Snapshot, Topology};
 
 /// The replicas of a dead source that answer and need another one. The primary, the other half of a pair, is none: it waits for
 /// its partner to come back.
@@ -117,4 +117,70 @@ mod tests {
         assert!(moved.iter().all(|id| id.as_str() == "r2"), "{moved:?}");
         assert!(!moved.is_empty());
     }
+}
+
+/// Servers that could feed the orphans: the dead one's siblings and its own source. Most replicas first follow the sibling that
+/// has all they have; one that is behind would make them wait, or (MariaDB) refuse them.
+pub fn destinations(snapshot: &Snapshot, dead: &ServerId) -> Vec<Candidate> {
+    let topology = Topology::of(snapshot);
+    let Some(source) = topology.source_of(dead) else {
+        return Vec::new();
+    };
+    let wanted = orphans(snapshot, &topology, dead)
+        .iter()
+        .filter_map(|edge| snapshot.facts(&edge.replica))
+        .map(ServerFacts::possessed)
+        .reduce(|all, one| all.union(&one));
+    // Below the dead half of a pair is also the primary, and so the whole cluster: that way does not count.
+    let primary = snapshot.cluster.primary.clone();
+    let below: BTreeSet<ServerId> = topology
+        .replicas_of(dead)
+        .iter()
+        .filter(|edge| primary.as_ref() != Some(&edge.replica))
+        .flat_map(|edge| topology.subtree(&edge.replica))
+        .chain([dead.clone()])
+        .collect();
+    let siblings = topology
+        .replicas_of(source)
+        .iter()
+        .map(|edge| edge.replica.clone());
+    // The dead one's source may itself have been replaced since: the present primary and its replicas will do as well.
+    let firsts = primary
+        .iter()
+        .flat_map(|id| topology.replicas_of(id))
+        .map(|edge| edge.replica.clone());
+    let all: BTreeSet<ServerId> = siblings
+        .chain([source.clone()])
+        .chain(primary.clone())
+        .chain(firsts)
+        .collect();
+    let mut list: Vec<Candidate> = all
+        .into_iter()
+        .filter(|id| !below.contains(id))
+        .filter_map(|id| snapshot.servers.get(&id))
+        .filter_map(|server| {
+            let facts = server
+                .last_facts()
+                .filter(|_| server.probe.reach() == Reach::Answering)?;
+            let feeds = facts.log_bin
+                && (facts.log_updates || primary.as_ref() == Some(&server.id))
+                && !server.quarantined;
+            let behind = wanted
+                .as_ref()
+                .and_then(|set| facts.executed.missing_count(set));
+            (feeds && behind == Some(0)).then(|| Candidate {
+                server: server.id.clone(),
+                possessed: Some(facts.possessed()),
+                wanted: Some(facts.possessed()),
+                missing: behind,
+                unapplied: Some(0),
+                errant: None,
+                followers: 0,
+                warnings: Vec::new(),
+                excluded: Vec::new(),
+            })
+        })
+        .collect();
+    list.sort_by(|a, b| a.server.cmp(&b.server));
+    list
 }

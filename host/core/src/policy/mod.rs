@@ -506,37 +506,13 @@ impl<Q> Indexed<Q> {
         known.cloned().collect()
     }
 
-    /// What a ranking says of a server; nothing if the server is not ranked.
-    pub fn reasons_for<'a>(&self, ranked: &'a [Ranked], server: &ServerId) -> &'a [Reason] {
-        let mut ranked = ranked.iter();
-        let found = ranked.find(|ranked| self.id(ranked.server) == Some(server));
-        found.map_or(&[], |ranked| &ranked.reasons)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reasons_are_those_of_the_server_that_is_asked_for() {
-        let ranked = |server, code: &str| Ranked {
-            server,
-            score: 0,
-            reasons: vec![Reason {
-                code: code.to_owned(),
-                text: String::new(),
-                about: Vec::new(),
-            }],
-        };
-        let ids = ["r1", "r2", "r3"].map(ServerId::new).to_vec();
-        let asked = Indexed { question: (), ids };
-        let answer = [ranked(1, "newest"), ranked(0, "near"), ranked(9, "unknown")];
-        let code = |server: &str| {
-            let reasons = asked.reasons_for(&answer, &ServerId::new(server));
-            reasons.first().map(|reason| reason.code.as_str())
-        };
-        assert_eq!(code("r1"), Some("near"));
-        assert_eq!(code("r3"), None, "it is not ranked");
+    /// The identities of a ranking with the reasons of each, best first. Unknown indices are left
+    /// out.
+    pub fn ranked(&self, ranked: &[Ranked]) -> Vec<(ServerId, Vec<String>)> {
+        let texts = |ranked: &Ranked| ranked.reasons.iter().map(|why| why.text.clone()).collect();
+        let known = ranked
+            .iter()
+            .filter_map(|ranked| Some((self.id(ranked.server)?.clone(), texts(ranked))));
+        known.collect()
     }
 }
