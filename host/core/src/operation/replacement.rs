@@ -563,14 +563,17 @@ fn note_choice(
     } else {
         format!("; not reached: {}", ranking::join(&lost))
     };
+    let follow = match reached.len() {
+        1 => "1 replica follows".to_owned(),
+        many => format!("{many} replicas follow"),
+    };
     notes.push(Note::LeftBehind(lost.clone()));
     notes.push(Note::Line {
         phase: Phase::Choose,
         server: Some(successor.clone()),
         text: format!(
-            "{successor} takes over{}; {} replicas follow{away}",
+            "{successor} takes over{}; {follow}{away}",
             catch_up.unwrap_or_default(),
-            reached.len(),
         ),
     });
     notes.push(Note::Successor(Some(successor.clone())));

@@ -1,1 +1,8 @@
-//! Transcripts.
+//! Transcripts of operations: how things look and what happens go in, what is noted and done comes
+//! out.
+
+mod play;
+mod rejoin;
+mod relocation;
+mod replacement;
+mod resumed;
