@@ -269,6 +269,29 @@ struct Invariant<'t> {
     tests: Vec<(&'t str, &'t str)>,
 }
 
+/// The only file of the control loop in which a change is sent to a server, and those that may ask it
+/// to: a step comes from a plan that was approved, and is journaled before it is sent.
+const DOOR: &str = "host/control/src/recover/perform.rs";
+const THROUGH_THE_DOOR: [&str; 2] = [
+    "host/control/src/recover/repair.rs",
+    "host/control/src/recover/run.rs",
+];
+
+#[test]
+fn there_is_one_door_to_a_server() {
+    let sources = files(&[".rs"]);
+    let control = sources
+        .iter()
+        .filter(|(path, _)| path.starts_with("host/control/src/"));
+    let uses = |what: &str| -> Vec<&str> {
+        let using = control.clone().filter(|(_, text)| text.contains(what));
+        using.map(|(path, _)| path.as_str()).collect()
+    };
+    assert_eq!(uses(".perform("), [DOOR]);
+    assert_eq!(uses("use super::perform::perform"), THROUGH_THE_DOOR);
+    assert_eq!(uses("perform::{perform"), [""; 0]);
+}
+
 /// The numbered items under the heading "Invariants".
 fn invariants(architecture: &str) -> Vec<Invariant<'_>> {
     let (_, rest) = architecture.split_once("\n## Invariants\n").unwrap();

@@ -17,7 +17,7 @@ use std::time::Duration;
 use baton_core::analysis::{Finding, PrimaryView, Report, analyze};
 use baton_core::ids::{LeaseEpoch, NodeName, ServerId};
 use baton_core::model::{Reach, RecoveryKind, Snapshot, Topology};
-use baton_core::planning::{Reason, raise_highest};
+use baton_core::planning::{Reason, Repair, raise_highest};
 use baton_core::policy::{self, Context};
 use baton_core::time::Timestamp;
 use futures::future::join_all;
@@ -226,6 +226,19 @@ impl ClusterLoop {
             crate::recover::observe(&self.means, &server.id, limit).await
         });
         join_all(readings).await;
+    }
+
+    /// Carries a repair out in the background.
+    fn repair(&mut self, epoch: LeaseEpoch, repair: Repair, limit: Duration) {
+        let server = repair.server().clone();
+        tracing::info!(cluster = %self.means.cluster, %server, "{}", repair.describe());
+        let means = Arc::clone(&self.means);
+        self.readings.spawn(async move {
+            if let Err(error) = means.repair(&repair, epoch, limit).await {
+                tracing::warn!(%server, %error, "not repaired");
+            }
+            server
+        });
     }
 
     /// Records a primary that was not recorded, or that somebody else promoted.

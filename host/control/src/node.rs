@@ -19,7 +19,7 @@ use crate::lease::{Keeper, LEASE, LeaseSettings};
 use crate::observe::Observer;
 use crate::operators::Operators;
 use crate::peers::PeerTable;
-use crate::recover::Means;
+use crate::recover::{Journaled, Means};
 use crate::registry::{Registry, Started};
 use crate::right::{GUARD_MARGIN, Right};
 use crate::roll::Roll;
@@ -319,6 +319,7 @@ impl Node {
             right: Right::default(),
             peers: Arc::clone(&shared.peers),
             cluster: id.clone(),
+            repairs: Journaled::default(),
         });
         let published = Arc::new(Published::default());
         let (requests, receiver) = mpsc::channel(REQUESTS);

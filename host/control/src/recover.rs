@@ -1,14 +1,16 @@
-//! Recoveries: each kind as a short story told with plans, journaled before and after each step.
+//! Recoveries: operations on record, driven to their end, journaled before and after each step.
 
 mod compare;
 mod drive;
 mod events;
 mod journal;
 mod perform;
+mod repair;
 mod resume;
 mod run;
 
-pub(crate) use perform::{observe, routes, send_plain};
+pub(crate) use perform::{observe, routes};
+pub(crate) use repair::Journaled;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -45,6 +47,7 @@ pub(crate) struct Means {
     pub(crate) right: Right,
     pub(crate) peers: Arc<PeerTable>,
     pub(crate) cluster: ClusterId,
+    pub(crate) repairs: Journaled,
 }
 
 /// What a recovery is asked for.

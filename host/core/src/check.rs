@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::execution::ServerCommand;
 use crate::ids::{LeaseEpoch, ServerId};
 use crate::model::{RecoveryKind, Snapshot, Switch, Topology};
-use crate::planning::{Acknowledgers, Action, History, Plan, Step, StepId};
+use crate::planning::{Acknowledgers, Action, History, Plan, Purpose, Step, StepId};
 
 /// Why a plan must not be carried out. Each names the invariant (see ARCHITECTURE.md) that it would break.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -135,6 +135,36 @@ pub enum Objection {
     },
 }
 
+/// A plan to which nothing is objected. No other can be carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approved(Plan);
+
+impl Approved {
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.0
+    }
+
+    /// One that was not checked, for tests of what comes after.
+    #[cfg(test)]
+    pub(crate) fn unchecked(plan: Plan) -> Self {
+        Self(plan)
+    }
+}
+
+/// Approves a plan, or gives all objections to it.
+///
+/// # Errors
+/// Everything that speaks against it; never empty.
+pub fn approve(plan: Plan, snapshot: &Snapshot) -> Result<Approved, Vec<Objection>> {
+    let objections = check(&plan, snapshot);
+    if objections.is_empty() {
+        Ok(Approved(plan))
+    } else {
+        Err(objections)
+    }
+}
+
 /// Checks a plan against the facts it will be carried out under. Empty = no objection.
 pub fn check(plan: &Plan, snapshot: &Snapshot) -> Vec<Objection> {
     let mut objections = Vec::new();
@@ -235,10 +265,12 @@ fn check_step(step: &Step, plan: &Plan, snapshot: &Snapshot, objections: &mut Ve
     {
         let source = snapshot.addresses.get(source);
         let replaced = matches!(
-            plan.kind,
-            RecoveryKind::Failover
-                | RecoveryKind::CoPrimaryFailover
-                | RecoveryKind::IntermediateFailover
+            plan.purpose,
+            Purpose::Recovery(
+                RecoveryKind::Failover
+                    | RecoveryKind::CoPrimaryFailover
+                    | RecoveryKind::IntermediateFailover
+            )
         ) && source == Some(&plan.failed)
             && plan.successor.is_some();
         if source == Some(server) || replaced || source.is_none() {
@@ -330,7 +362,7 @@ fn all_before<'a>(plan: &'a Plan, step: &Step) -> Vec<&'a Step> {
 }
 
 fn follows_failed(snapshot: &Snapshot, server: &ServerId, plan: &Plan) -> bool {
-    plan.kind != RecoveryKind::Switchover
+    plan.purpose != Purpose::Recovery(RecoveryKind::Switchover)
         && crate::model::Topology::of(snapshot).source_of(server) == Some(&plan.failed)
 }
 

@@ -5,20 +5,16 @@
 //! nobody.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::execution::ServerCommand;
-use baton_core::ids::{LeaseEpoch, ServerId};
+use baton_core::ids::ServerId;
 use baton_core::model::{
     Edge, Reach, SemiSync, Server, ServerFacts, Snapshot, ThreadState, Topology,
 };
-use baton_core::planning::was_to_wait;
+use baton_core::planning::{Repair, was_to_wait};
 use baton_core::time::Timestamp;
 
 use super::ClusterLoop;
-use crate::recover::send_plain;
-use crate::sessions::WorkError;
 
 /// How long writers wait before the replicas are looked after: a replica that connects anew is given time for it.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -155,43 +151,13 @@ impl ClusterLoop {
         if let Some(primary) = self.waiting.untold(snapshot)
             && self.reading.insert(primary.clone())
         {
-            tracing::warn!(
-                cluster = %snapshot.cluster.name, server = %primary,
-                "the primary does not wait for acknowledgements as the one did that it replaced: it is told to"
-            );
-            self.set_semi_sync(epoch, primary, (Some(true), None));
+            self.repair(epoch, Repair::AwaitAcknowledgements { primary }, LIMIT);
         }
         for replica in self.waiting.due(snapshot) {
-            if !self.reading.insert(replica.clone()) {
-                continue;
+            if self.reading.insert(replica.clone()) {
+                self.repair(epoch, Repair::Acknowledge { replica }, LIMIT);
             }
-            tracing::warn!(
-                cluster = %snapshot.cluster.name, server = %replica,
-                "writers wait for acknowledgements although replicas follow: the receiver is to say that it acknowledges"
-            );
-            self.set_semi_sync(epoch, replica, (None, Some(true)));
         }
-    }
-
-    fn set_semi_sync(
-        &mut self,
-        epoch: LeaseEpoch,
-        server: ServerId,
-        (source, replica): (Option<bool>, Option<bool>),
-    ) {
-        let means = Arc::clone(&self.means);
-        self.readings.spawn(async move {
-            let command = ServerCommand::SetSemiSync { source, replica };
-            let outcome: Result<(), WorkError> = async {
-                means.ensure_right(epoch, LIMIT).await?;
-                send_plain(&means, &server, &command, LIMIT).await
-            }
-            .await;
-            if let Err(error) = outcome {
-                tracing::warn!(%server, %error, "its side of semi-synchronous replication was not set");
-            }
-            server
-        });
     }
 }
 

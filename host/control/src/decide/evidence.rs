@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_core::analysis::{ProbeRequest, Report};
-use baton_core::execution::ServerCommand;
 use baton_core::ids::ServerId;
 use baton_core::model::{Reach, Snapshot, Topology};
+use baton_core::planning::Repair;
 use baton_core::time::Timestamp;
 use baton_ports::StatementError;
 
@@ -154,31 +154,23 @@ impl ClusterLoop {
                 over.push((replica.clone(), ended.channel.clone()));
             }
         }
+        let Some(epoch) = snapshot.control.lease else {
+            return;
+        };
         for (replica, channel) in over {
-            self.start_receiver(replica, channel);
+            if self.reading.insert(replica.clone()) {
+                self.repair(
+                    epoch,
+                    Repair::StartReceiver { replica, channel },
+                    RECONNECT_LIMIT,
+                );
+            }
         }
     }
 
     pub(super) fn may_act(&self, snapshot: &Snapshot) -> bool {
         let leads = snapshot.control.automatic && snapshot.control.lease.is_some();
         leads && self.means.outlook(snapshot).is_none()
-    }
-
-    fn start_receiver(&mut self, replica: ServerId, channel: String) {
-        self.reading.insert(replica.clone());
-        tracing::info!(server = %replica, "receiver started again, its source lives");
-        let means = Arc::clone(&self.means);
-        self.readings.spawn(async move {
-            let command = ServerCommand::StartReceivers {
-                channel: Some(channel),
-            };
-            if let Err(error) =
-                crate::recover::send_plain(&means, &replica, &command, RECONNECT_LIMIT).await
-            {
-                tracing::warn!(server = %replica, %error, "receiver not started again");
-            }
-            replica
-        });
     }
 
     /// Every member that answered before a source was lost is read again at once: the replicas' view after the loss is the
@@ -242,9 +234,12 @@ impl ClusterLoop {
         }
         let now = snapshot.taken_at;
         let lately = |at: &Timestamp| now.since(*at) < RECONNECT_EVERY;
-        if !self.may_act(snapshot) || self.evidence.reconnected.get(source).is_some_and(lately) {
+        let epoch = snapshot.control.lease.filter(|_| self.may_act(snapshot));
+        let Some(epoch) =
+            epoch.filter(|_| !self.evidence.reconnected.get(source).is_some_and(lately))
+        else {
             return;
-        }
+        };
         if !self.reading.insert(replica.clone()) {
             return;
         }
@@ -255,8 +250,11 @@ impl ClusterLoop {
         let means = Arc::clone(&self.means);
         let (replica, channel) = (replica.clone(), channel.to_owned());
         self.readings.spawn(async move {
-            let command = ServerCommand::ReconnectReceiver { channel: channel.clone() };
-            match crate::recover::send_plain(&means, &replica, &command, RECONNECT_LIMIT).await {
+            let reconnect = Repair::Reconnect {
+                replica: replica.clone(),
+                channel: channel.clone(),
+            };
+            match means.repair(&reconnect, epoch, RECONNECT_LIMIT).await {
                 Ok(()) => {
                     means.registry.note_reconnected(&replica, &channel, means.clock.now());
                     let limit = means.registry.settings.read_limit;

@@ -4,18 +4,15 @@
 //! stays as it is.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use baton_core::analysis::gave_up_connecting;
-use baton_core::execution::ServerCommand;
 use baton_core::ids::ServerId;
 use baton_core::model::{Edge, Reach, Server, Snapshot, ThreadState, Topology};
+use baton_core::planning::Repair;
 use baton_core::time::Timestamp;
 
 use super::ClusterLoop;
-use crate::recover::send_plain;
-use crate::sessions::WorkError;
 
 /// Pause between two attempts for one replica. A receiver that starts makes many of its own.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -76,28 +73,9 @@ impl ClusterLoop {
             return;
         };
         for (replica, channel) in self.restarts.due(snapshot) {
-            if !self.reading.insert(replica.clone()) {
-                continue;
+            if self.reading.insert(replica.clone()) {
+                self.repair(epoch, Repair::StartReceiver { replica, channel }, LIMIT);
             }
-            tracing::info!(
-                cluster = %snapshot.cluster.name, server = %replica,
-                "the receiver gave up on a source that answers: it is started again"
-            );
-            let means = Arc::clone(&self.means);
-            self.readings.spawn(async move {
-                let command = ServerCommand::StartReceivers {
-                    channel: Some(channel),
-                };
-                let outcome: Result<(), WorkError> = async {
-                    means.ensure_right(epoch, LIMIT).await?;
-                    send_plain(&means, &replica, &command, LIMIT).await
-                }
-                .await;
-                if let Err(error) = outcome {
-                    tracing::warn!(server = %replica, %error, "receiver not started again");
-                }
-                replica
-            });
         }
     }
 }

@@ -141,7 +141,7 @@ impl Recovery<'_> {
             )
         });
         Ranked {
-            policy: reply.policy.to_string(),
+            policy: reply.policy.clone(),
             order: asked.ranked(&reply.answer.order),
             failure,
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::execution::ServerCommand;
+use baton_core::execution::{RightNeeded, ServerCommand};
 use baton_core::gtid::GtidSet;
 use baton_core::ids::{LeaseEpoch, ServerId};
 use baton_core::model::{Bounds, Reach, ServerFacts, ThreadState, Topology, named};
@@ -88,29 +88,13 @@ async fn send(
     command: &ServerCommand,
     limit: Duration,
 ) -> Result<String, WorkError> {
-    // A command is refused when its limit does not fit in what remains of the lease; the guard bounds the one that matters most.
-    let needed = match command {
-        ServerCommand::OpenWrites(guard) => guard.within,
-        ServerCommand::Fence { .. }
-        | ServerCommand::StopReceivers { .. }
-        | ServerCommand::SeverReceivers { .. }
-        | ServerCommand::StartReceivers { .. }
-        | ServerCommand::ReconnectReceiver { .. }
-        | ServerCommand::StopReplication { .. }
-        | ServerCommand::StartReplication { .. }
-        | ServerCommand::StartAppliers { .. }
-        | ServerCommand::SetDelay { .. }
-        | ServerCommand::WaitApplied { .. }
-        | ServerCommand::ForgetReplication { .. }
-        | ServerCommand::PointAt { .. }
-        | ServerCommand::SetSemiSync { .. }
-        | ServerCommand::RestoreEvents { .. }
-        | ServerCommand::DisableEvents => Duration::ZERO,
-    };
-    means.check_lease(epoch, needed)?;
-    // The step that opens writes carries its own condition, armed by the confirmation just before it.
-    if needed.is_zero() {
-        means.ensure_right(epoch, limit).await?;
+    match command.properties().right {
+        // Refused when its guard does not fit in what remains of the lease. The step before armed it.
+        RightNeeded::Guarded(guard) => means.check_lease(epoch, guard.within)?,
+        RightNeeded::Asked => {
+            means.check_lease(epoch, Duration::ZERO)?;
+            means.ensure_right(epoch, limit).await?;
+        }
     }
     let sent = send_plain(means, server, command, limit).await;
     if let Err(WorkError::Statement(StatementError::GuardFailed { .. })) = &sent {
@@ -122,7 +106,7 @@ async fn send(
 }
 
 /// Sends one change on the standing session of a server.
-pub(crate) async fn send_plain(
+async fn send_plain(
     means: &Means,
     server: &ServerId,
     command: &ServerCommand,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::check::check;
+use baton_core::check::approve;
 use baton_core::execution::{Event, Failure, PlanRun, Verdict};
 use baton_core::ids::{LeaseEpoch, ServerId};
 use baton_core::operation::PlanEnd;
@@ -43,15 +43,23 @@ impl Recovery<'_> {
         let Some(snapshot) = self.means.snapshot() else {
             return mishaps.stopped();
         };
-        let objections = check(&plan, &snapshot);
-        if !objections.is_empty() {
-            for objection in objections {
-                tracing::error!(recovery = %self.row.id, %objection, "plan refused by the checker");
-                self.complain(objection.to_string());
+        let plan = match approve(plan, &snapshot) {
+            Ok(plan) => plan,
+            Err(objections) => {
+                for objection in objections {
+                    tracing::error!(recovery = %self.row.id, %objection, "plan refused by the checker");
+                    self.complain(objection.to_string());
+                }
+                return mishaps.stopped();
             }
-            return mishaps.stopped();
-        }
-        let last = plan.steps.iter().map(|step| step.id).max().unwrap_or(0);
+        };
+        let last = plan
+            .plan()
+            .steps
+            .iter()
+            .map(|step| step.id)
+            .max()
+            .unwrap_or(0);
         self.set_next_step(last.saturating_add(1));
         let mut run = PlanRun::new(plan);
         self.drive(&mut run, &mut mishaps).await;

@@ -4,14 +4,14 @@
 use super::{Objection, all_before};
 use crate::execution::ServerCommand;
 use crate::model::RecoveryKind;
-use crate::planning::{Action, Plan};
+use crate::planning::{Action, Plan, Purpose};
 
 /// Looks at what comes before the two steps that depend on where the old primary stands.
 pub(super) fn check_old_primary(plan: &Plan, objections: &mut Vec<Objection>) {
     let Some(successor) = plan.successor.as_ref() else {
         return;
     };
-    if plan.kind != RecoveryKind::Switchover {
+    if plan.purpose != Purpose::Recovery(RecoveryKind::Switchover) {
         return;
     }
     let failed = &plan.failed;

@@ -2,10 +2,10 @@
 
 use super::Objection;
 use crate::model::{Bounds, RecoveryKind, Snapshot, Topology};
-use crate::planning::Plan;
+use crate::planning::{Plan, Purpose};
 
 pub(super) fn check_reopening(plan: &Plan, snapshot: &Snapshot, objections: &mut Vec<Objection>) {
-    if plan.kind != RecoveryKind::Reopen {
+    if plan.purpose != Purpose::Recovery(RecoveryKind::Reopen) {
         return;
     }
     let topology = Topology::of(snapshot);

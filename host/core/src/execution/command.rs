@@ -112,16 +112,58 @@ pub enum ServerCommand {
     DisableEvents,
 }
 
+/// What a command means for everything around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Properties {
+    /// How the right to act is made sure of.
+    pub right: RightNeeded,
+    /// What to do if the server gave no answer.
+    pub if_unknown: IfUnknown,
+    /// It stops an applier, and so waits for what that is at.
+    pub stops_applier: bool,
+}
+
+/// How the right to act is made sure of before a command takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RightNeeded {
+    /// It is asked for just before the command is sent.
+    Asked,
+    /// A step before confirmed it, and the server itself refuses the command after that guard.
+    Guarded(Guard),
+}
+
+/// What follows when it is not known whether a command took effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfUnknown {
+    /// It may be sent again, or be undone as if it had: the result is the same.
+    Repeat,
+    /// There is no way back but forward if it did: the server is asked before anything else.
+    Ask,
+}
+
 impl ServerCommand {
-    /// Whether it stops an applier, and so waits for what that is at.
-    pub fn stops_applier(&self) -> bool {
+    /// What the command means for everything around it: one row for each.
+    pub fn properties(&self) -> Properties {
+        let plain = Properties {
+            right: RightNeeded::Asked,
+            if_unknown: IfUnknown::Repeat,
+            stops_applier: false,
+        };
+        let stopping = Properties {
+            stops_applier: true,
+            ..plain
+        };
         match self {
+            Self::OpenWrites(guard) => Properties {
+                right: RightNeeded::Guarded(*guard),
+                if_unknown: IfUnknown::Ask,
+                ..plain
+            },
             Self::StopReplication { .. }
             | Self::ForgetReplication { .. }
             | Self::PointAt { .. }
-            | Self::SetDelay { .. } => true,
+            | Self::SetDelay { .. } => stopping,
             Self::Fence { .. }
-            | Self::OpenWrites(_)
             | Self::StopReceivers { .. }
             | Self::SeverReceivers { .. }
             | Self::StartReceivers { .. }
@@ -131,7 +173,7 @@ impl ServerCommand {
             | Self::WaitApplied { .. }
             | Self::SetSemiSync { .. }
             | Self::RestoreEvents { .. }
-            | Self::DisableEvents => false,
+            | Self::DisableEvents => plain,
         }
     }
 

@@ -3,5 +3,5 @@
 mod command;
 mod run;
 
-pub use command::{Guard, ServerCommand};
+pub use command::{Guard, IfUnknown, Properties, RightNeeded, ServerCommand};
 pub use run::{Event, Failure, PlanRun, StepState, Verdict};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::check::Approved;
 use crate::planning::{OnFailure, Plan, Step, StepId};
 
 /// State of one step.
@@ -63,15 +64,16 @@ pub enum Verdict {
 /// A plan being carried out.
 #[derive(Clone, Debug)]
 pub struct PlanRun {
-    plan: Plan,
+    plan: Approved,
     states: BTreeMap<StepId, StepState>,
     aborted: Option<(Option<StepId>, Failure)>,
 }
 
 impl PlanRun {
     /// A run of which nothing has begun.
-    pub fn new(plan: Plan) -> Self {
+    pub fn new(plan: Approved) -> Self {
         let states = plan
+            .plan()
             .steps
             .iter()
             .map(|step| (step.id, StepState::Waiting))
@@ -85,7 +87,7 @@ impl PlanRun {
 
     /// The plan.
     pub fn plan(&self) -> &Plan {
-        &self.plan
+        self.plan.plan()
     }
 
     /// State of a step.
@@ -102,7 +104,7 @@ impl PlanRun {
             return Vec::new();
         }
         let ready: Vec<Step> = self
-            .plan
+            .plan()
             .steps
             .iter()
             .filter(|step| self.is_ready(step))
@@ -144,7 +146,7 @@ impl PlanRun {
 
     /// True once the step that opens writes was handed out and not refused for certain.
     pub fn writes_may_be_open(&self) -> bool {
-        self.plan
+        self.plan()
             .steps
             .iter()
             .filter(|step| step.action.opens_writes())
@@ -175,7 +177,7 @@ impl PlanRun {
 
     fn fail(&mut self, id: StepId, failure: Failure) {
         let policy = self
-            .plan
+            .plan()
             .steps
             .iter()
             .find(|step| step.id == id)
@@ -192,7 +194,7 @@ impl PlanRun {
 
     fn skip_after(&mut self, id: StepId) {
         let mut ended = BTreeSet::from([id]);
-        for step in &self.plan.steps {
+        for step in &self.plan.plan().steps {
             let waiting = self.states.get(&step.id) == Some(&StepState::Waiting);
             // A step that several siblings lead to (for example "catch up") is not skipped for one lost sibling.
             let only_these =

@@ -99,7 +99,7 @@ pub struct Operation {
 
 #[derive(Clone, Debug)]
 enum Work {
-    Replacement(Replacement),
+    Replacement(Box<Replacement>),
     Relocation(Relocation),
     Rejoin(Rejoin),
     Reopen(Reopen),
@@ -110,7 +110,7 @@ impl Operation {
     pub fn new(order: Order) -> Self {
         let work = match order.kind {
             RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover | RecoveryKind::Switchover => {
-                Work::Replacement(Replacement::new())
+                Work::Replacement(Box::new(Replacement::new()))
             }
             RecoveryKind::IntermediateFailover => Work::Relocation(Relocation::new()),
             RecoveryKind::Rejoin => Work::Rejoin(Rejoin::default()),

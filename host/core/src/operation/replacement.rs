@@ -19,9 +19,9 @@ use super::{LeftOpen, Order, View, ranking, resumed};
 use crate::ids::ServerId;
 use crate::model::{RecoveryKind, RecoveryOutcome, Snapshot, Topology};
 use crate::planning::{
-    Blocked, Candidate, Choice, Election, Phase, Plan, SecureRequest, Step, SwitchoverRequest,
-    candidates, finish_steps, plan_promote, plan_relocate, plan_secure, plan_switchover,
-    record_steps,
+    Blocked, Candidate, Choice, Election, Phase, Plan, Purpose, SecureRequest, Step,
+    SwitchoverRequest, candidates, finish_steps, plan_promote, plan_relocate, plan_secure,
+    plan_switchover, record_steps,
 };
 use crate::time::Timestamp;
 
@@ -452,11 +452,11 @@ impl Replacement {
     fn undo(&mut self, order: &Order, view: &View<'_>, notes: &mut Vec<Note>) -> Move {
         let undone = (self.undone.take(), self.maybe_open);
         match undo::begin(order, view, undone, notes) {
-            Ok(mut undo) => {
+            Some(mut undo) => {
                 let next = undo.attempt(order, view);
                 (State::Undoing(undo), next)
             }
-            Err(next) => (State::Ended, next),
+            None => (State::Ended, Next::failed()),
         }
     }
 }
@@ -514,7 +514,7 @@ fn forward_plan(
 ) -> Plan {
     Plan {
         cluster: snapshot.cluster.id.clone(),
-        kind: order.kind,
+        purpose: Purpose::Recovery(order.kind),
         epoch: order.epoch,
         failed: order.subject.clone(),
         successor: Some(successor.clone()),

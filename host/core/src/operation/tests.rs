@@ -1,6 +1,7 @@
 //! Transcripts of operations: how things look and what happens go in, what is noted and done comes
 //! out.
 
+mod documented;
 mod play;
 mod rejoin;
 mod relocation;

@@ -6,7 +6,7 @@ use super::turn::{Next, Note, PlanEnd};
 use super::{Order, View};
 use crate::ids::ServerId;
 use crate::model::{Reach, RecoveryKind, RecoveryOutcome, Snapshot};
-use crate::planning::{Plan, plan_unwind};
+use crate::planning::{Plan, Purpose, plan_unwind};
 use crate::time::Timestamp;
 
 /// How long it is tried in one go, while the store does not take the journal or the right to act is
@@ -79,31 +79,31 @@ impl Undo {
     }
 }
 
-/// Begins to undo, if that is allowed.
+/// Begins to undo; `None` if that is not allowed.
 pub(super) fn begin(
     order: &Order,
     view: &View<'_>,
     (undone, maybe_open): (Option<Plan>, bool),
     notes: &mut Vec<Note>,
-) -> Result<Undo, Next> {
+) -> Option<Undo> {
     if !view.has_lease {
-        return Err(Next::failed());
+        return None;
     }
     if maybe_open {
         notes.push(Note::Problem(format!(
             "{} stays as it is: a successor that does not answer may take writes; a person has to look",
             order.subject
         )));
-        return Err(Next::failed());
+        return None;
     }
     notes.push(Note::NoDeadline);
-    Ok(Undo::new(order, view, undone))
+    Some(Undo::new(order, view, undone))
 }
 
 fn bare_plan(order: &Order, snapshot: &Snapshot) -> Plan {
     Plan {
         cluster: snapshot.cluster.id.clone(),
-        kind: order.kind,
+        purpose: Purpose::Recovery(order.kind),
         epoch: order.epoch,
         failed: order.subject.clone(),
         successor: None,

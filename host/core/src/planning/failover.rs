@@ -11,7 +11,7 @@ use super::events;
 use super::fence::{add_fence, waits_in_vain};
 use super::history::History;
 use super::old_primary::add_left_fence;
-use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
+use super::plan::{Action, Builder, OnFailure, Phase, Plan, Purpose, StepId};
 use super::semi_sync::{add_end_of_acknowledging, add_release, add_source_side};
 use super::{Blocked, PlanSettings};
 use crate::analysis::is_cut_off;
@@ -110,7 +110,7 @@ pub fn plan_secure(
     }
     Ok(Plan {
         cluster: snapshot.cluster.id.clone(),
-        kind: request.kind,
+        purpose: Purpose::Recovery(request.kind),
         epoch: request.epoch,
         failed: request.failed.clone(),
         successor: None,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::semi_sync::{is_held_up, silenced};
-use crate::execution::ServerCommand;
+use crate::execution::{IfUnknown, ServerCommand};
 use crate::ids::{ClusterId, LeaseEpoch, ServerId};
 use crate::model::{RecoveryKind, Snapshot};
 use crate::time::Timestamp;
@@ -37,6 +37,8 @@ pub enum Phase {
     Rejoin,
     /// Undo.
     Unwind,
+    /// Repair something beside recoveries.
+    Repair,
 }
 
 impl Phase {
@@ -54,6 +56,7 @@ impl Phase {
             Self::Verify => "verify",
             Self::Rejoin => "rejoin",
             Self::Unwind => "unwind",
+            Self::Repair => "repair",
         }
     }
 }
@@ -190,13 +193,12 @@ impl Action {
 
     /// True for the one step after which there is no way back but forward.
     pub fn opens_writes(&self) -> bool {
-        matches!(
-            self,
-            Self::Command {
-                command: ServerCommand::OpenWrites(_),
-                server: _
+        match self {
+            Self::Command { command, server: _ } => {
+                command.properties().if_unknown == IfUnknown::Ask
             }
-        )
+            _ => false,
+        }
     }
 
     /// A few words for the journal.
@@ -283,16 +285,35 @@ pub struct Step {
     pub limit: Duration,
 }
 
+/// What a plan is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A recovery on record.
+    Recovery(RecoveryKind),
+    /// A repair beside recoveries, see [`Repair`](super::Repair).
+    Repair,
+}
+
+impl Purpose {
+    /// The kind of recovery it is part of, if it is.
+    pub fn recovery(self) -> Option<RecoveryKind> {
+        match self {
+            Self::Recovery(kind) => Some(kind),
+            Self::Repair => None,
+        }
+    }
+}
+
 /// A plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Cluster it is for.
     pub cluster: ClusterId,
-    /// Kind of recovery it is part of.
-    pub kind: RecoveryKind,
+    /// What it is part of.
+    pub purpose: Purpose,
     /// The epoch under which it was made; no other may carry it out.
     pub epoch: LeaseEpoch,
-    /// The server that is replaced or rejoined.
+    /// The server that is replaced, rejoined or repaired.
     pub failed: ServerId,
     /// The server that will be writable at its end, if the plan changes that.
     pub successor: Option<ServerId>,
@@ -391,7 +412,7 @@ impl Builder {
         {
             self.held_up.remove(server);
         }
-        let is_due = command.stops_applier() && self.held_up.remove(server);
+        let is_due = command.properties().stops_applier && self.held_up.remove(server);
         is_due.then(|| {
             let limits = (OnFailure::Continue, limit);
             self.command_as_it_is(phase, (server, silenced()), after, limits)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::PlanSettings;
 use super::channels::channel_of;
 use super::events;
-use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
+use super::plan::{Action, Builder, OnFailure, Phase, Plan, Purpose, StepId};
 use super::semi_sync::{acknowledging, has_source_role};
 use crate::execution::ServerCommand;
 use crate::gtid::{GtidSet, Origin};
@@ -204,7 +204,7 @@ fn is_to_acknowledge(snapshot: &Snapshot, returned: &ServerId, primary: &ServerI
 fn plan(snapshot: &Snapshot, returned: &ServerId, epoch: LeaseEpoch, steps: Builder) -> Plan {
     Plan {
         cluster: snapshot.cluster.id.clone(),
-        kind: RecoveryKind::Rejoin,
+        purpose: Purpose::Recovery(RecoveryKind::Rejoin),
         epoch,
         failed: returned.clone(),
         successor: None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::failover::{add_repoints, answering_replicas};
-use super::plan::{Action, Builder, OnFailure, Phase, Plan};
+use super::plan::{Action, Builder, OnFailure, Phase, Plan, Purpose};
 use super::{Blocked, Candidate, PlanSettings};
 use crate::ids::{LeaseEpoch, ServerId};
 use crate::model::{Edge, Reach, RecoveryKind, ServerFacts, Snapshot, Topology};
@@ -76,7 +76,7 @@ pub fn plan_relocate(
     );
     Ok(Plan {
         cluster: snapshot.cluster.id.clone(),
-        kind,
+        purpose: Purpose::Recovery(kind),
         epoch,
         failed: dead.clone(),
         successor: None,
@@ -85,38 +85,6 @@ pub fn plan_relocate(
         revoked_after: None,
         steps: steps.finish(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::plan_relocate;
-    use crate::ids::{LeaseEpoch, ServerId};
-    use crate::model::RecoveryKind;
-    use crate::planning::{Action, PlanSettings};
-    use crate::sketch;
-
-    #[test]
-    fn the_replicas_of_a_dead_co_primary_move_to_the_primary_and_the_primary_stays() {
-        let snapshot = sketch::snapshot(
-            "p1 primary <- p2 io=connecting
-             p2 ro <- p1 silent refused
-             r1 <- p1
-             r2 <- p2 io=connecting",
-        );
-        let (dead, destination) = (ServerId::new("p2"), ServerId::new("p1"));
-        let kind = RecoveryKind::IntermediateFailover;
-        let target = (&dead, &destination);
-        let settings = PlanSettings::default();
-        let plan = plan_relocate(&snapshot, kind, target, LeaseEpoch::default(), &settings);
-        let steps = plan.expect("it can be planned").steps;
-        let moved: Vec<&ServerId> = steps
-            .iter()
-            .filter(|step| !matches!(step.action, Action::Confirm { .. }))
-            .filter_map(|step| step.action.server())
-            .collect();
-        assert!(moved.iter().all(|id| id.as_str() == "r2"), "{moved:?}");
-        assert!(!moved.is_empty());
-    }
 }
 
 /// Servers that could feed the orphans: the dead one's siblings and its own source. Most replicas first follow the sibling that
@@ -183,4 +151,36 @@ pub fn destinations(snapshot: &Snapshot, dead: &ServerId) -> Vec<Candidate> {
         .collect();
     list.sort_by(|a, b| a.server.cmp(&b.server));
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plan_relocate;
+    use crate::ids::{LeaseEpoch, ServerId};
+    use crate::model::RecoveryKind;
+    use crate::planning::{Action, PlanSettings};
+    use crate::sketch;
+
+    #[test]
+    fn the_replicas_of_a_dead_co_primary_move_to_the_primary_and_the_primary_stays() {
+        let snapshot = sketch::snapshot(
+            "p1 primary <- p2 io=connecting
+             p2 ro <- p1 silent refused
+             r1 <- p1
+             r2 <- p2 io=connecting",
+        );
+        let (dead, destination) = (ServerId::new("p2"), ServerId::new("p1"));
+        let kind = RecoveryKind::IntermediateFailover;
+        let target = (&dead, &destination);
+        let settings = PlanSettings::default();
+        let plan = plan_relocate(&snapshot, kind, target, LeaseEpoch::default(), &settings);
+        let steps = plan.expect("it can be planned").steps;
+        let moved: Vec<&ServerId> = steps
+            .iter()
+            .filter(|step| !matches!(step.action, Action::Confirm { .. }))
+            .filter_map(|step| step.action.server())
+            .collect();
+        assert!(moved.iter().all(|id| id.as_str() == "r2"), "{moved:?}");
+        assert!(!moved.is_empty());
+    }
 }

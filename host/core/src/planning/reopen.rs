@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::PlanSettings;
 use super::failover::{add_opening, add_record};
-use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
+use super::plan::{Action, Builder, OnFailure, Phase, Plan, Purpose, StepId};
 use super::semi_sync::add_source_side;
 use crate::ids::{LeaseEpoch, ServerId};
 use crate::model::{Bounds, Reach, RecoveryKind, Snapshot, Topology};
@@ -72,7 +72,7 @@ fn others(snapshot: &Snapshot, primary: &ServerId) -> BTreeSet<ServerId> {
 fn plan(snapshot: &Snapshot, primary: &ServerId, epoch: LeaseEpoch, steps: Builder) -> Plan {
     Plan {
         cluster: snapshot.cluster.id.clone(),
-        kind: RecoveryKind::Reopen,
+        purpose: Purpose::Recovery(RecoveryKind::Reopen),
         epoch,
         failed: primary.clone(),
         successor: None,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::channels::add_forgetting;
 use super::failover::{add_record, add_repoints, answering_replicas};
 use super::old_primary::{add_demoted, add_second_reading};
-use super::plan::{Action, Builder, OnFailure, Phase, Plan, StepId};
+use super::plan::{Action, Builder, OnFailure, Phase, Plan, Purpose, StepId};
 use super::semi_sync::{add_release, has_source_role, is_held_up, was_acknowledged};
 use super::{Blocked, PlanSettings};
 use crate::execution::{Guard, ServerCommand};
@@ -76,7 +76,7 @@ pub fn plan_switchover(
     );
     Ok(Plan {
         cluster: snapshot.cluster.id.clone(),
-        kind: RecoveryKind::Switchover,
+        purpose: Purpose::Recovery(RecoveryKind::Switchover),
         epoch: request.epoch,
         failed: request.from.clone(),
         successor: Some(request.to.clone()),

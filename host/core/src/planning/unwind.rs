@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::PlanSettings;
 use super::channels::channel_of;
 use super::delay::add_setting_back_drained;
-use super::plan::{Action, Builder, OnFailure, Phase, Plan, Step, StepId};
+use super::plan::{Action, Builder, OnFailure, Phase, Plan, Purpose, Step, StepId};
 use super::semi_sync::{is_held_up, silenced};
 use crate::execution::{Guard, ServerCommand};
 use crate::ids::ServerId;
@@ -31,8 +31,8 @@ pub fn plan_unwind(
             .is_some_and(|server| server.probe.reach() == Reach::Answering)
     };
     // It was fenced, or perhaps was: it takes writes again. Nobody else does, or this plan would not be asked for.
-    let fenced =
-        undone.kind == RecoveryKind::Switchover || (answering(old) && touched.contains(old));
+    let fenced = undone.purpose == Purpose::Recovery(RecoveryKind::Switchover)
+        || (answering(old) && touched.contains(old));
     if fenced {
         let others: BTreeSet<ServerId> = touched
             .iter()

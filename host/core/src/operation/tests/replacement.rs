@@ -14,7 +14,7 @@ const SECURED: &str = "
     p1 primary silent refused 2s
     r1 <- p1 io=stopped
     r2 missing=3 <- p1 io=stopped";
-const ALIVE: &str = "
+pub(super) const ALIVE: &str = "
     p1 primary
     r1 <- p1
     r2 <- p1";
@@ -24,7 +24,7 @@ fn failover() -> Order {
 }
 
 /// A failover that has come to the opening of r1.
-fn opening() -> Play {
+pub(super) fn opening() -> Play {
     let mut play = Play::new(failover(), LOST);
     play.look(SECURED).completed().ranked(&["r1", "r2"]);
     play

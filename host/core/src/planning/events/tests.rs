@@ -1,4 +1,5 @@
 use super::*;
+use crate::check::Approved;
 use crate::execution::{Event, Failure, PlanRun};
 use crate::ids::LeaseEpoch;
 use crate::model::RecoveryKind;
@@ -138,7 +139,7 @@ fn an_old_primary_that_is_set_aside_runs_no_event() {
         lag_limit: std::time::Duration::from_secs(10),
     };
     let plan = plan_switchover(&snapshot, &request, &settings()).expect("a plan");
-    let mut run = PlanRun::new(plan);
+    let mut run = PlanRun::new(Approved::unchecked(plan));
     let (mut begun, mut events) = (Vec::new(), Vec::new());
     loop {
         let ready = run.advance(std::mem::take(&mut events));

@@ -1,5 +1,6 @@
 //! Where the old primary stands while it is replaced.
 
+use crate::check::Approved;
 use std::time::Duration;
 
 use crate::check::{Objection, check};
@@ -28,7 +29,7 @@ fn switchover(snapshot: &Snapshot) -> Plan {
 
 /// Everything succeeds but what `fails`; gives the steps that were begun.
 fn carry_out(plan: Plan, fails: fn(&Action) -> bool) -> Vec<Step> {
-    let mut run = PlanRun::new(plan);
+    let mut run = PlanRun::new(Approved::unchecked(plan));
     let (mut begun, mut events) = (Vec::new(), Vec::new());
     loop {
         let ready = run.advance(std::mem::take(&mut events));
