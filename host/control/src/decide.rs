@@ -23,7 +23,7 @@ use baton_core::time::Timestamp;
 use futures::future::join_all;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::api::ClusterView;
 use crate::lease::LEASE;
@@ -342,7 +342,8 @@ impl ClusterLoop {
         // Should its end not be recorded, the open row is found again in the next round.
         self.resumed = false;
         let begun = self.means.clock.now();
-        match self.means.carry_out(order).await {
+        let means = Arc::clone(&self.means);
+        match self.look_on(means.carry_out(order)).await {
             Ok(row) => {
                 let has_lease = self.means.lease.epoch_for(Duration::ZERO) == Some(row.epoch);
                 let no_right = !has_lease || self.means.right.was_refused(begun);
@@ -356,6 +357,31 @@ impl ClusterLoop {
                 if error != NotBegun::NoLease {
                     self.judge.not_begun(self.means.clock.now());
                 }
+            }
+        }
+    }
+
+    /// Waits for a recovery. The cluster goes on being analysed and published meanwhile, and nothing else is decided.
+    async fn look_on<T>(&self, recovery: impl Future<Output = T>) -> T {
+        let mut recovery = std::pin::pin!(recovery);
+        let wake = Arc::clone(&self.wake);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut recovery => return done,
+                () = wake.notified() => {}
+                () = sleep(SLOW) => {}
+            }
+            // What shows in the middle of a recovery is no history: neither findings nor transactions are remembered.
+            if let Some(snapshot) = self.means.snapshot() {
+                let report = analyze(&snapshot, &self.means.registry.settings.analysis);
+                self.publish(&snapshot, &report);
+            }
+            // A server that answers often must not take the recovery's time.
+            tokio::select! {
+                biased;
+                done = &mut recovery => return done,
+                () = sleep(FAST) => {}
             }
         }
     }
@@ -398,7 +424,8 @@ impl ClusterLoop {
                 continue;
             }
             any = true;
-            if let Err(error) = self.means.resume(row).await {
+            let means = Arc::clone(&self.means);
+            if let Err(error) = self.look_on(means.resume(row)).await {
                 tracing::warn!(%error, "recovery not resumed");
                 self.resumed = false;
                 if matches!(error, NotBegun::LeftOpen { .. }) {

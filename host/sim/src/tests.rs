@@ -3,6 +3,7 @@
 mod epochs;
 mod late;
 mod orders;
+mod published;
 mod resumed;
 mod returns;
 
