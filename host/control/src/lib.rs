@@ -3,12 +3,12 @@
 mod api;
 mod counters;
 mod decide;
+mod duplicate_name;
 mod handle;
 mod histories;
 mod in_use;
 mod lease;
 mod locking;
-mod namesake;
 mod node;
 mod nodes;
 mod observe;
@@ -19,11 +19,11 @@ mod readings;
 mod recover;
 mod registry;
 mod right;
-mod roll;
 mod sessions;
 mod settings;
 mod standby;
 mod testimony;
+mod voters;
 
 pub use api::{
     ChangePrimary, ClusterView, Control, NodeLife, NodeStatus, NodeView, RequestError, Sureness,

@@ -22,9 +22,9 @@ use crate::peers::PeerTable;
 use crate::recover::{Journaled, Means};
 use crate::registry::{Registry, Started};
 use crate::right::{GUARD_MARGIN, Right};
-use crate::roll::Roll;
 use crate::sessions::Sessions;
 use crate::settings::ControlSettings;
+use crate::voters::VoterRegistry;
 
 /// Requests waiting for one cluster; a person's orders, so a few are plenty.
 const REQUESTS: usize = 16;
@@ -62,7 +62,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     pub(crate) operators: Operators,
     pub(crate) histories: Histories,
-    pub(crate) roll: Roll,
+    pub(crate) voters: VoterRegistry,
     pub(crate) clusters: Mutex<BTreeMap<ClusterId, ClusterHandle>>,
     /// Which node of its backend this node uses, for the others to know.
     pub(crate) backend_node: Mutex<Option<String>>,
@@ -104,7 +104,7 @@ impl Shared {
         let reading = async {
             let caught_up = self.operators.catch_up().await;
             self.histories.recall().await;
-            caught_up.and(self.roll.read().await)
+            caught_up.and(self.voters.read().await)
         };
         match timeout(CATCH_UP, reading).await {
             Ok(Ok(())) => {}
@@ -190,7 +190,7 @@ impl Node {
             clock: Arc::clone(&ports.clock),
             written: Mutex::default(),
         };
-        let roll = Roll {
+        let voters = VoterRegistry {
             registry: Arc::clone(&registry),
             store: Arc::clone(&ports.store),
             lease: Arc::clone(&lease),
@@ -204,7 +204,7 @@ impl Node {
             counters,
             operators,
             histories,
-            roll,
+            voters,
             clusters: Mutex::default(),
             backend_node: Mutex::default(),
             token,
@@ -285,7 +285,7 @@ impl Node {
         keepers.spawn(async move { shared.pass_lease_on().await });
         if self.shared.registry.settings.shared_store {
             let shared = Arc::clone(&self.shared);
-            keepers.spawn(async move { shared.roll.keep().await });
+            keepers.spawn(async move { shared.voters.keep().await });
             let shared = Arc::clone(&self.shared);
             keepers.spawn(async move { shared.hear_of_primaries().await });
         }

@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::duplicate_name::is_later;
 use crate::lease::Holder;
 use crate::locking::lock;
-use crate::namesake::is_later;
 
 /// How long a peer keeps a question before it answers that nothing changed. The pending answer is what shows its end at once.
 const WAIT: Duration = Duration::from_secs(1);

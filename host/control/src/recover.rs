@@ -19,7 +19,7 @@ use std::time::Duration;
 use baton_core::ids::{ClusterId, LeaseEpoch, RecoveryId, ServerId};
 use baton_core::model::{ActiveRecovery, Reach, RecoveryKind, RecoveryOutcome, Snapshot, Topology};
 use baton_core::operation::End;
-use baton_core::planning::{Consent, StepId, estate, too_few_acknowledgers};
+use baton_core::planning::{Consent, StepId, inherited_replicas, too_few_acknowledgers};
 use baton_core::time::Timestamp;
 use baton_ports::{Clock, JournalEntry, Policies, RecoveryRow, Store, StoreError};
 use futures::future::join_all;
@@ -258,7 +258,7 @@ impl Recovery<'_> {
         let lines = self.write(&[]).await;
         let row = self.means.store.update_recovery(LEASE, &self.row).await;
         if let Err(error) = lines.and(row) {
-            self.complain(error.with_causes());
+            self.note_problem(error.with_causes());
         }
         let reasons = self.row.errors.join("; ");
         NotBegun::LeftOpen {
@@ -282,7 +282,7 @@ impl Recovery<'_> {
         self.row.outcome = outcome;
         self.row.ended = Some(self.means.clock.wall());
         if let Err(error) = self.write(&[]).await {
-            self.complain(error.with_causes());
+            self.note_problem(error.with_causes());
         }
         self.record_end().await;
         // A server that was found a moment ago may not be in the store yet, and the seed may be the one that died.
@@ -333,7 +333,7 @@ impl Recovery<'_> {
         let mut of = self.touched.clone();
         if outcome == RecoveryOutcome::Succeeded {
             let topology = Topology::of(&snapshot);
-            let orphans = estate(&snapshot, &topology, &self.row.failed).into_iter();
+            let orphans = inherited_replicas(&snapshot, &topology, &self.row.failed).into_iter();
             of.extend(orphans.map(|edge| edge.replica));
             of.extend(self.row.lost.iter().cloned());
         }
@@ -379,7 +379,7 @@ impl Recovery<'_> {
         });
         texts.extend(waiting.filter(|_| self.row.kind.replaces_primary()));
         for text in texts {
-            self.complain(text);
+            self.note_problem(text);
         }
         outcome
     }
@@ -420,7 +420,7 @@ impl Recovery<'_> {
     }
 
     /// Notes something that went wrong.
-    pub(crate) fn complain(&mut self, text: impl Into<String>) {
+    pub(crate) fn note_problem(&mut self, text: impl Into<String>) {
         let text = text.into();
         tracing::warn!(cluster = %self.row.cluster_name, recovery = %self.row.id, error = text, "recovery step failed");
         if !self.row.errors.contains(&text) {

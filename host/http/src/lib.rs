@@ -8,12 +8,12 @@ mod compat;
 mod gate;
 mod health;
 mod metrics;
-mod moments;
 mod page;
 mod passing;
 mod peers;
 mod server;
 mod settings;
+mod times;
 mod v1;
 mod work;
 

@@ -78,7 +78,7 @@ fn hang_the_primary(flavor: Flavor) -> Result<()> {
 }
 
 both_flavors!(
-    a_hung_primary_is_unmasked_and_replaced,
+    a_hung_primary_is_found_and_replaced,
     super::hang_the_primary
 );
 

@@ -1,4 +1,4 @@
-//! Gathering the evidence that the analysis asks for: readings now, and one reconnection to unmask a hung source.
+//! Gathering the evidence that the analysis asks for: readings now, and one reconnection to tell a hung source from a living one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use baton_ports::StatementError;
 use super::ClusterLoop;
 use crate::sessions::WorkError;
 
-/// A source is unmasked at most this often: on some servers a reconnection costs the relay logs.
+/// A source is tested at most this often: on some servers a reconnection costs the relay logs.
 const RECONNECT_EVERY: Duration = Duration::from_secs(3);
 /// Limit of a reconnection. Stopping a receiver whose source hangs takes one second on MariaDB, two on MySQL.
 const RECONNECT_LIMIT: Duration = Duration::from_millis(2500);
@@ -25,9 +25,9 @@ const READ_AFTER: (Duration, Duration) = (Duration::from_millis(5), Duration::fr
 /// Readings that were asked for so long after the last one begin a new series.
 const READ_ANEW: Duration = Duration::from_secs(1);
 
-/// A receiver that was ended to unmask its source.
+/// A receiver that was ended to tell whether its source lives.
 #[derive(Debug)]
-struct Unmasked {
+struct ReconnectTest {
     channel: String,
     source: ServerId,
     at: Timestamp,
@@ -35,7 +35,7 @@ struct Unmasked {
     answers_since: Option<Timestamp>,
 }
 
-impl Unmasked {
+impl ReconnectTest {
     fn new(channel: &str, source: &ServerId, at: Timestamp) -> Self {
         Self {
             channel: channel.to_owned(),
@@ -92,7 +92,7 @@ pub(crate) struct Throttle {
     /// How long the next reading was put off.
     put_off: Option<Duration>,
     /// Replicas made to connect anew, by this node or by one that ended in the middle.
-    unmasked: BTreeMap<ServerId, Unmasked>,
+    tested: BTreeMap<ServerId, ReconnectTest>,
 }
 
 impl ClusterLoop {
@@ -112,7 +112,7 @@ impl ClusterLoop {
                     channel,
                     source,
                 } => {
-                    self.unmask(snapshot, server, channel, source);
+                    self.test_by_reconnecting(snapshot, server, channel, source);
                 }
             }
         }
@@ -126,11 +126,11 @@ impl ClusterLoop {
     fn restart_receivers(&mut self, snapshot: &Snapshot) {
         let mut servers = snapshot.servers.values();
         let is_silent = servers.any(|server| server.probe.reach() == Reach::Silent);
-        if !is_silent && self.evidence.unmasked.is_empty() {
+        if !is_silent && self.evidence.tested.is_empty() {
             return;
         }
         let topology = Topology::of(snapshot);
-        let known = &mut self.evidence.unmasked;
+        let known = &mut self.evidence.tested;
         for (replica, ended) in halted(snapshot, &topology) {
             known.entry(replica).or_insert(ended);
         }
@@ -143,7 +143,7 @@ impl ClusterLoop {
         }
         let now = snapshot.taken_at;
         let mut over = Vec::new();
-        for (replica, ended) in &mut self.evidence.unmasked {
+        for (replica, ended) in &mut self.evidence.tested {
             let is_due = now.since(ended.at) > RESTART_AFTER
                 && !self.reading.contains(replica)
                 && serves(snapshot, &topology, &ended.source)
@@ -221,7 +221,7 @@ impl ClusterLoop {
     }
 
     /// Only where Baton may act: it stops and starts a receiver.
-    fn unmask(
+    fn test_by_reconnecting(
         &mut self,
         snapshot: &Snapshot,
         replica: &ServerId,
@@ -244,9 +244,9 @@ impl ClusterLoop {
             return;
         }
         self.evidence.reconnected.insert(source.clone(), now);
-        let unmasked = Unmasked::new(channel, source, now);
-        self.evidence.unmasked.insert(replica.clone(), unmasked);
-        tracing::info!(cluster = %snapshot.cluster.name, server = %replica, %source, "receiver reconnected to unmask its source");
+        let tested = ReconnectTest::new(channel, source, now);
+        self.evidence.tested.insert(replica.clone(), tested);
+        tracing::info!(cluster = %snapshot.cluster.name, server = %replica, %source, "receiver reconnected to tell whether its source lives");
         let means = Arc::clone(&self.means);
         let (replica, channel) = (replica.clone(), channel.to_owned());
         self.readings.spawn(async move {
@@ -273,9 +273,9 @@ impl ClusterLoop {
     }
 }
 
-/// Receivers that a node which ended in the middle of an unmasking left stopped. Every node watches for them, because none knows which one will
+/// Receivers that a node which ended in the middle of such a test left stopped. Every node watches for them, because none knows which one will
 /// lead when the source answers again.
-fn halted(snapshot: &Snapshot, topology: &Topology) -> Vec<(ServerId, Unmasked)> {
+fn halted(snapshot: &Snapshot, topology: &Topology) -> Vec<(ServerId, ReconnectTest)> {
     let mut found = Vec::new();
     for source in snapshot.servers.values() {
         let lost_at = source.probe.failing_since;
@@ -285,7 +285,7 @@ fn halted(snapshot: &Snapshot, topology: &Topology) -> Vec<(ServerId, Unmasked)>
         for edge in topology.replicas_of(&source.id) {
             let replica = snapshot.servers.get(&edge.replica);
             if replica.is_some_and(|replica| replica.was_halted_on(&edge.channel, lost_at)) {
-                let ended = Unmasked::new(&edge.channel.name, &source.id, snapshot.taken_at);
+                let ended = ReconnectTest::new(&edge.channel.name, &source.id, snapshot.taken_at);
                 found.push((edge.replica.clone(), ended));
             }
         }
@@ -302,14 +302,14 @@ fn is_stopped(snapshot: &Snapshot, replica: &ServerId, channel: &str) -> bool {
 }
 
 /// It still follows the source that was silent, on that channel.
-fn follows(topology: &Topology, replica: &ServerId, ended: &Unmasked) -> bool {
+fn follows(topology: &Topology, replica: &ServerId, ended: &ReconnectTest) -> bool {
     let mut replicas = topology.replicas_of(&ended.source).iter();
     replicas.any(|edge| edge.replica == *replica && edge.channel.name == ended.channel)
 }
 
 /// Somebody started it. A thread that was killed may show as running until its source lets it go, which is not before that one
 /// answers.
-fn is_at_work(snapshot: &Snapshot, replica: &ServerId, ended: &Unmasked) -> bool {
+fn is_at_work(snapshot: &Snapshot, replica: &ServerId, ended: &ReconnectTest) -> bool {
     let (Some(server), Some(since)) = (snapshot.servers.get(replica), ended.answers_since) else {
         return false;
     };
@@ -330,7 +330,7 @@ fn serves(snapshot: &Snapshot, topology: &Topology, id: &ServerId) -> bool {
 }
 
 /// Its receiver was not let go by its source when it was ended, or shows as stopped.
-fn has_ended(snapshot: &Snapshot, replica: &ServerId, ended: &Unmasked) -> bool {
+fn has_ended(snapshot: &Snapshot, replica: &ServerId, ended: &ReconnectTest) -> bool {
     let in_vain = snapshot
         .servers
         .get(replica)

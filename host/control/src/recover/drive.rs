@@ -96,7 +96,7 @@ impl Recovery<'_> {
                 let line = self.note(phase, server.as_ref(), text);
                 self.defer(line);
             }
-            Note::Problem(text) => self.complain(text),
+            Note::Problem(text) => self.note_problem(text),
             Note::Successor(successor) => {
                 let address = |id: &ServerId| self.means.registry.address(id);
                 self.row.successor_address = successor.as_ref().and_then(address);
@@ -116,10 +116,10 @@ impl Recovery<'_> {
     async fn set_aside(&mut self, server: &ServerId, text: &str, transactions: &str) {
         let line = self.note(Phase::Rejoin, Some(server), format!("set aside: {text}"));
         if let Err(error) = self.write(&[line]).await {
-            self.complain(error.with_causes());
+            self.note_problem(error.with_causes());
         }
         if let Err(error) = self.means.quarantine(server, transactions).await {
-            self.complain(error.with_causes());
+            self.note_problem(error.with_causes());
         }
     }
 

@@ -61,7 +61,7 @@ impl Means {
         };
         let end = match superseded {
             Some(later) => {
-                recovery.complain(format!(
+                recovery.note_problem(format!(
                     "recovery {later} succeeded under a later epoch: nothing of this one is left to do"
                 ));
                 End {
@@ -100,7 +100,7 @@ impl Recovery<'_> {
             format!("resumed under epoch {}", self.epoch()),
         );
         if let Err(error) = self.write(&[line]).await {
-            self.complain(error.with_causes());
+            self.note_problem(error.with_causes());
         }
         self.operate_on().await
     }

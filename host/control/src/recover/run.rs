@@ -48,7 +48,7 @@ impl Recovery<'_> {
             Err(objections) => {
                 for objection in objections {
                     tracing::error!(recovery = %self.row.id, %objection, "plan refused by the checker");
-                    self.complain(objection.to_string());
+                    self.note_problem(objection.to_string());
                 }
                 return mishaps.stopped();
             }
@@ -113,7 +113,7 @@ impl Recovery<'_> {
                         mishaps.undrained = undrained.or(mishaps.undrained.take());
                     }
                     Err(error) => {
-                        self.complain(format!("a step's task failed: {error}"));
+                        self.note_problem(format!("a step's task failed: {error}"));
                         events.push(Event::Cancel("a step's task failed".to_owned()));
                     }
                 }
@@ -143,7 +143,7 @@ impl Recovery<'_> {
         let error = outcome.err()?;
         mishaps.unrecorded = true;
         let text = format!("journal not written: {}", error.with_causes());
-        self.complain(text.clone());
+        self.note_problem(text.clone());
         if already_open {
             return None;
         }
@@ -204,7 +204,7 @@ impl Recovery<'_> {
                 };
                 let text = format!("{}: {error}", step.action.describe());
                 lines.push(self.entry(&step, stage, text.clone()));
-                self.complain(text.clone());
+                self.note_problem(text.clone());
                 if step.action.drains() {
                     undrained = step.action.server().cloned();
                 }
@@ -245,7 +245,7 @@ impl Recovery<'_> {
                 step,
             } => {
                 if step.is_none() {
-                    self.complain(failure.text);
+                    self.note_problem(failure.text);
                 }
                 mishaps.stopped()
             }

@@ -2,7 +2,7 @@
 //! a failover can do.
 
 use super::report::{Code, Evidence, Severity};
-use super::scene::{Draft, Scene, evidence, listed};
+use super::scene::{ReportBuilder, Scene, evidence, listed};
 use crate::ids::ServerId;
 use crate::model::{
     Edge, Flavor, PromotionRule, SemiSync, Server, ServerFacts, ThreadState, WaitPoint,
@@ -10,8 +10,8 @@ use crate::model::{
 use crate::planning::was_to_wait;
 
 /// Everything about acknowledgements that can be set right before it matters.
-pub(super) fn acknowledgements(scene: &Scene<'_>, draft: &mut Draft) {
-    replicas_that_wait(scene, draft);
+pub(super) fn acknowledgements(scene: &Scene<'_>, report: &mut ReportBuilder) {
+    replicas_that_wait(scene, report);
     let Some(primary) = scene.primary() else {
         return;
     };
@@ -22,37 +22,37 @@ pub(super) fn acknowledgements(scene: &Scene<'_>, draft: &mut Draft) {
         return;
     };
     if !semi_sync.source_enabled {
-        does_not_wait(scene, draft, primary, facts);
+        does_not_wait(scene, report, primary, facts);
         return;
     }
     note(
-        draft,
+        report,
         Code::AcknowledgementsNotDurable,
         &primary.id,
         commits_not_durable(&primary.id, facts),
     );
     note(
-        draft,
+        report,
         Code::AcknowledgedAfterCommit,
         &primary.id,
         after_commit(&primary.id, semi_sync),
     );
     note(
-        draft,
+        report,
         Code::WaitCountTooSmall,
         &primary.id,
         waits_for_few(&primary.id, facts, semi_sync),
     );
     let acknowledgers: Vec<Acknowledger<'_>> = acknowledgers(scene, &primary.id).collect();
     for acknowledger in &acknowledgers {
-        not_durable(draft, acknowledger);
+        not_durable(report, acknowledger);
     }
-    unfit(scene, draft, &acknowledgers, semi_sync);
+    unfit(scene, report, &acknowledgers, semi_sync);
 }
 
-fn note(draft: &mut Draft, code: Code, server: &ServerId, found: Vec<Evidence>) {
+fn note(report: &mut ReportBuilder, code: Code, server: &ServerId, found: Vec<Evidence>) {
     if !found.is_empty() {
-        draft.note(code, server, Severity::Warning, found);
+        report.note(code, server, Severity::Warning, found);
     }
 }
 
@@ -104,7 +104,7 @@ fn commits_not_durable(id: &ServerId, facts: &ServerFacts) -> Vec<Evidence> {
 
 /// What a replica has acknowledged is in its relay log: does that outlive its restart, and a crash
 /// of its machine?
-fn not_durable(draft: &mut Draft, acknowledger: &Acknowledger<'_>) {
+fn not_durable(report: &mut ReportBuilder, acknowledger: &Acknowledger<'_>) {
     let id = &acknowledger.server.id;
     let durability = &acknowledger.facts.durability;
     let mut found = commits_not_durable(id, acknowledger.facts);
@@ -139,7 +139,7 @@ fn not_durable(draft: &mut Draft, acknowledger: &Acknowledger<'_>) {
         found.push(evidence("relay-log-dropped", text, [id]));
     }
     if !found.is_empty() {
-        draft.note(Code::AcknowledgementsNotDurable, id, severity, found);
+        report.note(Code::AcknowledgementsNotDurable, id, severity, found);
     }
 }
 
@@ -179,7 +179,7 @@ fn waits_for_few(id: &ServerId, facts: &ServerFacts, semi_sync: &SemiSync) -> Ve
 /// acknowledgement.
 fn unfit(
     scene: &Scene<'_>,
-    draft: &mut Draft,
+    report: &mut ReportBuilder,
     acknowledgers: &[Acknowledger<'_>],
     semi_sync: &SemiSync,
 ) {
@@ -198,7 +198,7 @@ fn unfit(
             reasons.join(", ")
         );
         let found = vec![evidence("acknowledger-not-promotable", text, [id])];
-        draft.note(Code::UnfitAcknowledger, id, Severity::Warning, found);
+        report.note(Code::UnfitAcknowledger, id, Severity::Warning, found);
     }
 }
 
@@ -230,7 +230,7 @@ fn why_unfit(scene: &Scene<'_>, acknowledger: &Acknowledger<'_>) -> Vec<&'static
 /// A replica whose source's side is on waits for acknowledgements of what it applies. Where fewer
 /// replicas follow it than it waits for, its applier stands still until its time limit is over
 /// (1,600 transactions received, none applied in 10 s).
-fn replicas_that_wait(scene: &Scene<'_>, draft: &mut Draft) {
+fn replicas_that_wait(scene: &Scene<'_>, report: &mut ReportBuilder) {
     for server in scene.servers() {
         let Some(facts) = scene.current(&server.id) else {
             continue;
@@ -244,7 +244,7 @@ fn replicas_that_wait(scene: &Scene<'_>, draft: &mut Draft) {
         );
         let found = vec![evidence("source-side-on", text, [id])];
         let code = Code::ReplicaWaitsForAcknowledgements;
-        draft.note(code, id, Severity::Warning, found);
+        report.note(code, id, Severity::Warning, found);
     }
 }
 
@@ -261,7 +261,12 @@ fn waits_as_replica(scene: &Scene<'_>, server: &Server, facts: &ServerFacts) -> 
 
 /// A failover made it the primary, and its predecessor waited for acknowledgements: the step that
 /// was to have it wait, too, failed, or nobody came to send it.
-fn does_not_wait(scene: &Scene<'_>, draft: &mut Draft, primary: &Server, facts: &ServerFacts) {
+fn does_not_wait(
+    scene: &Scene<'_>,
+    report: &mut ReportBuilder,
+    primary: &Server,
+    facts: &ServerFacts,
+) {
     let replaced = was_to_wait(scene.snapshot).filter(|_| facts.is_writable());
     let Some(replaced) = replaced else { return };
     let id = &primary.id;
@@ -270,5 +275,5 @@ fn does_not_wait(scene: &Scene<'_>, draft: &mut Draft, primary: &Server, facts: 
         listed([replaced])
     );
     let found = vec![evidence("source-side-off", text, [id])];
-    draft.note(Code::PrimaryDoesNotWait, id, Severity::Warning, found);
+    report.note(Code::PrimaryDoesNotWait, id, Severity::Warning, found);
 }

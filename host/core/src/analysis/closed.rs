@@ -1,7 +1,7 @@
 //! A primary that is read-only while nobody else takes writes: whether it is the one to take them again.
 
 use super::report::{Code, Evidence, PrimaryView};
-use super::scene::{Draft, Scene, evidence, listed};
+use super::scene::{ReportBuilder, Scene, evidence, listed};
 use super::writers::writers;
 use crate::ids::ServerId;
 use crate::model::{Bounds, Closed, Reach, RecoveryKind, Server, ServerFacts, Snapshot, Topology};
@@ -16,7 +16,7 @@ const ANSWERED_BY_ORDER: [&str; 4] = [
 ];
 
 /// The primary is read-only, and nobody else takes writes who could be one.
-pub(super) fn no_writable_primary(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn no_writable_primary(scene: &Scene<'_>, report: &mut ReportBuilder) {
     let Some(primary) = scene.primary() else {
         return;
     };
@@ -39,7 +39,7 @@ pub(super) fn no_writable_primary(scene: &Scene<'_>, draft: &mut Draft) {
         );
         let found = vec![evidence("writable", text, writing)];
         let suggestion = (Suggestion::Hold, RecoveryKind::Reopen);
-        return draft.propose(code, &primary.id, suggestion, found);
+        return report.propose(code, &primary.id, suggestion, found);
     }
     let text = format!(
         "{} is read-only, and no server that answers is writable.",
@@ -48,7 +48,7 @@ pub(super) fn no_writable_primary(scene: &Scene<'_>, draft: &mut Draft) {
     let mut found = vec![evidence("read-only", text, [&primary.id])];
     let PrimaryView::Recorded(_) = &scene.view else {
         let suggestion = (Suggestion::Hold, RecoveryKind::Reopen);
-        return draft.propose(code, &primary.id, suggestion, found);
+        return report.propose(code, &primary.id, suggestion, found);
     };
     let objections = reopening_objections(scene.snapshot, &primary.id);
     let suggestion = if objections.is_empty() {
@@ -62,7 +62,7 @@ pub(super) fn no_writable_primary(scene: &Scene<'_>, draft: &mut Draft) {
         Suggestion::Hold
     };
     found.extend(objections);
-    draft.propose(code, &primary.id, (suggestion, RecoveryKind::Reopen), found);
+    report.propose(code, &primary.id, (suggestion, RecoveryKind::Reopen), found);
 }
 
 /// What speaks against opening the recorded primary again, as far as a person's order does not answer it.

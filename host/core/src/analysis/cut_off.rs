@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::report::{Code, Evidence, ProbeRequest, Severity};
-use super::scene::{Draft, Scene, evidence, listed, spoken};
+use super::scene::{ReportBuilder, Scene, evidence, listed, spoken};
 use super::stalled_replicas::{Attempt, attempt, cannot_reach_source};
 use super::testimony::is_cut_off;
 use super::writers::unless_rivals;
@@ -25,7 +25,7 @@ const HOLDS_COMMITS_FOR: Duration = Duration::from_mins(1);
 const STARVES_AFTER: Duration = Duration::from_secs(5);
 
 /// All replicas of a primary that answers have lost it.
-pub(super) fn primary_without_replicas(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn primary_without_replicas(scene: &Scene<'_>, report: &mut ReportBuilder) {
     let Some(primary) = scene.primary().filter(|primary| scene.answers(&primary.id)) else {
         return;
     };
@@ -38,12 +38,12 @@ pub(super) fn primary_without_replicas(scene: &Scene<'_>, draft: &mut Draft) {
     };
     if followers.cut.is_empty() {
         if let Some(wait) = wait.filter(|wait| wait.lasts >= ASK_AFTER) {
-            ask_one_that_looks_connected(scene, draft, &followers, &wait, primary);
+            ask_one_that_looks_connected(scene, report, &followers, &wait, primary);
         }
         return;
     }
     let mut found = followers.evidence();
-    let is_tested = try_again(scene, draft, &followers, primary, &mut found);
+    let is_tested = try_again(scene, report, &followers, primary, &mut found);
     let (severity, suggestion) = match &wait {
         None => {
             let text = format!("{} commits without them.", primary.id);
@@ -57,7 +57,7 @@ pub(super) fn primary_without_replicas(scene: &Scene<'_>, draft: &mut Draft) {
     };
     let answer = (suggestion, RecoveryKind::Failover);
     let code = Code::PrimaryReplicasCannotConnect;
-    draft.propose_as(severity, code, &primary.id, answer, found);
+    report.propose_as(severity, code, &primary.id, answer, found);
 }
 
 /// Sessions of the primary that wait for acknowledgements.
@@ -189,7 +189,7 @@ fn is_mute(replica: &Server, edge: &Edge, wait: &Wait<'_>) -> bool {
 /// Whether one that cannot connect has tried again in vain; if not, one of them is to.
 fn try_again(
     scene: &Scene<'_>,
-    draft: &mut Draft,
+    report: &mut ReportBuilder,
     followers: &Followers<'_>,
     primary: &Server,
     found: &mut Vec<Evidence>,
@@ -209,7 +209,7 @@ fn try_again(
         edge.replica
     );
     found.push(evidence("reconnect-to-living", text, [&edge.replica]));
-    reconnect(draft, attempt, edge, &primary.id);
+    reconnect(report, attempt, edge, &primary.id);
     false
 }
 
@@ -217,7 +217,7 @@ fn try_again(
 /// reaches has another trouble.
 fn ask_one_that_looks_connected(
     scene: &Scene<'_>,
-    draft: &mut Draft,
+    report: &mut ReportBuilder,
     followers: &Followers<'_>,
     wait: &Wait<'_>,
     primary: &Server,
@@ -235,7 +235,7 @@ fn ask_one_that_looks_connected(
         .iter()
         .filter(|edge| keeps_its_logs(edge));
     if let Some(edge) = able.next() {
-        reconnect(draft, Attempt::None, edge, &primary.id);
+        reconnect(report, Attempt::None, edge, &primary.id);
     }
 }
 
@@ -245,13 +245,13 @@ fn keeps_its_logs(edge: &Edge) -> bool {
     edge.channel.applier == ThreadState::Running
 }
 
-fn reconnect(draft: &mut Draft, attempt: Attempt, edge: &Edge, source: &ServerId) {
+fn reconnect(report: &mut ReportBuilder, attempt: Attempt, edge: &Edge, source: &ServerId) {
     match attempt {
         Attempt::Failed | Attempt::UnderWay => {
-            draft.reads.insert(edge.replica.clone());
+            report.reads.insert(edge.replica.clone());
         }
         Attempt::None if keeps_its_logs(edge) => {
-            draft.reconnects.insert(ProbeRequest::ReconnectReceiver {
+            report.reconnects.insert(ProbeRequest::ReconnectReceiver {
                 server: edge.replica.clone(),
                 channel: edge.channel.name.clone(),
                 source: source.clone(),
@@ -263,7 +263,7 @@ fn reconnect(draft: &mut Draft, attempt: Attempt, edge: &Edge, source: &ServerId
 
 /// A receiver shows as running and receives nothing, although its source, which answers, has more
 /// for it.
-pub(super) fn starving(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn starving(scene: &Scene<'_>, report: &mut ReportBuilder) {
     for server in scene.servers().filter(|server| scene.answers(&server.id)) {
         let starves = |edge: &&Edge| {
             let source = edge.source.as_ref();
@@ -286,7 +286,7 @@ pub(super) fn starving(scene: &Scene<'_>, draft: &mut Draft) {
             .collect();
         if !found.is_empty() {
             let code = Code::ReplicaReceivesNothing;
-            draft.note(code, &server.id, Severity::Warning, found);
+            report.note(code, &server.id, Severity::Warning, found);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Scheduled events that do not run, or would not after a promotion.
 
 use super::report::{Code, Severity};
-use super::scene::{Draft, Scene, evidence};
+use super::scene::{ReportBuilder, Scene, evidence};
 use crate::ids::ServerId;
 use crate::model::{EventName, Events};
 
@@ -10,7 +10,7 @@ const SHOWN: usize = 5;
 
 /// Events of the primary that are disabled as on a replica: they came with a promotion, and nobody
 /// has decided on them.
-pub(super) fn left_disabled(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn left_disabled(scene: &Scene<'_>, report: &mut ReportBuilder) {
     let Some((primary, events)) = of_primary(scene) else {
         return;
     };
@@ -24,12 +24,12 @@ pub(super) fn left_disabled(scene: &Scene<'_>, draft: &mut Draft) {
         listed(&left)
     );
     let found = vec![evidence("events-left-disabled", text, [primary])];
-    draft.note(Code::EventsDisabled, primary, Severity::Warning, found);
+    report.note(Code::EventsDisabled, primary, Severity::Warning, found);
 }
 
 /// Schedulers that are off where they should be on: the primary's while another member's is on, or
 /// a replica's while the primary has events to run.
-pub(super) fn schedulers(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn schedulers(scene: &Scene<'_>, report: &mut ReportBuilder) {
     let Some((primary, events)) = of_primary(scene) else {
         return;
     };
@@ -41,9 +41,9 @@ pub(super) fn schedulers(scene: &Scene<'_>, draft: &mut Draft) {
             Some((&server.id, facts.events.as_ref()?.scheduler))
         })
         .collect();
-    let note = |draft: &mut Draft, server, severity, text| {
+    let note = |report: &mut ReportBuilder, server, severity, text| {
         let found = vec![evidence("event-scheduler-off", text, [server])];
-        draft.note(Code::EventSchedulerOff, server, severity, found);
+        report.note(Code::EventSchedulerOff, server, severity, found);
     };
     let to_run = events.enabled().count();
     if events.scheduler && to_run > 0 {
@@ -51,7 +51,7 @@ pub(super) fn schedulers(scene: &Scene<'_>, draft: &mut Draft) {
             let text = format!(
                 "The event scheduler of {other} is off: the {to_run} events of {primary} would stop if it took over."
             );
-            note(draft, other, Severity::Notice, text);
+            note(report, other, Severity::Notice, text);
         }
     }
     let waiting = to_run.saturating_add(events.left_replica_disabled().count());
@@ -59,7 +59,7 @@ pub(super) fn schedulers(scene: &Scene<'_>, draft: &mut Draft) {
         let text = format!(
             "The event scheduler of {primary} is off, that of a replica is on: {waiting} events do not run."
         );
-        note(draft, primary, Severity::Warning, text);
+        note(report, primary, Severity::Warning, text);
     }
 }
 

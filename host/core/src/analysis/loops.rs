@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::report::{Code, Severity};
-use super::scene::{Draft, Scene, evidence};
+use super::scene::{ReportBuilder, Scene, evidence};
 use crate::ids::ServerId;
 
 type Sources<'s> = BTreeMap<&'s ServerId, BTreeSet<&'s ServerId>>;
 
 /// Circles of more than two, and servers that are their own source. Two that read from each other are co-primaries.
-pub(super) fn replication_loops(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn replication_loops(scene: &Scene<'_>, report: &mut ReportBuilder) {
     let mut sources = Sources::new();
     for server in scene.servers() {
         let edges = scene.topology.channels_of(&server.id).iter();
@@ -17,7 +17,7 @@ pub(super) fn replication_loops(scene: &Scene<'_>, draft: &mut Draft) {
         if found.contains(&server.id) {
             let text = format!("{} is its own source.", server.id);
             let found = vec![evidence("own-source", text, [&server.id])];
-            draft.note(Code::ReplicationLoop, &server.id, Severity::Critical, found);
+            report.note(Code::ReplicationLoop, &server.id, Severity::Critical, found);
         }
         sources.insert(&server.id, found);
     }
@@ -32,7 +32,7 @@ pub(super) fn replication_loops(scene: &Scene<'_>, draft: &mut Draft) {
         let Some(circle) = circle else { continue };
         let text = format!("{} replicate in a circle.", names(&circle));
         let found = vec![evidence("circle", text, circle.iter().copied())];
-        draft.note(Code::ReplicationLoop, start, Severity::Critical, found);
+        report.note(Code::ReplicationLoop, start, Severity::Critical, found);
         in_loop.extend(circle);
     }
 }

@@ -5,9 +5,9 @@
 
 mod acknowledging;
 mod closed;
-mod clues;
 mod cut_off;
 mod events;
+mod evidence_codes;
 mod loops;
 mod operators;
 mod orchestrator;
@@ -35,7 +35,7 @@ mod tests;
 use std::cmp::Reverse;
 
 pub use closed::{is_closed, objections_to_ordered_reopening, reopening_objections};
-pub use clues::CLUES;
+pub use evidence_codes::EVIDENCE_CODES;
 pub use primary::primary_of;
 pub use report::{Code, Evidence, Finding, PrimaryView, ProbeRequest, Report, Severity};
 pub use settings::AnalysisSettings;
@@ -45,10 +45,10 @@ pub use testimony::{gave_up_connecting, is_cut_off};
 pub(crate) use useless::storage_fails;
 
 use crate::model::Snapshot;
-use scene::{Draft, Scene};
+use scene::{ReportBuilder, Scene};
 
 /// A rule looks at the scene and adds what it finds.
-type Rule = fn(&Scene<'_>, &mut Draft);
+type Rule = fn(&Scene<'_>, &mut ReportBuilder);
 
 /// All rules. They do not look at each other's findings, so their order does not matter; only the last one speaks of what
 /// is left.
@@ -97,11 +97,11 @@ fn apply<'r>(
     rules: impl Iterator<Item = &'r Rule>,
 ) -> Report {
     let scene = Scene::new(snapshot, settings);
-    let mut draft = Draft::default();
+    let mut report = ReportBuilder::default();
     for rule in rules.chain([&LAST_RULE]) {
-        rule(&scene, &mut draft);
+        rule(&scene, &mut report);
     }
-    let (mut findings, mut probes) = draft.into_parts();
+    let (mut findings, mut probes) = report.into_parts();
     probes.retain(|probe| operators::allows(&scene, probe));
     operators::respect(&scene, &mut findings);
     findings.sort_by(|one, two| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::report::{Code, Severity};
-use super::scene::{Draft, Scene, evidence};
+use super::scene::{ReportBuilder, Scene, evidence};
 use crate::ids::ServerId;
 use crate::model::{Server, ServerFacts, named};
 
@@ -12,7 +12,7 @@ const NEAR: Duration = Duration::from_secs(10);
 
 /// Transactions of the primary that nobody commits or rolls back. Replicas and the next primary have
 /// them, too, with their locks (measured on MariaDB 10.11 and MySQL 9.7).
-pub(super) fn in_doubt(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn in_doubt(scene: &Scene<'_>, report: &mut ReportBuilder) {
     let Some(primary) = scene.primary() else {
         return;
     };
@@ -26,12 +26,12 @@ pub(super) fn in_doubt(scene: &Scene<'_>, draft: &mut Draft) {
         left.len(),
         named(left.iter().copied())
     );
-    note(draft, &primary.id, "prepared-for-long", text);
+    note(report, &primary.id, "prepared-for-long", text);
 }
 
 /// Transactions that a replica has and its primary does not: they were prepared outside the binary
 /// log, or ended on the primary without it. What the replica applies waits for their locks.
-pub(super) fn only_here(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn only_here(scene: &Scene<'_>, report: &mut ReportBuilder) {
     let Some(primary) = scene.primary() else {
         return;
     };
@@ -52,7 +52,7 @@ pub(super) fn only_here(scene: &Scene<'_>, draft: &mut Draft) {
             primary.id,
             named(only.iter().copied())
         );
-        note(draft, &server.id, "prepared-only-here", text);
+        note(report, &server.id, "prepared-only-here", text);
     }
 }
 
@@ -68,7 +68,7 @@ fn is_near(facts: &ServerFacts) -> bool {
     channels.all(|channel| channel.delay.is_zero() && channel.lag.is_some_and(|lag| lag <= NEAR))
 }
 
-fn note(draft: &mut Draft, server: &ServerId, code: &'static str, text: String) {
+fn note(report: &mut ReportBuilder, server: &ServerId, code: &'static str, text: String) {
     let found = vec![evidence(code, text, [server])];
-    draft.note(Code::PreparedTransactions, server, Severity::Warning, found);
+    report.note(Code::PreparedTransactions, server, Severity::Warning, found);
 }

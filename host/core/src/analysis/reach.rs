@@ -1,12 +1,12 @@
 //! Servers that refuse us, and servers whose silence nothing else explains.
 
 use super::report::{Code, Severity};
-use super::scene::{Draft, Scene, evidence, spoken};
+use super::scene::{ReportBuilder, Scene, evidence, spoken};
 use super::useless::refuses_by_storage;
 use crate::model::{ProbeFailure, Reach, Server};
 
 /// A server lives, but does not let us read it.
-pub(super) fn refusing(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn refusing(scene: &Scene<'_>, report: &mut ReportBuilder) {
     for server in scene
         .servers()
         .filter(|server| server.probe.reach() == Reach::Partial)
@@ -21,7 +21,7 @@ pub(super) fn refusing(scene: &Scene<'_>, draft: &mut Draft) {
                 server.id
             );
             let found = vec![evidence("waits-for-space", text, [&server.id])];
-            draft.note(
+            report.note(
                 Code::ReplicaReceivesNothing,
                 &server.id,
                 Severity::Warning,
@@ -48,16 +48,16 @@ pub(super) fn refusing(scene: &Scene<'_>, draft: &mut Draft) {
             Severity::Warning
         };
         let found = vec![evidence(code, text, [&server.id])];
-        draft.note(Code::ServerRefusesUs, &server.id, severity, found);
+        report.note(Code::ServerRefusesUs, &server.id, severity, found);
     }
 }
 
 /// A server does not answer, and no earlier rule spoke about that. Must be the last rule.
-pub(super) fn silent(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn silent(scene: &Scene<'_>, report: &mut ReportBuilder) {
     let silent = |server: &&Server| server.probe.reach() == Reach::Silent;
     for server in scene.servers().filter(silent) {
         let speaks = |code: Code| code.explains_silence();
-        let explained = draft
+        let explained = report
             .findings
             .iter()
             .any(|f| f.server == server.id && speaks(f.code));
@@ -79,6 +79,6 @@ pub(super) fn silent(scene: &Scene<'_>, draft: &mut Draft) {
             since.as_deref().unwrap_or("an unknown time")
         );
         let found = vec![evidence("does-not-answer", text, [&server.id])];
-        draft.note(Code::ServerSilent, &server.id, Severity::Warning, found);
+        report.note(Code::ServerSilent, &server.id, Severity::Warning, found);
     }
 }

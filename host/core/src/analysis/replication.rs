@@ -1,19 +1,19 @@
 //! Single replicas that do not replicate, lag, or have what they should not.
 
 use super::report::{Code, Evidence, Severity};
-use super::scene::{Draft, Scene, evidence, spoken};
+use super::scene::{ReportBuilder, Scene, evidence, spoken};
 use super::stalled_replicas::cannot_reach_source;
 use crate::ids::ServerId;
 use crate::model::{Channel, Edge, Reach, ReplicationError, Server, ThreadState};
 
 /// Stopped, broken, or unable to connect.
-pub(super) fn stopped_or_broken(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn stopped_or_broken(scene: &Scene<'_>, report: &mut ReportBuilder) {
     for server in scene.servers().filter(|server| scene.answers(&server.id)) {
         let mut findings = Findings::default();
         for edge in scene.topology.channels_of(&server.id) {
             findings.add(scene, edge);
         }
-        findings.write(draft, &server.id);
+        findings.write(report, &server.id);
     }
 }
 
@@ -78,7 +78,7 @@ impl Findings {
         }
     }
 
-    fn write(self, draft: &mut Draft, id: &ServerId) {
+    fn write(self, report: &mut ReportBuilder, id: &ServerId) {
         let Self {
             first_tier,
             broken,
@@ -90,7 +90,7 @@ impl Findings {
             (Code::ReplicationStopped, stopped),
         ] {
             if !found.is_empty() {
-                draft.note(code, id, Severity::Warning, found);
+                report.note(code, id, Severity::Warning, found);
             }
         }
     }
@@ -125,7 +125,7 @@ fn channel_name(channel: &Channel) -> String {
 }
 
 /// Lag beyond the limit.
-pub(super) fn lagging(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn lagging(scene: &Scene<'_>, report: &mut ReportBuilder) {
     for server in scene.servers().filter(|server| scene.answers(&server.id)) {
         let found: Vec<Evidence> = scene
             .topology
@@ -135,7 +135,7 @@ pub(super) fn lagging(scene: &Scene<'_>, draft: &mut Draft) {
             .map(|edge| lag_evidence(scene, edge))
             .collect();
         if !found.is_empty() {
-            draft.note(Code::ReplicaLagging, &server.id, Severity::Warning, found);
+            report.note(Code::ReplicaLagging, &server.id, Severity::Warning, found);
         }
     }
 }
@@ -155,7 +155,7 @@ fn lag_evidence(scene: &Scene<'_>, edge: &Edge) -> Evidence {
 }
 
 /// Transactions that the history of the primary lacks.
-pub(super) fn errant(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn errant(scene: &Scene<'_>, report: &mut ReportBuilder) {
     let errant = |server: &Server| server.errant.clone().filter(|set| !set.is_empty());
     for server in scene
         .servers()
@@ -165,7 +165,7 @@ pub(super) fn errant(scene: &Scene<'_>, draft: &mut Draft) {
         let set = set.to_string().replace('\n', "");
         let text = format!("{} has {set}, which its source lacks.", server.id);
         let found = vec![evidence("errant", text, [&server.id])];
-        draft.note(
+        report.note(
             Code::ErrantTransactions,
             &server.id,
             Severity::Warning,

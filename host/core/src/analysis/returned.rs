@@ -2,7 +2,7 @@
 
 use super::primary::is_severed;
 use super::report::{Code, Evidence, PrimaryView, Severity};
-use super::scene::{Draft, Scene, evidence, listed};
+use super::scene::{ReportBuilder, Scene, evidence, listed};
 use crate::gtid::GtidSet;
 use crate::ids::ServerId;
 use crate::model::{Closed, Reach, RecoveryKind, Server, ServerFacts, ThreadState};
@@ -12,7 +12,7 @@ use crate::policy::Suggestion;
 ///
 /// Only one that is *proven* to be a replaced primary is closed and taken back by itself. Whatever else is outside the topology is there
 /// because somebody wanted that: a replica that is being promoted, or rebuilt, or a server of another cluster.
-pub(super) fn old_primary_returned(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn old_primary_returned(scene: &Scene<'_>, report: &mut ReportBuilder) {
     let Some(primary) = scene.primary() else {
         return;
     };
@@ -21,9 +21,9 @@ pub(super) fn old_primary_returned(scene: &Scene<'_>, draft: &mut Draft) {
             match scene.current(&primary.id) {
                 Some(primary_facts) => {
                     let primary = (primary, primary_facts);
-                    beside_primary(scene, (server, facts), primary, draft);
+                    beside_primary(scene, (server, facts), primary, report);
                 }
-                None => without_primary(scene, (server, facts), primary, draft),
+                None => without_primary(scene, (server, facts), primary, report),
             }
         }
     }
@@ -34,7 +34,7 @@ fn beside_primary(
     scene: &Scene<'_>,
     (server, facts): (&Server, &ServerFacts),
     (primary, primary_facts): (&Server, &ServerFacts),
-    draft: &mut Draft,
+    report: &mut ReportBuilder,
 ) {
     let writable = facts.is_writable();
     let replaced = replaced_on_record(scene, server);
@@ -73,7 +73,7 @@ fn beside_primary(
         (false, _) => (Code::ServerDetached, Severity::Notice),
     };
     let answer = (suggestion, RecoveryKind::Rejoin);
-    draft.propose_as(severity, code, &server.id, answer, found);
+    report.propose_as(severity, code, &server.id, answer, found);
 }
 
 /// The primary does not answer: what it took since it replaced `server` is there only, or with its replicas.
@@ -81,7 +81,7 @@ fn without_primary(
     scene: &Scene<'_>,
     (server, facts): (&Server, &ServerFacts),
     primary: &Server,
-    draft: &mut Draft,
+    report: &mut ReportBuilder,
 ) {
     let Some(replaced) = replaced_on_record(scene, server) else {
         return;
@@ -117,7 +117,7 @@ fn without_primary(
         (Severity::Warning, Suggestion::Hold)
     };
     let answer = (suggestion, RecoveryKind::Rejoin);
-    draft.propose_as(
+    report.propose_as(
         severity,
         Code::OldPrimaryReturned,
         &server.id,

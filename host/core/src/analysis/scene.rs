@@ -131,13 +131,13 @@ pub(super) fn current(server: &Server) -> Option<&ServerFacts> {
 
 /// What the rules have found so far.
 #[derive(Default)]
-pub(super) struct Draft {
+pub(super) struct ReportBuilder {
     pub(super) findings: Vec<Finding>,
     pub(super) reads: BTreeSet<ServerId>,
     pub(super) reconnects: BTreeSet<ProbeRequest>,
 }
 
-impl Draft {
+impl ReportBuilder {
     /// Adds an observation that no recovery answers.
     pub(super) fn note(
         &mut self,

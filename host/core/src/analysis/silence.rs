@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::report::{Evidence, ProbeRequest};
-use super::scene::{Draft, Scene, evidence, listed, spoken};
+use super::scene::{ReportBuilder, Scene, evidence, listed, spoken};
 use super::testimony::{Hearing, Sign, Testimony};
 use crate::gtid::GtidSet;
 use crate::ids::ServerId;
@@ -50,7 +50,7 @@ pub(super) struct Verdict<'s> {
 pub(super) fn judge<'s>(
     scene: &'s Scene<'_>,
     source: &'s Server,
-    draft: &mut Draft,
+    report: &mut ReportBuilder,
 ) -> Verdict<'s> {
     let probe = &source.probe;
     let lost_at = probe
@@ -64,16 +64,16 @@ pub(super) fn judge<'s>(
     let loss = loss(scene, source, &hearing, unprobed.is_empty());
     if !hearing.any(Testimony::is_alive) {
         let open = hearing.who(Testimony::is_open);
-        draft.reads.extend(open.into_iter().cloned());
-        draft.reads.extend(unprobed.into_iter().cloned());
+        report.reads.extend(open.into_iter().cloned());
+        report.reads.extend(unprobed.into_iter().cloned());
     }
     match loss {
-        Loss::Incomplete => ask_for_reconnect(scene, source, &hearing, draft, &mut evidence),
+        Loss::Incomplete => ask_for_reconnect(scene, source, &hearing, report, &mut evidence),
         // Policies may want to hear it from each: a receiver across a cut network looks connected for a minute.
         Loss::Dead { .. } => {
             let attached = hearing.who(|said| said == Testimony::Attached);
             if !attached.is_empty() && had_time_to_notice(scene, source, &attached) {
-                ask_one(scene, source, &hearing, draft, &mut evidence);
+                ask_one(scene, source, &hearing, report, &mut evidence);
             }
         }
         Loss::Alive { .. }
@@ -142,12 +142,12 @@ fn ask_for_reconnect(
     scene: &Scene<'_>,
     source: &Server,
     hearing: &Hearing<'_>,
-    draft: &mut Draft,
+    report: &mut ReportBuilder,
     evidence_list: &mut Vec<Evidence>,
 ) {
     let tested = hearing.any(|said| said == Testimony::Lost { tested: true });
     if !tested {
-        ask_one(scene, source, hearing, draft, evidence_list);
+        ask_one(scene, source, hearing, report, evidence_list);
     }
 }
 
@@ -156,7 +156,7 @@ fn ask_one(
     scene: &Scene<'_>,
     source: &Server,
     hearing: &Hearing<'_>,
-    draft: &mut Draft,
+    report: &mut ReportBuilder,
     evidence_list: &mut Vec<Evidence>,
 ) {
     let attached = hearing.who(|said| said == Testimony::Attached);
@@ -171,13 +171,13 @@ fn ask_one(
     }
     if !had_time_to_notice(scene, source, &attached) {
         // The process is gone; its replicas just have not noticed when they were read.
-        draft.reads.extend(attached.into_iter().cloned());
+        report.reads.extend(attached.into_iter().cloned());
         return;
     }
     let Some(edge) = least_advanced(scene, able).and_then(|id| hearing.edges.get(id)) else {
         return;
     };
-    draft.reconnects.insert(ProbeRequest::ReconnectReceiver {
+    report.reconnects.insert(ProbeRequest::ReconnectReceiver {
         server: edge.replica.clone(),
         channel: edge.channel.name.clone(),
         source: source.id.clone(),

@@ -1,13 +1,13 @@
 //! A source that is neither primary nor co-primary does not answer.
 
 use super::report::{Code, Severity};
-use super::scene::{Draft, Scene};
+use super::scene::{ReportBuilder, Scene};
 use super::silence::{Loss, Verdict, judge};
 use super::silent_primary::{is_passive_co_primary, relocation, wait_for_evidence};
 use crate::model::{Reach, RecoveryKind, Server};
 use crate::policy::Suggestion;
 
-pub(super) fn silent_intermediates(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn silent_intermediates(scene: &Scene<'_>, report: &mut ReportBuilder) {
     for server in scene
         .servers()
         .filter(|server| is_silent_intermediate(scene, server))
@@ -16,7 +16,7 @@ pub(super) fn silent_intermediates(scene: &Scene<'_>, draft: &mut Draft) {
             loss,
             evidence: mut found,
             hearing,
-        } = judge(scene, server, draft);
+        } = judge(scene, server, report);
         let single = hearing.said.len() == 1;
         let id = &server.id;
         match loss {
@@ -24,17 +24,17 @@ pub(super) fn silent_intermediates(scene: &Scene<'_>, draft: &mut Draft) {
             Loss::NoReplicas => {}
             Loss::Alive { all_lag: true } => {
                 let code = Code::IntermediateUnreachableReplicasLagging;
-                draft.note(code, id, Severity::Warning, found);
+                report.note(code, id, Severity::Warning, found);
             }
             Loss::Alive { all_lag: false } => {
-                draft.note(Code::IntermediateUnreachable, id, Severity::Warning, found);
+                report.note(Code::IntermediateUnreachable, id, Severity::Warning, found);
             }
-            Loss::Incomplete => wait_for_evidence(draft, id, found),
+            Loss::Incomplete => wait_for_evidence(report, id, found),
             Loss::NoWitness { refused: false, .. } => {
-                draft.note(Code::ServerSilent, id, Severity::Warning, found);
+                report.note(Code::ServerSilent, id, Severity::Warning, found);
             }
             Loss::AllSilent => {
-                draft.note(
+                report.note(
                     Code::IntermediateAndReplicasDead,
                     id,
                     Severity::Critical,
@@ -52,7 +52,7 @@ pub(super) fn silent_intermediates(scene: &Scene<'_>, draft: &mut Draft) {
                     dead_code(some_silent)
                 };
                 let answer = (Suggestion::Hold, RecoveryKind::IntermediateFailover);
-                draft.propose(code, id, answer, found);
+                report.propose(code, id, answer, found);
             }
             Loss::Hung | Loss::Dead { .. } => {
                 let code = if single {
@@ -61,7 +61,7 @@ pub(super) fn silent_intermediates(scene: &Scene<'_>, draft: &mut Draft) {
                     dead_code(loss == Loss::Dead { some_silent: true })
                 };
                 let suggestion = relocation(scene, &mut found);
-                draft.propose(
+                report.propose(
                     code,
                     id,
                     (suggestion, RecoveryKind::IntermediateFailover),

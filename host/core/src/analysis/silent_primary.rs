@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::report::{Code, Evidence, Severity};
-use super::scene::{Draft, Scene, evidence, listed};
+use super::scene::{ReportBuilder, Scene, evidence, listed};
 use super::silence::{Loss, Verdict, judge};
 use super::writers::unless_rivals;
 use crate::ids::ServerId;
@@ -12,12 +12,12 @@ use crate::model::{ProbeFailure, Reach, RecoveryKind, Server, TimeoutPhase};
 use crate::policy::Suggestion;
 
 /// The primary is silent.
-pub(super) fn primary(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn primary(scene: &Scene<'_>, report: &mut ReportBuilder) {
     let silent = |server: &&Server| server.probe.reach() == Reach::Silent;
     let Some(primary) = scene.primary().filter(silent) else {
         return;
     };
-    let verdict = judge(scene, primary, draft);
+    let verdict = judge(scene, primary, report);
     let (loss, mut found) = (verdict.loss, verdict.evidence);
     let partner = scene.topology.co_primary_of(&primary.id);
     let id = &primary.id;
@@ -28,27 +28,27 @@ pub(super) fn primary(scene: &Scene<'_>, draft: &mut Draft) {
     let code = match loss {
         Loss::Alive { all_lag } => {
             let code = unreachable_code(partner, all_lag);
-            return draft.note(code, id, Severity::Warning, found);
+            return report.note(code, id, Severity::Warning, found);
         }
         Loss::AllSilent => {
             let code = Code::PrimaryAndReplicasDead;
-            return draft.note(code, id, Severity::Critical, found);
+            return report.note(code, id, Severity::Critical, found);
         }
         Loss::NoReplicas => {
             let code = Code::PrimaryDeadWithoutReplicas;
-            return draft.note(code, id, Severity::Critical, found);
+            return report.note(code, id, Severity::Critical, found);
         }
         Loss::Incomplete => {
             let wait = (Suggestion::Wait, answer);
-            return draft.propose(Code::PrimarySilent, id, wait, found);
+            return report.propose(Code::PrimarySilent, id, wait, found);
         }
         Loss::NoWitness { refused: false, .. } => {
             let hold = (Suggestion::Hold, answer);
-            return draft.propose(Code::PrimarySilent, id, hold, found);
+            return report.propose(Code::PrimarySilent, id, hold, found);
         }
         Loss::Hung | Loss::Dead { .. } if lets_replicas_in(scene, primary, &mut found) => {
             let wait = (Suggestion::Wait, answer);
-            return draft.propose(Code::PrimarySilent, id, wait, found);
+            return report.propose(Code::PrimarySilent, id, wait, found);
         }
         Loss::Hung => Code::PrimaryHung,
         Loss::Dead { some_silent }
@@ -58,7 +58,7 @@ pub(super) fn primary(scene: &Scene<'_>, draft: &mut Draft) {
         } => dead_code(partner, some_silent),
     };
     let suggestion = unless_rivals(scene, id, &mut found);
-    draft.propose(code, id, (suggestion, answer), found);
+    report.propose(code, id, (suggestion, answer), found);
 }
 
 /// Its replicas were cut off while it answered us, until it was lost or nearly so, and it accepts
@@ -122,7 +122,7 @@ fn dead_code(partner: Option<&ServerId>, some_silent: bool) -> Code {
 }
 
 /// A co-primary that is not the primary is silent. If it has replicas besides its partner, they need a source.
-pub(super) fn passive_co_primaries(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn passive_co_primaries(scene: &Scene<'_>, report: &mut ReportBuilder) {
     for server in scene
         .servers()
         .filter(|server| is_passive_co_primary(scene, &server.id))
@@ -134,7 +134,7 @@ pub(super) fn passive_co_primaries(scene: &Scene<'_>, draft: &mut Draft) {
             loss,
             evidence: mut found,
             hearing,
-        } = judge(scene, server, draft);
+        } = judge(scene, server, report);
         let partner = scene.topology.co_primary_of(&server.id);
         let orphans = hearing
             .said
@@ -143,14 +143,14 @@ pub(super) fn passive_co_primaries(scene: &Scene<'_>, draft: &mut Draft) {
         let id = &server.id;
         match loss {
             Loss::Alive { .. } => {
-                draft.note(Code::CoPrimaryUnreachable, id, Severity::Warning, found);
+                report.note(Code::CoPrimaryUnreachable, id, Severity::Warning, found);
             }
-            Loss::Incomplete => wait_for_evidence(draft, id, found),
+            Loss::Incomplete => wait_for_evidence(report, id, found),
             Loss::NoWitness { .. } | Loss::NoReplicas => {
-                draft.note(Code::ServerSilent, id, Severity::Warning, found);
+                report.note(Code::ServerSilent, id, Severity::Warning, found);
             }
             Loss::AllSilent => {
-                draft.note(
+                report.note(
                     Code::IntermediateAndReplicasDead,
                     id,
                     Severity::Warning,
@@ -163,9 +163,9 @@ pub(super) fn passive_co_primaries(scene: &Scene<'_>, draft: &mut Draft) {
                 if orphans {
                     let suggestion = relocation(scene, &mut found);
                     let answer = (suggestion, RecoveryKind::IntermediateFailover);
-                    draft.propose(code, id, answer, found);
+                    report.propose(code, id, answer, found);
                 } else {
-                    draft.note(code, id, Severity::Warning, found);
+                    report.note(code, id, Severity::Warning, found);
                 }
             }
         }
@@ -173,9 +173,9 @@ pub(super) fn passive_co_primaries(scene: &Scene<'_>, draft: &mut Draft) {
 }
 
 /// Nothing is known yet about a silent source that is not the primary.
-pub(super) fn wait_for_evidence(draft: &mut Draft, id: &ServerId, found: Vec<Evidence>) {
+pub(super) fn wait_for_evidence(report: &mut ReportBuilder, id: &ServerId, found: Vec<Evidence>) {
     let answer = (Suggestion::Wait, RecoveryKind::IntermediateFailover);
-    draft.propose_as(Severity::Warning, Code::ServerSilent, id, answer, found);
+    report.propose_as(Severity::Warning, Code::ServerSilent, id, answer, found);
 }
 
 /// One of a pair that replicate from each other, and not the primary.

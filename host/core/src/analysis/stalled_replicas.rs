@@ -1,31 +1,31 @@
 //! A source answers, and nobody replicates from it.
 
 use super::report::{Code, Evidence, ProbeRequest, Severity};
-use super::scene::{Draft, Scene, evidence, listed};
+use super::scene::{ReportBuilder, Scene, evidence, listed};
 use super::silent_primary::relocation;
 use super::testimony::{ConnectError, is_cut_off};
 use crate::ids::ServerId;
 use crate::model::{Channel, Edge, Reach, RecoveryKind, Server, ThreadState};
 use crate::policy::Suggestion;
 
-pub(super) fn sources_without_replication(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn sources_without_replication(scene: &Scene<'_>, report: &mut ReportBuilder) {
     for source in scene.servers().filter(|server| scene.answers(&server.id)) {
         let Some(tally) = Tally::of(scene, source) else {
             continue;
         };
         if scene.topology.co_primary_of(&source.id).is_some() {
             if tally.dead.len() < tally.count() {
-                say(draft, Code::CoPrimaryReplicasStopped, source, &tally);
+                say(report, Code::CoPrimaryReplicasStopped, source, &tally);
             }
         } else if scene.is_primary(&source.id) {
             // That all of them cannot connect is said by the rule about a primary that is cut off.
             if !tally.are_all_cut_off() {
-                say(draft, primary_code(&tally), source, &tally);
+                say(report, primary_code(&tally), source, &tally);
             }
         } else if tally.count() > 1 && !tally.failing.is_empty() && tally.stopped.is_empty() {
-            cannot_connect(scene, draft, source, &tally);
+            cannot_connect(scene, report, source, &tally);
         } else {
-            say(draft, Code::IntermediateReplicasStopped, source, &tally);
+            say(report, Code::IntermediateReplicasStopped, source, &tally);
         }
     }
 }
@@ -39,13 +39,18 @@ fn primary_code(tally: &Tally<'_>) -> Code {
     }
 }
 
-fn say(draft: &mut Draft, code: Code, source: &Server, tally: &Tally<'_>) {
-    draft.note(code, &source.id, Severity::Warning, tally.evidence());
+fn say(report: &mut ReportBuilder, code: Code, source: &Server, tally: &Tally<'_>) {
+    report.note(code, &source.id, Severity::Warning, tally.evidence());
 }
 
 /// The source answers us and its replicas cannot connect to it. They may only have to wait for their next attempt, so
 /// one of them tries again before anything is done about it.
-fn cannot_connect(scene: &Scene<'_>, draft: &mut Draft, source: &Server, tally: &Tally<'_>) {
+fn cannot_connect(
+    scene: &Scene<'_>,
+    report: &mut ReportBuilder,
+    source: &Server,
+    tally: &Tally<'_>,
+) {
     let mut found = tally.evidence();
     let attempts = || {
         tally
@@ -62,13 +67,13 @@ fn cannot_connect(scene: &Scene<'_>, draft: &mut Draft, source: &Server, tally: 
                 edge.replica
             );
             found.push(evidence("reconnect-to-living", text, [&edge.replica]));
-            ask(draft, attempt, edge, &source.id);
+            ask(report, attempt, edge, &source.id);
         }
         Suggestion::Wait
     };
     let answer = (suggestion, RecoveryKind::IntermediateFailover);
     let code = Code::IntermediateReplicasCannotConnect;
-    draft.propose(code, &source.id, answer, found);
+    report.propose(code, &source.id, answer, found);
 }
 
 /// How far a reconnection has come that Baton asked for.
@@ -101,13 +106,13 @@ pub(super) fn attempt(scene: &Scene<'_>, edge: &Edge) -> Attempt {
     }
 }
 
-fn ask(draft: &mut Draft, attempt: Attempt, edge: &Edge, source: &ServerId) {
+fn ask(report: &mut ReportBuilder, attempt: Attempt, edge: &Edge, source: &ServerId) {
     match attempt {
         Attempt::Failed | Attempt::UnderWay => {
-            draft.reads.insert(edge.replica.clone());
+            report.reads.insert(edge.replica.clone());
         }
         Attempt::None => {
-            draft.reconnects.insert(ProbeRequest::ReconnectReceiver {
+            report.reconnects.insert(ProbeRequest::ReconnectReceiver {
                 server: edge.replica.clone(),
                 channel: edge.channel.name.clone(),
                 source: source.clone(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::report::{Code, Evidence, Severity};
-use super::scene::{Draft, Scene, evidence, listed};
+use super::scene::{ReportBuilder, Scene, evidence, listed};
 use crate::ids::ServerId;
 use crate::model::{LogFormat, ServerFacts};
 
@@ -26,7 +26,7 @@ struct Direct<'s> {
 }
 
 /// What the replicas of the primary have in common, and what not.
-pub(super) fn replicas_of_primary(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn replicas_of_primary(scene: &Scene<'_>, report: &mut ReportBuilder) {
     let Some(primary) = scene.primary() else {
         return;
     };
@@ -44,7 +44,7 @@ pub(super) fn replicas_of_primary(scene: &Scene<'_>, draft: &mut Draft) {
         .collect();
     let mut warn = |code, found: Vec<Evidence>| {
         if !found.is_empty() {
-            draft.note(code, id, Severity::Warning, found);
+            report.note(code, id, Severity::Warning, found);
         }
     };
     warn(Code::NoLoggingReplicas, no_logging(scene, id, &direct));
@@ -161,7 +161,7 @@ fn semi_sync(scene: &Scene<'_>, primary: &ServerId) -> Vec<Evidence> {
 }
 
 /// A source and its replicas run in different GTID modes.
-pub(super) fn gtid_modes(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn gtid_modes(scene: &Scene<'_>, report: &mut ReportBuilder) {
     for source in scene.servers() {
         let Some(facts) = scene.current(&source.id) else {
             continue;
@@ -184,12 +184,12 @@ pub(super) fn gtid_modes(scene: &Scene<'_>, draft: &mut Draft) {
             source.id, facts.gtid_mode
         );
         let found = vec![evidence("gtid-mode-differs", text, others)];
-        draft.note(Code::MixedGtidModes, &source.id, Severity::Warning, found);
+        report.note(Code::MixedGtidModes, &source.id, Severity::Warning, found);
     }
 }
 
 /// A channel points to a server that is no member.
-pub(super) fn unknown_sources(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn unknown_sources(scene: &Scene<'_>, report: &mut ReportBuilder) {
     for server in scene.servers().filter(|server| scene.answers(&server.id)) {
         let outside = scene
             .topology
@@ -215,7 +215,7 @@ pub(super) fn unknown_sources(scene: &Scene<'_>, draft: &mut Draft) {
             } else {
                 Severity::Warning
             };
-            draft.note(Code::SourceUnknown, &server.id, severity, found);
+            report.note(Code::SourceUnknown, &server.id, severity, found);
         }
     }
 }

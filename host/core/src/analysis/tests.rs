@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::{
-    AnalysisSettings, CLUES, Code, Finding, PrimaryView, ProbeRequest, Report, Severity, analyze,
+    AnalysisSettings, Code, EVIDENCE_CODES, Finding, PrimaryView, ProbeRequest, Report, Severity,
+    analyze,
 };
 use crate::ids::ServerId;
 use crate::sketch;
@@ -102,11 +103,11 @@ fn names(ids: &[ServerId]) -> String {
 
 /// All words of evidence are explained.
 fn assert_explained(report: &Report) {
-    let known: BTreeSet<&str> = CLUES.iter().map(|(word, _)| *word).collect();
+    let known: BTreeSet<&str> = EVIDENCE_CODES.iter().map(|(word, _)| *word).collect();
     for found in report.findings.iter().flat_map(|finding| &finding.evidence) {
         assert!(
             known.contains(found.code),
-            "{} is not among CLUES",
+            "{} is not among EVIDENCE_CODES",
             found.code
         );
     }

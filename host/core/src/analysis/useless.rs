@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::report::{Code, Evidence, Severity};
-use super::scene::{Draft, Scene, evidence, listed, spoken};
+use super::scene::{ReportBuilder, Scene, evidence, listed, spoken};
 use super::writers::unless_rivals;
 use crate::ids::ServerId;
 use crate::model::{
@@ -63,7 +63,7 @@ const READ_ONLY_ERRORS: &[(u16, &str)] = &[
 const REFUSED_FOR: Duration = Duration::from_secs(2);
 
 /// The primary answers, but clients cannot use it.
-pub(super) fn useless_primary(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn useless_primary(scene: &Scene<'_>, report: &mut ReportBuilder) {
     let Some(primary) = scene.primary() else {
         return;
     };
@@ -110,7 +110,7 @@ pub(super) fn useless_primary(scene: &Scene<'_>, draft: &mut Draft) {
         suggestion = successors(scene, &primary.id, &mut found);
     }
     let answer = (suggestion, RecoveryKind::Failover);
-    draft.propose(Code::PrimaryUseless, &primary.id, answer, found);
+    report.propose(Code::PrimaryUseless, &primary.id, answer, found);
 }
 
 /// The storage under it fails our probe, which writes nothing but what the server itself needs for
@@ -307,7 +307,7 @@ fn successors(scene: &Scene<'_>, primary: &ServerId, list: &mut Vec<Evidence>) -
 
 /// Commits on the primary wait for acknowledgements that do not come. How many replicas it counts
 /// as acknowledging says little: it learns late of a connection that is cut.
-pub(super) fn semi_sync_lock(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn semi_sync_lock(scene: &Scene<'_>, report: &mut ReportBuilder) {
     let Some(primary) = scene.primary() else {
         return;
     };
@@ -332,7 +332,7 @@ pub(super) fn semi_sync_lock(scene: &Scene<'_>, draft: &mut Draft) {
         spoken(still)
     );
     let found = vec![evidence("acknowledgements-missing", text, [&primary.id])];
-    draft.note(
+    report.note(
         Code::PrimarySemiSyncLocked,
         &primary.id,
         Severity::Critical,

@@ -1,7 +1,7 @@
 //! Who takes writes, and who should.
 
 use super::report::{Code, Evidence, PrimaryView, Severity};
-use super::scene::{Draft, Scene, current, evidence, listed};
+use super::scene::{ReportBuilder, Scene, current, evidence, listed};
 use crate::ids::ServerId;
 use crate::model::{Channel, Edge, Server, ServerFacts};
 use crate::policy::Suggestion;
@@ -14,7 +14,7 @@ pub(super) fn writers<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = &'s Serv
 }
 
 /// More than one server takes writes, and they do not get each other's as replicas do.
-pub(super) fn split_brain(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn split_brain(scene: &Scene<'_>, report: &mut ReportBuilder) {
     let writing: Vec<&Server> = writers(scene)
         .filter(|server| {
             scene.is_primary(&server.id)
@@ -53,11 +53,11 @@ pub(super) fn split_brain(scene: &Scene<'_>, draft: &mut Draft) {
     let (pair, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(|id| paired(id));
     say("also-writable", "takes writes apart from", rest);
     say("co-primary-writable", "takes writes as co-primary of", pair);
-    draft.note(Code::SplitBrain, &first.id, severity, found);
+    report.note(Code::SplitBrain, &first.id, severity, found);
 }
 
 /// No server can be called the primary.
-pub(super) fn primary_unknown(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn primary_unknown(scene: &Scene<'_>, report: &mut ReportBuilder) {
     let PrimaryView::Unknown(candidates) = &scene.view else {
         return;
     };
@@ -76,11 +76,11 @@ pub(super) fn primary_unknown(scene: &Scene<'_>, draft: &mut Draft) {
         )
     };
     let found = vec![evidence("no-primary-recorded", text, candidates)];
-    draft.note(Code::PrimaryUnknown, about, Severity::Warning, found);
+    report.note(Code::PrimaryUnknown, about, Severity::Warning, found);
 }
 
 /// Somebody else promoted a server.
-pub(super) fn primary_moved(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn primary_moved(scene: &Scene<'_>, report: &mut ReportBuilder) {
     let PrimaryView::Moved { from, to } = &scene.view else {
         return;
     };
@@ -88,7 +88,7 @@ pub(super) fn primary_moved(scene: &Scene<'_>, draft: &mut Draft) {
         "{from} is recorded as primary, but {to} is writable and leads it or its replicas."
     );
     let found = vec![evidence("promoted-by-others", text, [from, to])];
-    draft.note(Code::PrimaryMoved, to, Severity::Warning, found);
+    report.note(Code::PrimaryMoved, to, Severity::Warning, found);
 }
 
 /// `Act`, unless a server already takes writes as if it had been promoted: a second one must not be. Nor is a primary replaced that takes in
@@ -150,7 +150,7 @@ fn fed_from_outside(scene: &Scene<'_>, primary: &ServerId, list: &mut Vec<Eviden
 }
 
 /// A replica takes writes of its own.
-pub(super) fn writable_replicas(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn writable_replicas(scene: &Scene<'_>, report: &mut ReportBuilder) {
     for server in writers(scene) {
         let id = &server.id;
         let paired = scene.topology.co_primary_of(id).is_some();
@@ -159,12 +159,12 @@ pub(super) fn writable_replicas(scene: &Scene<'_>, draft: &mut Draft) {
         }
         let text = format!("{id} replicates and takes writes.");
         let found = vec![evidence("writable", text, [id])];
-        draft.note(Code::ReplicaWritable, id, Severity::Warning, found);
+        report.note(Code::ReplicaWritable, id, Severity::Warning, found);
     }
 }
 
 /// A fence binds them only while Baton keeps the global read lock; afterwards they write to a replica.
-pub(super) fn privileged_writers(scene: &Scene<'_>, draft: &mut Draft) {
+pub(super) fn privileged_writers(scene: &Scene<'_>, report: &mut ReportBuilder) {
     let Some(primary) = scene.primary() else {
         return;
     };
@@ -179,6 +179,6 @@ pub(super) fn privileged_writers(scene: &Scene<'_>, draft: &mut Draft) {
             accounts.join(", ")
         );
         let found = vec![evidence("writes-when-read-only", text, [id])];
-        draft.note(Code::PrivilegedWriters, id, Severity::Warning, found);
+        report.note(Code::PrivilegedWriters, id, Severity::Warning, found);
     }
 }

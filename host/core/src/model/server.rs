@@ -448,7 +448,7 @@ impl Server {
     }
 
     /// Whether the channel's receiver, and nothing but it, is stopped without an error, and was at work until about `lost_at`, when its source
-    /// was lost, or later. That is how the unmasking of a hung source leaves a receiver if the node that did it ends in the middle: a person
+    /// was lost, or later. That is how the test of a hung source leaves a receiver if the node that did it ends in the middle: a person
     /// stops a receiver at some other time, or the applier with it, and may have declared that the server is worked on.
     pub fn was_halted_on(&self, channel: &Channel, lost_at: Timestamp) -> bool {
         let ran = latest(&self.receiver_ran, &channel.name);

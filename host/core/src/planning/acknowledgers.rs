@@ -10,8 +10,8 @@ mod remaining;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::estate::{edges_below, replaced_with};
 use super::explain::Reason;
+use super::inherited::{edges_below, replaced_with};
 use super::semi_sync::was_acknowledged;
 use crate::gtid::GtidSet;
 use crate::ids::ServerId;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::acknowledgers::too_few_acknowledgers;
-use super::estate::{edges_below, replaced_with};
 use super::explain::Reason;
 use super::history::History;
+use super::inherited::{edges_below, replaced_with};
 use super::semi_sync::was_acknowledged;
 use crate::analysis::ConnectError;
 use crate::gtid::GtidSet;

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::channels::{add_forgetting, channel_of, forget_afterwards};
 use super::delay::{add_lift, add_setting_back};
 use super::election::Choice;
-use super::estate::estate;
-use super::estate::replaced_with;
 use super::events;
 use super::fence::{add_fence, waits_in_vain};
 use super::history::History;
+use super::inherited::inherited_replicas;
+use super::inherited::replaced_with;
 use super::old_primary::add_left_fence;
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, Purpose, StepId};
 use super::semi_sync::{add_end_of_acknowledging, add_release, add_source_side};
@@ -45,7 +45,10 @@ pub fn plan_secure(
     settings: &PlanSettings,
 ) -> Result<Plan, Blocked> {
     let topology = Topology::of(snapshot);
-    let replicas = answering(snapshot, estate(snapshot, &topology, &request.failed));
+    let replicas = answering(
+        snapshot,
+        inherited_replicas(snapshot, &topology, &request.failed),
+    );
     if replicas.is_empty() {
         return Err(Blocked::because(
             request.kind,
@@ -271,7 +274,10 @@ fn siblings(
     secured: &Plan,
     choice: &Choice,
 ) -> Vec<Edge> {
-    let mut siblings = answering(snapshot, estate(snapshot, topology, &secured.failed));
+    let mut siblings = answering(
+        snapshot,
+        inherited_replicas(snapshot, topology, &secured.failed),
+    );
     siblings.retain(|edge| edge.replica != choice.successor);
     if choice.given_up == 0 {
         return siblings;

@@ -157,7 +157,7 @@ mod tests {
     use super::{History, raise_highest};
     use crate::ids::ServerId;
     use crate::model::{Snapshot, Topology};
-    use crate::planning::estate::replaced_with;
+    use crate::planning::inherited::replaced_with;
     use crate::sketch;
 
     fn history(snapshot: &Snapshot) -> History {

@@ -9,7 +9,7 @@ use baton_core::model::{Edge, Flavor, LogFormat, ProbeFailure, Server, ServerFac
 use super::instance::place;
 use super::lens::{Lens, REASONABLE_LAG, key};
 use super::shape::{ClusterInfo, ReplicationAnalysis};
-use crate::moments::spaced;
+use crate::times::spaced;
 
 /// The predecessor's code for "nothing", and for what it has no word for.
 pub(super) const NO_PROBLEM: &str = "NoProblem";

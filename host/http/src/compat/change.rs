@@ -16,7 +16,7 @@ use super::instance::bare_instance;
 use super::lens::{Lens, key};
 use super::records::{find_number, open_ones};
 use super::recovery::{Told, recovery};
-use crate::moments::now;
+use crate::times::now;
 use crate::work::to_the_end;
 
 /// How long a failover may take. The predecessor has no such limit; its callers have patience.

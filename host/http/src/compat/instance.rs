@@ -10,7 +10,7 @@ use baton_core::model::{
 
 use super::lens::{Lens, REASONABLE_LAG, key};
 use super::shape::{Coordinates, Instance, Key};
-use crate::moments::{age, spaced, wall_of};
+use crate::times::{age, spaced, wall_of};
 
 /// A server of a cluster.
 pub(super) fn instance(lens: &Lens<'_>, server: &Server) -> Instance {

@@ -8,7 +8,7 @@ use baton_core::model::{Channel, Downtime, Edge, Server};
 use std::time::Duration;
 
 use super::shape::{ClusterInfo, Key};
-use crate::moments::age;
+use crate::times::age;
 
 /// Lag from which the predecessor, as shipped, calls a replica problematic.
 pub(super) const REASONABLE_LAG: Duration = Duration::from_secs(10);

@@ -12,7 +12,7 @@ use super::fleet::address;
 use super::lens::key;
 use super::recovery::{Told, recovery, step};
 use super::shape::{Audit, TopologyRecovery};
-use crate::moments::{now, spaced};
+use crate::times::{now, spaced};
 use baton_control::RequestError;
 
 /// Rows of a page.

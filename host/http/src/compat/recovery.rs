@@ -9,7 +9,7 @@ use super::analysis::NO_PROBLEM;
 use super::fleet::Fleet;
 use super::lens::{Lens, key};
 use super::shape::{ClusterInfo, Key, ReplicationAnalysis, TopologyRecovery, TopologyRecoveryStep};
-use crate::moments::spaced;
+use crate::times::spaced;
 
 /// Which of the two forms the predecessor has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use baton_core::time::WallTime;
 use super::Context;
 use super::answer::{Answer, Failure, bare, done, json};
 use super::shape::{HealthStatus, KeyValue, NodeHealth, Nothing, RecoveryFilters};
-use crate::moments::{now, rfc3339, spaced};
+use crate::times::{now, rfc3339, spaced};
 
 /// Answers a path of this group.
 pub(super) async fn answer(context: &Context, path: &[&str]) -> Option<Result<Answer, Failure>> {

@@ -23,8 +23,8 @@ use super::schema::{
 };
 use super::{By, require_cluster, require_server};
 use crate::backend::MoveDocument;
-use crate::moments::now;
 use crate::server::App;
+use crate::times::now;
 use crate::work::to_the_end;
 
 /// How long a failover may take unless the request says.

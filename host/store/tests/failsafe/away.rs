@@ -8,12 +8,12 @@ use baton_ports::{RecoveryRow, Store, StoreError};
 use tokio::time::{Instant, timeout};
 
 use crate::bed::{AT_MOST, Bed, quick, steps};
-use crate::moody::Mood;
+use crate::faulty::Fault;
 use crate::support::{LEASE, TTL, line, node, recovery};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_goes_on_whatever_the_shared_store_does() {
-    for mood in [Mood::Away, Mood::Stalls, Mood::Mute] {
+    for mood in [Fault::Away, Fault::Stalls, Fault::Mute] {
         let bed = Bed::new().await;
         let leader = bed.node("n1").await;
         let epoch = leader.lead("n1").await;
@@ -38,7 +38,7 @@ async fn a_recovery_goes_on_whatever_the_shared_store_does() {
         assert!(status.away_for.is_some(), "{status:?}");
         assert_eq!(status.unsent_recoveries, 1);
         assert_eq!(leader.running_recoveries().await.unwrap(), Vec::new());
-        bed.shared.become_now(Mood::Here);
+        bed.shared.become_now(Fault::Here);
         leader.until_handed_over().await;
         assert_eq!(
             steps(&bed.shared.inner, "r1").await,
@@ -58,14 +58,14 @@ async fn what_began_while_the_shared_store_was_away_goes_on_when_it_is_back() {
     let leader = bed.node("n1").await;
     let epoch = leader.lead("n1").await;
     leader.recoveries(None, 0, 200).await.unwrap();
-    bed.shared.become_now(Mood::Away);
+    bed.shared.become_now(Fault::Away);
     let row = recovery("r1", "c1", epoch);
     leader.begin_recovery(LEASE, &row).await.unwrap();
-    bed.shared.become_now(Mood::Busy);
+    bed.shared.become_now(Fault::Busy);
     leader.until(|status| status.away_for.is_none()).await;
     leader.write_lines("r1", epoch, 1..3).await;
     leader.end(row).await;
-    bed.shared.become_now(Mood::Here);
+    bed.shared.become_now(Fault::Here);
     leader.until_handed_over().await;
     assert_eq!(steps(&bed.shared.inner, "r1").await, [1, 2]);
     let stored = bed.shared.inner.recoveries(None, 0, 9).await.unwrap();
@@ -89,10 +89,10 @@ async fn what_ended_elsewhere_does_not_stand_against_the_next_recovery() {
     behind.unwrap();
     let second = recovery("r2", "c1", epoch);
     leader.begin_recovery(LEASE, &second).await.unwrap();
-    bed.shared.become_now(Mood::Away);
+    bed.shared.become_now(Fault::Away);
     leader.write_lines("r2", epoch, 1..3).await;
     leader.end(second).await;
-    bed.shared.become_now(Mood::Here);
+    bed.shared.become_now(Fault::Here);
     leader.until_handed_over().await;
     assert_eq!(steps(&bed.shared.inner, "r2").await, [1, 2]);
 }
@@ -109,7 +109,7 @@ async fn an_epoch_that_nobody_granted_counts_only_while_the_shared_store_is_away
         matches!(refused, Err(StoreError::Fenced { .. })),
         "{refused:?}"
     );
-    bed.shared.become_now(Mood::Stalls);
+    bed.shared.become_now(Fault::Stalls);
     quick(leader.begin_recovery(LEASE, &row)).await.unwrap();
     // From then on the earlier one is over.
     let late = leader
@@ -117,7 +117,7 @@ async fn an_epoch_that_nobody_granted_counts_only_while_the_shared_store_is_away
         .await;
     assert!(matches!(late, Err(StoreError::Fenced { .. })), "{late:?}");
     // What is under way goes on when the shared store, which knows nothing of it, is back.
-    bed.shared.become_now(Mood::Here);
+    bed.shared.become_now(Fault::Here);
     leader.until(|status| status.away_for.is_none()).await;
     leader.write_lines("r1", by_itself, 1..3).await;
     leader.end(row).await;
@@ -132,12 +132,12 @@ async fn who_is_told_of_another_leader_has_acted_for_the_last_time() {
     let bed = Bed::new().await;
     let (one, two) = (bed.node("n1").await, bed.node("n2").await);
     let first = one.lead("n1").await;
-    bed.shared.become_now(Mood::Away);
+    bed.shared.become_now(Fault::Away);
     let by_itself = LeaseEpoch(first.0 + 1);
     quick(one.begin_recovery(LEASE, &recovery("r1", "c1", by_itself)))
         .await
         .unwrap();
-    bed.shared.become_now(Mood::Here);
+    bed.shared.become_now(Fault::Here);
     two.lead("n2").await;
     two.lead("n2").await;
     one.renew_lease(LEASE, &node("n1"), first).await.unwrap();
@@ -151,7 +151,7 @@ async fn one_recovery_runs_per_cluster_without_the_shared_store_too() {
     let bed = Bed::new().await;
     let leader = bed.node("n1").await;
     let epoch = leader.lead("n1").await;
-    bed.shared.become_now(Mood::Away);
+    bed.shared.become_now(Fault::Away);
     let row = recovery("r1", "c1", epoch);
     leader.begin_recovery(LEASE, &row).await.unwrap();
     let second = leader
@@ -187,7 +187,7 @@ async fn what_the_shared_store_refuses_does_not_stand_on_the_disk() {
         matches!(refused, Err(StoreError::Conflict { .. })),
         "{refused:?}"
     );
-    bed.shared.become_now(Mood::Away);
+    bed.shared.become_now(Fault::Away);
     leader
         .begin_recovery(LEASE, &recovery("r2", "c1", epoch))
         .await
@@ -201,13 +201,13 @@ async fn a_write_that_is_dropped_midway_is_handed_over() {
     let epoch = leader.lead("n1").await;
     let row = recovery("r1", "c1", epoch);
     leader.begin_recovery(LEASE, &row).await.unwrap();
-    bed.shared.become_now(Mood::Stalls);
+    bed.shared.become_now(Fault::Stalls);
     let id = RecoveryId::new("r1");
     let lines = [line(1)];
     let write = leader.journal(LEASE, &id, epoch, &lines);
     timeout(Duration::from_millis(60), write).await.unwrap_err();
     assert_eq!(leader.status().unsent_recoveries, 1);
-    bed.shared.become_now(Mood::Here);
+    bed.shared.become_now(Fault::Here);
     leader.until_handed_over().await;
     assert_eq!(steps(&bed.shared.inner, "r1").await, [1]);
 }
@@ -217,7 +217,7 @@ async fn a_bid_that_stalls_is_news_of_the_shared_store() {
     let bed = Bed::new().await;
     let leader = bed.node("n1").await;
     let epoch = leader.lead("n1").await;
-    bed.shared.become_now(Mood::Stalls);
+    bed.shared.become_now(Fault::Stalls);
     let holder = node("n1");
     let renewal = leader.renew_lease(LEASE, &holder, epoch);
     tokio::select! {

@@ -15,14 +15,14 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::moody::Moody;
+use crate::faulty::FaultyStore;
 use crate::support::{LEASE, TTL, line, node, recovery};
 
 /// Longest time a write may take, whatever the shared store does: the limit that it is given and a disk that is busy with other tests.
 pub(crate) const AT_MOST: Duration = Duration::from_secs(3);
 
 pub(crate) struct Bed {
-    pub(crate) shared: Arc<Moody>,
+    pub(crate) shared: Arc<FaultyStore>,
     directory: TempDir,
 }
 
@@ -55,7 +55,7 @@ impl Bed {
         let cluster = ClusterId::new("c1");
         inner.put_cluster(&cluster, "orders").await.unwrap();
         Self {
-            shared: Arc::new(Moody::new(inner)),
+            shared: Arc::new(FaultyStore::new(inner)),
             directory: tempfile::tempdir().unwrap(),
         }
     }

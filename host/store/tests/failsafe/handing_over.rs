@@ -5,7 +5,7 @@ use baton_core::model::RecoveryOutcome;
 use baton_ports::Store;
 
 use crate::bed::{Bed, quick, steps};
-use crate::moody::Mood;
+use crate::faulty::Fault;
 use crate::support::{LEASE, audit, recovery};
 
 async fn primary(bed: &Bed) -> (Option<ServerId>, LeaseEpoch) {
@@ -29,12 +29,12 @@ async fn everything_is_there_once() {
     let first = ServerId::new("db1:3306");
     let recorded = leader.set_primary(LEASE, epoch, &cluster, &first).await;
     recorded.unwrap();
-    bed.shared.become_now(Mood::Away);
+    bed.shared.become_now(Fault::Away);
     leader.recover("r1", epoch).await;
     for number in 1..4 {
         quick(leader.audit(&audit(number, 10))).await.unwrap();
     }
-    bed.shared.become_now(Mood::Here);
+    bed.shared.become_now(Fault::Here);
     leader.until_handed_over().await;
     let shared = &bed.shared.inner;
     assert_eq!(steps(shared, "r1").await, [1, 2]);
@@ -62,7 +62,7 @@ async fn a_node_that_died_hands_over_when_it_is_started_again() {
     let bed = Bed::new().await;
     let leader = bed.node("n1").await;
     let epoch = leader.lead("n1").await;
-    bed.shared.become_now(Mood::Away);
+    bed.shared.become_now(Fault::Away);
     leader.recover("ended", epoch).await;
     let running = recovery("running", "c1", epoch);
     leader.begin_recovery(LEASE, &running).await.unwrap();
@@ -72,7 +72,7 @@ async fn a_node_that_died_hands_over_when_it_is_started_again() {
     let again = bed.node("n1").await;
     assert_eq!(again.highest_epoch(LEASE).await.unwrap(), epoch);
     assert_eq!(again.status().unsent_recoveries, 2);
-    bed.shared.become_now(Mood::Here);
+    bed.shared.become_now(Fault::Here);
     let later = again.lead("n1").await;
     assert!(later > epoch);
     again.until_handed_over().await;
@@ -90,7 +90,7 @@ async fn a_follower_hands_over_history_and_never_overrules_a_later_leader() {
         let bed = Bed::new().await;
         let (one, two) = (bed.node("n1").await, bed.node("n2").await);
         let first = one.lead("n1").await;
-        bed.shared.become_now(Mood::Away);
+        bed.shared.become_now(Fault::Away);
         let by_itself = LeaseEpoch(first.0 + 1);
         one.recover("r1", by_itself).await;
         // The shared store is back for the other node first.
@@ -104,7 +104,7 @@ async fn a_follower_hands_over_history_and_never_overrules_a_later_leader() {
                 .await
                 .unwrap();
         }
-        bed.shared.become_now(Mood::Here);
+        bed.shared.become_now(Fault::Here);
         one.until_handed_over().await;
         assert_eq!(steps(inner, "r1").await, [1, 2]);
         let expected = if overtaken {
@@ -125,12 +125,12 @@ async fn an_open_recovery_of_an_earlier_epoch_does_not_block() {
     let bed = Bed::new().await;
     let leader = bed.node("n1").await;
     let epoch = leader.lead("n1").await;
-    bed.shared.become_now(Mood::Away);
+    bed.shared.become_now(Fault::Away);
     let stale = recovery("stale", "c1", epoch);
     leader.begin_recovery(LEASE, &stale).await.unwrap();
     let later = LeaseEpoch(epoch.0 + 1);
     leader.recover("next", later).await;
-    bed.shared.become_now(Mood::Here);
+    bed.shared.become_now(Fault::Here);
     leader.lead("n1").await;
     leader.until_handed_over().await;
     let known = leader.recoveries(None, 0, 9).await.unwrap();
@@ -167,7 +167,7 @@ async fn a_recovery_that_somebody_else_finished_is_not_opened_again() {
     let epoch = one.lead("n1").await;
     let row = recovery("r1", "c1", epoch);
     one.begin_recovery(LEASE, &row).await.unwrap();
-    bed.shared.become_now(Mood::Away);
+    bed.shared.become_now(Fault::Away);
     one.write_lines("r1", epoch, 1..2).await;
     // Another node adopts and ends it.
     let inner = &bed.shared.inner;
@@ -184,7 +184,7 @@ async fn a_recovery_that_somebody_else_finished_is_not_opened_again() {
         ..row
     };
     inner.update_recovery(LEASE, &ended).await.unwrap();
-    bed.shared.become_now(Mood::Here);
+    bed.shared.become_now(Fault::Here);
     one.until_handed_over().await;
     assert_eq!(one.running_recoveries().await.unwrap(), Vec::new());
     let stored = inner.recovery(&ended.id).await.unwrap().unwrap();
@@ -207,7 +207,7 @@ async fn an_open_recovery_of_a_dead_leader_is_ended_without_the_shared_store() {
     let heir = bed.node("n2").await;
     heir.recoveries(None, 0, 200).await.unwrap();
     drop(dead);
-    bed.shared.become_now(Mood::Stalls);
+    bed.shared.become_now(Fault::Stalls);
     let by_itself = LeaseEpoch(epoch.0 + 1);
     // The store is found to be away when the heir bids.
     let holder = crate::support::node("n2");
@@ -229,7 +229,7 @@ async fn an_open_recovery_of_a_dead_leader_is_ended_without_the_shared_store() {
     };
     heir.end(mine).await;
     assert_eq!(heir.running_recoveries().await.unwrap(), Vec::new());
-    bed.shared.become_now(Mood::Here);
+    bed.shared.become_now(Fault::Here);
     heir.until_handed_over().await;
     let stored = bed.shared.inner.recoveries(None, 0, 9).await.unwrap();
     let stored: Vec<_> = stored.iter().map(|row| (row.outcome, row.epoch)).collect();

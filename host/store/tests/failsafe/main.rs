@@ -11,6 +11,6 @@ mod support;
 
 mod away;
 mod bed;
+mod faulty;
 mod handing_over;
-mod moody;
 mod reading;

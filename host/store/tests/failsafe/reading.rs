@@ -10,7 +10,7 @@ use baton_core::time::WallTime;
 use baton_ports::{ServerRow, Store, StoreError};
 
 use crate::bed::{Bed, quick};
-use crate::moody::Mood;
+use crate::faulty::Fault;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_answers_stand_for_what_cannot_be_read() {
@@ -32,7 +32,7 @@ async fn the_last_answers_stand_for_what_cannot_be_read() {
     };
     node.recover("before", epoch).await;
     let before = read().await;
-    bed.shared.become_now(Mood::Stalls);
+    bed.shared.become_now(Fault::Stalls);
     assert_eq!(read().await, before);
     // What is on the disk is newer.
     node.recover("after", epoch).await;
@@ -63,7 +63,7 @@ async fn the_last_answers_stand_for_what_cannot_be_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_switch_that_was_never_read_is_not_known() {
     let bed = Bed::new().await;
-    bed.shared.become_now(Mood::Away);
+    bed.shared.become_now(Fault::Away);
     let node = bed.node("n1").await;
     let unknown = node.recoveries_enabled().await;
     assert!(
@@ -79,7 +79,7 @@ async fn the_switch_stays_as_it_was_read_last() {
         let node = bed.node("n1").await;
         node.set_recoveries_enabled(enabled).await.unwrap();
         assert_eq!(node.recoveries_enabled().await.unwrap(), enabled);
-        bed.shared.become_now(Mood::Stalls);
+        bed.shared.become_now(Fault::Stalls);
         assert_eq!(quick(node.recoveries_enabled()).await.unwrap(), enabled);
     }
 }
@@ -89,7 +89,7 @@ async fn an_operator_who_turns_recoveries_off_is_heard_by_this_node_at_least() {
     let bed = Bed::new().await;
     let node = bed.node("n1").await;
     assert!(node.recoveries_enabled().await.unwrap());
-    bed.shared.become_now(Mood::Away);
+    bed.shared.become_now(Fault::Away);
     assert!(node.recoveries_enabled().await.unwrap());
     node.set_recoveries_enabled(true).await.unwrap_err();
     node.set_recoveries_enabled(false).await.unwrap_err();
@@ -110,7 +110,7 @@ async fn a_reading_from_before_an_order_does_not_stand_for_the_store() {
     let now = WallTime::from_millis(1);
     node.put_servers(&[server("db1")]).await.unwrap();
     assert!(node.downtimes(now).await.unwrap().is_empty());
-    bed.shared.become_now(Mood::Mute);
+    bed.shared.become_now(Fault::Mute);
     let read = bed.shared.downtimes_read.load(Ordering::Relaxed);
     let store = Arc::clone(&node.store);
     let early = tokio::spawn(async move { store.downtimes(now).await });
@@ -120,7 +120,7 @@ async fn a_reading_from_before_an_order_does_not_stand_for_the_store() {
         }
     })
     .await;
-    bed.shared.become_now(Mood::Busy);
+    bed.shared.become_now(Fault::Busy);
     let id = ServerId::new("db1:3306");
     let downtime = Downtime {
         owner: "a person".to_owned(),
@@ -129,14 +129,14 @@ async fn a_reading_from_before_an_order_does_not_stand_for_the_store() {
         ends: WallTime::from_millis(1_000_000),
     };
     node.set_downtime(&id, Some(&downtime)).await.unwrap();
-    bed.shared.become_now(Mood::Here);
+    bed.shared.become_now(Fault::Here);
     let told = vec![(id, downtime)];
     assert_eq!(
         early.await.unwrap().unwrap(),
         told,
         "the newer answer counts"
     );
-    bed.shared.become_now(Mood::Away);
+    bed.shared.become_now(Fault::Away);
     assert_eq!(node.downtimes(now).await.unwrap(), told);
 }
 
@@ -153,7 +153,7 @@ async fn the_last_answers_hold_the_recoveries_since() {
         done.insert(0, node.recover(id, epoch).await);
     }
     node.until_handed_over().await;
-    bed.shared.become_now(Mood::Away);
+    bed.shared.become_now(Fault::Away);
     let mut shown = node.recoveries(None, 0, 200).await.unwrap();
     let numbers: Vec<i64> = shown.iter().map(|row| row.number).collect();
     assert_eq!(numbers, [3, 2, 1]);
@@ -199,7 +199,7 @@ async fn the_last_answers_hold_what_was_ordered_since() {
     assert!(node.forget_server(&gone).await.unwrap());
     let count = node.acknowledge(None, None, "a person", now, "seen").await;
     assert_eq!(count.unwrap(), 1);
-    bed.shared.become_now(Mood::Away);
+    bed.shared.become_now(Fault::Away);
 
     let servers = node.servers().await.unwrap();
     let [server] = servers.as_slice() else {

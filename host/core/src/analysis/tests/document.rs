@@ -44,7 +44,7 @@ fn every_code_and_what_it_is_to_orchestrator() {
 
 #[test]
 fn every_word_of_evidence() {
-    let real: Vec<Vec<String>> = CLUES
+    let real: Vec<Vec<String>> = EVIDENCE_CODES
         .iter()
         .map(|(word, text)| vec![(*word).to_owned(), (*text).to_owned()])
         .collect();
@@ -67,8 +67,8 @@ fn words_are_complete_and_unique() {
         assert_eq!(Code::from_word(code.word()), Some(*code));
     }
     assert_eq!(Code::from_word("primary-deadish"), None);
-    let clues: BTreeSet<&str> = CLUES.iter().map(|(word, _)| *word).collect();
-    assert_eq!(clues.len(), CLUES.len());
+    let codes: BTreeSet<&str> = EVIDENCE_CODES.iter().map(|(word, _)| *word).collect();
+    assert_eq!(codes.len(), EVIDENCE_CODES.len());
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn every_code_and_clue_is_shown_by_a_table() {
             code.word()
         );
     }
-    for (clue, _) in CLUES {
-        assert!(words.contains(clue), "no table shows {clue}");
+    for (code, _) in EVIDENCE_CODES {
+        assert!(words.contains(code), "no table shows {code}");
     }
 }

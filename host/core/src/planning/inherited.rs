@@ -27,7 +27,11 @@ pub(super) fn replaced_with(snapshot: &Snapshot, failed: &ServerId) -> BTreeSet<
 }
 
 /// Replicas of `failed` and of those that are replaced with it, in the order of what they follow.
-pub fn estate(snapshot: &Snapshot, topology: &Topology, failed: &ServerId) -> Vec<Edge> {
+pub fn inherited_replicas(
+    snapshot: &Snapshot,
+    topology: &Topology,
+    failed: &ServerId,
+) -> Vec<Edge> {
     edges_below(topology, &replaced_with(snapshot, failed))
         .cloned()
         .collect()

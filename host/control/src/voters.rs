@@ -1,4 +1,4 @@
-//! The roll: which Baton nodes there are, and whose locks are votes. Nodes register and say which member sets they have read; the node that
+//! The voter registry: which Baton nodes there are, and whose locks are votes. Nodes register and say which member sets they have read; the node that
 //! leads records the sets, and ends a change of one when every registered node knows of it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,8 +10,8 @@ use baton_core::right::Voters;
 use baton_ports::{NodeRow, Store, StoreError};
 use tokio::time::{Instant, sleep};
 
+use crate::duplicate_name::{DuplicateNames, Place};
 use crate::lease::{Keeper, LEASE};
-use crate::namesake::{Namesakes, Place};
 use crate::registry::Registry;
 use crate::right::GUARD_MARGIN;
 
@@ -20,8 +20,8 @@ const ROUND: Duration = Duration::from_secs(1);
 /// Between two beats without news.
 const BEAT_EVERY: Duration = Duration::from_secs(3);
 
-/// Keeps the roll.
-pub(crate) struct Roll {
+/// Keeps the record of nodes and voters.
+pub(crate) struct VoterRegistry {
     pub(crate) registry: Arc<Registry>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) lease: Arc<Keeper>,
@@ -29,12 +29,12 @@ pub(crate) struct Roll {
     pub(crate) start: String,
 }
 
-impl Roll {
+impl VoterRegistry {
     /// For ever.
     pub(crate) async fn keep(&self) {
         let mut due = Instant::now();
         let mut told: Option<u64> = None;
-        let mut namesakes = Namesakes::default();
+        let mut duplicates = DuplicateNames::default();
         let mut gives_way = false;
         let mut read = self.newest();
         loop {
@@ -45,7 +45,7 @@ impl Roll {
                     due = Instant::now() + BEAT_EVERY;
                     // The row says something of others only once this process has written it.
                     if told.is_some() {
-                        gives_way = self.gives_way(&mut namesakes, gives_way).await;
+                        gives_way = self.gives_way(&mut duplicates, gives_way).await;
                     }
                 }
                 match self.beat(read, gives_way).await {
@@ -95,13 +95,13 @@ impl Roll {
     /// Whether another process runs under this node's name and was there first. This node's row is written by this process alone, once it
     /// has written it, so another start in it is one that lives. Its lease is its own all the same, since the holder there is a start
     /// and not a name; but nobody could tell the two apart. A store that does not answer changes nothing.
-    async fn gives_way(&self, namesakes: &mut Namesakes, gave_way: bool) -> bool {
+    async fn gives_way(&self, duplicates: &mut DuplicateNames, gave_way: bool) -> bool {
         let Ok(rows) = self.store.nodes().await else {
             return gave_way;
         };
         let settings = &self.registry.settings;
         let own = rows.into_iter().find(|row| row.name == settings.node);
-        match namesakes.look(&self.start, own) {
+        match duplicates.look(&self.start, own) {
             Place::Alone => {
                 self.lease.unbar();
                 false

@@ -7,7 +7,7 @@ const STILL: u32 = 4;
 
 /// What is known of other processes under this node's name.
 #[derive(Debug, Default)]
-pub(crate) struct Namesakes {
+pub(crate) struct DuplicateNames {
     other: Option<Other>,
 }
 
@@ -28,7 +28,7 @@ pub(crate) enum Place {
     Second(NodeRow),
 }
 
-impl Namesakes {
+impl DuplicateNames {
     /// Takes in what is registered under this node's name, after this process had registered itself there.
     pub(crate) fn look(&mut self, own: &str, row: Option<NodeRow>) -> Place {
         let Some(row) = row.filter(|row| row.start != own) else {
@@ -84,8 +84,8 @@ mod tests {
     #[test]
     fn exactly_one_of_two_gives_way() {
         let (early, late) = ("9f-7", "a0-3");
-        let mut first = Namesakes::default();
-        let mut second = Namesakes::default();
+        let mut first = DuplicateNames::default();
+        let mut second = DuplicateNames::default();
         assert_eq!(
             first.look(early, Some(row(late, 4))),
             Place::First(row(late, 4))
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_second_takes_its_place_when_the_first_has_ended() {
-        let mut second = Namesakes::default();
+        let mut second = DuplicateNames::default();
         for beats in 1..20 {
             let place = second.look("a0-3", Some(row("9f-7", beats)));
             assert_eq!(place, Place::Second(row("9f-7", beats)));

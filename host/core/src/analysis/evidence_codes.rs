@@ -1,7 +1,7 @@
 //! All words of evidence with their meaning. `docs/findings.md` shows them.
 
 /// Word of evidence, and what it says.
-pub const CLUES: &[(&str, &str)] = &[
+pub const EVIDENCE_CODES: &[(&str, &str)] = &[
     ("does-not-answer", "the server does not answer our probes"),
     (
         "replica-hears-it",
@@ -25,7 +25,7 @@ pub const CLUES: &[(&str, &str)] = &[
     ),
     (
         "reconnect-one-replica",
-        "one connected replica is to reconnect, to unmask a hung source",
+        "one connected replica is to reconnect, to tell a hung source from a living one",
     ),
     (
         "reconnect-to-living",

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 /// What it does with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mood {
+pub(crate) enum Fault {
     /// What is asked.
     Here,
     /// Fails at once.
@@ -32,31 +32,31 @@ pub(crate) enum Mood {
 }
 
 /// The store.
-pub(crate) struct Moody {
+pub(crate) struct FaultyStore {
     pub(crate) inner: SqliteStore,
-    mood: watch::Sender<Mood>,
+    mood: watch::Sender<Fault>,
     pub(crate) calls: AtomicUsize,
     /// Times that the downtimes were read, whether or not that was answered.
     pub(crate) downtimes_read: AtomicUsize,
 }
 
-impl Moody {
+impl FaultyStore {
     pub(crate) fn new(inner: SqliteStore) -> Self {
         Self {
             inner,
-            mood: watch::Sender::new(Mood::Here),
+            mood: watch::Sender::new(Fault::Here),
             calls: AtomicUsize::new(0),
             downtimes_read: AtomicUsize::new(0),
         }
     }
 
-    pub(crate) fn become_now(&self, mood: Mood) {
+    pub(crate) fn become_now(&self, mood: Fault) {
         self.mood.send_replace(mood);
     }
 
     async fn until_here(&self) {
         let mut mood = self.mood.subscribe();
-        mood.wait_for(|mood| *mood == Mood::Here).await.unwrap();
+        mood.wait_for(|mood| *mood == Fault::Here).await.unwrap();
     }
 
     async fn around<T>(
@@ -66,16 +66,16 @@ impl Moody {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let mood = *self.mood.borrow();
         match mood {
-            Mood::Here | Mood::Busy => call.await,
-            Mood::Away => Err(StoreError::Unavailable {
+            Fault::Here | Fault::Busy => call.await,
+            Fault::Away => Err(StoreError::Unavailable {
                 operation: "something",
                 source: "told so".into(),
             }),
-            Mood::Stalls => {
+            Fault::Stalls => {
                 self.until_here().await;
                 call.await
             }
-            Mood::Mute => {
+            Fault::Mute => {
                 let done = call.await;
                 self.until_here().await;
                 done
@@ -85,7 +85,7 @@ impl Moody {
 }
 
 #[async_trait]
-impl Store for Moody {
+impl Store for FaultyStore {
     async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
         self.around(self.inner.lease(name)).await
     }
@@ -275,7 +275,7 @@ impl Store for Moody {
         rows: &[RecoveryRow],
         steps: &[StepRow],
     ) -> Result<(), StoreError> {
-        if *self.mood.borrow() == Mood::Busy {
+        if *self.mood.borrow() == Fault::Busy {
             self.until_here().await;
         }
         self.around(self.inner.merge_recoveries(lease, epoch, rows, steps))
