@@ -64,13 +64,26 @@ pub(super) fn silenced() -> ServerCommand {
 
 /// A read-only server with the source's side on and too few replicas that acknowledge.
 pub(super) fn is_held_up(snapshot: &Snapshot, id: &ServerId) -> bool {
-    snapshot.facts(id).is_some_and(|facts| {
+    let facts = snapshot.facts(id);
+    facts.is_some_and(|facts| facts.read_only && lacks_acknowledgements(facts))
+}
+
+/// The same of a server that a person has opened. It is not released: its own clients would be told
+/// that their rows are committed, which no other server has. What stops its applier hangs for as long
+/// as that waits, and keeps the session that holds the cluster's lock there (measured on MySQL 9.7).
+pub(super) fn waits_as_writer(snapshot: &Snapshot, id: &ServerId) -> bool {
+    let facts = snapshot.facts(id);
+    facts.is_some_and(|facts| {
         let semi_sync = facts.semi_sync.as_ref();
-        facts.read_only
-            && semi_sync.is_some_and(|semi_sync| {
-                semi_sync.source_enabled && semi_sync.clients < semi_sync.wait_for
-            })
+        let waits = semi_sync.is_some_and(|semi_sync| semi_sync.source_active);
+        !facts.read_only && waits && lacks_acknowledgements(facts)
     })
+}
+
+fn lacks_acknowledgements(facts: &ServerFacts) -> bool {
+    let semi_sync = facts.semi_sync.as_ref();
+    semi_sync
+        .is_some_and(|semi_sync| semi_sync.source_enabled && semi_sync.clients < semi_sync.wait_for)
 }
 
 /// Only after its channels are gone: a receiver that still is there would be made to connect anew.

@@ -8,7 +8,9 @@ use super::channels::add_forgetting;
 use super::failover::{add_record, add_repoints, answering_replicas};
 use super::old_primary::{add_demoted, add_second_reading};
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, Purpose, StepId};
-use super::semi_sync::{add_release, has_source_role, is_held_up, was_acknowledged};
+use super::semi_sync::{
+    add_release, has_source_role, is_held_up, waits_as_writer, was_acknowledged,
+};
 use super::{Blocked, PlanSettings};
 use crate::execution::{Guard, ServerCommand};
 use crate::ids::{LeaseEpoch, ServerId};
@@ -141,6 +143,18 @@ fn objections(
             format!("{to} is set aside with errant transactions"),
             to,
         );
+    }
+    let replicas = topology.replicas_of(from).iter();
+    for replica in replicas.map(|edge| &edge.replica) {
+        if waits_as_writer(snapshot, replica) {
+            no(
+                "applier-would-hang",
+                format!(
+                    "{replica} takes writes and waits for acknowledgements that nobody sends: its applier cannot be stopped; make it read-only, or switch the source's side of semi-sync off there"
+                ),
+                replica,
+            );
+        }
     }
     if let Some(names) = prepared_only_on(snapshot, from, successor) {
         no(

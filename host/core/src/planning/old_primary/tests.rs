@@ -139,6 +139,33 @@ fn a_sibling_whose_applier_waits_for_acknowledgements_is_released_before_it_is_s
 }
 
 /// Whoever was promised that it can be committed could not commit it any more.
+/// `STOP REPLICA` on r2 would hang with the cluster's lock, and the switchover could be neither finished
+/// nor undone.
+#[test]
+fn a_switchover_beside_a_writer_whose_applier_would_hang_is_refused() {
+    for (r2, refused) in [
+        ("rw ss=both wait_for=2", true),
+        ("ro ss=both wait_for=2", false),
+        ("rw ss=both wait_for=2 clients=2", false),
+        ("rw ss=replica", false),
+    ] {
+        let request = SwitchoverRequest {
+            from: ServerId::new("p1"),
+            to: ServerId::new("r1"),
+            epoch: LeaseEpoch(1),
+            lag_limit: Duration::from_secs(10),
+        };
+        let snapshot = sketch::snapshot(&format!(
+            "p1 primary ss=source\nr1 <- p1 ss=replica\nr2 {r2} <- p1"
+        ));
+        let planned = plan_switchover(&snapshot, &request, &PlanSettings::default());
+        let reasons = planned.err().map(|blocked| blocked.reasons);
+        let mut reasons = reasons.into_iter().flatten();
+        let found = reasons.any(|reason| reason.code == "applier-would-hang");
+        assert_eq!(found, refused, "{r2}");
+    }
+}
+
 #[test]
 fn a_switchover_does_not_leave_a_prepared_transaction_behind() {
     for (on_p1, on_r1, refused) in [
