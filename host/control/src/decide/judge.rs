@@ -19,8 +19,10 @@ use crate::settings::RejoinMode;
 const RETRY: Duration = Duration::from_secs(1);
 /// The longest such pause.
 const RETRY_MAX: Duration = Duration::from_secs(10);
-/// Pause after a rejoin that failed: it usually needs a person.
-const REJOIN_RETRY: Duration = Duration::from_secs(60);
+/// The first and the longest pause after a rejoin that failed. Soon, since the server may have been busy
+/// for a moment: a statement that stops replication can hang with the cluster's lock. Then seldom, since
+/// it usually needs a person.
+const REJOIN_RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 /// The same while the server may take writes: it is not even fenced, and that cannot wait.
 const FENCE_RETRY: Duration = Duration::from_secs(1);
 
@@ -73,8 +75,12 @@ enum Ending {
 
 /// Pause after so many failures.
 fn retry(times: u32) -> Duration {
+    growing((RETRY, RETRY_MAX), times)
+}
+
+fn growing((first, longest): (Duration, Duration), times: u32) -> Duration {
     let doubled = 2_u32.saturating_pow(times.saturating_sub(1));
-    RETRY.saturating_mul(doubled).min(RETRY_MAX)
+    first.saturating_mul(doubled).min(longest)
 }
 
 impl Memory {
@@ -125,7 +131,7 @@ impl Memory {
         let again = self.failed.get(server).map(|failed| {
             failed.at.plus(match failed.kind {
                 RecoveryKind::Rejoin if writable => FENCE_RETRY,
-                RecoveryKind::Rejoin => REJOIN_RETRY,
+                RecoveryKind::Rejoin => growing(REJOIN_RETRY, failed.times),
                 _ => retry(failed.times),
             })
         });
@@ -517,6 +523,10 @@ mod tests {
         let pause = note(Ending::Failure);
         assert_eq!(pause, Some(now.plus(Duration::from_secs(2))));
         assert_eq!(note(Ending::Success), None);
+        let rejoins: Vec<u64> = (1..=6)
+            .map(|times| growing(REJOIN_RETRY, times).as_secs())
+            .collect();
+        assert_eq!(rejoins, [5, 10, 20, 40, 60, 60]);
     }
 
     #[test]
