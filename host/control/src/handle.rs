@@ -100,7 +100,7 @@ impl Handle {
         let sender = sender.ok_or_else(|| RequestError::not_found("cluster", cluster.as_str()))?;
         let (reply, answer) = oneshot::channel();
         let deadline = deadline.map(|limit| self.shared.ports.clock.now().plus(limit));
-        let text = format!("{kind:?}");
+        let text = kind.to_string();
         let request = Request {
             kind,
             by: by.to_owned(),

@@ -1,5 +1,6 @@
 //! What people order. It goes through the same plans, checks and execution as what Baton does by itself.
 
+use std::fmt;
 use std::time::Duration;
 
 use baton_core::analysis::{is_closed, objections_to_ordered_reopening};
@@ -50,6 +51,41 @@ pub(crate) enum RequestKind {
     },
     /// Take a server back.
     Rejoin { server: ServerId },
+}
+
+/// As it stands in the audit log.
+impl fmt::Display for RequestKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (to, accept_loss) = match self {
+            Self::Failover { to, accept_loss } => {
+                f.write_str("failover")?;
+                (to, accept_loss)
+            }
+            Self::Switchover { to } => {
+                f.write_str("switchover")?;
+                (to, &None)
+            }
+            Self::Recover {
+                server,
+                to,
+                accept_loss,
+            } => {
+                write!(f, "recover what {server} has")?;
+                (to, accept_loss)
+            }
+            Self::Rejoin { server } => return write!(f, "take {server} back"),
+        };
+        if let Some(to) = to {
+            write!(f, " to {to}")?;
+        }
+        match accept_loss {
+            Some(AcceptedLoss::AtMost(count)) => {
+                write!(f, ", accepting the loss of {count} transactions")
+            }
+            Some(AcceptedLoss::Unknown) => f.write_str(", accepting an unknown loss"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl ClusterLoop {
@@ -355,5 +391,35 @@ fn is_not_outdated(snapshot: &Snapshot, to: &ServerId) -> Result<(), RequestErro
             )))
         }
         Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AcceptedLoss, RequestKind, ServerId};
+
+    #[test]
+    fn orders_stand_in_the_audit_log_in_words() {
+        let to = || Some(ServerId::new("db2:3306"));
+        let failover = |accept_loss| RequestKind::Failover {
+            to: to(),
+            accept_loss,
+        };
+        for (order, expected) in [
+            (RequestKind::Switchover { to: None }, "switchover"),
+            (failover(None), "failover to db2:3306"),
+            (
+                failover(Some(AcceptedLoss::AtMost(5))),
+                "failover to db2:3306, accepting the loss of 5 transactions",
+            ),
+            (
+                RequestKind::Rejoin {
+                    server: ServerId::new("db1:3306"),
+                },
+                "take db1:3306 back",
+            ),
+        ] {
+            assert_eq!(order.to_string(), expected);
+        }
     }
 }
