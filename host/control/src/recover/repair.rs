@@ -2,7 +2,7 @@
 //! act.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use baton_core::check::approve;
@@ -22,17 +22,29 @@ const JOURNALED_EVERY: Duration = Duration::from_mins(10);
 
 /// When which kind of repair of a server was journaled last.
 #[derive(Debug, Default)]
-pub(crate) struct Journaled(Mutex<BTreeMap<(ServerId, &'static str), Timestamp>>);
+pub(crate) struct Journaled(Mutex<BTreeMap<Key, Timestamp>>);
+
+type Key = (ServerId, &'static str);
+
+fn key(repair: &Repair) -> Key {
+    (repair.server().clone(), repair.describe())
+}
 
 impl Journaled {
     /// True if it is to be journaled now.
     fn is_due(&self, repair: &Repair, now: Timestamp) -> bool {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.lock();
         known.retain(|_, at| now.since(*at) < JOURNALED_EVERY);
-        let key = (repair.server().clone(), repair.describe());
-        let due = !known.contains_key(&key);
-        known.entry(key).or_insert(now);
-        due
+        !known.contains_key(&key(repair))
+    }
+
+    /// Notes that it is in the journal.
+    fn note(&self, repair: &Repair, now: Timestamp) {
+        self.lock().insert(key(repair), now);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Timestamp>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -58,6 +70,7 @@ impl Means {
         })?;
         if self.repairs.is_due(repair, self.clock.now()) {
             self.journal_repair(repair).await?;
+            self.repairs.note(repair, self.clock.now());
         }
         for step in &plan.plan().steps {
             perform(self, epoch, step).await?;
@@ -76,5 +89,25 @@ impl Means {
         };
         let written = self.store.audit(&record).await;
         written.map_err(|error| refused("repair", error.with_causes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{JOURNALED_EVERY, Journaled, Repair, ServerId, Timestamp};
+
+    #[test]
+    fn a_repair_is_due_for_the_journal_until_it_is_in_it() {
+        let acknowledge = |server: &str| Repair::Acknowledge {
+            replica: ServerId::new(server),
+        };
+        let (journaled, now) = (Journaled::default(), Timestamp::from_millis(1_000));
+        let repair = acknowledge("r1");
+        assert!(journaled.is_due(&repair, now));
+        assert!(journaled.is_due(&repair, now), "writing it may have failed");
+        journaled.note(&repair, now);
+        assert!(!journaled.is_due(&repair, now));
+        assert!(journaled.is_due(&acknowledge("r2"), now));
+        assert!(journaled.is_due(&repair, now.plus(JOURNALED_EVERY)));
     }
 }
