@@ -23,7 +23,7 @@ use baton_core::time::Timestamp;
 use futures::future::join_all;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::api::ClusterView;
 use crate::lease::LEASE;
@@ -228,9 +228,12 @@ impl ClusterLoop {
         join_all(readings).await;
     }
 
-    /// Carries a repair out in the background.
+    /// Carries a repair out in the background, unless something else is under way on that server.
     fn repair(&mut self, epoch: LeaseEpoch, repair: Repair, limit: Duration) {
         let server = repair.server().clone();
+        if !self.reading.insert(server.clone()) {
+            return;
+        }
         tracing::info!(cluster = %self.means.cluster, %server, "{}", repair.describe());
         let means = Arc::clone(&self.means);
         self.readings.spawn(async move {
@@ -361,27 +364,19 @@ impl ClusterLoop {
         }
     }
 
-    /// Waits for a recovery. The cluster goes on being analysed and published meanwhile, and nothing else is decided.
+    /// Waits for a recovery. The cluster goes on being analysed and published meanwhile. Nothing else is
+    /// decided.
     async fn look_on<T>(&self, recovery: impl Future<Output = T>) -> T {
         let mut recovery = std::pin::pin!(recovery);
-        let wake = Arc::clone(&self.wake);
         loop {
-            tokio::select! {
-                biased;
-                done = &mut recovery => return done,
-                () = wake.notified() => {}
-                () = sleep(SLOW) => {}
+            // Not at each reading: most recoveries are over by then, and none waits for an analysis.
+            if let Ok(done) = timeout(SLOW, &mut recovery).await {
+                return done;
             }
-            // What shows in the middle of a recovery is no history: neither findings nor transactions are remembered.
+            // What shows in the middle of a recovery is no history: no finding is remembered.
             if let Some(snapshot) = self.means.snapshot() {
                 let report = analyze(&snapshot, &self.means.registry.settings.analysis);
                 self.publish(&snapshot, &report);
-            }
-            // A server that answers often must not take the recovery's time.
-            tokio::select! {
-                biased;
-                done = &mut recovery => return done,
-                () = sleep(FAST) => {}
             }
         }
     }

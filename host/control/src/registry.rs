@@ -245,7 +245,9 @@ impl Registry {
     /// True if a recovery on record replaced this server while it was lost: it may come back writable.
     pub(crate) fn was_replaced(&self, id: &ServerId) -> bool {
         let inner = self.lock();
-        let mut past = inner.clusters.values().flat_map(|entry| &entry.past);
+        let entry = inner.servers.get(id);
+        let cluster = entry.and_then(|entry| inner.clusters.get(entry.cluster.as_ref()?));
+        let mut past = cluster.into_iter().flat_map(|cluster| &cluster.past);
         past.any(|past| past.failed == *id && past.replaced_a_lost_one())
     }
 

@@ -48,8 +48,7 @@ impl Right {
 
     /// True if a count came out short at `since` or later: then a failure says nothing about the servers.
     pub(crate) fn was_refused(&self, since: Timestamp) -> bool {
-        let refused = *lock(&self.refused);
-        refused.is_some_and(|at| at >= since)
+        self.refused_at().is_some_and(|at| at >= since)
     }
 
     fn is_fresh(&self, epoch: LeaseEpoch, now: Timestamp, for_: Duration) -> bool {

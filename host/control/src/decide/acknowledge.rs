@@ -148,15 +148,11 @@ impl ClusterLoop {
         let Some(epoch) = snapshot.control.lease.filter(|_| self.may_act(snapshot)) else {
             return;
         };
-        if let Some(primary) = self.waiting.untold(snapshot)
-            && self.reading.insert(primary.clone())
-        {
+        if let Some(primary) = self.waiting.untold(snapshot) {
             self.repair(epoch, Repair::AwaitAcknowledgements { primary }, LIMIT);
         }
         for replica in self.waiting.due(snapshot) {
-            if self.reading.insert(replica.clone()) {
-                self.repair(epoch, Repair::Acknowledge { replica }, LIMIT);
-            }
+            self.repair(epoch, Repair::Acknowledge { replica }, LIMIT);
         }
     }
 }

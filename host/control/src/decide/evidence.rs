@@ -1,4 +1,5 @@
-//! Gathering the evidence that the analysis asks for: readings now, and one reconnection to tell a hung source from a living one.
+//! Gathering the evidence that the analysis asks for: readings now, and one reconnection that tells a
+//! hung source from a living one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -158,13 +159,8 @@ impl ClusterLoop {
             return;
         };
         for (replica, channel) in over {
-            if self.reading.insert(replica.clone()) {
-                self.repair(
-                    epoch,
-                    Repair::StartReceiver { replica, channel },
-                    RECONNECT_LIMIT,
-                );
-            }
+            let start = Repair::StartReceiver { replica, channel };
+            self.repair(epoch, start, RECONNECT_LIMIT);
         }
     }
 
@@ -273,8 +269,8 @@ impl ClusterLoop {
     }
 }
 
-/// Receivers that a node which ended in the middle of such a test left stopped. Every node watches for them, because none knows which one will
-/// lead when the source answers again.
+/// Receivers that stayed stopped because a node ended in the middle of such a test. Every node watches
+/// for them, because none knows which one will lead when the source answers again.
 fn halted(snapshot: &Snapshot, topology: &Topology) -> Vec<(ServerId, ReconnectTest)> {
     let mut found = Vec::new();
     for source in snapshot.servers.values() {

@@ -73,9 +73,7 @@ impl ClusterLoop {
             return;
         };
         for (replica, channel) in self.restarts.due(snapshot) {
-            if self.reading.insert(replica.clone()) {
-                self.repair(epoch, Repair::StartReceiver { replica, channel }, LIMIT);
-            }
+            self.repair(epoch, Repair::StartReceiver { replica, channel }, LIMIT);
         }
     }
 }

@@ -19,9 +19,9 @@ use crate::settings::RejoinMode;
 const RETRY: Duration = Duration::from_secs(1);
 /// The longest such pause.
 const RETRY_MAX: Duration = Duration::from_secs(10);
-/// The first and the longest pause after a rejoin that failed. Soon, since the server may have been busy
-/// for a moment: a statement that stops replication can hang with the cluster's lock. Then seldom, since
-/// it usually needs a person.
+/// The first and the longest pause after a rejoin that failed. The first is short: a statement that
+/// stops replication can hang for a moment, with the cluster's lock. The longest is long: what keeps
+/// failing usually needs a person.
 const REJOIN_RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 /// The same while the server may take writes: it is not even fenced, and that cannot wait.
 const FENCE_RETRY: Duration = Duration::from_secs(1);

@@ -353,7 +353,7 @@ async fn await_writable(
     }
 }
 
-/// Whoever coordinates prepared transactions has to end them on this server from now on.
+/// What is prepared on a new primary. Its coordinator has to end it there from now on.
 fn in_doubt(facts: &ServerFacts) -> String {
     let prepared = facts.prepared.iter().flatten();
     let names: Vec<&String> = prepared.collect();
