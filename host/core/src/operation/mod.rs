@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::ids::{LeaseEpoch, ServerId};
-use crate::model::{RecoveryKind, Snapshot};
+use crate::model::{Reach, RecoveryKind, Server, ServerFacts, Snapshot};
 use crate::planning::{Consent, PlanSettings, StepId};
 use crate::time::Timestamp;
 
@@ -103,6 +103,21 @@ enum Work {
     Relocation(Relocation),
     Rejoin(Rejoin),
     Reopen(Reopen),
+    /// Nothing more is to be handed in.
+    Ended,
+}
+
+/// What a machine works with while it handles an event.
+struct Context<'a> {
+    order: &'a Order,
+    view: &'a View<'a>,
+    notes: Vec<Note>,
+}
+
+impl Context<'_> {
+    fn problem(&mut self, text: impl Into<String>) {
+        self.notes.push(Note::Problem(text.into()));
+    }
 }
 
 impl Operation {
@@ -112,9 +127,11 @@ impl Operation {
             RecoveryKind::Failover | RecoveryKind::CoPrimaryFailover | RecoveryKind::Switchover => {
                 Work::Replacement(Box::new(Replacement::new()))
             }
-            RecoveryKind::IntermediateFailover => Work::Relocation(Relocation::new()),
-            RecoveryKind::Rejoin => Work::Rejoin(Rejoin::default()),
-            RecoveryKind::Reopen => Work::Reopen(Reopen::default()),
+            RecoveryKind::IntermediateFailover => {
+                Work::Relocation(Relocation::New { resumed: false })
+            }
+            RecoveryKind::Rejoin => Work::Rejoin(Rejoin::New),
+            RecoveryKind::Reopen => Work::Reopen(Reopen::New),
         };
         Self { order, work }
     }
@@ -125,9 +142,9 @@ impl Operation {
         let mut operation = Self::new(order);
         match &mut operation.work {
             Work::Replacement(replacement) => replacement.resume(left),
-            Work::Relocation(relocation) => relocation.resume(),
+            Work::Relocation(relocation) => *relocation = Relocation::New { resumed: true },
             // Every step of these may be done twice.
-            Work::Rejoin(_) | Work::Reopen(_) => {}
+            Work::Rejoin(_) | Work::Reopen(_) | Work::Ended => {}
         }
         operation
     }
@@ -137,16 +154,47 @@ impl Operation {
     /// After [`Next::End`] nothing more is to be handed in; an event that does not answer what was
     /// asked for last ends the operation as failed.
     pub fn advance(&mut self, view: &View<'_>, event: Event) -> Turn {
-        let mut notes = Vec::new();
-        let order = &self.order;
-        let next = match &mut self.work {
-            Work::Replacement(work) => work.advance(order, view, event, &mut notes),
-            Work::Relocation(work) => work.advance(order, view, event, &mut notes),
-            Work::Rejoin(work) => work.advance(order, view, event, &mut notes),
-            Work::Reopen(work) => work.advance(order, view, event, &mut notes),
+        let mut cx = Context {
+            order: &self.order,
+            view,
+            notes: Vec::new(),
         };
+        let (work, next) = match std::mem::replace(&mut self.work, Work::Ended) {
+            Work::Replacement(mut work) => {
+                let next = work.advance(&mut cx, event);
+                (Work::Replacement(work), next)
+            }
+            Work::Relocation(work) => {
+                let (work, next) = work.advance(&mut cx, event);
+                (Work::Relocation(work), next)
+            }
+            Work::Rejoin(work) => {
+                let (work, next) = work.advance(&mut cx, event);
+                (Work::Rejoin(work), next)
+            }
+            Work::Reopen(work) => {
+                let (work, next) = work.advance(&mut cx, event);
+                (Work::Reopen(work), next)
+            }
+            Work::Ended => (Work::Ended, Next::failed()),
+        };
+        let notes = cx.notes;
+        self.work = work;
         Turn { notes, next }
     }
+}
+
+/// Whether a server answers.
+fn answers(snapshot: &Snapshot, server: &ServerId) -> bool {
+    let server = snapshot.servers.get(server);
+    server.is_some_and(|server| server.probe.reach() == Reach::Answering)
+}
+
+/// Whether a server answers and is writable.
+fn takes_writes(snapshot: &Snapshot, server: &ServerId) -> bool {
+    let found = snapshot.servers.get(server);
+    let facts = found.and_then(Server::last_facts);
+    answers(snapshot, server) && facts.is_some_and(ServerFacts::is_writable)
 }
 
 #[cfg(test)]

@@ -1,25 +1,20 @@
 //! From a policy's answer to the order in which servers are tried.
 
-use super::Order;
+use super::Context;
 use super::turn::{Note, Ranked};
 use crate::ids::ServerId;
 use crate::planning::{Candidate, Phase, delayed_last};
 
 /// The order to go by: the policy's, delayed servers after others that have as much, and whom a
 /// person named first. Empty if nobody was asked.
-pub(super) fn order(
-    order: &Order,
-    ranked: &Ranked,
-    list: &[Candidate],
-    notes: &mut Vec<Note>,
-) -> Vec<ServerId> {
-    notes.extend(ranked.failure.clone().map(Note::Problem));
+pub(super) fn order(cx: &mut Context<'_>, ranked: &Ranked, list: &[Candidate]) -> Vec<ServerId> {
+    cx.notes.extend(ranked.failure.clone().map(Note::Problem));
     if ranked.policy.is_empty() {
         return Vec::new();
     }
     let servers: Vec<ServerId> = ranked.order.iter().map(|(id, _)| id.clone()).collect();
     let mut servers = delayed_last(&servers, list);
-    let named = order.requested.as_ref().filter(|id| {
+    let named = cx.order.requested.as_ref().filter(|id| {
         let mut allowed = list.iter().filter(|candidate| candidate.is_allowed());
         allowed.any(|candidate| candidate.server == **id)
     });
@@ -37,7 +32,7 @@ pub(super) fn order(
     if named.is_some() {
         why.insert(0, "A person named it.");
     }
-    notes.push(Note::Line {
+    cx.notes.push(Note::Line {
         phase: Phase::Choose,
         server: None,
         text: format!(

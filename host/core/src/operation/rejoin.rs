@@ -1,23 +1,16 @@
 //! Taking a server back: fence, compare, attach or set aside.
 
 use super::turn::{Event, Next, Note, PlanEnd};
-use super::undo::answers;
-use super::{Order, View};
+use super::{Context, takes_writes};
 use crate::ids::ServerId;
-use crate::model::{Bounds, ServerFacts, Snapshot, Topology};
+use crate::model::{Bounds, Snapshot, Topology};
 use crate::planning::{
     RejoinClass, classify_returned, plan_attach, plan_fence, too_few_acknowledgers,
     with_events_restored,
 };
 
-#[derive(Clone, Debug, Default)]
-pub(super) struct Rejoin {
-    state: State,
-}
-
-#[derive(Clone, Debug, Default)]
-enum State {
-    #[default]
+#[derive(Clone, Debug)]
+pub(super) enum Rejoin {
     New,
     /// The server is closed and read. How things looked before tells which events it ran.
     Fencing {
@@ -28,104 +21,84 @@ enum State {
     Ended,
 }
 
-type Move = (State, Next);
+type Move = (Rejoin, Next);
 
 impl Rejoin {
-    pub(super) fn advance(
-        &mut self,
-        order: &Order,
-        view: &View<'_>,
-        event: Event,
-        notes: &mut Vec<Note>,
-    ) -> Next {
-        let state = std::mem::replace(&mut self.state, State::Ended);
-        let (state, next) = match (state, event) {
-            (State::New, Event::Begun) => begin(order, view, notes),
-            (State::Fencing { before, primary }, Event::Ran(PlanEnd::Completed { .. })) => {
-                compare(order, view, (&before, &primary), notes)
+    pub(super) fn advance(self, cx: &mut Context<'_>, event: Event) -> Move {
+        match (self, event) {
+            (Rejoin::New, Event::Begun) => begin(cx),
+            (Rejoin::Fencing { before, primary }, Event::Ran(PlanEnd::Completed { .. })) => {
+                compare(cx, (&before, &primary))
             }
-            (State::Attaching, Event::Ran(PlanEnd::Completed { .. })) => {
-                (State::Ended, Next::succeeded())
+            (Rejoin::Attaching, Event::Ran(PlanEnd::Completed { .. })) => {
+                (Rejoin::Ended, Next::succeeded())
             }
-            (_, _) => (State::Ended, Next::failed()),
-        };
-        self.state = state;
-        next
+            (_, _) => (Rejoin::Ended, Next::failed()),
+        }
     }
 }
 
-fn begin(order: &Order, view: &View<'_>, notes: &mut Vec<Note>) -> Move {
-    let primary = view.snapshot.cluster.primary.clone();
-    let Some(primary) = primary.filter(|primary| *primary != order.subject) else {
-        let text = "there is no other primary to rejoin";
-        notes.push(Note::Problem(text.to_owned()));
-        return (State::Ended, Next::failed());
+fn begin(cx: &mut Context<'_>) -> Move {
+    let primary = cx.view.snapshot.cluster.primary.clone();
+    let Some(primary) = primary.filter(|primary| *primary != cx.order.subject) else {
+        cx.problem("there is no other primary to rejoin");
+        return (Rejoin::Ended, Next::failed());
     };
-    let fence = plan_fence(view.snapshot, &order.subject, order.epoch, view.settings);
-    let before = Box::new(view.snapshot.clone());
-    (State::Fencing { before, primary }, Next::Run(fence))
+    let fence = plan_fence(
+        cx.view.snapshot,
+        &cx.order.subject,
+        cx.order.epoch,
+        cx.view.settings,
+    );
+    let before = Box::new(cx.view.snapshot.clone());
+    (Rejoin::Fencing { before, primary }, Next::Run(fence))
 }
 
-fn compare(
-    order: &Order,
-    view: &View<'_>,
-    (before, primary): (&Snapshot, &ServerId),
-    notes: &mut Vec<Note>,
-) -> Move {
-    let (snapshot, returned) = (view.snapshot, &order.subject);
+fn compare(cx: &mut Context<'_>, (before, primary): (&Snapshot, &ServerId)) -> Move {
+    let (snapshot, returned) = (cx.view.snapshot, &cx.order.subject);
     if let Some(reason) = not_to_be_attached(snapshot, returned, primary) {
         // It stays on record as replaced: once nothing stands in the way, it is taken back.
-        notes.push(Note::Problem(reason));
-        return (State::Ended, Next::failed());
+        cx.problem(reason);
+        return (Rejoin::Ended, Next::failed());
     }
     let both = snapshot.facts(returned).zip(snapshot.facts(primary));
     let class = both.map_or(RejoinClass::Incomparable, |(own, reference)| {
         classify_returned(own, reference)
     });
     let Some(objection) = class.objection(returned, primary) else {
-        return if !order.automatic || view.attaches_by_itself {
-            attach(order, view, (before, primary), notes)
+        return if !cx.order.automatic || cx.view.attaches_by_itself {
+            attach(cx, (before, primary))
         } else {
-            (State::Ended, Next::succeeded())
+            (Rejoin::Ended, Next::succeeded())
         };
     };
-    set_aside(order, view, (&class, objection, primary), notes);
-    (State::Ended, Next::failed())
+    set_aside(cx, (&class, objection, primary));
+    (Rejoin::Ended, Next::failed())
 }
 
-fn attach(
-    order: &Order,
-    view: &View<'_>,
-    (before, primary): (&Snapshot, &ServerId),
-    notes: &mut Vec<Note>,
-) -> Move {
-    let (settings, first) = (view.settings, view.next_step);
-    let target = (&order.subject, primary);
-    let plan = plan_attach(view.snapshot, target, order.epoch, settings, first);
+fn attach(cx: &mut Context<'_>, (before, primary): (&Snapshot, &ServerId)) -> Move {
+    let (settings, first) = (cx.view.settings, cx.view.next_step);
+    let target = (&cx.order.subject, primary);
+    let plan = plan_attach(cx.view.snapshot, target, cx.order.epoch, settings, first);
     let plan = with_events_restored(plan, before, settings);
-    notes.push(Note::Successor(Some(primary.clone())));
-    (State::Attaching, Next::Run(plan))
+    cx.notes.push(Note::Successor(Some(primary.clone())));
+    (Rejoin::Attaching, Next::Run(plan))
 }
 
-fn set_aside(
-    order: &Order,
-    view: &View<'_>,
-    (class, objection, primary): (&RejoinClass, String, &ServerId),
-    notes: &mut Vec<Note>,
-) {
-    let returned = &order.subject;
+fn set_aside(cx: &mut Context<'_>, (class, objection, primary): (&RejoinClass, String, &ServerId)) {
+    let returned = &cx.order.subject;
     let mut text = objection;
     if let Some(transactions) = class.set_aside_with() {
-        if let Some(few) = too_few_acknowledgers(view.snapshot, primary, &[returned]) {
+        if let Some(few) = too_few_acknowledgers(cx.view.snapshot, primary, &[returned]) {
             text = format!("{text}; {few}");
         }
-        notes.push(Note::SetAside {
+        cx.notes.push(Note::SetAside {
             server: returned.clone(),
             text: text.clone(),
             transactions: transactions.to_owned(),
         });
     }
-    notes.push(Note::Problem(text));
+    cx.problem(text);
 }
 
 /// Why a server that is closed by now cannot follow the primary yet.
@@ -134,9 +107,7 @@ fn not_to_be_attached(
     returned: &ServerId,
     primary: &ServerId,
 ) -> Option<String> {
-    let server = snapshot.servers.get(primary)?;
-    let writable = server.last_facts().is_some_and(ServerFacts::is_writable);
-    if !answers(snapshot, primary) || !writable {
+    if !takes_writes(snapshot, primary) {
         let text = format!(
             "{returned} is closed; {primary}, which took over, does not take writes now: {returned} is to follow it when it does"
         );

@@ -3,122 +3,100 @@
 use std::collections::VecDeque;
 
 use super::turn::{Event, Next, Note, PlanEnd, Ranked};
-use super::{Order, View, ranking};
+use super::{Context, ranking};
 use crate::ids::ServerId;
-use crate::model::{Snapshot, Topology};
+use crate::model::Topology;
 use crate::planning::{Candidate, destinations, orphans, plan_relocate};
 
 #[derive(Clone, Debug)]
-pub(super) struct Relocation {
-    state: State,
-    resumed: bool,
-}
-
-#[derive(Clone, Debug)]
-enum State {
-    New,
+pub(super) enum Relocation {
+    New {
+        /// Another process began.
+        resumed: bool,
+    },
     Ranking,
     /// To one destination; the others are tried after it.
     Moving(VecDeque<ServerId>),
     Ended,
 }
 
-type Move = (State, Next);
+type Move = (Relocation, Next);
 
 impl Relocation {
-    pub(super) fn new() -> Self {
-        Self {
-            state: State::New,
-            resumed: false,
-        }
-    }
-
-    pub(super) fn resume(&mut self) {
-        self.resumed = true;
-    }
-
-    pub(super) fn advance(
-        &mut self,
-        order: &Order,
-        view: &View<'_>,
-        event: Event,
-        notes: &mut Vec<Note>,
-    ) -> Next {
-        let state = std::mem::replace(&mut self.state, State::Ended);
-        let (state, next) = match (state, event) {
-            (State::New, Event::Begun) => self.begin(order, view, notes),
-            (State::Ranking, Event::Ranked(ranked)) => ranked_by(order, view, &ranked, notes),
-            (State::Moving(others), Event::Ran(end)) => {
+    pub(super) fn advance(self, cx: &mut Context<'_>, event: Event) -> Move {
+        match (self, event) {
+            (Relocation::New { resumed }, Event::Begun) => begin(cx, resumed),
+            (Relocation::Ranking, Event::Ranked(ranked)) => ranked_by(cx, &ranked),
+            (Relocation::Moving(others), Event::Ran(end)) => {
                 let moved = match end {
                     PlanEnd::Completed { tolerated: false } => true,
-                    PlanEnd::Completed { tolerated: true } => all_moved(order, view.snapshot),
+                    PlanEnd::Completed { tolerated: true } => all_moved(cx),
                     PlanEnd::Stopped { .. } | PlanEnd::PerhapsOpen => false,
                 };
                 if moved {
-                    (State::Ended, Next::succeeded())
+                    (Relocation::Ended, Next::succeeded())
                 } else {
-                    move_to_next(order, view, others, notes)
+                    move_to_next(cx, others)
                 }
             }
-            (_, _) => (State::Ended, Next::failed()),
-        };
-        self.state = state;
-        next
-    }
-
-    fn begin(&self, order: &Order, view: &View<'_>, notes: &mut Vec<Note>) -> Move {
-        let topology = Topology::of(view.snapshot);
-        // The process may have ended after the last step.
-        if self.resumed && topology.replicas_of(&order.subject).is_empty() {
-            return (State::Ended, Next::succeeded());
+            (_, _) => (Relocation::Ended, Next::failed()),
         }
-        let list = destinations(view.snapshot, &order.subject);
-        if list.iter().any(Candidate::is_allowed) {
-            return (State::Ranking, Next::Rank(list));
-        }
-        ranked_by(order, view, &Ranked::default(), notes)
     }
 }
 
-fn ranked_by(order: &Order, view: &View<'_>, ranked: &Ranked, notes: &mut Vec<Note>) -> Move {
-    let list = destinations(view.snapshot, &order.subject);
-    let mut servers = VecDeque::from(ranking::order(order, ranked, &list, notes));
+fn begin(cx: &mut Context<'_>, resumed: bool) -> Move {
+    let topology = Topology::of(cx.view.snapshot);
+    // The process may have ended after the last step.
+    if resumed && topology.replicas_of(&cx.order.subject).is_empty() {
+        return (Relocation::Ended, Next::succeeded());
+    }
+    let list = destinations(cx.view.snapshot, &cx.order.subject);
+    if list.iter().any(Candidate::is_allowed) {
+        return (Relocation::Ranking, Next::Rank(list));
+    }
+    ranked_by(cx, &Ranked::default())
+}
+
+fn ranked_by(cx: &mut Context<'_>, ranked: &Ranked) -> Move {
+    let list = destinations(cx.view.snapshot, &cx.order.subject);
+    let mut servers = VecDeque::from(ranking::order(cx, ranked, &list));
     // Whatever the policy vetoes as a *primary*, the grandparent feeds its grandchildren rather
     // than nobody.
-    let topology = Topology::of(view.snapshot);
+    let topology = Topology::of(cx.view.snapshot);
     let mut allowed = list.iter().filter(|candidate| candidate.is_allowed());
-    if let Some(grandparent) = topology.source_of(&order.subject)
+    if let Some(grandparent) = topology.source_of(&cx.order.subject)
         && !servers.contains(grandparent)
         && allowed.any(|candidate| candidate.server == *grandparent)
     {
         servers.push_back(grandparent.clone());
     }
-    move_to_next(order, view, servers, notes)
+    move_to_next(cx, servers)
 }
 
-fn move_to_next(
-    order: &Order,
-    view: &View<'_>,
-    mut destinations: VecDeque<ServerId>,
-    notes: &mut Vec<Note>,
-) -> Move {
+fn move_to_next(cx: &mut Context<'_>, mut destinations: VecDeque<ServerId>) -> Move {
     while let Some(destination) = destinations.pop_front() {
-        let target = (&order.subject, &destination);
-        let settings = view.settings;
-        match plan_relocate(view.snapshot, order.kind, target, order.epoch, settings) {
+        let target = (&cx.order.subject, &destination);
+        let settings = cx.view.settings;
+        match plan_relocate(
+            cx.view.snapshot,
+            cx.order.kind,
+            target,
+            cx.order.epoch,
+            settings,
+        ) {
             Ok(plan) => {
-                notes.push(Note::Successor(Some(destination)));
-                return (State::Moving(destinations), Next::Run(plan));
+                cx.notes.push(Note::Successor(Some(destination)));
+                return (Relocation::Moving(destinations), Next::Run(plan));
             }
-            Err(blocked) => notes.push(Note::Problem(blocked.to_string())),
+            Err(blocked) => cx.problem(blocked.to_string()),
         }
     }
-    let text = "some replicas of the dead source found no other source";
-    notes.push(Note::Problem(text.to_owned()));
-    (State::Ended, Next::failed())
+    cx.problem("some replicas of the dead source found no other source");
+    (Relocation::Ended, Next::failed())
 }
 
 /// True if no answering replica points at the dead source any more.
-fn all_moved(order: &Order, snapshot: &Snapshot) -> bool {
-    orphans(snapshot, &Topology::of(snapshot), &order.subject).is_empty()
+fn all_moved(cx: &Context<'_>) -> bool {
+    let snapshot = cx.view.snapshot;
+    orphans(snapshot, &Topology::of(snapshot), &cx.order.subject).is_empty()
 }

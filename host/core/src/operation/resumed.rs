@@ -1,35 +1,29 @@
 //! What the servers show of an operation that another process left open.
 
-use super::undo::answers;
-use super::{LeftOpen, Order};
+use super::{Context, LeftOpen, takes_writes};
 use crate::ids::ServerId;
-use crate::model::{Bounds, Reach, Server, ServerFacts, Snapshot, ThreadState, Topology};
+use crate::model::{Bounds, Reach, Server, ThreadState, Topology};
 
-/// Who took over: the recorded successor, if it is writable now, or whoever is writable and
-/// replicates from nobody beside the server that was to be replaced. A backend that forgets commits
+/// Who took over: the recorded successor, if it takes writes. Otherwise the one writable server that
+/// replicates from nobody, unless that is the server to be replaced: a backend that forgets commits
 /// may have forgotten the line before the step that opened it.
-pub(super) fn writable_successor(
-    order: &Order,
-    left: &LeftOpen,
-    snapshot: &Snapshot,
-) -> Option<ServerId> {
-    recorded(left, snapshot).or_else(|| opened_unrecorded(order, snapshot))
+pub(super) fn writable_successor(cx: &Context<'_>, left: &LeftOpen) -> Option<ServerId> {
+    recorded(cx, left).or_else(|| opened_unrecorded(cx))
 }
 
-fn recorded(left: &LeftOpen, snapshot: &Snapshot) -> Option<ServerId> {
+fn recorded(cx: &Context<'_>, left: &LeftOpen) -> Option<ServerId> {
     let successor = left.successor.as_ref().filter(|_| left.committed)?;
-    let facts = snapshot.servers.get(successor)?.last_facts();
-    let writable = facts.is_some_and(ServerFacts::is_writable);
-    (answers(snapshot, successor) && writable).then(|| successor.clone())
+    takes_writes(cx.view.snapshot, successor).then(|| successor.clone())
 }
 
-fn opened_unrecorded(order: &Order, snapshot: &Snapshot) -> Option<ServerId> {
+fn opened_unrecorded(cx: &Context<'_>) -> Option<ServerId> {
+    let snapshot = cx.view.snapshot;
     let topology = Topology::of(snapshot);
     let bounds = Bounds::of(snapshot, &topology);
     let members = snapshot.servers.values();
     let mut open = members.filter(|server| is_open(server) && !bounds.is_apart(&server.id));
     let found = open.next()?;
-    let alone = open.next().is_none() && found.id != order.subject;
+    let alone = open.next().is_none() && found.id != cx.order.subject;
     alone.then(|| found.id.clone())
 }
 

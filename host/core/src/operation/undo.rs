@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::turn::{Next, Note, PlanEnd};
-use super::{Order, View};
-use crate::ids::ServerId;
-use crate::model::{Reach, RecoveryKind, RecoveryOutcome, Snapshot};
+use super::{Context, answers};
+use crate::model::{RecoveryKind, RecoveryOutcome};
 use crate::planning::{Plan, Purpose, plan_unwind};
 use crate::time::Timestamp;
 
@@ -28,48 +27,54 @@ pub(super) struct Undo {
 
 impl Undo {
     /// `undone`: the plan whose effects are to go, if one was carried out.
-    pub(super) fn new(order: &Order, view: &View<'_>, undone: Option<Plan>) -> Self {
+    pub(super) fn new(cx: &Context<'_>, undone: Option<Plan>) -> Self {
         Self {
-            plan: undone.unwrap_or_else(|| bare_plan(order, view.snapshot)),
-            until: view.now().plus(PATIENCE),
-            began: view.now(),
+            plan: undone.unwrap_or_else(|| bare_plan(cx)),
+            until: cx.view.now().plus(PATIENCE),
+            began: cx.view.now(),
         }
     }
 
     /// One try.
-    pub(super) fn attempt(&mut self, order: &Order, view: &View<'_>) -> Next {
-        self.began = view.now();
-        let (settings, first) = (view.settings, view.next_step);
-        let plan = plan_unwind(view.snapshot, &self.plan, view.touched, settings, first);
+    pub(super) fn attempt(&mut self, cx: &Context<'_>) -> Next {
+        self.began = cx.view.now();
+        let (settings, first) = (cx.view.settings, cx.view.next_step);
+        let plan = plan_unwind(
+            cx.view.snapshot,
+            &self.plan,
+            cx.view.touched,
+            settings,
+            first,
+        );
         if plan.steps.is_empty() {
-            return self.failed(order, view, false);
+            return self.failed(cx, false);
         }
         Next::Run(plan)
     }
 
     /// After one try.
-    pub(super) fn after(&self, order: &Order, view: &View<'_>, end: &PlanEnd) -> Next {
+    pub(super) fn after(&self, cx: &Context<'_>, end: &PlanEnd) -> Next {
         match end {
             PlanEnd::Completed { .. } => Next::end(RecoveryOutcome::Unwound),
-            PlanEnd::Stopped { unrecorded, .. } => self.failed(order, view, *unrecorded),
-            PlanEnd::PerhapsOpen => self.failed(order, view, false),
+            PlanEnd::Stopped { unrecorded, .. } => self.failed(cx, *unrecorded),
+            PlanEnd::PerhapsOpen => self.failed(cx, false),
         }
     }
 
     /// Nothing that passes must leave the cluster without a writer: a store or a majority that is
     /// away for a moment, a session that another node ended. A dead primary is not waited for: what
     /// is missing for it is missing for the next attempt, too.
-    fn failed(&self, order: &Order, view: &View<'_>, unrecorded: bool) -> Next {
-        if !view.has_lease {
+    fn failed(&self, cx: &Context<'_>, unrecorded: bool) -> Next {
+        if !cx.view.has_lease {
             return Next::failed();
         }
-        let planned = order.kind == RecoveryKind::Switchover;
-        let refused = view.refused_at.is_some_and(|at| at >= self.began);
-        let unmet = refused || answers(view.snapshot, &order.subject);
+        let planned = cx.order.kind == RecoveryKind::Switchover;
+        let refused = cx.view.refused_at.is_some_and(|at| at >= self.began);
+        let unmet = refused || answers(cx.view.snapshot, &cx.order.subject);
         if !(unrecorded || planned && unmet) {
             return Next::failed();
         }
-        if view.now() <= self.until {
+        if cx.view.now() <= self.until {
             Next::Wait(PAUSE)
         } else if planned {
             Next::end(RecoveryOutcome::Running)
@@ -81,41 +86,33 @@ impl Undo {
 
 /// Begins to undo; `None` if that is not allowed.
 pub(super) fn begin(
-    order: &Order,
-    view: &View<'_>,
+    cx: &mut Context<'_>,
     (undone, maybe_open): (Option<Plan>, bool),
-    notes: &mut Vec<Note>,
 ) -> Option<Undo> {
-    if !view.has_lease {
+    if !cx.view.has_lease {
         return None;
     }
     if maybe_open {
-        notes.push(Note::Problem(format!(
+        cx.problem(format!(
             "{} stays as it is: a successor that does not answer may take writes; a person has to look",
-            order.subject
-        )));
+            cx.order.subject
+        ));
         return None;
     }
-    notes.push(Note::NoDeadline);
-    Some(Undo::new(order, view, undone))
+    cx.notes.push(Note::NoDeadline);
+    Some(Undo::new(cx, undone))
 }
 
-fn bare_plan(order: &Order, snapshot: &Snapshot) -> Plan {
+fn bare_plan(cx: &Context<'_>) -> Plan {
     Plan {
-        cluster: snapshot.cluster.id.clone(),
-        purpose: Purpose::Recovery(order.kind),
-        epoch: order.epoch,
-        failed: order.subject.clone(),
+        cluster: cx.view.snapshot.cluster.id.clone(),
+        purpose: Purpose::Recovery(cx.order.kind),
+        epoch: cx.order.epoch,
+        failed: cx.order.subject.clone(),
         successor: None,
         fence_waiver: None,
         loss_consented: false,
         revoked_after: None,
         steps: Vec::new(),
     }
-}
-
-/// Whether a server answers.
-pub(super) fn answers(snapshot: &Snapshot, server: &ServerId) -> bool {
-    let server = snapshot.servers.get(server);
-    server.is_some_and(|server| server.probe.reach() == Reach::Answering)
 }

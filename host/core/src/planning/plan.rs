@@ -294,16 +294,6 @@ pub enum Purpose {
     Repair,
 }
 
-impl Purpose {
-    /// The kind of recovery it is part of, if it is.
-    pub fn recovery(self) -> Option<RecoveryKind> {
-        match self {
-            Self::Recovery(kind) => Some(kind),
-            Self::Repair => None,
-        }
-    }
-}
-
 /// A plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {

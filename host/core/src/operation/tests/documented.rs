@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use super::play::{Play, id, order};
-use super::replacement::{ALIVE, opening};
-use crate::model::RecoveryKind;
-use crate::operation::LeftOpen;
+use super::play::Play;
+use super::replacement::{failover_in_full, undone_switchover};
+use super::resumed::resumed_failover;
 
 const HEAD: &str = "\
 # What an operation does, step by step
@@ -23,39 +22,21 @@ plan run side by side unless one waits for another. A test writes these transcri
 
 /// A failover, a switchover that cannot be finished, and a failover that another node goes on with.
 fn page() -> String {
-    let mut failover = opening();
-    failover.completed();
-    let mut switchover = Play::new(order(RecoveryKind::Switchover), ALIVE);
-    let midway = "p1 primary ro\nr1 <- p1\nr2 <- r1";
-    switchover.ranked(&["r1", "r2"]).look(midway).stopped(None);
-    switchover.completed();
-    let left = LeftOpen {
-        successor: Some(id("r1")),
-        committed: true,
-    };
-    let mut resumed = Play::resumed(
-        order(RecoveryKind::Failover),
-        left,
-        "p1 primary silent refused 9s
-         r1 rw
-         r2 <- p1 io=stopped",
-    );
-    resumed.completed();
     let parts = [
         (
             "A failover",
             "The primary p1 is dead. Its replicas r1 and r2 answer.",
-            failover,
+            failover_in_full(),
         ),
         (
             "A switchover that is undone",
             "The primary p1 lives. A step fails after p1 was closed and r2 was moved.",
-            switchover,
+            undone_switchover(),
         ),
         (
             "A failover that another node goes on with",
             "The node that led died after it had sent the step that opens r1. What the servers show\ndecides: r1 takes writes.",
-            resumed,
+            resumed_failover(),
         ),
     ];
     let part = |(title, about, play): (&str, &str, Play)| {

@@ -14,7 +14,7 @@ const SECURED: &str = "
     p1 primary silent refused 2s
     r1 <- p1 io=stopped
     r2 missing=3 <- p1 io=stopped";
-pub(super) const ALIVE: &str = "
+const ALIVE: &str = "
     p1 primary
     r1 <- p1
     r2 <- p1";
@@ -24,9 +24,24 @@ fn failover() -> Order {
 }
 
 /// A failover that has come to the opening of r1.
-pub(super) fn opening() -> Play {
+fn opening() -> Play {
     let mut play = Play::new(failover(), LOST);
     play.look(SECURED).completed().ranked(&["r1", "r2"]);
+    play
+}
+
+pub(super) fn failover_in_full() -> Play {
+    let mut play = opening();
+    play.completed();
+    play
+}
+
+/// A switchover that stops after p1 was closed and r2 was moved.
+pub(super) fn undone_switchover() -> Play {
+    let mut play = Play::new(order(RecoveryKind::Switchover), ALIVE);
+    let midway = "p1 primary ro\nr1 <- p1\nr2 <- r1";
+    play.ranked(&["r1", "r2"]).look(midway).stopped(None);
+    play.completed();
     play
 }
 
@@ -39,9 +54,7 @@ fn outcome(play: &Play) -> String {
 
 #[test]
 fn a_failover_in_full() {
-    let mut play = opening();
-    play.completed();
-    insta::assert_snapshot!(play.text(), @r"
+    insta::assert_snapshot!(failover_in_full().text(), @r"
     begun
       run
         1. confirm the locks on 2 servers
@@ -245,11 +258,7 @@ fn an_event_that_answers_nothing_ends_an_operation() {
 
 #[test]
 fn a_switchover_that_is_undone() {
-    let mut play = Play::new(order(RecoveryKind::Switchover), ALIVE);
-    let midway = "p1 primary ro\nr1 <- p1\nr2 <- r1";
-    play.ranked(&["r1", "r2"]).look(midway).stopped(None);
-    play.completed();
-    insta::assert_snapshot!(play.text(), @r"
+    insta::assert_snapshot!(undone_switchover().text(), @r"
     begun
       rank r1, r2
     the policy answered

@@ -24,8 +24,8 @@ fn first(play: &Play) -> &'static str {
     }
 }
 
-#[test]
-fn a_resumed_failover_in_full() {
+/// A failover of which r1 is open already.
+pub(super) fn resumed_failover() -> Play {
     let mut play = Play::resumed(
         order(RecoveryKind::Failover),
         left(Some("r1"), true),
@@ -34,7 +34,12 @@ fn a_resumed_failover_in_full() {
          r2 <- p1 io=stopped",
     );
     play.completed();
-    insta::assert_snapshot!(play.text(), @r"
+    play
+}
+
+#[test]
+fn a_resumed_failover_in_full() {
+    insta::assert_snapshot!(resumed_failover().text(), @r"
     begun
         successor: r1
       run
