@@ -162,10 +162,8 @@ fn plain_view(candidate: &Candidate) -> CandidateView {
         missing: candidate.missing,
         unapplied: candidate.unapplied,
         reasons: candidate
-            .excluded
-            .iter()
-            .chain(&candidate.warnings)
-            .cloned()
+            .exclusions()
+            .chain(candidate.warnings.iter().cloned())
             .collect(),
         excluded: !candidate.is_allowed(),
     }

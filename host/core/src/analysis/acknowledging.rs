@@ -4,10 +4,8 @@
 use super::report::{Code, Evidence, Severity};
 use super::scene::{ReportBuilder, Scene, evidence, listed};
 use crate::ids::ServerId;
-use crate::model::{
-    Edge, Flavor, PromotionRule, SemiSync, Server, ServerFacts, ThreadState, WaitPoint,
-};
-use crate::planning::was_to_wait;
+use crate::model::{Edge, Flavor, SemiSync, Server, ServerFacts, ThreadState, WaitPoint};
+use crate::planning::{Ineligible, declared, logging, was_to_wait};
 
 /// Everything about acknowledgements that can be set right before it matters.
 pub(super) fn acknowledgements(scene: &Scene<'_>, report: &mut ReportBuilder) {
@@ -47,7 +45,7 @@ pub(super) fn acknowledgements(scene: &Scene<'_>, report: &mut ReportBuilder) {
     for acknowledger in &acknowledgers {
         not_durable(report, acknowledger);
     }
-    unfit(scene, report, &acknowledgers, semi_sync);
+    unfit(report, &acknowledgers, semi_sync);
 }
 
 fn note(report: &mut ReportBuilder, code: Code, server: &ServerId, found: Vec<Evidence>) {
@@ -177,15 +175,10 @@ fn waits_for_few(id: &ServerId, facts: &ServerFacts, semi_sync: &SemiSync) -> Ve
 
 /// Replicas that acknowledge and may not be promoted, if they alone can be enough for an
 /// acknowledgement.
-fn unfit(
-    scene: &Scene<'_>,
-    report: &mut ReportBuilder,
-    acknowledgers: &[Acknowledger<'_>],
-    semi_sync: &SemiSync,
-) {
+fn unfit(report: &mut ReportBuilder, acknowledgers: &[Acknowledger<'_>], semi_sync: &SemiSync) {
     let unfit: Vec<(&ServerId, Vec<&str>)> = acknowledgers
         .iter()
-        .map(|acknowledger| (&acknowledger.server.id, why_unfit(scene, acknowledger)))
+        .map(|acknowledger| (&acknowledger.server.id, why_unfit(acknowledger)))
         .filter(|(_, reasons)| !reasons.is_empty())
         .collect();
     let count = u32::try_from(unfit.len()).unwrap_or(u32::MAX);
@@ -202,29 +195,22 @@ fn unfit(
     }
 }
 
-fn why_unfit(scene: &Scene<'_>, acknowledger: &Acknowledger<'_>) -> Vec<&'static str> {
+fn why_unfit(acknowledger: &Acknowledger<'_>) -> Vec<&'static str> {
     let Acknowledger {
         server,
         facts,
         edge,
     } = acknowledger;
-    let reasons = [
-        (
-            server.promotion == PromotionRule::MustNot,
-            "promotion rule must_not",
-        ),
-        (scene.is_down(server), "in downtime"),
-        (server.maintenance, "worked on"),
-        (server.quarantined, "set aside"),
-        (!edge.channel.delay.is_zero(), "delayed on purpose"),
-        (edge.channel.filtered, "replicates with filters"),
-        (
-            !facts.log_bin || !facts.log_updates,
-            "does not log replicated changes",
-        ),
-    ];
-    let holds = reasons.iter().filter(|(holds, _)| *holds);
-    holds.map(|(_, reason)| *reason).collect()
+    let mut reasons = declared(server);
+    if edge.channel.filtered {
+        reasons.push(Ineligible::Filtered);
+    }
+    reasons.extend(logging(facts));
+    let mut codes: Vec<&str> = reasons.iter().map(Ineligible::code).collect();
+    if !edge.channel.delay.is_zero() {
+        codes.push("delayed");
+    }
+    codes
 }
 
 /// A replica whose source's side is on waits for acknowledgements of what it applies. Where fewer

@@ -1,7 +1,7 @@
 //! Which candidate takes over, and what that loses.
 
 use super::acknowledgers::{Acknowledgers, COULD_ACKNOWLEDGE, MAY_HOLD, Waiting};
-use super::candidate::{Candidate, ERRANT};
+use super::candidate::Candidate;
 use super::explain::Reason;
 use super::{Blocked, ExpectedLoss};
 use crate::ids::ServerId;
@@ -94,10 +94,10 @@ impl Election<'_> {
         })
     }
 
-    /// A person who names a server that has errant transactions wants it with them.
     fn is_allowed(&self, candidate: &Candidate) -> bool {
         let named = self.requested == Some(&candidate.server);
-        candidate.is_allowed() || named && candidate.excluded.iter().all(|why| why.code == ERRANT)
+        let mut excluded = candidate.excluded.iter();
+        excluded.all(|why| named && why.is_lifted_by_name())
     }
 
     fn elect(&self, candidate: &Candidate, loss: &Unreachable) -> Result<Choice, Vec<Reason>> {
@@ -146,7 +146,7 @@ impl Election<'_> {
             .list
             .iter()
             .filter(about)
-            .flat_map(|candidate| candidate.excluded.clone())
+            .flat_map(Candidate::exclusions)
             .collect();
         if reasons.is_empty() {
             let text = match self.requested {

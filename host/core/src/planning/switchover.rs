@@ -5,18 +5,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::channels::add_forgetting;
+use super::eligibility::{Ineligible, Switchover as Eligibility};
 use super::failover::{add_record, add_repoints, answering_replicas};
 use super::old_primary::{add_demoted, add_second_reading};
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, Purpose, StepId};
 use super::semi_sync::{
     add_release, has_source_role, is_held_up, waits_as_writer, was_acknowledged,
 };
-use super::{Blocked, PlanSettings};
+use super::{Blocked, PlanSettings, Reason};
 use crate::execution::{Guard, ServerCommand};
 use crate::ids::{LeaseEpoch, ServerId};
-use crate::model::{
-    Bounds, Edge, PromotionRule, Reach, RecoveryKind, Server, Snapshot, Topology, named,
-};
+use crate::model::{Bounds, Edge, Reach, RecoveryKind, Snapshot, Topology};
 
 /// What a switchover is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,48 +100,42 @@ fn objections(
     snapshot: &Snapshot,
     topology: &Topology,
     request: &SwitchoverRequest,
-) -> Vec<super::Reason> {
+) -> Vec<Reason> {
+    let (from, to) = (&request.from, &request.to);
+    let mut reasons = of_the_primary(snapshot, topology, request);
+    let Some(successor) = snapshot.servers.get(to) else {
+        reasons.push(Ineligible::NotAnswering.reason(to));
+        return reasons;
+    };
+    let rules = Eligibility {
+        snapshot,
+        topology,
+        from,
+        lag_limit: request.lag_limit,
+    };
+    let unfit = rules.reasons(successor);
+    reasons.extend(unfit.iter().map(|why| why.reason(to)));
+    reasons
+}
+
+/// What speaks against replacing this primary now, whoever succeeds it.
+fn of_the_primary(
+    snapshot: &Snapshot,
+    topology: &Topology,
+    request: &SwitchoverRequest,
+) -> Vec<Reason> {
+    let (from, to) = (&request.from, &request.to);
     let mut reasons = Vec::new();
     let mut no = |code: &str, text: String, about: &ServerId| {
-        reasons.push(super::Reason {
+        reasons.push(Reason {
             code: code.to_owned(),
             text,
             about: vec![about.clone()],
         });
     };
-    let (from, to) = (&request.from, &request.to);
-    for id in [from, to] {
-        if snapshot
-            .servers
-            .get(id)
-            .is_none_or(|s| s.probe.reach() != Reach::Answering)
-        {
-            no("not-answering", format!("{id} does not answer"), id);
-        }
-    }
-    let Some(successor) = snapshot.servers.get(to) else {
-        return reasons;
-    };
-    if from == to {
-        no(
-            "already-primary",
-            format!("{to} is the primary already"),
-            to,
-        );
-    }
-    if successor.promotion == PromotionRule::MustNot {
-        no(
-            "must-not",
-            format!("{to} has the promotion rule must_not"),
-            to,
-        );
-    }
-    if successor.quarantined {
-        no(
-            "quarantined",
-            format!("{to} is set aside with errant transactions"),
-            to,
-        );
+    let primary = snapshot.servers.get(from);
+    if primary.is_none_or(|server| server.probe.reach() != Reach::Answering) {
+        no("not-answering", format!("{from} does not answer"), from);
     }
     let replicas = topology.replicas_of(from).iter();
     for replica in replicas.map(|edge| &edge.replica) {
@@ -156,15 +149,6 @@ fn objections(
             );
         }
     }
-    if let Some(names) = prepared_only_on(snapshot, from, successor) {
-        no(
-            "prepared-not-replicated",
-            format!(
-                "{from} has prepared XA transactions that {to} does not have: {names}; commit them or roll them back first"
-            ),
-            from,
-        );
-    }
     if let Some(edge) = fed_from_outside(snapshot, topology, from) {
         no(
             "reads-from-elsewhere",
@@ -175,79 +159,7 @@ fn objections(
             from,
         );
     }
-    let channels = topology.channels_of(to);
-    let Some(edge) = channels
-        .iter()
-        .find(|edge| edge.source.as_ref() == Some(from))
-    else {
-        no(
-            "not-a-direct-replica",
-            format!("{to} does not replicate directly from {from}"),
-            to,
-        );
-        return reasons;
-    };
-    if !edge.channel.is_replicating() {
-        no(
-            "not-replicating",
-            format!("replication from {from} to {to} does not run"),
-            to,
-        );
-    }
-    if edge.channel.filtered {
-        no(
-            "filtered",
-            format!("{to} replicates with filters: it is not a full copy"),
-            to,
-        );
-    }
-    if !edge.channel.auto_position {
-        no("no-gtid", format!("{to} does not replicate by GTID"), to);
-    }
-    if edge
-        .channel
-        .lag
-        .is_some_and(|lag| lag > request.lag_limit.saturating_add(edge.channel.delay))
-    {
-        let lag = edge.channel.lag.unwrap_or_default().as_secs();
-        no(
-            "lagging",
-            format!(
-                "{to} lags by {lag} s, more than {} s",
-                request.lag_limit.as_secs()
-            ),
-            to,
-        );
-    }
-    if successor
-        .last_facts()
-        .is_some_and(|facts| !facts.log_bin || !facts.log_updates)
-    {
-        no(
-            "no-replica-updates",
-            format!("{to} does not log replicated changes, nobody could follow it"),
-            to,
-        );
-    }
-    if let Some(errant) = &successor.errant
-        && !errant.is_empty()
-    {
-        no(
-            "errant",
-            format!("{to} has errant transactions: {errant}"),
-            to,
-        );
-    }
     reasons
-}
-
-/// Transactions that were promised to somebody and did not go through the binary log.
-fn prepared_only_on(snapshot: &Snapshot, from: &ServerId, to: &Server) -> Option<String> {
-    let known = to.last_facts()?.prepared.as_ref()?;
-    let primary = snapshot.servers.get(from)?;
-    let long = primary.long_prepared(snapshot.taken_at);
-    let only: Vec<&String> = long.filter(|name| !known.contains(*name)).collect();
-    (!only.is_empty()).then(|| named(only.iter().copied()))
 }
 
 /// The channel by which a primary takes in another cluster's transactions, if it is in use. As a replica it would go on applying them.
