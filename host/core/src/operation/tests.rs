@@ -2,8 +2,10 @@
 //! out.
 
 mod documented;
+mod dry_run;
 mod play;
 mod rejoin;
 mod relocation;
 mod replacement;
 mod resumed;
+mod small_worlds;

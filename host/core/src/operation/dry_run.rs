@@ -1,0 +1,235 @@
+//! What an operation would do now: the same machine, with no effect performed.
+//!
+//! Each plan is checked as before it is carried out, and is then taken to have done what it is for
+//! (see [`expected_after`]). The policy is asked by the caller, as it would be asked.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{Event, Next, Note, Operation, Order, PlanEnd, Ranked, Reading, View};
+use super::{answers, takes_writes};
+use crate::check::check;
+use crate::execution::{expected_after, is_expected_to_fail};
+use crate::ids::ServerId;
+use crate::model::{ActiveRecovery, RecoveryOutcome, Snapshot};
+use crate::planning::{Candidate, Phase, Plan, PlanSettings, StepId};
+
+/// More turns than any operation takes whose effects are as hoped.
+const TURNS: u32 = 64;
+
+/// Settings of a dry run, as in [`View`].
+#[derive(Clone, Debug)]
+pub struct DryRunSettings {
+    /// Limits of plans.
+    pub plan: PlanSettings,
+    /// How far a switchover's successor may lag.
+    pub lag_limit: Duration,
+    /// How long one reading may take.
+    pub read_limit: Duration,
+    /// A returned server is attached also without a person's order.
+    pub attaches_by_itself: bool,
+}
+
+/// One thing that would be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreseen {
+    /// What it is for.
+    pub phase: Phase,
+    /// The server it is about.
+    pub server: Option<ServerId>,
+    /// In words.
+    pub text: String,
+    /// It would fail, because the server does not answer. The plan tolerates that.
+    pub fails: bool,
+}
+
+/// What an operation would come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forecast {
+    /// What would be done, in order.
+    pub steps: Vec<Foreseen>,
+    /// What would go wrong, or stands in the way; the first one first.
+    pub problems: Vec<String>,
+    /// Who would take over.
+    pub successor: Option<ServerId>,
+    /// Who was considered, when the policy was to be asked.
+    pub candidates: Vec<Candidate>,
+    /// How it would end.
+    pub outcome: RecoveryOutcome,
+    /// How the cluster would look then.
+    pub after: Snapshot,
+}
+
+/// An operation that performs nothing.
+#[derive(Debug)]
+pub struct DryRun {
+    operation: Operation,
+    snapshot: Snapshot,
+    settings: DryRunSettings,
+    next_step: StepId,
+    touched: BTreeSet<ServerId>,
+    forecast: Forecast,
+}
+
+/// What a dry run needs to go on.
+#[derive(Debug)]
+pub enum Ahead {
+    /// The policy's order of these; hand it to [`DryRun::ranked`].
+    Rank(Box<DryRun>, Vec<Candidate>),
+    /// Nothing: it has ended.
+    Ended(Box<Forecast>),
+}
+
+impl DryRun {
+    /// Runs an operation against a snapshot, until the policy has to be asked or the operation ends.
+    ///
+    /// The operation is taken to be on record already: what stops it from beginning (the switch,
+    /// the lease, a cooldown) is not asked here.
+    pub fn begin(order: Order, snapshot: &Snapshot, settings: DryRunSettings) -> Ahead {
+        let mut snapshot = snapshot.clone();
+        snapshot.control.lease = Some(order.epoch);
+        snapshot.control.active.get_or_insert(ActiveRecovery {
+            id: crate::ids::RecoveryId::new("dry-run"),
+            kind: order.kind,
+            failed: order.subject.clone(),
+        });
+        let run = Self {
+            operation: Operation::new(order),
+            snapshot: snapshot.clone(),
+            settings,
+            next_step: 1,
+            touched: BTreeSet::new(),
+            forecast: Forecast {
+                steps: Vec::new(),
+                problems: Vec::new(),
+                successor: None,
+                candidates: Vec::new(),
+                outcome: RecoveryOutcome::Failed,
+                after: snapshot,
+            },
+        };
+        run.go_on(Event::Begun)
+    }
+
+    /// Goes on with the policy's order.
+    pub fn ranked(self, ranked: Ranked) -> Ahead {
+        self.go_on(Event::Ranked(ranked))
+    }
+
+    /// The cluster as it is expected to look at this point.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    fn go_on(mut self, mut event: Event) -> Ahead {
+        for _ in 0..TURNS {
+            match self.advance(event) {
+                Next::Run(plan) => event = Event::Ran(self.carry_out(&plan)),
+                Next::Rank(list) => {
+                    self.forecast.candidates.clone_from(&list);
+                    return Ahead::Rank(Box::new(self), list);
+                }
+                Next::Read { server, .. } => event = Event::Read(self.reading(&server)),
+                Next::Wait(pause) => {
+                    self.snapshot.taken_at = self.snapshot.taken_at.plus(pause);
+                    event = Event::Woke;
+                }
+                Next::End(end) => {
+                    return self.end(end.outcome);
+                }
+            }
+        }
+        let text = "what happens next depends on what servers answer then";
+        self.forecast.problems.push(text.to_owned());
+        self.end(RecoveryOutcome::Running)
+    }
+
+    fn end(mut self, outcome: RecoveryOutcome) -> Ahead {
+        self.forecast.outcome = outcome;
+        self.forecast.after = self.snapshot;
+        Ahead::Ended(Box::new(self.forecast))
+    }
+
+    fn advance(&mut self, event: Event) -> Next {
+        let view = View {
+            snapshot: &self.snapshot,
+            settings: &self.settings.plan,
+            lag_limit: self.settings.lag_limit,
+            read_limit: self.settings.read_limit,
+            attaches_by_itself: self.settings.attaches_by_itself,
+            has_lease: true,
+            refused_at: None,
+            next_step: self.next_step,
+            touched: &self.touched,
+        };
+        let turn = self.operation.advance(&view, event);
+        for note in turn.notes {
+            self.note(note);
+        }
+        turn.next
+    }
+
+    fn note(&mut self, note: Note) {
+        let forecast = &mut self.forecast;
+        match note {
+            Note::Line {
+                phase,
+                server,
+                text,
+            } => forecast.steps.push(Foreseen {
+                phase,
+                server,
+                text,
+                fails: false,
+            }),
+            Note::Problem(text) => forecast.problems.push(text),
+            Note::Successor(successor) => forecast.successor = successor,
+            Note::SetAside { server, text, .. } => forecast.steps.push(Foreseen {
+                phase: Phase::Rejoin,
+                server: Some(server),
+                text,
+                fails: false,
+            }),
+            Note::NotCommitted | Note::LeftBehind(_) | Note::NoDeadline => {}
+        }
+    }
+
+    /// The checker is asked as before a plan is carried out.
+    fn carry_out(&mut self, plan: &Plan) -> PlanEnd {
+        let objections = check(plan, &self.snapshot);
+        if !objections.is_empty() {
+            let texts = objections.iter().map(ToString::to_string);
+            self.forecast.problems.extend(texts);
+            return PlanEnd::Stopped {
+                unrecorded: false,
+                undrained: None,
+            };
+        }
+        let mut tolerated = false;
+        for step in &plan.steps {
+            let fails = is_expected_to_fail(&self.snapshot, &step.action);
+            tolerated |= fails;
+            self.forecast.steps.push(Foreseen {
+                phase: step.phase,
+                server: step.action.server().cloned(),
+                text: step.action.describe(),
+                fails,
+            });
+            self.next_step = self.next_step.max(step.id.saturating_add(1));
+            let changed = step.action.server().filter(|_| step.action.changes());
+            self.touched.extend(changed.cloned());
+        }
+        self.snapshot = expected_after(&self.snapshot, plan);
+        PlanEnd::Completed { tolerated }
+    }
+
+    fn reading(&self, server: &ServerId) -> Reading {
+        if answers(&self.snapshot, server) {
+            Reading::Answered {
+                writable: takes_writes(&self.snapshot, server),
+            }
+        } else {
+            Reading::Silent
+        }
+    }
+}
