@@ -3,6 +3,14 @@
 //! Nothing here is asynchronous, reads a clock, draws randomness, logs or performs I/O: the same input
 //! gives the same output, so the same code runs against real servers and in the simulator.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::wildcard_enum_match_arm,
+        reason = "a new variant is decided on everywhere"
+    )
+)]
+
 pub mod analysis;
 pub mod check;
 pub mod execution;

@@ -1,26 +1,26 @@
 //! What an acknowledgement is worth, and who gives it: said in calm times, because it decides what
 //! a failover can do.
 
+use super::context::{Context, ReportBuilder, evidence, listed};
 use super::report::{Code, Evidence, Severity};
-use super::scene::{ReportBuilder, Scene, evidence, listed};
 use crate::ids::ServerId;
 use crate::model::{Edge, Flavor, SemiSync, Server, ServerFacts, ThreadState, WaitPoint};
 use crate::planning::{Ineligible, declared, logging, was_to_wait};
 
 /// Everything about acknowledgements that can be set right before it matters.
-pub(super) fn acknowledgements(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    replicas_that_wait(scene, report);
-    let Some(primary) = scene.primary() else {
+pub(super) fn acknowledgements(cx: &Context<'_>, report: &mut ReportBuilder) {
+    replicas_that_wait(cx, report);
+    let Some(primary) = cx.primary() else {
         return;
     };
-    let Some(facts) = scene.current(&primary.id) else {
+    let Some(facts) = cx.current(&primary.id) else {
         return;
     };
     let Some(semi_sync) = &facts.semi_sync else {
         return;
     };
     if !semi_sync.source_enabled {
-        does_not_wait(scene, report, primary, facts);
+        does_not_wait(cx, report, primary, facts);
         return;
     }
     note(
@@ -41,11 +41,11 @@ pub(super) fn acknowledgements(scene: &Scene<'_>, report: &mut ReportBuilder) {
         &primary.id,
         waits_for_few(&primary.id, facts, semi_sync),
     );
-    let acknowledgers: Vec<Acknowledger<'_>> = acknowledgers(scene, &primary.id).collect();
+    let acknowledgers: Vec<Acknowledger<'_>> = acknowledgers(cx, &primary.id).collect();
     for acknowledger in &acknowledgers {
         not_durable(report, acknowledger);
     }
-    unfit(report, &acknowledgers, semi_sync);
+    unpromotable(report, &acknowledgers, semi_sync);
 }
 
 fn note(report: &mut ReportBuilder, code: Code, server: &ServerId, found: Vec<Evidence>) {
@@ -62,12 +62,12 @@ struct Acknowledger<'s> {
 }
 
 fn acknowledgers<'s>(
-    scene: &'s Scene<'_>,
+    cx: &'s Context<'_>,
     primary: &'s ServerId,
 ) -> impl Iterator<Item = Acknowledger<'s>> {
-    scene.edges_below(primary).filter_map(|edge| {
-        let server = scene.server(&edge.replica)?;
-        let facts = scene.current(&edge.replica)?;
+    cx.edges_below(primary).filter_map(|edge| {
+        let server = cx.server(&edge.replica)?;
+        let facts = cx.current(&edge.replica)?;
         let acknowledges = facts
             .semi_sync
             .as_ref()
@@ -175,17 +175,21 @@ fn waits_for_few(id: &ServerId, facts: &ServerFacts, semi_sync: &SemiSync) -> Ve
 
 /// Replicas that acknowledge and may not be promoted, if they alone can be enough for an
 /// acknowledgement.
-fn unfit(report: &mut ReportBuilder, acknowledgers: &[Acknowledger<'_>], semi_sync: &SemiSync) {
-    let unfit: Vec<(&ServerId, Vec<&str>)> = acknowledgers
+fn unpromotable(
+    report: &mut ReportBuilder,
+    acknowledgers: &[Acknowledger<'_>],
+    semi_sync: &SemiSync,
+) {
+    let unpromotable: Vec<(&ServerId, Vec<&str>)> = acknowledgers
         .iter()
-        .map(|acknowledger| (&acknowledger.server.id, why_unfit(acknowledger)))
+        .map(|acknowledger| (&acknowledger.server.id, why_unpromotable(acknowledger)))
         .filter(|(_, reasons)| !reasons.is_empty())
         .collect();
-    let count = u32::try_from(unfit.len()).unwrap_or(u32::MAX);
+    let count = u32::try_from(unpromotable.len()).unwrap_or(u32::MAX);
     if count < semi_sync.wait_for {
         return;
     }
-    for (id, reasons) in unfit {
+    for (id, reasons) in unpromotable {
         let text = format!(
             "{id} acknowledges and may not be promoted ({}): what it alone has, a failover has to fetch from it or lose.",
             reasons.join(", ")
@@ -195,7 +199,7 @@ fn unfit(report: &mut ReportBuilder, acknowledgers: &[Acknowledger<'_>], semi_sy
     }
 }
 
-fn why_unfit(acknowledger: &Acknowledger<'_>) -> Vec<&'static str> {
+fn why_unpromotable(acknowledger: &Acknowledger<'_>) -> Vec<&'static str> {
     let Acknowledger {
         server,
         facts,
@@ -216,12 +220,12 @@ fn why_unfit(acknowledger: &Acknowledger<'_>) -> Vec<&'static str> {
 /// A replica whose source's side is on waits for acknowledgements of what it applies. Where fewer
 /// replicas follow it than it waits for, its applier stands still until its time limit is over
 /// (1,600 transactions received, none applied in 10 s).
-fn replicas_that_wait(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    for server in scene.servers() {
-        let Some(facts) = scene.current(&server.id) else {
+fn replicas_that_wait(cx: &Context<'_>, report: &mut ReportBuilder) {
+    for server in cx.servers() {
+        let Some(facts) = cx.current(&server.id) else {
             continue;
         };
-        if !waits_as_replica(scene, server, facts) {
+        if !waits_as_replica(cx, server, facts) {
             continue;
         }
         let id = &server.id;
@@ -234,26 +238,26 @@ fn replicas_that_wait(scene: &Scene<'_>, report: &mut ReportBuilder) {
     }
 }
 
-fn waits_as_replica(scene: &Scene<'_>, server: &Server, facts: &ServerFacts) -> bool {
+fn waits_as_replica(cx: &Context<'_>, server: &Server, facts: &ServerFacts) -> bool {
     let waits = facts.semi_sync.as_ref().is_some_and(|semi_sync| {
         semi_sync.source_enabled && semi_sync.clients < semi_sync.wait_for
     });
     waits
-        && !scene.is_primary(&server.id)
+        && !cx.is_primary(&server.id)
         && facts.read_only
         && facts.log_updates
-        && scene.has_member_source(&server.id)
+        && cx.has_member_source(&server.id)
 }
 
 /// A failover made it the primary, and its predecessor waited for acknowledgements: the step that
 /// was to have it wait, too, failed, or nobody came to send it.
 fn does_not_wait(
-    scene: &Scene<'_>,
+    cx: &Context<'_>,
     report: &mut ReportBuilder,
     primary: &Server,
     facts: &ServerFacts,
 ) {
-    let replaced = was_to_wait(scene.snapshot).filter(|_| facts.is_writable());
+    let replaced = was_to_wait(cx.snapshot).filter(|_| facts.is_writable());
     let Some(replaced) = replaced else { return };
     let id = &primary.id;
     let text = format!(

@@ -1,7 +1,7 @@
 //! A primary that is read-only while nobody else takes writes: whether it is the one to take them again.
 
+use super::context::{Context, ReportBuilder, evidence, listed};
 use super::report::{Code, Evidence, PrimaryView};
-use super::scene::{ReportBuilder, Scene, evidence, listed};
 use super::writers::writers;
 use crate::ids::ServerId;
 use crate::model::{Bounds, Closed, Reach, RecoveryKind, Server, ServerFacts, Snapshot, Topology};
@@ -16,17 +16,15 @@ const ANSWERED_BY_ORDER: [&str; 4] = [
 ];
 
 /// The primary is read-only, and nobody else takes writes who could be one.
-pub(super) fn no_writable_primary(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    let Some(primary) = scene.primary() else {
+pub(super) fn no_writable_primary(cx: &Context<'_>, report: &mut ReportBuilder) {
+    let Some(primary) = cx.primary() else {
         return;
     };
-    let read_only = scene
-        .current(&primary.id)
-        .is_some_and(|facts| facts.read_only);
-    let writing: Vec<&ServerId> = writers(scene).map(|server| &server.id).collect();
-    let paired = |id: &ServerId| scene.topology.co_primary_of(id).is_some();
-    let leads = |id: &&ServerId| !scene.has_member_source(id) || paired(id);
-    if !read_only || writing.iter().any(leads) || !scene.unprobed().is_empty() {
+    let read_only = cx.current(&primary.id).is_some_and(|facts| facts.read_only);
+    let writing: Vec<&ServerId> = writers(cx).map(|server| &server.id).collect();
+    let paired = |id: &ServerId| cx.topology.co_primary_of(id).is_some();
+    let leads = |id: &&ServerId| !cx.has_member_source(id) || paired(id);
+    if !read_only || writing.iter().any(leads) || !cx.unprobed().is_empty() {
         return;
     }
     let code = Code::NoWritablePrimary;
@@ -39,18 +37,18 @@ pub(super) fn no_writable_primary(scene: &Scene<'_>, report: &mut ReportBuilder)
         );
         let found = vec![evidence("writable", text, writing)];
         let suggestion = (Suggestion::Hold, RecoveryKind::Reopen);
-        return report.propose(code, &primary.id, suggestion, found);
+        return report.propose_recovery(code, &primary.id, suggestion, found);
     }
     let text = format!(
         "{} is read-only, and no server that answers is writable.",
         primary.id
     );
     let mut found = vec![evidence("read-only", text, [&primary.id])];
-    let PrimaryView::Recorded(_) = &scene.view else {
+    let PrimaryView::Recorded(_) = &cx.view else {
         let suggestion = (Suggestion::Hold, RecoveryKind::Reopen);
-        return report.propose(code, &primary.id, suggestion, found);
+        return report.propose_recovery(code, &primary.id, suggestion, found);
     };
-    let objections = reopening_objections(scene.snapshot, &primary.id);
+    let objections = reopening_objections(cx.snapshot, &primary.id);
     let suggestion = if objections.is_empty() {
         let text = format!(
             "{} is the recorded primary, was restarted, and has everything that anybody who answers has.",
@@ -62,7 +60,7 @@ pub(super) fn no_writable_primary(scene: &Scene<'_>, report: &mut ReportBuilder)
         Suggestion::Hold
     };
     found.extend(objections);
-    report.propose(code, &primary.id, (suggestion, RecoveryKind::Reopen), found);
+    report.propose_recovery(code, &primary.id, (suggestion, RecoveryKind::Reopen), found);
 }
 
 /// What speaks against opening the recorded primary again, as far as a person's order does not answer it.

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
+use super::context::{Context, ReportBuilder, evidence, in_words, listed};
+use super::replica_evidence::is_cut_off;
 use super::report::{Code, Evidence, ProbeRequest, Severity};
-use super::scene::{ReportBuilder, Scene, evidence, listed, spoken};
 use super::stalled_replicas::{Attempt, attempt, cannot_reach_source};
-use super::testimony::is_cut_off;
 use super::writers::unless_rivals;
 use crate::ids::ServerId;
 use crate::model::{Edge, Reach, RecoveryKind, SemiSync, Server, ThreadState};
@@ -25,25 +25,25 @@ const HOLDS_COMMITS_FOR: Duration = Duration::from_mins(1);
 const STARVES_AFTER: Duration = Duration::from_secs(5);
 
 /// All replicas of a primary that answers have lost it.
-pub(super) fn primary_without_replicas(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    let Some(primary) = scene.primary().filter(|primary| scene.answers(&primary.id)) else {
+pub(super) fn primary_without_replicas(cx: &Context<'_>, report: &mut ReportBuilder) {
+    let Some(primary) = cx.primary().filter(|primary| cx.answers(&primary.id)) else {
         return;
     };
-    if scene.topology.co_primary_of(&primary.id).is_some() {
+    if cx.topology.co_primary_of(&primary.id).is_some() {
         return;
     }
-    let wait = Wait::of(scene, primary);
-    let Some(followers) = Followers::of(scene, primary, wait.as_ref()) else {
+    let wait = Wait::of(cx, primary);
+    let Some(followers) = Followers::of(cx, primary, wait.as_ref()) else {
         return;
     };
     if followers.cut.is_empty() {
         if let Some(wait) = wait.filter(|wait| wait.lasts >= ASK_AFTER) {
-            ask_one_that_looks_connected(scene, report, &followers, &wait, primary);
+            ask_one_that_looks_connected(cx, report, &followers, &wait, primary);
         }
         return;
     }
     let mut found = followers.evidence();
-    let is_tested = try_again(scene, report, &followers, primary, &mut found);
+    let is_tested = try_again(cx, report, &followers, primary, &mut found);
     let (severity, suggestion) = match &wait {
         None => {
             let text = format!("{} commits without them.", primary.id);
@@ -51,13 +51,13 @@ pub(super) fn primary_without_replicas(scene: &Scene<'_>, report: &mut ReportBui
             (Severity::Warning, Suggestion::Hold)
         }
         Some(wait) => {
-            let suggestion = answer(scene, primary, wait, is_tested, &mut found);
+            let suggestion = answer(cx, primary, wait, is_tested, &mut found);
             (Severity::Critical, suggestion)
         }
     };
     let answer = (suggestion, RecoveryKind::Failover);
     let code = Code::PrimaryReplicasCannotConnect;
-    report.propose_as(severity, code, &primary.id, answer, found);
+    report.propose_recovery_as(severity, code, &primary.id, answer, found);
 }
 
 /// Sessions of the primary that wait for acknowledgements.
@@ -68,12 +68,12 @@ struct Wait<'s> {
 }
 
 impl<'s> Wait<'s> {
-    fn of(scene: &Scene<'s>, primary: &'s Server) -> Option<Self> {
-        let semi_sync = scene.current(&primary.id)?.semi_sync.as_ref()?;
+    fn of(cx: &Context<'s>, primary: &'s Server) -> Option<Self> {
+        let semi_sync = cx.current(&primary.id)?.semi_sync.as_ref()?;
         let since = primary.commits_wait_since?;
         semi_sync.has_waiting_sessions().then(|| Self {
             since,
-            lasts: scene.now().since(since),
+            lasts: cx.now().since(since),
             semi_sync,
         })
     }
@@ -82,19 +82,19 @@ impl<'s> Wait<'s> {
 /// Whether another primary is to be made: the lock has lasted, does not end by itself, and is no
 /// matter of the next attempt.
 fn answer(
-    scene: &Scene<'_>,
+    cx: &Context<'_>,
     primary: &Server,
     wait: &Wait<'_>,
     is_tested: bool,
     found: &mut Vec<Evidence>,
 ) -> Suggestion {
     let id = &primary.id;
-    let (lasts, limit) = (wait.lasts, scene.settings.semi_sync_stall_limit);
+    let (lasts, limit) = (wait.lasts, cx.settings.semi_sync_stall_limit);
     let text = format!(
         "{} sessions on {id} have waited for acknowledgements for {}, limit {}.",
         wait.semi_sync.waiting_sessions,
-        spoken(lasts),
-        spoken(limit)
+        in_words(lasts),
+        in_words(limit)
     );
     found.push(evidence("acknowledgements-missing", text, [id]));
     if !wait.semi_sync.holds_commits_for(HOLDS_COMMITS_FOR) {
@@ -105,7 +105,7 @@ fn answer(
     if !is_tested || lasts < limit {
         return Suggestion::Wait;
     }
-    unless_rivals(scene, id, found)
+    unless_rivals(cx, id, found)
 }
 
 /// The replicas of a primary, none of which is known to receive from it.
@@ -121,17 +121,17 @@ struct Followers<'s> {
 impl<'s> Followers<'s> {
     /// `None` if one of them receives from the primary, was stopped, is refused by it, or cannot be
     /// judged.
-    fn of(scene: &'s Scene<'_>, primary: &'s Server, wait: Option<&Wait<'_>>) -> Option<Self> {
+    fn of(cx: &'s Context<'_>, primary: &'s Server, wait: Option<&Wait<'_>>) -> Option<Self> {
         let mut followers = Self {
             cut: Vec::new(),
             attached: Vec::new(),
             silent: Vec::new(),
         };
-        for edge in scene.edges_below(&primary.id) {
-            let replica = scene.server(&edge.replica)?;
+        for edge in cx.edges_below(&primary.id) {
+            let replica = cx.server(&edge.replica)?;
             match replica.probe.reach() {
                 Reach::Silent => followers.silent.push(&edge.replica),
-                Reach::Answering if is_cut(scene, replica, edge) => followers.cut.push(edge),
+                Reach::Answering if is_cut(cx, replica, edge) => followers.cut.push(edge),
                 Reach::Answering if is_mute(replica, edge, wait?) => followers.attached.push(edge),
                 Reach::NotProbed | Reach::Partial | Reach::Answering => return None,
             }
@@ -165,14 +165,14 @@ impl<'s> Followers<'s> {
 
 /// The receiver cannot connect; or its source did not even let it go when it was made to connect
 /// anew.
-fn is_cut(scene: &Scene<'_>, replica: &Server, edge: &Edge) -> bool {
+fn is_cut(cx: &Context<'_>, replica: &Server, edge: &Edge) -> bool {
     if is_cut_off(&edge.channel) {
         return true;
     }
     let channel = &edge.channel.name;
     let signs = [replica.reconnected_on(channel), replica.heard_on(channel)];
     replica.reconnect_failed_on(channel).is_some_and(|failed| {
-        scene.is_recent(failed) && signs.into_iter().flatten().all(|sign| sign < failed)
+        cx.is_recent(failed) && signs.into_iter().flatten().all(|sign| sign < failed)
     })
 }
 
@@ -188,16 +188,13 @@ fn is_mute(replica: &Server, edge: &Edge, wait: &Wait<'_>) -> bool {
 
 /// Whether one that cannot connect has tried again in vain; if not, one of them is to.
 fn try_again(
-    scene: &Scene<'_>,
+    cx: &Context<'_>,
     report: &mut ReportBuilder,
     followers: &Followers<'_>,
     primary: &Server,
     found: &mut Vec<Evidence>,
 ) -> bool {
-    let attempts = followers
-        .cut
-        .iter()
-        .map(|edge| (attempt(scene, edge), *edge));
+    let attempts = followers.cut.iter().map(|edge| (attempt(cx, edge), *edge));
     let Some((attempt, edge)) = attempts.min_by_key(|(attempt, _)| *attempt) else {
         return false;
     };
@@ -216,14 +213,14 @@ fn try_again(
 /// Nobody has noticed a cut connection yet. One receiver connects anew, once: a primary that it
 /// reaches has another trouble.
 fn ask_one_that_looks_connected(
-    scene: &Scene<'_>,
+    cx: &Context<'_>,
     report: &mut ReportBuilder,
     followers: &Followers<'_>,
     wait: &Wait<'_>,
     primary: &Server,
 ) {
     let was_asked = followers.attached.iter().any(|edge| {
-        let replica = scene.server(&edge.replica);
+        let replica = cx.server(&edge.replica);
         let asked = replica.and_then(|replica| replica.reconnected_on(&edge.channel.name));
         asked.is_some_and(|at| at >= wait.since)
     });
@@ -263,15 +260,15 @@ fn reconnect(report: &mut ReportBuilder, attempt: Attempt, edge: &Edge, source: 
 
 /// A receiver shows as running and receives nothing, although its source, which answers, has more
 /// for it.
-pub(super) fn starving(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    for server in scene.servers().filter(|server| scene.answers(&server.id)) {
+pub(super) fn starving(cx: &Context<'_>, report: &mut ReportBuilder) {
+    for server in cx.servers().filter(|server| cx.answers(&server.id)) {
         let starves = |edge: &&Edge| {
             let source = edge.source.as_ref();
             let since = server.starving_since(&edge.channel.name);
-            source.is_some_and(|source| scene.answers(source))
-                && since.is_some_and(|since| scene.now().since(since) >= STARVES_AFTER)
+            source.is_some_and(|source| cx.answers(source))
+                && since.is_some_and(|since| cx.now().since(since) >= STARVES_AFTER)
         };
-        let edges = scene.topology.channels_of(&server.id).iter();
+        let edges = cx.topology.channels_of(&server.id).iter();
         let found: Vec<Evidence> = edges
             .filter(starves)
             .map(|edge| {

@@ -1,7 +1,7 @@
 //! Scheduled events that do not run, or would not after a promotion.
 
+use super::context::{Context, ReportBuilder, evidence};
 use super::report::{Code, Severity};
-use super::scene::{ReportBuilder, Scene, evidence};
 use crate::ids::ServerId;
 use crate::model::{EventName, Events};
 
@@ -10,8 +10,8 @@ const SHOWN: usize = 5;
 
 /// Events of the primary that are disabled as on a replica: they came with a promotion, and nobody
 /// has decided on them.
-pub(super) fn left_disabled(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    let Some((primary, events)) = of_primary(scene) else {
+pub(super) fn left_disabled(cx: &Context<'_>, report: &mut ReportBuilder) {
+    let Some((primary, events)) = of_primary(cx) else {
         return;
     };
     let left: Vec<&EventName> = events.left_replica_disabled().collect();
@@ -29,15 +29,15 @@ pub(super) fn left_disabled(scene: &Scene<'_>, report: &mut ReportBuilder) {
 
 /// Schedulers that are off where they should be on: the primary's while another member's is on, or
 /// a replica's while the primary has events to run.
-pub(super) fn schedulers(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    let Some((primary, events)) = of_primary(scene) else {
+pub(super) fn schedulers(cx: &Context<'_>, report: &mut ReportBuilder) {
+    let Some((primary, events)) = of_primary(cx) else {
         return;
     };
-    let others: Vec<(&ServerId, bool)> = scene
+    let others: Vec<(&ServerId, bool)> = cx
         .servers()
         .filter(|server| server.id != *primary)
         .filter_map(|server| {
-            let facts = scene.current(&server.id)?;
+            let facts = cx.current(&server.id)?;
             Some((&server.id, facts.events.as_ref()?.scheduler))
         })
         .collect();
@@ -63,9 +63,9 @@ pub(super) fn schedulers(scene: &Scene<'_>, report: &mut ReportBuilder) {
     }
 }
 
-fn of_primary<'a>(scene: &Scene<'a>) -> Option<(&'a ServerId, &'a Events)> {
-    let primary = scene.primary()?;
-    let facts = scene.current(&primary.id)?;
+fn of_primary<'a>(cx: &Context<'a>) -> Option<(&'a ServerId, &'a Events)> {
+    let primary = cx.primary()?;
+    let facts = cx.current(&primary.id)?;
     let events = facts.events.as_ref().filter(|_| facts.is_writable())?;
     Some((&primary.id, events))
 }

@@ -41,7 +41,7 @@ pub const EVIDENCE_CODES: &[(&str, &str)] = &[
         "a receiver, and nothing but it, stopped when its source was lost: a node that ended halted it",
     ),
     (
-        "cannot-testify",
+        "receiver-not-running",
         "a receiver was stopped or failed by itself: it would not notice the loss",
     ),
     ("replica-refuses-us", "a replica lives and cannot be read"),

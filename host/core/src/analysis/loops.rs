@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::context::{Context, ReportBuilder, evidence};
 use super::report::{Code, Severity};
-use super::scene::{ReportBuilder, Scene, evidence};
 use crate::ids::ServerId;
 
 type Sources<'s> = BTreeMap<&'s ServerId, BTreeSet<&'s ServerId>>;
 
 /// Circles of more than two, and servers that are their own source. Two that read from each other are co-primaries.
-pub(super) fn replication_loops(scene: &Scene<'_>, report: &mut ReportBuilder) {
+pub(super) fn replication_loops(cx: &Context<'_>, report: &mut ReportBuilder) {
     let mut sources = Sources::new();
-    for server in scene.servers() {
-        let edges = scene.topology.channels_of(&server.id).iter();
+    for server in cx.servers() {
+        let edges = cx.topology.channels_of(&server.id).iter();
         let found: BTreeSet<&ServerId> = edges.filter_map(|edge| edge.source.as_ref()).collect();
         if found.contains(&server.id) {
             let text = format!("{} is its own source.", server.id);

@@ -5,28 +5,28 @@
 
 mod acknowledging;
 mod closed;
+mod context;
 mod cut_off;
 mod events;
 mod evidence_codes;
+mod finding_codes;
 mod loops;
 mod operators;
 mod orchestrator;
 mod prepared;
 mod primary;
 mod reach;
+mod replica_evidence;
 mod replication;
 mod report;
 mod returned;
-mod scene;
 mod settings;
 mod silence;
 mod silent_intermediate;
 mod silent_primary;
 mod stalled_replicas;
 mod structure;
-mod testimony;
 mod useless;
-mod word;
 mod writers;
 
 #[cfg(test)]
@@ -37,18 +37,18 @@ use std::cmp::Reverse;
 pub use closed::{is_closed, objections_to_ordered_reopening, reopening_objections};
 pub use evidence_codes::EVIDENCE_CODES;
 pub use primary::primary_of;
+pub(crate) use replica_evidence::ConnectError;
+pub(crate) use replica_evidence::starved_before;
+pub use replica_evidence::{gave_up_connecting, is_cut_off};
 pub use report::{Code, Evidence, Finding, PrimaryView, ProbeRequest, Report, Severity};
 pub use settings::AnalysisSettings;
-pub(crate) use testimony::ConnectError;
-pub(crate) use testimony::starved_before;
-pub use testimony::{gave_up_connecting, is_cut_off};
 pub(crate) use useless::storage_fails;
 
 use crate::model::Snapshot;
-use scene::{ReportBuilder, Scene};
+use context::{Context, ReportBuilder};
 
-/// A rule looks at the scene and adds what it finds.
-type Rule = fn(&Scene<'_>, &mut ReportBuilder);
+/// A rule looks at the cluster and adds what it finds.
+type Rule = fn(&Context<'_>, &mut ReportBuilder);
 
 /// All rules. They do not look at each other's findings, so their order does not matter; only the last one speaks of what
 /// is left.
@@ -96,14 +96,14 @@ fn apply<'r>(
     settings: &AnalysisSettings,
     rules: impl Iterator<Item = &'r Rule>,
 ) -> Report {
-    let scene = Scene::new(snapshot, settings);
+    let cx = Context::new(snapshot, settings);
     let mut report = ReportBuilder::default();
     for rule in rules.chain([&LAST_RULE]) {
-        rule(&scene, &mut report);
+        rule(&cx, &mut report);
     }
     let (mut findings, mut probes) = report.into_parts();
-    probes.retain(|probe| operators::allows(&scene, probe));
-    operators::respect(&scene, &mut findings);
+    probes.retain(|probe| operators::allows(&cx, probe));
+    operators::hold_for_operators(&cx, &mut findings);
     findings.sort_by(|one, two| {
         let key = |finding: &Finding| (Reverse(finding.severity), finding.code);
         key(one)
@@ -112,7 +112,7 @@ fn apply<'r>(
     });
     Report {
         taken_at: snapshot.taken_at,
-        primary: scene.view,
+        primary: cx.view,
         findings,
         probes,
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::context::{Context, ReportBuilder, evidence};
 use super::report::{Code, Severity};
-use super::scene::{ReportBuilder, Scene, evidence};
 use crate::ids::ServerId;
 use crate::model::{Server, ServerFacts, named};
 
@@ -12,11 +12,11 @@ const NEAR: Duration = Duration::from_secs(10);
 
 /// Transactions of the primary that nobody commits or rolls back. Replicas and the next primary have
 /// them, too, with their locks (measured on MariaDB 10.11 and MySQL 9.7).
-pub(super) fn in_doubt(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    let Some(primary) = scene.primary() else {
+pub(super) fn in_doubt(cx: &Context<'_>, report: &mut ReportBuilder) {
+    let Some(primary) = cx.primary() else {
         return;
     };
-    let left = long_prepared(scene, primary);
+    let left = long_prepared(cx, primary);
     if left.is_empty() {
         return;
     }
@@ -31,18 +31,18 @@ pub(super) fn in_doubt(scene: &Scene<'_>, report: &mut ReportBuilder) {
 
 /// Transactions that a replica has and its primary does not: they were prepared outside the binary
 /// log, or ended on the primary without it. What the replica applies waits for their locks.
-pub(super) fn only_here(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    let Some(primary) = scene.primary() else {
+pub(super) fn only_here(cx: &Context<'_>, report: &mut ReportBuilder) {
+    let Some(primary) = cx.primary() else {
         return;
     };
-    let known = scene.current(&primary.id);
+    let known = cx.current(&primary.id);
     let Some(known) = known.and_then(|facts| facts.prepared.as_ref()) else {
         return;
     };
-    for server in scene.servers().filter(|server| server.id != primary.id) {
-        let mut only = long_prepared(scene, server);
+    for server in cx.servers().filter(|server| server.id != primary.id) {
+        let mut only = long_prepared(cx, server);
         only.retain(|name| !known.contains(*name));
-        if only.is_empty() || !scene.current(&server.id).is_some_and(is_near) {
+        if only.is_empty() || !cx.current(&server.id).is_some_and(is_near) {
             continue;
         }
         let text = format!(
@@ -56,11 +56,11 @@ pub(super) fn only_here(scene: &Scene<'_>, report: &mut ReportBuilder) {
     }
 }
 
-fn long_prepared<'a>(scene: &Scene<'_>, server: &'a Server) -> Vec<&'a String> {
-    if scene.current(&server.id).is_none() {
+fn long_prepared<'a>(cx: &Context<'_>, server: &'a Server) -> Vec<&'a String> {
+    if cx.current(&server.id).is_none() {
         return Vec::new();
     }
-    server.long_prepared(scene.now()).collect()
+    server.long_prepared(cx.now()).collect()
 }
 
 fn is_near(facts: &ServerFacts) -> bool {

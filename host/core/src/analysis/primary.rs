@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::context::current;
 use super::report::PrimaryView;
-use super::scene::current;
 use crate::gtid::GtidSet;
 use crate::ids::ServerId;
 use crate::model::{

@@ -1,17 +1,17 @@
 //! Servers that refuse us, and servers whose silence nothing else explains.
 
+use super::context::{Context, ReportBuilder, evidence, in_words};
 use super::report::{Code, Severity};
-use super::scene::{ReportBuilder, Scene, evidence, spoken};
 use super::useless::refuses_by_storage;
 use crate::model::{ProbeFailure, Reach, Server};
 
 /// A server lives, but does not let us read it.
-pub(super) fn refusing(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    for server in scene
+pub(super) fn refusing(cx: &Context<'_>, report: &mut ReportBuilder) {
+    for server in cx
         .servers()
         .filter(|server| server.probe.reach() == Reach::Partial)
     {
-        let is_primary = scene.is_primary(&server.id);
+        let is_primary = cx.is_primary(&server.id);
         let Some(failure) = &server.probe.failure else {
             continue;
         };
@@ -53,9 +53,9 @@ pub(super) fn refusing(scene: &Scene<'_>, report: &mut ReportBuilder) {
 }
 
 /// A server does not answer, and no earlier rule spoke about that. Must be the last rule.
-pub(super) fn silent(scene: &Scene<'_>, report: &mut ReportBuilder) {
+pub(super) fn silent(cx: &Context<'_>, report: &mut ReportBuilder) {
     let silent = |server: &&Server| server.probe.reach() == Reach::Silent;
-    for server in scene.servers().filter(silent) {
+    for server in cx.servers().filter(silent) {
         let speaks = |code: Code| code.explains_silence();
         let explained = report
             .findings
@@ -72,7 +72,7 @@ pub(super) fn silent(scene: &Scene<'_>, report: &mut ReportBuilder) {
         let since = server
             .probe
             .failing_since
-            .map(|at| spoken(scene.now().since(at)));
+            .map(|at| in_words(cx.now().since(at)));
         let text = format!(
             "{} does not answer us ({failure}, for {}).",
             server.id,

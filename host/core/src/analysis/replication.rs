@@ -1,17 +1,17 @@
 //! Single replicas that do not replicate, lag, or have what they should not.
 
+use super::context::{Context, ReportBuilder, evidence, in_words};
 use super::report::{Code, Evidence, Severity};
-use super::scene::{ReportBuilder, Scene, evidence, spoken};
 use super::stalled_replicas::cannot_reach_source;
 use crate::ids::ServerId;
 use crate::model::{Channel, Edge, Reach, ReplicationError, Server, ThreadState};
 
 /// Stopped, broken, or unable to connect.
-pub(super) fn stopped_or_broken(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    for server in scene.servers().filter(|server| scene.answers(&server.id)) {
+pub(super) fn stopped_or_broken(cx: &Context<'_>, report: &mut ReportBuilder) {
+    for server in cx.servers().filter(|server| cx.answers(&server.id)) {
         let mut findings = Findings::default();
-        for edge in scene.topology.channels_of(&server.id) {
-            findings.add(scene, edge);
+        for edge in cx.topology.channels_of(&server.id) {
+            findings.add(cx, edge);
         }
         findings.write(report, &server.id);
     }
@@ -26,7 +26,7 @@ struct Findings {
 }
 
 impl Findings {
-    fn add(&mut self, scene: &Scene<'_>, edge: &Edge) {
+    fn add(&mut self, cx: &Context<'_>, edge: &Edge) {
         let Edge {
             replica,
             channel,
@@ -34,11 +34,9 @@ impl Findings {
         } = edge;
         let explained = source
             .as_ref()
-            .is_some_and(|source| scene.reach(source) == Reach::Silent);
+            .is_some_and(|source| cx.reach(source) == Reach::Silent);
         if cannot_reach_source(channel) {
-            let first_tier = source
-                .as_ref()
-                .is_some_and(|source| scene.is_primary(source));
+            let first_tier = source.as_ref().is_some_and(|source| cx.is_primary(source));
             let list = if first_tier {
                 &mut self.first_tier
             } else {
@@ -49,10 +47,10 @@ impl Findings {
                 list.push(thread_evidence("cannot-connect", edge, "receiver", error));
             }
         } else if channel.receiver == ThreadState::Stopped {
-            self.thread(scene, edge, "receiver", channel.receiver_error.as_ref());
+            self.thread(cx, edge, "receiver", channel.receiver_error.as_ref());
         }
         if channel.applier == ThreadState::Stopped {
-            self.thread(scene, edge, "applier", channel.applier_error.as_ref());
+            self.thread(cx, edge, "applier", channel.applier_error.as_ref());
         }
         if channel.receiver == ThreadState::Unknown || channel.applier == ThreadState::Unknown {
             let text = format!("{replica} answers with a state that is not understood.");
@@ -63,7 +61,7 @@ impl Findings {
 
     fn thread(
         &mut self,
-        scene: &Scene<'_>,
+        cx: &Context<'_>,
         edge: &Edge,
         thread: &str,
         error: Option<&ReplicationError>,
@@ -71,7 +69,7 @@ impl Findings {
         if error.is_some() {
             self.broken
                 .push(thread_evidence("thread-broken", edge, thread, error));
-        } else if !scene.is_primary(&edge.replica) {
+        } else if !cx.is_primary(&edge.replica) {
             // A primary need not replicate: its channel is the rest of an earlier role, or leads to a passive partner.
             self.stopped
                 .push(thread_evidence("thread-stopped", edge, thread, None));
@@ -125,14 +123,14 @@ fn channel_name(channel: &Channel) -> String {
 }
 
 /// Lag beyond the limit.
-pub(super) fn lagging(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    for server in scene.servers().filter(|server| scene.answers(&server.id)) {
-        let found: Vec<Evidence> = scene
+pub(super) fn lagging(cx: &Context<'_>, report: &mut ReportBuilder) {
+    for server in cx.servers().filter(|server| cx.answers(&server.id)) {
+        let found: Vec<Evidence> = cx
             .topology
             .channels_of(&server.id)
             .iter()
-            .filter(|edge| scene.lags(&edge.channel))
-            .map(|edge| lag_evidence(scene, edge))
+            .filter(|edge| cx.lags(&edge.channel))
+            .map(|edge| lag_evidence(cx, edge))
             .collect();
         if !found.is_empty() {
             report.note(Code::ReplicaLagging, &server.id, Severity::Warning, found);
@@ -140,27 +138,24 @@ pub(super) fn lagging(scene: &Scene<'_>, report: &mut ReportBuilder) {
     }
 }
 
-fn lag_evidence(scene: &Scene<'_>, edge: &Edge) -> Evidence {
+fn lag_evidence(cx: &Context<'_>, edge: &Edge) -> Evidence {
     let Edge {
         replica, channel, ..
     } = edge;
-    let limit = scene.settings.lag_limit.saturating_add(channel.delay);
+    let limit = cx.settings.lag_limit.saturating_add(channel.delay);
     let text = format!(
         "{replica}{} lags by {}, limit {}.",
         channel_name(channel),
-        spoken(channel.lag.unwrap_or_default()),
-        spoken(limit)
+        in_words(channel.lag.unwrap_or_default()),
+        in_words(limit)
     );
     evidence("lag", text, [replica])
 }
 
 /// Transactions that the history of the primary lacks.
-pub(super) fn errant(scene: &Scene<'_>, report: &mut ReportBuilder) {
+pub(super) fn errant(cx: &Context<'_>, report: &mut ReportBuilder) {
     let errant = |server: &Server| server.errant.clone().filter(|set| !set.is_empty());
-    for server in scene
-        .servers()
-        .filter(|server| !scene.is_primary(&server.id))
-    {
+    for server in cx.servers().filter(|server| !cx.is_primary(&server.id)) {
         let Some(set) = errant(server) else { continue };
         let set = set.to_string().replace('\n', "");
         let text = format!("{} has {set}, which its source lacks.", server.id);

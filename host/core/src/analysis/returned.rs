@@ -1,8 +1,8 @@
 //! A former primary that is back: what proves that it was replaced, and what speaks against fencing it.
 
+use super::context::{Context, ReportBuilder, evidence, listed};
 use super::primary::is_severed;
 use super::report::{Code, Evidence, PrimaryView, Severity};
-use super::scene::{ReportBuilder, Scene, evidence, listed};
 use crate::gtid::GtidSet;
 use crate::ids::ServerId;
 use crate::model::{Closed, Reach, RecoveryKind, Server, ServerFacts, ThreadState};
@@ -12,18 +12,18 @@ use crate::policy::Suggestion;
 ///
 /// Only one that is *proven* to be a replaced primary is closed and taken back by itself. Whatever else is outside the topology is there
 /// because somebody wanted that: a replica that is being promoted, or rebuilt, or a server of another cluster.
-pub(super) fn old_primary_returned(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    let Some(primary) = scene.primary() else {
+pub(super) fn old_primary_returned(cx: &Context<'_>, report: &mut ReportBuilder) {
+    let Some(primary) = cx.primary() else {
         return;
     };
-    for server in scene.servers().filter(|server| server.id != primary.id) {
-        if let Some(facts) = scene.current(&server.id) {
-            match scene.current(&primary.id) {
+    for server in cx.servers().filter(|server| server.id != primary.id) {
+        if let Some(facts) = cx.current(&server.id) {
+            match cx.current(&primary.id) {
                 Some(primary_facts) => {
                     let primary = (primary, primary_facts);
-                    beside_primary(scene, (server, facts), primary, report);
+                    beside_primary(cx, (server, facts), primary, report);
                 }
-                None => without_primary(scene, (server, facts), primary, report),
+                None => without_primary(cx, (server, facts), primary, report),
             }
         }
     }
@@ -31,16 +31,16 @@ pub(super) fn old_primary_returned(scene: &Scene<'_>, report: &mut ReportBuilder
 
 /// The primary answers.
 fn beside_primary(
-    scene: &Scene<'_>,
+    cx: &Context<'_>,
     (server, facts): (&Server, &ServerFacts),
     (primary, primary_facts): (&Server, &ServerFacts),
     report: &mut ReportBuilder,
 ) {
     let writable = facts.is_writable();
-    let replaced = replaced_on_record(scene, server);
+    let replaced = replaced_on_record(cx, server);
     // Two that were replaced one after the other and replicate from each other, as a pair did, are no part of it either.
-    let attached = scene.has_member_source(&server.id)
-        && (replaced.is_none() || scene.topology.subtree(&primary.id).contains(&server.id));
+    let attached = cx.has_member_source(&server.id)
+        && (replaced.is_none() || cx.topology.subtree(&primary.id).contains(&server.id));
     if attached && !(writable && replaced.is_some()) {
         return;
     }
@@ -53,7 +53,7 @@ fn beside_primary(
     found.extend((!attached).then(|| outside(server, writable)));
     found.extend(proof);
     let objections = objections(
-        scene,
+        cx,
         (server, facts),
         (primary, primary_facts),
         (proven, recorded),
@@ -67,30 +67,30 @@ fn beside_primary(
     let (code, severity) = match (proven, writable) {
         (true, true) => (Code::OldPrimaryReturned, Severity::Critical),
         (true, false) => (Code::OldPrimaryReturned, Severity::Warning),
-        (false, true) if !scene.bounds.is_apart(&server.id) => {
+        (false, true) if !cx.bounds.is_apart(&server.id) => {
             (Code::SomebodyPromotes, Severity::Warning)
         }
         (false, _) => (Code::ServerDetached, Severity::Notice),
     };
     let answer = (suggestion, RecoveryKind::Rejoin);
-    report.propose_as(severity, code, &server.id, answer, found);
+    report.propose_recovery_as(severity, code, &server.id, answer, found);
 }
 
 /// The primary does not answer: what it took since it replaced `server` is there only, or with its replicas.
 fn without_primary(
-    scene: &Scene<'_>,
+    cx: &Context<'_>,
     (server, facts): (&Server, &ServerFacts),
     primary: &Server,
     report: &mut ReportBuilder,
 ) {
-    let Some(replaced) = replaced_on_record(scene, server) else {
+    let Some(replaced) = replaced_on_record(cx, server) else {
         return;
     };
     if primary.probe.reach() == Reach::NotProbed {
         return;
     }
     let writable = facts.is_writable();
-    if !writable && scene.has_member_source(&server.id) {
+    if !writable && cx.has_member_source(&server.id) {
         return;
     }
     let text = format!(
@@ -103,7 +103,7 @@ fn without_primary(
     ];
     let (severity, suggestion) = if writable {
         let follows = if server.quarantined {
-            followed_as_much(scene, &server.id, &primary.id)
+            followed_as_much(cx, &server.id, &primary.id)
         } else {
             None
         };
@@ -117,7 +117,7 @@ fn without_primary(
         (Severity::Warning, Suggestion::Hold)
     };
     let answer = (suggestion, RecoveryKind::Rejoin);
-    report.propose_as(
+    report.propose_recovery_as(
         severity,
         Code::OldPrimaryReturned,
         &server.id,
@@ -129,16 +129,14 @@ fn without_primary(
 /// What speaks against fencing. What others read from it is no objection against a server that was replaced on record: that is how a
 /// partition leaves them. One that was set aside since may have got its followers from a person.
 fn objections(
-    scene: &Scene<'_>,
+    cx: &Context<'_>,
     (server, facts): (&Server, &ServerFacts),
     (primary, primary_facts): (&Server, &ServerFacts),
     (proven, recorded): (bool, bool),
 ) -> Vec<Evidence> {
     let doubtful = !recorded || server.quarantined;
-    let read_by = |say: fn(&Scene<'_>, &ServerId, &ServerId) -> Option<Evidence>| {
-        doubtful
-            .then(|| say(scene, &server.id, &primary.id))
-            .flatten()
+    let read_by = |say: fn(&Context<'_>, &ServerId, &ServerId) -> Option<Evidence>| {
+        doubtful.then(|| say(cx, &server.id, &primary.id)).flatten()
     };
     // Its configuration closed it: it is to be opened again, and the one that it replaced is not to take its writes meanwhile.
     let restarted = recorded && matches!(primary.closed, Closed::ByRestart | Closed::AtStart);
@@ -165,11 +163,11 @@ fn objections(
 }
 
 /// The recovery that replaced `server`, as evidence.
-fn replaced_on_record(scene: &Scene<'_>, server: &Server) -> Option<Evidence> {
-    let PrimaryView::Recorded(primary) = &scene.view else {
+fn replaced_on_record(cx: &Context<'_>, server: &Server) -> Option<Evidence> {
+    let PrimaryView::Recorded(primary) = &cx.view else {
         return None;
     };
-    let about = scene.snapshot.replacement_of(&server.id)?;
+    let about = cx.snapshot.replacement_of(&server.id)?;
     let successor = about.successor.as_ref()?;
     let text = format!(
         "{} was replaced by {successor} in {} {}, and not taken back since.",
@@ -209,15 +207,15 @@ fn older_history(
 
 /// If somebody reads from `server` beside another source, with a channel in whatever state: that is how a person made it, and nothing that a
 /// failover leaves behind.
-fn read_beside(scene: &Scene<'_>, server: &ServerId, _primary: &ServerId) -> Option<Evidence> {
+fn read_beside(cx: &Context<'_>, server: &ServerId, _primary: &ServerId) -> Option<Evidence> {
     let from_others = |replica: &ServerId| {
-        let mut sources = scene.topology.channels_of(replica).iter();
+        let mut sources = cx.topology.channels_of(replica).iter();
         sources.any(|edge| edge.source.as_ref().is_some_and(|other| other != server))
     };
-    let readers: Vec<&ServerId> = scene
+    let readers: Vec<&ServerId> = cx
         .edges_below(server)
         .map(|edge| &edge.replica)
-        .filter(|replica| from_others(replica) || scene.is_primary(replica))
+        .filter(|replica| from_others(replica) || cx.is_primary(replica))
         .collect();
     (!readers.is_empty()).then(|| {
         let text = format!(
@@ -229,15 +227,14 @@ fn read_beside(scene: &Scene<'_>, server: &ServerId, _primary: &ServerId) -> Opt
 }
 
 /// If as many servers follow `server` as the primary, it may be the record that is wrong.
-fn followed_as_much(scene: &Scene<'_>, server: &ServerId, primary: &ServerId) -> Option<Evidence> {
+fn followed_as_much(cx: &Context<'_>, server: &ServerId, primary: &ServerId) -> Option<Evidence> {
     let followers = |source| -> Vec<&ServerId> {
-        scene
-            .edges_below(source)
+        cx.edges_below(source)
             .filter(|edge| match edge.channel.receiver {
-                ThreadState::Running | ThreadState::Connecting => scene.answers(&edge.replica),
+                ThreadState::Running | ThreadState::Connecting => cx.answers(&edge.replica),
                 ThreadState::Stopped | ThreadState::Unknown => false,
             })
-            .filter(|edge| !is_severed(scene.snapshot, edge))
+            .filter(|edge| !is_severed(cx.snapshot, edge))
             .map(|edge| &edge.replica)
             .collect()
     };

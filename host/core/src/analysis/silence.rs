@@ -2,9 +2,9 @@
 
 use std::cmp::Reverse;
 
+use super::context::{Context, ReportBuilder, evidence, in_words, listed};
+use super::replica_evidence::{CollectedEvidence, ReplicaEvidence, Sign};
 use super::report::{Evidence, ProbeRequest};
-use super::scene::{ReportBuilder, Scene, evidence, listed, spoken};
-use super::testimony::{Hearing, Sign, Testimony};
 use crate::gtid::GtidSet;
 use crate::ids::ServerId;
 use crate::model::{ProbeFailure, Server, ThreadState};
@@ -12,7 +12,7 @@ use crate::model::{ProbeFailure, Server, ThreadState};
 /// The judgement about a silent source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Loss {
-    /// It has no replicas, so nobody misses it and nobody can testify.
+    /// It has no replicas, so nobody misses it and no replica shows whether it lives.
     NoReplicas,
     /// A replica shows that it lives.
     Alive {
@@ -31,7 +31,7 @@ pub(super) enum Loss {
     /// No replica answers either.
     AllSilent,
     /// The replicas that answer do not tell: their receivers do not run.
-    NoWitness {
+    NoReplicaTells {
         /// Nobody listens where it should, and a replica answers.
         refused: bool,
         /// Some replicas do not answer.
@@ -40,72 +40,77 @@ pub(super) enum Loss {
 }
 
 /// The judgement with what it rests on.
-pub(super) struct Verdict<'s> {
+pub(super) struct Assessment<'s> {
     pub(super) loss: Loss,
     pub(super) evidence: Vec<Evidence>,
-    pub(super) hearing: Hearing<'s>,
+    pub(super) collected: CollectedEvidence<'s>,
 }
 
 /// Judges `source`, which is silent, and asks for the evidence that is missing.
 pub(super) fn judge<'s>(
-    scene: &'s Scene<'_>,
+    cx: &'s Context<'_>,
     source: &'s Server,
     report: &mut ReportBuilder,
-) -> Verdict<'s> {
+) -> Assessment<'s> {
     let probe = &source.probe;
     let lost_at = probe
         .failing_since
         .or(probe.attempted_at)
-        .unwrap_or(scene.now());
-    let hearing = Hearing::of(scene, source, lost_at);
-    let mut evidence = vec![own_probe(scene, source)];
-    testimony_as_evidence(&hearing, &mut evidence);
-    let unprobed = scene.unprobed();
-    let loss = loss(scene, source, &hearing, unprobed.is_empty());
-    if !hearing.any(Testimony::is_alive) {
-        let open = hearing.who(Testimony::is_open);
+        .unwrap_or(cx.now());
+    let collected = CollectedEvidence::of(cx, source, lost_at);
+    let mut evidence = vec![own_probe_evidence(cx, source)];
+    add_replica_evidence(&collected, &mut evidence);
+    let unprobed = cx.unprobed();
+    let loss = loss(cx, source, &collected, unprobed.is_empty());
+    if !collected.any(ReplicaEvidence::is_alive) {
+        let open = collected.who(ReplicaEvidence::is_open);
         report.reads.extend(open.into_iter().cloned());
         report.reads.extend(unprobed.into_iter().cloned());
     }
     match loss {
-        Loss::Incomplete => ask_for_reconnect(scene, source, &hearing, report, &mut evidence),
+        Loss::Incomplete => ask_for_reconnect(cx, source, &collected, report, &mut evidence),
         // Policies may want to hear it from each: a receiver across a cut network looks connected for a minute.
         Loss::Dead { .. } => {
-            let attached = hearing.who(|said| said == Testimony::Attached);
-            if !attached.is_empty() && had_time_to_notice(scene, source, &attached) {
-                ask_one(scene, source, &hearing, report, &mut evidence);
+            let attached = collected.who(|said| said == ReplicaEvidence::Attached);
+            if !attached.is_empty() && had_time_to_notice(cx, source, &attached) {
+                ask_one(cx, source, &collected, report, &mut evidence);
             }
         }
         Loss::Alive { .. }
         | Loss::NoReplicas
         | Loss::AllSilent
         | Loss::Hung
-        | Loss::NoWitness { .. } => {}
+        | Loss::NoReplicaTells { .. } => {}
     }
-    Verdict {
+    Assessment {
         loss,
         evidence,
-        hearing,
+        collected,
     }
 }
 
-fn loss(scene: &Scene<'_>, source: &Server, hearing: &Hearing<'_>, all_probed: bool) -> Loss {
-    let some_silent = hearing.any(|said| said == Testimony::Silent);
-    if hearing.any(Testimony::is_alive) {
+fn loss(
+    cx: &Context<'_>,
+    source: &Server,
+    collected: &CollectedEvidence<'_>,
+    all_probed: bool,
+) -> Loss {
+    let some_silent = collected.any(|said| said == ReplicaEvidence::Silent);
+    if collected.any(ReplicaEvidence::is_alive) {
         Loss::Alive {
-            all_lag: all_lag(scene, hearing),
+            all_lag: all_lag(cx, collected),
         }
-    } else if hearing.any(Testimony::is_open) || !all_probed {
+    } else if collected.any(ReplicaEvidence::is_open) || !all_probed {
         Loss::Incomplete
-    } else if hearing.said.is_empty() {
+    } else if collected.said.is_empty() {
         Loss::NoReplicas
-    } else if hearing.all(|said| said == Testimony::Silent) {
+    } else if collected.all(|said| said == ReplicaEvidence::Silent) {
         Loss::AllSilent
-    } else if hearing.any(|said| said == Testimony::Attached) {
+    } else if collected.any(|said| said == ReplicaEvidence::Attached) {
         // A receiver that never could connect proves nothing about those that are connected, so one of these must have
         // tried again.
-        let tested = hearing.any(|said| said == Testimony::Lost { tested: true });
-        let tried_since = hearing
+        let tested = collected.any(|said| said == ReplicaEvidence::Lost { tested: true });
+        let tried_since = collected
             .back_at
             .is_none_or(|at| source.probe.attempted_at > Some(at));
         match (tested && tried_since, source.probe.failure.as_ref()) {
@@ -113,15 +118,16 @@ fn loss(scene: &Scene<'_>, source: &Server, hearing: &Hearing<'_>, all_probed: b
             (true, Some(ProbeFailure::Refused)) => Loss::Dead { some_silent },
             (true, _) => Loss::Hung,
         }
-    } else if hearing.any(Testimony::is_lost) {
+    } else if collected.any(ReplicaEvidence::is_lost) {
         Loss::Dead { some_silent }
     } else {
-        let would_not_notice = |said| matches!(said, Testimony::Mute | Testimony::Halted);
-        let refused = source.probe.is_refused() && hearing.any(would_not_notice);
-        if !refused && hearing.any(|said| said == Testimony::Halted) {
+        let would_not_notice =
+            |said| matches!(said, ReplicaEvidence::Mute | ReplicaEvidence::Halted);
+        let refused = source.probe.is_refused() && collected.any(would_not_notice);
+        if !refused && collected.any(|said| said == ReplicaEvidence::Halted) {
             return Loss::Incomplete;
         }
-        Loss::NoWitness {
+        Loss::NoReplicaTells {
             refused,
             some_silent,
         }
@@ -129,52 +135,52 @@ fn loss(scene: &Scene<'_>, source: &Server, hearing: &Hearing<'_>, all_probed: b
 }
 
 /// All replicas lag, and not all of them on purpose.
-fn all_lag(scene: &Scene<'_>, hearing: &Hearing<'_>) -> bool {
-    let mut channels = hearing.edges.values().map(|edge| &edge.channel);
-    hearing.edges.len() == hearing.said.len()
-        && channels.clone().all(|channel| scene.lags(channel))
+fn all_lag(cx: &Context<'_>, collected: &CollectedEvidence<'_>) -> bool {
+    let mut channels = collected.edges.values().map(|edge| &edge.channel);
+    collected.edges.len() == collected.said.len()
+        && channels.clone().all(|channel| cx.lags(channel))
         && channels.any(|channel| channel.delay.is_zero())
 }
 
 /// Asks for one connected replica to connect anew: a living source accepts it, a hung one does not. Without a connected one, one whose receiver
 /// was halted will do.
 fn ask_for_reconnect(
-    scene: &Scene<'_>,
+    cx: &Context<'_>,
     source: &Server,
-    hearing: &Hearing<'_>,
+    collected: &CollectedEvidence<'_>,
     report: &mut ReportBuilder,
     evidence_list: &mut Vec<Evidence>,
 ) {
-    let tested = hearing.any(|said| said == Testimony::Lost { tested: true });
+    let tested = collected.any(|said| said == ReplicaEvidence::Lost { tested: true });
     if !tested {
-        ask_one(scene, source, hearing, report, evidence_list);
+        ask_one(cx, source, collected, report, evidence_list);
     }
 }
 
 /// One at a time: a living source accepts it and that is known before the next one is asked.
 fn ask_one(
-    scene: &Scene<'_>,
+    cx: &Context<'_>,
     source: &Server,
-    hearing: &Hearing<'_>,
+    collected: &CollectedEvidence<'_>,
     report: &mut ReportBuilder,
     evidence_list: &mut Vec<Evidence>,
 ) {
-    let attached = hearing.who(|said| said == Testimony::Attached);
-    let halted = hearing.who(|said| said == Testimony::Halted);
+    let attached = collected.who(|said| said == ReplicaEvidence::Attached);
+    let halted = collected.who(|said| said == ReplicaEvidence::Halted);
     let able = if attached.is_empty() {
         &halted
     } else {
         &attached
     };
-    if hearing.any(|said| said == Testimony::Settling) {
+    if collected.any(|said| said == ReplicaEvidence::Settling) {
         return;
     }
-    if !had_time_to_notice(scene, source, &attached) {
+    if !had_time_to_notice(cx, source, &attached) {
         // The process is gone; its replicas just have not noticed when they were read.
         report.reads.extend(attached.into_iter().cloned());
         return;
     }
-    let Some(edge) = least_advanced(scene, able).and_then(|id| hearing.edges.get(id)) else {
+    let Some(edge) = least_advanced(cx, able).and_then(|id| collected.edges.get(id)) else {
         return;
     };
     report.reconnects.insert(ProbeRequest::ReconnectReceiver {
@@ -194,7 +200,7 @@ fn ask_one(
 
 /// Whether replicas that look connected have had the time to notice a closed connection. If the failure does not close
 /// connections there is nothing to wait for.
-fn had_time_to_notice(scene: &Scene<'_>, source: &Server, attached: &[&ServerId]) -> bool {
+fn had_time_to_notice(cx: &Context<'_>, source: &Server, attached: &[&ServerId]) -> bool {
     let closes = match &source.probe.failure {
         Some(ProbeFailure::Refused | ProbeFailure::Reset | ProbeFailure::ShuttingDown) => true,
         None
@@ -215,43 +221,38 @@ fn had_time_to_notice(scene: &Scene<'_>, source: &Server, attached: &[&ServerId]
     let noticed_by = source
         .probe
         .failing_since
-        .map(|at| at.plus(scene.settings.reconnect_patience));
-    let read = |id: &&ServerId| {
-        scene
-            .server(id)
-            .and_then(|s| s.facts.as_ref())
-            .map(|f| f.at)
-    };
+        .map(|at| at.plus(cx.settings.reconnect_patience));
+    let read = |id: &&ServerId| cx.server(id).and_then(|s| s.facts.as_ref()).map(|f| f.at);
     !closes || attached.iter().all(|id| read(id) >= noticed_by)
 }
 
 /// The one whose loss would matter least: not the primary itself, nobody works on it, and it lacks most.
-fn least_advanced<'s>(scene: &Scene<'_>, ids: &[&'s ServerId]) -> Option<&'s ServerId> {
-    let possessed = |id: &ServerId| scene.current(id).map(crate::model::ServerFacts::possessed);
+fn least_advanced<'s>(cx: &Context<'_>, ids: &[&'s ServerId]) -> Option<&'s ServerId> {
+    let possessed = |id: &ServerId| cx.current(id).map(crate::model::ServerFacts::possessed);
     let all: Vec<GtidSet> = ids.iter().filter_map(|id| possessed(id)).collect();
     let union = all.into_iter().reduce(|one, two| one.union(&two))?;
     let key = |id: &&&ServerId| {
         let lacks = possessed(id).and_then(|set| set.missing_count(&union));
-        let reserved = scene
+        let reserved = cx
             .server(id)
             .is_none_or(|s| s.maintenance || s.downtime.is_some());
         // MariaDB drops a relay log when its receiver starts while the applier does not run.
-        let idle = scene.current(id).is_none_or(|facts| {
+        let idle = cx.current(id).is_none_or(|facts| {
             let mut channels = facts.channels.iter();
             channels.any(|channel| channel.applier != ThreadState::Running)
         });
-        (scene.is_primary(id), reserved, idle, Reverse(lacks))
+        (cx.is_primary(id), reserved, idle, Reverse(lacks))
     };
     ids.iter().min_by_key(key).copied()
 }
 
-fn own_probe(scene: &Scene<'_>, source: &Server) -> Evidence {
+fn own_probe_evidence(cx: &Context<'_>, source: &Server) -> Evidence {
     let probe = &source.probe;
     let failure = probe
         .failure
         .as_ref()
         .map_or("no answer", ProbeFailure::word);
-    let for_how_long = probe.failing_since.map(|at| spoken(scene.now().since(at)));
+    let for_how_long = probe.failing_since.map(|at| in_words(cx.now().since(at)));
     let text = format!(
         "{} does not answer us ({failure}, {} failed, for {}).",
         source.id,
@@ -261,7 +262,7 @@ fn own_probe(scene: &Scene<'_>, source: &Server) -> Evidence {
     evidence("does-not-answer", text, [&source.id])
 }
 
-fn testimony_as_evidence(hearing: &Hearing<'_>, list: &mut Vec<Evidence>) {
+fn add_replica_evidence(collected: &CollectedEvidence<'_>, list: &mut Vec<Evidence>) {
     let mut say = |code, text: &str, who: Vec<&ServerId>| {
         if !who.is_empty() {
             list.push(evidence(
@@ -271,8 +272,8 @@ fn testimony_as_evidence(hearing: &Hearing<'_>, list: &mut Vec<Evidence>) {
             ));
         }
     };
-    let said = |testimony: Testimony| hearing.who(|said| said == testimony);
-    let alive = |sign| said(Testimony::Alive(sign));
+    let said = |replica_evidence: ReplicaEvidence| collected.who(|said| said == replica_evidence);
+    let alive = |sign| said(ReplicaEvidence::Alive(sign));
     say(
         "replica-hears-it",
         "something came from it after the loss",
@@ -291,41 +292,41 @@ fn testimony_as_evidence(hearing: &Hearing<'_>, list: &mut Vec<Evidence>) {
     say(
         "receiver-still-connected",
         "connected, nothing came since",
-        said(Testimony::Attached),
+        said(ReplicaEvidence::Attached),
     );
     say(
         "reconnecting",
         "made to reconnect, not connected yet",
-        said(Testimony::Settling),
+        said(ReplicaEvidence::Settling),
     );
     say(
         "not-read-since",
         "not read since the loss",
-        said(Testimony::Unread),
+        said(ReplicaEvidence::Unread),
     );
     say(
         "receiver-lost-it",
         "the receiver is not connected",
-        hearing.who(Testimony::is_lost),
+        collected.who(ReplicaEvidence::is_lost),
     );
     say(
         "receiver-halted",
         "the receiver stopped when the source was lost, and nobody started it",
-        said(Testimony::Halted),
+        said(ReplicaEvidence::Halted),
     );
     say(
-        "cannot-testify",
+        "receiver-not-running",
         "the receiver would not notice",
-        said(Testimony::Mute),
+        said(ReplicaEvidence::Mute),
     );
     say(
         "replica-refuses-us",
         "lives, but cannot be read",
-        said(Testimony::Refusing),
+        said(ReplicaEvidence::Refusing),
     );
     say(
         "replica-silent",
         "does not answer either",
-        said(Testimony::Silent),
+        said(ReplicaEvidence::Silent),
     );
 }

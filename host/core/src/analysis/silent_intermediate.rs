@@ -1,23 +1,23 @@
 //! A source that is neither primary nor co-primary does not answer.
 
+use super::context::{Context, ReportBuilder};
 use super::report::{Code, Severity};
-use super::scene::{ReportBuilder, Scene};
-use super::silence::{Loss, Verdict, judge};
+use super::silence::{Assessment, Loss, judge};
 use super::silent_primary::{is_passive_co_primary, relocation, wait_for_evidence};
 use crate::model::{Reach, RecoveryKind, Server};
 use crate::policy::Suggestion;
 
-pub(super) fn silent_intermediates(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    for server in scene
+pub(super) fn silent_intermediates(cx: &Context<'_>, report: &mut ReportBuilder) {
+    for server in cx
         .servers()
-        .filter(|server| is_silent_intermediate(scene, server))
+        .filter(|server| is_silent_intermediate(cx, server))
     {
-        let Verdict {
+        let Assessment {
             loss,
             evidence: mut found,
-            hearing,
-        } = judge(scene, server, report);
-        let single = hearing.said.len() == 1;
+            collected,
+        } = judge(cx, server, report);
+        let single = collected.said.len() == 1;
         let id = &server.id;
         match loss {
             // Says nothing that the rule about silent servers does not say.
@@ -30,7 +30,7 @@ pub(super) fn silent_intermediates(scene: &Scene<'_>, report: &mut ReportBuilder
                 report.note(Code::IntermediateUnreachable, id, Severity::Warning, found);
             }
             Loss::Incomplete => wait_for_evidence(report, id, found),
-            Loss::NoWitness { refused: false, .. } => {
+            Loss::NoReplicaTells { refused: false, .. } => {
                 report.note(Code::ServerSilent, id, Severity::Warning, found);
             }
             Loss::AllSilent => {
@@ -41,7 +41,7 @@ pub(super) fn silent_intermediates(scene: &Scene<'_>, report: &mut ReportBuilder
                     found,
                 );
             }
-            Loss::NoWitness {
+            Loss::NoReplicaTells {
                 refused: true,
                 some_silent,
             } => {
@@ -52,7 +52,7 @@ pub(super) fn silent_intermediates(scene: &Scene<'_>, report: &mut ReportBuilder
                     dead_code(some_silent)
                 };
                 let answer = (Suggestion::Hold, RecoveryKind::IntermediateFailover);
-                report.propose(code, id, answer, found);
+                report.propose_recovery(code, id, answer, found);
             }
             Loss::Hung | Loss::Dead { .. } => {
                 let code = if single {
@@ -60,8 +60,8 @@ pub(super) fn silent_intermediates(scene: &Scene<'_>, report: &mut ReportBuilder
                 } else {
                     dead_code(loss == Loss::Dead { some_silent: true })
                 };
-                let suggestion = relocation(scene, &mut found);
-                report.propose(
+                let suggestion = relocation(cx, &mut found);
+                report.propose_recovery(
                     code,
                     id,
                     (suggestion, RecoveryKind::IntermediateFailover),
@@ -80,9 +80,9 @@ fn dead_code(some_silent: bool) -> Code {
     }
 }
 
-fn is_silent_intermediate(scene: &Scene<'_>, server: &Server) -> bool {
+fn is_silent_intermediate(cx: &Context<'_>, server: &Server) -> bool {
     server.probe.reach() == Reach::Silent
-        && !scene.is_primary(&server.id)
-        && !is_passive_co_primary(scene, &server.id)
-        && !scene.replicas(&server.id).is_empty()
+        && !cx.is_primary(&server.id)
+        && !is_passive_co_primary(cx, &server.id)
+        && !cx.replicas(&server.id).is_empty()
 }

@@ -1,29 +1,29 @@
 //! A source answers, and nobody replicates from it.
 
+use super::context::{Context, ReportBuilder, evidence, listed};
+use super::replica_evidence::{ConnectError, is_cut_off};
 use super::report::{Code, Evidence, ProbeRequest, Severity};
-use super::scene::{ReportBuilder, Scene, evidence, listed};
 use super::silent_primary::relocation;
-use super::testimony::{ConnectError, is_cut_off};
 use crate::ids::ServerId;
 use crate::model::{Channel, Edge, Reach, RecoveryKind, Server, ThreadState};
 use crate::policy::Suggestion;
 
-pub(super) fn sources_without_replication(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    for source in scene.servers().filter(|server| scene.answers(&server.id)) {
-        let Some(tally) = Tally::of(scene, source) else {
+pub(super) fn sources_without_replication(cx: &Context<'_>, report: &mut ReportBuilder) {
+    for source in cx.servers().filter(|server| cx.answers(&server.id)) {
+        let Some(tally) = Tally::of(cx, source) else {
             continue;
         };
-        if scene.topology.co_primary_of(&source.id).is_some() {
+        if cx.topology.co_primary_of(&source.id).is_some() {
             if tally.dead.len() < tally.count() {
                 say(report, Code::CoPrimaryReplicasStopped, source, &tally);
             }
-        } else if scene.is_primary(&source.id) {
+        } else if cx.is_primary(&source.id) {
             // That all of them cannot connect is said by the rule about a primary that is cut off.
             if !tally.are_all_cut_off() {
                 say(report, primary_code(&tally), source, &tally);
             }
         } else if tally.count() > 1 && !tally.failing.is_empty() && tally.stopped.is_empty() {
-            cannot_connect(scene, report, source, &tally);
+            cannot_connect(cx, report, source, &tally);
         } else {
             say(report, Code::IntermediateReplicasStopped, source, &tally);
         }
@@ -46,20 +46,15 @@ fn say(report: &mut ReportBuilder, code: Code, source: &Server, tally: &Tally<'_
 /// The source answers us and its replicas cannot connect to it. They may only have to wait for their next attempt, so
 /// one of them tries again before anything is done about it.
 fn cannot_connect(
-    scene: &Scene<'_>,
+    cx: &Context<'_>,
     report: &mut ReportBuilder,
     source: &Server,
     tally: &Tally<'_>,
 ) {
     let mut found = tally.evidence();
-    let attempts = || {
-        tally
-            .failing
-            .iter()
-            .map(|edge| (attempt(scene, edge), *edge))
-    };
+    let attempts = || tally.failing.iter().map(|edge| (attempt(cx, edge), *edge));
     let suggestion = if attempts().any(|(attempt, _)| attempt == Attempt::Failed) {
-        relocation(scene, &mut found)
+        relocation(cx, &mut found)
     } else {
         if let Some((attempt, edge)) = attempts().min_by_key(|(attempt, _)| *attempt) {
             let text = format!(
@@ -73,7 +68,7 @@ fn cannot_connect(
     };
     let answer = (suggestion, RecoveryKind::IntermediateFailover);
     let code = Code::IntermediateReplicasCannotConnect;
-    report.propose(code, &source.id, answer, found);
+    report.propose_recovery(code, &source.id, answer, found);
 }
 
 /// How far a reconnection has come that Baton asked for.
@@ -87,17 +82,17 @@ pub(super) enum Attempt {
     None,
 }
 
-pub(super) fn attempt(scene: &Scene<'_>, edge: &Edge) -> Attempt {
-    let replica = scene.server(&edge.replica);
+pub(super) fn attempt(cx: &Context<'_>, edge: &Edge) -> Attempt {
+    let replica = cx.server(&edge.replica);
     let in_vain = replica.and_then(|replica| replica.reconnect_failed_on(&edge.channel.name));
-    if in_vain.is_some_and(|at| scene.is_recent(at)) {
+    if in_vain.is_some_and(|at| cx.is_recent(at)) {
         return Attempt::Failed;
     }
     let reconnected = replica.and_then(|replica| replica.reconnected_on(&edge.channel.name));
-    let Some(reconnected) = reconnected.filter(|at| scene.is_recent(*at)) else {
+    let Some(reconnected) = reconnected.filter(|at| cx.is_recent(*at)) else {
         return Attempt::None;
     };
-    let settled = reconnected.plus(scene.settings.reconnect_patience);
+    let settled = reconnected.plus(cx.settings.reconnect_patience);
     let read = replica.and_then(|replica| replica.facts.as_ref());
     if read.is_some_and(|facts| facts.at >= settled) {
         Attempt::Failed
@@ -132,14 +127,14 @@ struct Tally<'s> {
 
 impl<'s> Tally<'s> {
     /// `None` if a replica replicates, if there are none, or if the state of one is not known.
-    fn of(scene: &'s Scene<'_>, source: &'s Server) -> Option<Self> {
+    fn of(cx: &'s Context<'_>, source: &'s Server) -> Option<Self> {
         let mut tally = Self {
             dead: Vec::new(),
             failing: Vec::new(),
             stopped: Vec::new(),
         };
-        for edge in scene.edges_below(&source.id) {
-            match scene.reach(&edge.replica) {
+        for edge in cx.edges_below(&source.id) {
+            match cx.reach(&edge.replica) {
                 Reach::NotProbed | Reach::Partial => return None,
                 Reach::Silent => tally.dead.push(&edge.replica),
                 Reach::Answering if edge.channel.is_replicating() => return None,

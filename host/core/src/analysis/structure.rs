@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::context::{Context, ReportBuilder, evidence, listed};
 use super::report::{Code, Evidence, Severity};
-use super::scene::{ReportBuilder, Scene, evidence, listed};
 use crate::ids::ServerId;
 use crate::model::{LogFormat, ServerFacts};
 
@@ -26,15 +26,15 @@ struct Direct<'s> {
 }
 
 /// What the replicas of the primary have in common, and what not.
-pub(super) fn replicas_of_primary(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    let Some(primary) = scene.primary() else {
+pub(super) fn replicas_of_primary(cx: &Context<'_>, report: &mut ReportBuilder) {
+    let Some(primary) = cx.primary() else {
         return;
     };
     let id = &primary.id;
-    let direct: Vec<Direct<'_>> = scene
+    let direct: Vec<Direct<'_>> = cx
         .edges_below(id)
         .filter_map(|edge| {
-            let facts = scene.current(&edge.replica)?;
+            let facts = cx.current(&edge.replica)?;
             Some(Direct {
                 id: &edge.replica,
                 facts,
@@ -47,7 +47,7 @@ pub(super) fn replicas_of_primary(scene: &Scene<'_>, report: &mut ReportBuilder)
             report.note(code, id, Severity::Warning, found);
         }
     };
-    warn(Code::NoLoggingReplicas, no_logging(scene, id, &direct));
+    warn(Code::NoLoggingReplicas, no_logging(cx, id, &direct));
     warn(Code::NoFailoverSupport, without_gtid(&direct));
     let logging: Vec<&Direct<'_>> = direct
         .iter()
@@ -55,7 +55,7 @@ pub(super) fn replicas_of_primary(scene: &Scene<'_>, report: &mut ReportBuilder)
         .collect();
     warn(Code::MixedLogFormats, mixed_formats(&logging));
     warn(Code::MixedVersions, mixed_versions(&logging));
-    warn(Code::NotEnoughSemiSyncReplicas, semi_sync(scene, id));
+    warn(Code::NotEnoughSemiSyncReplicas, semi_sync(cx, id));
 }
 
 fn logs(facts: &ServerFacts) -> bool {
@@ -63,8 +63,8 @@ fn logs(facts: &ServerFacts) -> bool {
 }
 
 /// Only said if the state of all replicas is known.
-fn no_logging(scene: &Scene<'_>, primary: &ServerId, direct: &[Direct<'_>]) -> Vec<Evidence> {
-    let all_known = scene.replicas(primary).len() == direct.len();
+fn no_logging(cx: &Context<'_>, primary: &ServerId, direct: &[Direct<'_>]) -> Vec<Evidence> {
+    let all_known = cx.replicas(primary).len() == direct.len();
     if direct.is_empty() || !all_known || direct.iter().any(|replica| logs(replica.facts)) {
         return Vec::new();
     }
@@ -136,8 +136,8 @@ fn mixed_versions(logging: &[&Direct<'_>]) -> Vec<Evidence> {
     )]
 }
 
-fn semi_sync(scene: &Scene<'_>, primary: &ServerId) -> Vec<Evidence> {
-    let semi = scene
+fn semi_sync(cx: &Context<'_>, primary: &ServerId) -> Vec<Evidence> {
+    let semi = cx
         .current(primary)
         .and_then(|facts| facts.semi_sync.as_ref());
     let Some(semi) = semi.filter(|semi| semi.source_enabled && semi.clients < semi.wait_for) else {
@@ -161,16 +161,16 @@ fn semi_sync(scene: &Scene<'_>, primary: &ServerId) -> Vec<Evidence> {
 }
 
 /// A source and its replicas run in different GTID modes.
-pub(super) fn gtid_modes(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    for source in scene.servers() {
-        let Some(facts) = scene.current(&source.id) else {
+pub(super) fn gtid_modes(cx: &Context<'_>, report: &mut ReportBuilder) {
+    for source in cx.servers() {
+        let Some(facts) = cx.current(&source.id) else {
             continue;
         };
         let differs = |id: &&ServerId| {
-            let replica = scene.current(id);
+            let replica = cx.current(id);
             replica.is_some_and(|found| !found.gtid_mode.eq_ignore_ascii_case(&facts.gtid_mode))
         };
-        let others: Vec<&ServerId> = scene
+        let others: Vec<&ServerId> = cx
             .replicas(&source.id)
             .into_iter()
             .filter(differs)
@@ -189,9 +189,9 @@ pub(super) fn gtid_modes(scene: &Scene<'_>, report: &mut ReportBuilder) {
 }
 
 /// A channel points to a server that is no member.
-pub(super) fn unknown_sources(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    for server in scene.servers().filter(|server| scene.answers(&server.id)) {
-        let outside = scene
+pub(super) fn unknown_sources(cx: &Context<'_>, report: &mut ReportBuilder) {
+    for server in cx.servers().filter(|server| cx.answers(&server.id)) {
+        let outside = cx
             .topology
             .channels_of(&server.id)
             .iter()
@@ -209,7 +209,7 @@ pub(super) fn unknown_sources(scene: &Scene<'_>, report: &mut ReportBuilder) {
             .collect();
         if !found.is_empty() {
             // A primary that gets data from another cluster is set up so.
-            let primary = scene.is_primary(&server.id);
+            let primary = cx.is_primary(&server.id);
             let severity = if primary {
                 Severity::Notice
             } else {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::context::{Context, ReportBuilder, evidence, in_words, listed};
 use super::report::{Code, Evidence, Severity};
-use super::scene::{ReportBuilder, Scene, evidence, listed, spoken};
 use super::writers::unless_rivals;
 use crate::ids::ServerId;
 use crate::model::{
@@ -63,8 +63,8 @@ const READ_ONLY_ERRORS: &[(u16, &str)] = &[
 const REFUSED_FOR: Duration = Duration::from_secs(2);
 
 /// The primary answers, but clients cannot use it.
-pub(super) fn useless_primary(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    let Some(primary) = scene.primary() else {
+pub(super) fn useless_primary(cx: &Context<'_>, report: &mut ReportBuilder) {
+    let Some(primary) = cx.primary() else {
         return;
     };
     let mut found = Vec::new();
@@ -72,7 +72,7 @@ pub(super) fn useless_primary(scene: &Scene<'_>, report: &mut ReportBuilder) {
         Reach::Partial if primary.probe.failure == Some(ProbeFailure::TooManyConnections) => {
             let text = format!("{} has no connection left for us.", primary.id);
             found.push(evidence("connections-exhausted", text, [&primary.id]));
-            read_lately(scene, primary)
+            read_lately(cx, primary)
         }
         Reach::Partial if refuses_by_storage(primary) => {
             let number = primary.probe.failure.as_ref();
@@ -89,17 +89,17 @@ pub(super) fn useless_primary(scene: &Scene<'_>, report: &mut ReportBuilder) {
         Reach::Answering => primary.last_facts(),
     };
     let mut suggestion = if refuses_by_storage(primary) {
-        unless_it_commits(scene, primary, &mut found)
+        unless_it_commits(cx, primary, &mut found)
     } else {
         Suggestion::Hold
     };
     if let Some(facts) = recent {
-        let exhausted = full_house(primary, facts).filter(|_| found.is_empty());
+        let exhausted = all_connections_used(primary, facts).filter(|_| found.is_empty());
         found.extend(exhausted);
-        let (commits, verdict) = commits(scene, primary, facts);
+        let (commits, verdict) = commits(cx, primary, facts);
         found.extend(commits);
         suggestion = verdict;
-        if space(scene, primary, facts, &mut found) == Suggestion::Act {
+        if space(cx, primary, facts, &mut found) == Suggestion::Act {
             suggestion = Suggestion::Act;
         }
     }
@@ -107,10 +107,10 @@ pub(super) fn useless_primary(scene: &Scene<'_>, report: &mut ReportBuilder) {
         return;
     }
     if suggestion == Suggestion::Act {
-        suggestion = successors(scene, &primary.id, &mut found);
+        suggestion = successors(cx, &primary.id, &mut found);
     }
     let answer = (suggestion, RecoveryKind::Failover);
-    report.propose(Code::PrimaryUseless, &primary.id, answer, found);
+    report.propose_recovery(Code::PrimaryUseless, &primary.id, answer, found);
 }
 
 /// The storage under it fails our probe, which writes nothing but what the server itself needs for
@@ -145,13 +145,13 @@ fn has_no_space(server: &Server) -> bool {
 
 /// The volume that fails our probe may be another one than that of its data: then its replicas go
 /// on receiving.
-fn unless_it_commits(scene: &Scene<'_>, primary: &Server, found: &mut Vec<Evidence>) -> Suggestion {
+fn unless_it_commits(cx: &Context<'_>, primary: &Server, found: &mut Vec<Evidence>) -> Suggestion {
     let lost = primary.probe.failing_since;
-    let goes_on: Vec<&ServerId> = scene
+    let goes_on: Vec<&ServerId> = cx
         .replicas(&primary.id)
         .into_iter()
         .filter(|id| {
-            let progressed = scene.server(id).and_then(|replica| replica.progressed_at);
+            let progressed = cx.server(id).and_then(|replica| replica.progressed_at);
             progressed > lost
         })
         .collect();
@@ -168,13 +168,13 @@ fn unless_it_commits(scene: &Scene<'_>, primary: &Server, found: &mut Vec<Eviden
 }
 
 /// What it said just before its last connection was taken: usually why.
-fn read_lately<'a>(scene: &Scene<'a>, primary: &'a Server) -> Option<&'a ServerFacts> {
+fn read_lately<'a>(cx: &Context<'a>, primary: &'a Server) -> Option<&'a ServerFacts> {
     let read = primary.facts.as_ref()?;
-    let is_young = scene.is_recent(read.at);
+    let is_young = cx.is_recent(read.at);
     is_young.then_some(&read.value)
 }
 
-fn full_house(primary: &Server, facts: &ServerFacts) -> Option<Evidence> {
+fn all_connections_used(primary: &Server, facts: &ServerFacts) -> Option<Evidence> {
     let (open, most) = facts.vitals.connections.zip(facts.vitals.connections_max)?;
     (open >= most && most > 0).then(|| {
         let text = format!(
@@ -187,7 +187,7 @@ fn full_house(primary: &Server, facts: &ServerFacts) -> Option<Evidence> {
 
 /// What the commit probe shows, and whether that is worth a failover.
 fn commits(
-    scene: &Scene<'_>,
+    cx: &Context<'_>,
     primary: &Server,
     facts: &ServerFacts,
 ) -> (Option<Evidence>, Suggestion) {
@@ -219,13 +219,13 @@ fn commits(
             }
         }
         CommitProbe::Stalled { waited } => {
-            let limit = scene.settings.commit_stall_limit;
+            let limit = cx.settings.commit_stall_limit;
             // What waits for acknowledgements is no matter of this server's storage.
             let semi_sync = facts.semi_sync.as_ref();
             if waited <= limit || semi_sync.is_some_and(SemiSync::has_waiting_sessions) {
                 return (None, Suggestion::Hold);
             }
-            let (waited, limit) = (spoken(waited), spoken(limit));
+            let (waited, limit) = (in_words(waited), in_words(limit));
             let text = format!("A commit on {id} has waited for {waited}, limit {limit}.");
             (Some(evidence("commits-stall", text, [id])), Suggestion::Act)
         }
@@ -239,7 +239,7 @@ fn goes_on(first: Duration, last: Duration) -> bool {
 
 /// What the server itself shows of a full disk.
 fn space(
-    scene: &Scene<'_>,
+    cx: &Context<'_>,
     primary: &Server,
     facts: &ServerFacts,
     found: &mut Vec<Evidence>,
@@ -255,7 +255,7 @@ fn space(
             let Some(since) = since.filter(|since| read > Some(*since)) else {
                 return Suggestion::Hold;
             };
-            let waited = spoken(scene.now().since(since));
+            let waited = in_words(cx.now().since(since));
             let text = format!(
                 "{sessions} sessions on {id} wait for disk space, nothing was executed for {waited}."
             );
@@ -266,14 +266,14 @@ fn space(
             if !goes_on(*first, *last) || facts.read_only {
                 return Suggestion::Hold;
             }
-            let (since, ago) = (spoken(*first), spoken(*last));
+            let (since, ago) = (in_words(*first), in_words(*last));
             let text = format!(
                 "The engine of {id} finds no room on the disk, for {since} at least, {ago} ago for the last time."
             );
             found.push(evidence("disk-full", text, [id]));
             let still = primary
                 .progressed_at
-                .is_none_or(|at| scene.now().since(at) >= REFUSED_FOR);
+                .is_none_or(|at| cx.now().since(at) >= REFUSED_FOR);
             if still {
                 return Suggestion::Act;
             }
@@ -285,11 +285,11 @@ fn space(
 }
 
 /// A failover from a server that lives is only an improvement if a replica is up and replicates.
-fn successors(scene: &Scene<'_>, primary: &ServerId, list: &mut Vec<Evidence>) -> Suggestion {
-    let healthy: Vec<&ServerId> = scene
+fn successors(cx: &Context<'_>, primary: &ServerId, list: &mut Vec<Evidence>) -> Suggestion {
+    let healthy: Vec<&ServerId> = cx
         .edges_below(primary)
-        .filter(|edge| edge.channel.is_replicating() && scene.answers(&edge.replica))
-        .filter(|edge| !scene.server(&edge.replica).is_some_and(has_no_space))
+        .filter(|edge| edge.channel.is_replicating() && cx.answers(&edge.replica))
+        .filter(|edge| !cx.server(&edge.replica).is_some_and(has_no_space))
         .map(|edge| &edge.replica)
         .collect();
     if healthy.is_empty() {
@@ -302,16 +302,16 @@ fn successors(scene: &Scene<'_>, primary: &ServerId, list: &mut Vec<Evidence>) -
         listed(healthy.iter().copied())
     );
     list.push(evidence("healthy-replica", text, healthy));
-    unless_rivals(scene, primary, list)
+    unless_rivals(cx, primary, list)
 }
 
 /// Commits on the primary wait for acknowledgements that do not come. How many replicas it counts
 /// as acknowledging says little: it learns late of a connection that is cut.
-pub(super) fn semi_sync_lock(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    let Some(primary) = scene.primary() else {
+pub(super) fn semi_sync_lock(cx: &Context<'_>, report: &mut ReportBuilder) {
+    let Some(primary) = cx.primary() else {
         return;
     };
-    let Some(semi) = scene
+    let Some(semi) = cx
         .current(&primary.id)
         .and_then(|facts| facts.semi_sync.as_ref())
     else {
@@ -319,8 +319,8 @@ pub(super) fn semi_sync_lock(scene: &Scene<'_>, report: &mut ReportBuilder) {
     };
     let still = primary
         .commits_wait_since
-        .map_or(Duration::ZERO, |since| scene.now().since(since));
-    if !semi.has_waiting_sessions() || still < scene.settings.semi_sync_stall_limit {
+        .map_or(Duration::ZERO, |since| cx.now().since(since));
+    if !semi.has_waiting_sessions() || still < cx.settings.semi_sync_stall_limit {
         return;
     }
     let text = format!(
@@ -329,7 +329,7 @@ pub(super) fn semi_sync_lock(scene: &Scene<'_>, report: &mut ReportBuilder) {
         primary.id,
         semi.wait_for,
         semi.clients,
-        spoken(still)
+        in_words(still)
     );
     let found = vec![evidence("acknowledgements-missing", text, [&primary.id])];
     report.note(

@@ -1,30 +1,30 @@
 //! Who takes writes, and who should.
 
+use super::context::{Context, ReportBuilder, current, evidence, listed};
 use super::report::{Code, Evidence, PrimaryView, Severity};
-use super::scene::{ReportBuilder, Scene, current, evidence, listed};
 use crate::ids::ServerId;
 use crate::model::{Channel, Edge, Server, ServerFacts};
 use crate::policy::Suggestion;
 
 /// Members of the cluster that answer and take writes.
-pub(super) fn writers<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = &'s Server> {
-    scene.servers().filter(|server| {
-        current(server).is_some_and(ServerFacts::is_writable) && !scene.bounds.is_apart(&server.id)
+pub(super) fn writers<'s>(cx: &'s Context<'_>) -> impl Iterator<Item = &'s Server> {
+    cx.servers().filter(|server| {
+        current(server).is_some_and(ServerFacts::is_writable) && !cx.bounds.is_apart(&server.id)
     })
 }
 
 /// More than one server takes writes, and they do not get each other's as replicas do.
-pub(super) fn split_brain(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    let writing: Vec<&Server> = writers(scene)
+pub(super) fn split_brain(cx: &Context<'_>, report: &mut ReportBuilder) {
+    let writing: Vec<&Server> = writers(cx)
         .filter(|server| {
-            scene.is_primary(&server.id)
-                || !scene.has_member_source(&server.id)
-                || scene.topology.co_primary_of(&server.id).is_some()
+            cx.is_primary(&server.id)
+                || !cx.has_member_source(&server.id)
+                || cx.topology.co_primary_of(&server.id).is_some()
         })
         .collect();
     let primary = writing
         .iter()
-        .find(|server| scene.is_primary(&server.id))
+        .find(|server| cx.is_primary(&server.id))
         .copied();
     let Some(first) = primary.or(writing.first().copied()) else {
         return;
@@ -37,7 +37,7 @@ pub(super) fn split_brain(scene: &Scene<'_>, report: &mut ReportBuilder) {
     if others.is_empty() {
         return;
     }
-    let paired = |id: &&ServerId| scene.topology.are_co_primaries(&first.id, id);
+    let paired = |id: &&ServerId| cx.topology.are_co_primaries(&first.id, id);
     let severity = if others.iter().all(paired) {
         Severity::Warning
     } else {
@@ -57,13 +57,13 @@ pub(super) fn split_brain(scene: &Scene<'_>, report: &mut ReportBuilder) {
 }
 
 /// No server can be called the primary.
-pub(super) fn primary_unknown(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    let PrimaryView::Unknown(candidates) = &scene.view else {
+pub(super) fn primary_unknown(cx: &Context<'_>, report: &mut ReportBuilder) {
+    let PrimaryView::Unknown(candidates) = &cx.view else {
         return;
     };
     let Some(about) = candidates
         .first()
-        .or_else(|| scene.servers().next().map(|s| &s.id))
+        .or_else(|| cx.servers().next().map(|s| &s.id))
     else {
         return;
     };
@@ -80,8 +80,8 @@ pub(super) fn primary_unknown(scene: &Scene<'_>, report: &mut ReportBuilder) {
 }
 
 /// Somebody else promoted a server.
-pub(super) fn primary_moved(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    let PrimaryView::Moved { from, to } = &scene.view else {
+pub(super) fn primary_moved(cx: &Context<'_>, report: &mut ReportBuilder) {
+    let PrimaryView::Moved { from, to } = &cx.view else {
         return;
     };
     let text = format!(
@@ -94,20 +94,20 @@ pub(super) fn primary_moved(scene: &Scene<'_>, report: &mut ReportBuilder) {
 /// `Act`, unless a server already takes writes as if it had been promoted: a second one must not be. Nor is a primary replaced that takes in
 /// another cluster's transactions: nobody would go on with that.
 pub(super) fn unless_rivals(
-    scene: &Scene<'_>,
+    cx: &Context<'_>,
     primary: &ServerId,
     list: &mut Vec<Evidence>,
 ) -> Suggestion {
     let was_detached = |server: &&Server| {
-        let channels = || scene.topology.channels_of(&server.id).iter();
+        let channels = || cx.topology.channels_of(&server.id).iter();
         let stopped = |edge: &Edge| edge.channel.is_receiver_stopped();
-        server.id != *primary && (!scene.has_member_source(&server.id) || channels().all(stopped))
+        server.id != *primary && (!cx.has_member_source(&server.id) || channels().all(stopped))
     };
-    let rivals: Vec<&ServerId> = writers(scene)
+    let rivals: Vec<&ServerId> = writers(cx)
         .filter(was_detached)
         .map(|server| &server.id)
         .collect();
-    let is_fed = fed_from_outside(scene, primary, list);
+    let is_fed = fed_from_outside(cx, primary, list);
     if rivals.is_empty() {
         return if is_fed {
             Suggestion::Hold
@@ -125,13 +125,13 @@ pub(super) fn unless_rivals(
 
 /// Whether a channel from outside is in use on the primary that not all its replicas have, too. It cannot be made on a successor without
 /// the password.
-fn fed_from_outside(scene: &Scene<'_>, primary: &ServerId, list: &mut Vec<Evidence>) -> bool {
-    let replicas = scene.replicas(primary);
+fn fed_from_outside(cx: &Context<'_>, primary: &ServerId, list: &mut Vec<Evidence>) -> bool {
+    let replicas = cx.replicas(primary);
     let has_it = |replica: &ServerId, channel: &Channel| {
-        let mut channels = scene.topology.channels_of(replica).iter();
+        let mut channels = cx.topology.channels_of(replica).iter();
         channels.any(|edge| edge.channel.source == channel.source)
     };
-    let mut lacking = scene.bounds.outer(&scene.topology, primary).filter(|edge| {
+    let mut lacking = cx.bounds.outer(&cx.topology, primary).filter(|edge| {
         edge.channel.source.is_some()
             && edge.is_in_use()
             && !replicas
@@ -150,11 +150,11 @@ fn fed_from_outside(scene: &Scene<'_>, primary: &ServerId, list: &mut Vec<Eviden
 }
 
 /// A replica takes writes of its own.
-pub(super) fn writable_replicas(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    for server in writers(scene) {
+pub(super) fn writable_replicas(cx: &Context<'_>, report: &mut ReportBuilder) {
+    for server in writers(cx) {
         let id = &server.id;
-        let paired = scene.topology.co_primary_of(id).is_some();
-        if scene.is_primary(id) || paired || !scene.has_member_source(id) {
+        let paired = cx.topology.co_primary_of(id).is_some();
+        if cx.is_primary(id) || paired || !cx.has_member_source(id) {
             continue;
         }
         let text = format!("{id} replicates and takes writes.");
@@ -164,11 +164,11 @@ pub(super) fn writable_replicas(scene: &Scene<'_>, report: &mut ReportBuilder) {
 }
 
 /// A fence binds them only while Baton keeps the global read lock; afterwards they write to a replica.
-pub(super) fn privileged_writers(scene: &Scene<'_>, report: &mut ReportBuilder) {
-    let Some(primary) = scene.primary() else {
+pub(super) fn privileged_writers(cx: &Context<'_>, report: &mut ReportBuilder) {
+    let Some(primary) = cx.primary() else {
         return;
     };
-    let accounts = scene
+    let accounts = cx
         .current(&primary.id)
         .and_then(|facts| facts.privileged_writers.as_deref())
         .unwrap_or_default();

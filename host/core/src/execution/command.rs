@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::gtid::GtidSet;
-use crate::ids::Address;
+use crate::ids::{Address, ServerId};
 use crate::model::{EventName, EventState};
 
 /// The server-side condition of a step that makes a server writable: evaluated by the server when it executes it.
@@ -174,6 +174,21 @@ impl ServerCommand {
             | Self::SetSemiSync { .. }
             | Self::RestoreEvents { .. }
             | Self::DisableEvents => plain,
+        }
+    }
+
+    /// A few words for the journal.
+    pub fn describe_on(&self, server: &ServerId) -> String {
+        if let Self::PointAt { source, .. } = self {
+            format!("point {server} at {source}")
+        } else if let Self::SetDelay { delay, .. } = self {
+            if delay.is_zero() {
+                format!("lift the delay of {server}")
+            } else {
+                format!("set the delay of {server} back to {} s", delay.as_secs())
+            }
+        } else {
+            format!("{} on {server}", self.word())
         }
     }
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 use super::ServerCommand;
 use crate::gtid::GtidSet;
 use crate::ids::{Address, ServerId};
-use crate::model::{Channel, EventState, Events, Reach, Server, Snapshot, ThreadState};
+use crate::model::{
+    Channel, EventState, Events, Reach, Server, ServerFacts, Snapshot, ThreadState,
+};
 use crate::planning::{Action, Plan};
 use crate::time::{Observed, Timestamp};
 
@@ -49,7 +51,7 @@ fn perform(after: &mut Snapshot, plan: &Plan, action: &Action) {
         Action::Command { server, command } => command_sent(after, server, command),
         Action::Observe { server } | Action::AwaitWritable { server } => read(after, server),
         Action::Drain { server } => {
-            let possessed = after.facts(server).map(|facts| facts.possessed());
+            let possessed = after.facts(server).map(ServerFacts::possessed);
             has_applied(after, server, possessed);
         }
         Action::CatchUp { server, from } => {
@@ -108,16 +110,13 @@ fn command_sent(after: &mut Snapshot, id: &ServerId, command: &ServerCommand) {
         let source = after.server_at(address);
         source.is_none_or(|source| source.probe.reach() == Reach::Answering)
     };
-    let connected = match command {
-        ServerCommand::PointAt { source, .. } => receiver(lives(source)),
-        _ => {
-            let channels = after.facts(id).map(|facts| facts.channels.as_slice());
-            let mut sources = channels
-                .into_iter()
-                .flatten()
-                .filter_map(|c| c.source.as_ref());
-            receiver(sources.all(lives))
-        }
+    let connected = if let ServerCommand::PointAt { source, .. } = command {
+        receiver(lives(source))
+    } else {
+        let facts = after.facts(id).into_iter();
+        let channels = facts.flat_map(|facts| &facts.channels);
+        let mut sources = channels.filter_map(|channel| channel.source.as_ref());
+        receiver(sources.all(lives))
     };
     read(after, id);
     if let Some(server) = answering(after, id) {
@@ -139,10 +138,10 @@ fn obey(server: &mut Server, command: &ServerCommand, (now, connected): (Timesta
         ServerCommand::Fence { kill_writers: _ } => set_read_only(server, true),
         ServerCommand::OpenWrites(_) => set_read_only(server, false),
         ServerCommand::StopReceivers { channel } => {
-            each(server, channel.as_deref(), |channel| stop_receiver(channel));
+            each(server, channel.as_deref(), stop_receiver);
         }
         ServerCommand::SeverReceivers { channel } => {
-            let severed = each(server, channel.as_deref(), |channel| stop_receiver(channel));
+            let severed = each(server, channel.as_deref(), stop_receiver);
             note(&mut server.severed, severed, now);
         }
         ServerCommand::StartReceivers { channel } => {
@@ -157,7 +156,7 @@ fn obey(server: &mut Server, command: &ServerCommand, (now, connected): (Timesta
             note(&mut server.reconnected, names, now);
         }
         ServerCommand::StopReplication { channel } => {
-            each(server, channel.as_deref(), |channel| stop(channel));
+            each(server, channel.as_deref(), stop);
         }
         ServerCommand::StartReplication { channel } => {
             each(server, channel.as_deref(), |channel| {

@@ -192,9 +192,10 @@ impl Ineligible {
 
     /// The reason why `server` may not be promoted, for people and the API.
     pub fn reason(&self, server: &ServerId) -> Reason {
-        let about = match self {
-            Self::PreparedNotReplicated { primary, .. } => primary,
-            _ => server,
+        let about = if let Self::PreparedNotReplicated { primary, .. } = self {
+            primary
+        } else {
+            server
         };
         Reason {
             code: self.code().to_owned(),
@@ -275,10 +276,10 @@ impl Failover<'_> {
         if facts.possessed().is_empty() && others_have_data {
             reasons.push(Ineligible::Empty);
         }
-        reasons.extend(logging(facts).filter(|why| match why {
-            Ineligible::NoReplicaUpdates => self.some_log && !self.is_alone(server),
-            _ => true,
-        }));
+        let others_log = self.some_log && !self.is_alone(server);
+        reasons.extend(
+            logging(facts).filter(|why| others_log || *why != Ineligible::NoReplicaUpdates),
+        );
         for edge in self.topology.channels_of(&server.id) {
             reasons.extend(self.of_channel(server, edge));
         }

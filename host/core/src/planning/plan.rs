@@ -181,24 +181,19 @@ impl Action {
 
     /// True if the step has a server apply what it has received, or prepares that.
     pub fn drains(&self) -> bool {
-        match self {
-            Self::Drain { .. } => true,
-            Self::Command {
-                command: ServerCommand::SetDelay { delay, .. },
-                server: _,
-            } => delay.is_zero(),
-            _ => false,
-        }
+        let lifts = matches!(
+            self,
+            Self::Command { command: ServerCommand::SetDelay { delay, .. }, server: _ } if delay.is_zero()
+        );
+        lifts || matches!(self, Self::Drain { .. })
     }
 
     /// True for the one step after which there is no way back but forward.
     pub fn opens_writes(&self) -> bool {
-        match self {
-            Self::Command { command, server: _ } => {
-                command.properties().if_unknown == IfUnknown::Ask
-            }
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Command { command, server: _ } if command.properties().if_unknown == IfUnknown::Ask
+        )
     }
 
     /// A few words for the journal.
@@ -219,16 +214,7 @@ impl Action {
             } => {
                 format!("confirm the locks on {} servers", others.len())
             }
-            Self::Command { server, command } => match command {
-                ServerCommand::PointAt { source, .. } => format!("point {server} at {source}"),
-                ServerCommand::SetDelay { delay, .. } if delay.is_zero() => {
-                    format!("lift the delay of {server}")
-                }
-                ServerCommand::SetDelay { delay, .. } => {
-                    format!("set the delay of {server} back to {} s", delay.as_secs())
-                }
-                other => format!("{} on {server}", other.word()),
-            },
+            Self::Command { server, command } => command.describe_on(server),
             Self::Observe { server } => format!("read {server}"),
             Self::Drain { server } => format!("wait until {server} has applied what it received"),
             Self::CatchUp { server, from } => {

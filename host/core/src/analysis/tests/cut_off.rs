@@ -162,7 +162,7 @@ fn a_receiver_that_stood_still_is_no_veto() {
         p1 primary silent refused 3s
         r1 missing=50 <- p1 starving=20s read=100ms
         r2 <- p1 io=connecting
-    "), @"CRITICAL primary-dead p1: act failover; does-not-answer p1; receiver-lost-it r2; cannot-testify r1");
+    "), @"CRITICAL primary-dead p1: act failover; does-not-answer p1; receiver-lost-it r2; receiver-not-running r1");
     // Nobody received more, or it stood still only since the loss: it may hear what nobody else
     // does.
     for r1 in ["<- p1 starving=20s", "missing=50 <- p1 starving=4s"] {

@@ -61,7 +61,7 @@ fn dead_with_one_replica_that_is_stopped() {
         i1 <- p1 silent refused
         r1 <- i1 io=stopped sql=stopped
     "), @r"
-    CRITICAL intermediate-dead-single-replica i1: hold intermediate-failover; does-not-answer i1; cannot-testify r1
+    CRITICAL intermediate-dead-single-replica i1: hold intermediate-failover; does-not-answer i1; receiver-not-running r1
     warning primary-single-replica-dead p1: hold; replica-silent i1
     warning replication-stopped r1: hold; thread-stopped r1; thread-stopped r1
     ");
@@ -75,7 +75,7 @@ fn silent_with_one_replica_that_is_stopped() {
         r1 <- i1 io=stopped sql=stopped
     "), @r"
     warning primary-single-replica-dead p1: hold; replica-silent i1
-    warning server-silent i1: hold; does-not-answer i1; cannot-testify r1
+    warning server-silent i1: hold; does-not-answer i1; receiver-not-running r1
     warning replication-stopped r1: hold; thread-stopped r1; thread-stopped r1
     ");
 }

@@ -53,7 +53,7 @@ fn replicas_in_downtime_need_no_source() {
 }
 
 #[test]
-fn replicas_in_downtime_still_testify() {
+fn replicas_in_downtime_still_count_as_evidence() {
     insta::assert_snapshot!(verdict_of("
         p1 primary silent timeout-connect
         r1 <- p1 downtime heartbeat=1s

@@ -326,7 +326,7 @@ fn an_old_refusal_proves_neither_life_nor_death() {
     insta::assert_snapshot!(verdict_of("
         p1 primary silent timeout 2s
         r1 <- p1 io=connecting:1045
-    "), @"CRITICAL primary-silent p1: hold failover; does-not-answer p1; cannot-testify r1");
+    "), @"CRITICAL primary-silent p1: hold failover; does-not-answer p1; receiver-not-running r1");
 }
 
 #[test]
@@ -379,13 +379,13 @@ fn a_replica_was_not_read_since() {
 }
 
 #[test]
-fn receivers_stopped_by_a_person_do_not_testify() {
+fn receivers_stopped_by_a_person_are_no_evidence() {
     // OB#138: a backup stopped replication, then the network flapped.
     insta::assert_snapshot!(verdict_of("
         p1 primary silent timeout-connect 2s
         r1 <- p1 io=stopped sql=stopped
     "), @r"
-    CRITICAL primary-silent p1: hold failover; does-not-answer p1; cannot-testify r1
+    CRITICAL primary-silent p1: hold failover; does-not-answer p1; receiver-not-running r1
     warning replication-stopped r1: hold; thread-stopped r1; thread-stopped r1
     ");
 }
@@ -397,7 +397,7 @@ fn receivers_stopped_by_a_person_and_nobody_listens() {
         r1 <- p1 io=stopped sql=stopped
         r2 <- p1 io=stopped:1236
     "), @r"
-    CRITICAL primary-dead p1: act failover; does-not-answer p1; cannot-testify r1 r2
+    CRITICAL primary-dead p1: act failover; does-not-answer p1; receiver-not-running r1 r2
     warning replication-stopped r1: hold; thread-stopped r1; thread-stopped r1
     warning replication-broken r2: hold; thread-broken r2
     ");
@@ -410,7 +410,7 @@ fn a_stopped_receiver_does_not_outvote_one_that_lost_it() {
         r1 <- p1 io=stopped sql=stopped
         r2 <- p1 io=connecting
     "), @r"
-    CRITICAL primary-dead p1: act failover; does-not-answer p1; receiver-lost-it r2; cannot-testify r1
+    CRITICAL primary-dead p1: act failover; does-not-answer p1; receiver-lost-it r2; receiver-not-running r1
     warning replication-stopped r1: hold; thread-stopped r1; thread-stopped r1
     ");
 }
@@ -428,7 +428,7 @@ fn a_stopped_applier_is_not_a_lost_primary() {
 }
 
 #[test]
-fn replicas_that_refuse_us_do_not_testify() {
+fn replicas_that_refuse_us_are_no_evidence() {
     insta::assert_snapshot!(verdict_of("
         p1 primary silent refused 2s
         r1 <- p1 partial
@@ -557,6 +557,9 @@ fn a_receiver_that_a_person_stopped_is_not_started() {
             view.contains("primary-silent p1: hold"),
             "{stopped}: {view}"
         );
-        assert!(view.contains("cannot-testify r1"), "{stopped}: {view}");
+        assert!(
+            view.contains("receiver-not-running r1"),
+            "{stopped}: {view}"
+        );
     }
 }

@@ -199,12 +199,12 @@ fn nobody_can_commit(snapshot: &Snapshot, source: &Server) {
 fn nobody_objects(snapshot: &Snapshot, source: &Server) {
     assert_eq!(source.probe.reach(), Reach::Silent);
     let lost_at = source.probe.failing_since.unwrap();
-    let mut witnesses = 0;
+    let mut lost_it = 0;
     for (replica, channel) in channels_to(snapshot, source) {
         if replica.probe.reach() != Reach::Answering {
             continue;
         }
-        witnesses += 1;
+        lost_it += 1;
         assert!(
             replica.facts_after(lost_at).is_some(),
             "{} was not read",
@@ -223,7 +223,7 @@ fn nobody_objects(snapshot: &Snapshot, source: &Server) {
             replica.id
         );
     }
-    assert!(witnesses > 0, "nobody misses it");
+    assert!(lost_it > 0, "nobody misses it");
     let unprobed = snapshot
         .servers
         .values()

@@ -223,7 +223,7 @@ fn a_replica_was_detached_and_made_writable_while_the_primary_is_dead() {
         r1 rw <- p1 io=stopped sql=stopped
         r2 <- p1 io=connecting
     "), @r"
-    CRITICAL primary-dead p1: hold failover; does-not-answer p1; receiver-lost-it r2; cannot-testify r1; another-writer r1
+    CRITICAL primary-dead p1: hold failover; does-not-answer p1; receiver-lost-it r2; receiver-not-running r1; another-writer r1
     warning replication-stopped r1: hold; thread-stopped r1; thread-stopped r1
     warning replica-writable r1: hold; writable r1
     ");

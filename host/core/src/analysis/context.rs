@@ -14,7 +14,7 @@ use crate::policy::Suggestion;
 use crate::time::Timestamp;
 
 /// A snapshot with what every rule derives from it.
-pub(super) struct Scene<'a> {
+pub(super) struct Context<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) settings: &'a AnalysisSettings,
     pub(super) topology: Topology,
@@ -23,7 +23,7 @@ pub(super) struct Scene<'a> {
     pub(super) bounds: Bounds,
 }
 
-impl<'a> Scene<'a> {
+impl<'a> Context<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, settings: &'a AnalysisSettings) -> Self {
         let topology = Topology::of(snapshot);
         let view = primary_of(snapshot, &topology);
@@ -157,18 +157,18 @@ impl ReportBuilder {
     }
 
     /// Adds an observation that a recovery could answer.
-    pub(super) fn propose(
+    pub(super) fn propose_recovery(
         &mut self,
         code: Code,
         server: &ServerId,
         answer: (Suggestion, RecoveryKind),
         evidence: Vec<Evidence>,
     ) {
-        self.propose_as(Severity::Critical, code, server, answer, evidence);
+        self.propose_recovery_as(Severity::Critical, code, server, answer, evidence);
     }
 
-    /// As [`propose`](Self::propose), with another severity.
-    pub(super) fn propose_as(
+    /// As [`propose_recovery`](Self::propose), with another severity.
+    pub(super) fn propose_recovery_as(
         &mut self,
         severity: Severity,
         code: Code,
@@ -221,7 +221,7 @@ pub(super) fn listed<'a>(ids: impl IntoIterator<Item = &'a ServerId>) -> String 
 }
 
 /// A duration as a text for people: `350 ms`, `2.4 s`, `90 s`.
-pub(super) fn spoken(duration: Duration) -> String {
+pub(super) fn in_words(duration: Duration) -> String {
     let millis = duration.as_millis();
     if millis < 1000 {
         format!("{millis} ms")

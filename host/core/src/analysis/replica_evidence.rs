@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::scene::Scene;
+use super::context::Context;
 use crate::ids::ServerId;
 use crate::model::{Channel, Edge, Reach, Server, ServerFacts, Snapshot, ThreadState};
 use crate::time::Timestamp;
 
-/// What one replica says, strongest sign of life first.
+/// What one replica shows of its source, strongest sign of life first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Testimony {
+pub(super) enum ReplicaEvidence {
     /// Something came from the source after the loss.
     Alive(Sign),
     /// The receiver is connected, and nothing came since.
@@ -49,90 +49,90 @@ pub(super) enum Sign {
     Denied,
 }
 
-/// Testimony of all replicas of one source.
-pub(super) struct Hearing<'s> {
+/// The evidence of all replicas of one source.
+pub(super) struct CollectedEvidence<'s> {
     /// By replica.
-    pub(super) said: BTreeMap<&'s ServerId, Testimony>,
-    /// The channel on which each replica testifies.
+    pub(super) said: BTreeMap<&'s ServerId, ReplicaEvidence>,
+    /// The channel that each replica's evidence is about.
     pub(super) edges: BTreeMap<&'s ServerId, &'s Edge>,
     /// When the last of the replicas that look connected came back, which had not answered us since the loss either: the network between
     /// us and them was cut. What was tried before that says nothing about them.
     pub(super) back_at: Option<Timestamp>,
 }
 
-impl<'s> Hearing<'s> {
+impl<'s> CollectedEvidence<'s> {
     /// Hears all replicas of `source`, which was lost at `lost_at`.
-    pub(super) fn of(scene: &'s Scene<'_>, source: &'s Server, lost_at: Timestamp) -> Self {
-        let mut hearing = Self {
+    pub(super) fn of(cx: &'s Context<'_>, source: &'s Server, lost_at: Timestamp) -> Self {
+        let mut collected = Self {
             said: BTreeMap::new(),
             edges: BTreeMap::new(),
             back_at: None,
         };
-        for edge in scene.edges_below(&source.id) {
-            let Some(replica) = scene.server(&edge.replica) else {
+        for edge in cx.edges_below(&source.id) {
+            let Some(replica) = cx.server(&edge.replica) else {
                 continue;
             };
-            let testimony = match testimony(scene, replica, &edge.channel, lost_at) {
-                Testimony::Attached
-                    if starved_before(scene.snapshot, replica, &edge.channel, lost_at) =>
-                {
-                    Testimony::Mute
-                }
-                said => said,
-            };
-            let known = hearing.said.get(&edge.replica);
-            if known.is_none_or(|known| testimony < *known) {
-                hearing.said.insert(&edge.replica, testimony);
-                hearing.edges.insert(&edge.replica, edge);
+            let mut evidence = replica_evidence(cx, replica, &edge.channel, lost_at);
+            if evidence == ReplicaEvidence::Attached
+                && starved_before(cx.snapshot, replica, &edge.channel, lost_at)
+            {
+                evidence = ReplicaEvidence::Mute;
+            }
+            let known = collected.said.get(&edge.replica);
+            if known.is_none_or(|known| evidence < *known) {
+                collected.said.insert(&edge.replica, evidence);
+                collected.edges.insert(&edge.replica, edge);
             }
         }
-        hearing.add_registered(scene, source);
-        hearing.discount_earlier_tests(scene, lost_at);
-        hearing
+        collected.add_registered(cx, source);
+        collected.discount_earlier_tests(cx, lost_at);
+        collected
     }
 
-    fn discount_earlier_tests(&mut self, scene: &Scene<'_>, lost_at: Timestamp) {
-        let attached = self.who(|said| said == Testimony::Attached).into_iter();
-        let back = attached.filter_map(|id| scene.server(id)?.probe.back_at);
+    fn discount_earlier_tests(&mut self, cx: &Context<'_>, lost_at: Timestamp) {
+        let attached = self
+            .who(|said| said == ReplicaEvidence::Attached)
+            .into_iter();
+        let back = attached.filter_map(|id| cx.server(id)?.probe.back_at);
         self.back_at = back.filter(|at| *at > lost_at).max();
         let Some(back_at) = self.back_at else {
             return;
         };
         for (id, said) in &mut self.said {
             let tested_at = || {
-                let (server, edge) = (scene.server(id)?, self.edges.get(id)?);
+                let (server, edge) = (cx.server(id)?, self.edges.get(id)?);
                 let name = &edge.channel.name;
                 server
                     .reconnected_on(name)
                     .max(server.reconnect_failed_on(name))
             };
-            if *said == (Testimony::Lost { tested: true }) && tested_at() <= Some(back_at) {
-                *said = Testimony::Lost { tested: false };
+            if *said == (ReplicaEvidence::Lost { tested: true }) && tested_at() <= Some(back_at) {
+                *said = ReplicaEvidence::Lost { tested: false };
             }
         }
     }
 
     /// Replicas that the source had registered but nobody has read yet: unknown, not absent.
-    fn add_registered(&mut self, scene: &'s Scene<'_>, source: &Server) {
+    fn add_registered(&mut self, cx: &'s Context<'_>, source: &Server) {
         for attached in source.last_facts().map_or(&[][..], |facts| &facts.replicas) {
             let address = attached
                 .port
                 .and_then(|port| crate::ids::Address::new(&attached.host, port).ok());
-            let member = address.and_then(|address| scene.snapshot.server_at(&address));
+            let member = address.and_then(|address| cx.snapshot.server_at(&address));
             let Some(member) = member.filter(|m| m.facts.is_none() && m.id != source.id) else {
                 continue;
             };
-            let testimony = match member.probe.reach() {
-                Reach::NotProbed | Reach::Answering => Testimony::Unread,
-                Reach::Partial => Testimony::Refusing,
-                Reach::Silent => Testimony::Silent,
+            let replica_evidence = match member.probe.reach() {
+                Reach::NotProbed | Reach::Answering => ReplicaEvidence::Unread,
+                Reach::Partial => ReplicaEvidence::Refusing,
+                Reach::Silent => ReplicaEvidence::Silent,
             };
-            self.said.entry(&member.id).or_insert(testimony);
+            self.said.entry(&member.id).or_insert(replica_evidence);
         }
     }
 
     /// The replicas that said something for which `is` holds.
-    pub(super) fn who(&self, is: impl Fn(Testimony) -> bool) -> Vec<&'s ServerId> {
+    pub(super) fn who(&self, is: impl Fn(ReplicaEvidence) -> bool) -> Vec<&'s ServerId> {
         self.said
             .iter()
             .filter(|(_, said)| is(**said))
@@ -140,16 +140,16 @@ impl<'s> Hearing<'s> {
             .collect()
     }
 
-    pub(super) fn any(&self, is: impl Fn(Testimony) -> bool) -> bool {
+    pub(super) fn any(&self, is: impl Fn(ReplicaEvidence) -> bool) -> bool {
         self.said.values().any(|said| is(*said))
     }
 
-    pub(super) fn all(&self, is: impl Fn(Testimony) -> bool) -> bool {
+    pub(super) fn all(&self, is: impl Fn(ReplicaEvidence) -> bool) -> bool {
         self.said.values().all(|said| is(*said))
     }
 }
 
-impl Testimony {
+impl ReplicaEvidence {
     pub(super) fn is_alive(self) -> bool {
         matches!(self, Self::Alive(_))
     }
@@ -163,40 +163,40 @@ impl Testimony {
     }
 }
 
-fn testimony(
-    scene: &Scene<'_>,
+fn replica_evidence(
+    cx: &Context<'_>,
     replica: &Server,
     channel: &Channel,
     lost_at: Timestamp,
-) -> Testimony {
+) -> ReplicaEvidence {
     match replica.probe.reach() {
-        Reach::NotProbed => Testimony::Unread,
-        Reach::Partial => Testimony::Refusing,
-        Reach::Silent => Testimony::Silent,
+        Reach::NotProbed => ReplicaEvidence::Unread,
+        Reach::Partial => ReplicaEvidence::Refusing,
+        Reach::Silent => ReplicaEvidence::Silent,
         Reach::Answering => {
             let reconnected = replica
                 .reconnected_on(&channel.name)
                 .filter(|at| *at > lost_at);
             let Some(facts) = &replica.facts else {
-                return Testimony::Unread;
+                return ReplicaEvidence::Unread;
             };
             if reconnected.is_some_and(|reconnected| facts.at <= reconnected) {
-                return Testimony::Settling;
+                return ReplicaEvidence::Settling;
             }
             if facts.at <= lost_at {
-                return Testimony::Unread;
+                return ReplicaEvidence::Unread;
             }
             let heard = replica.heard_on(&channel.name).filter(|at| *at > lost_at);
             let in_vain = replica.reconnect_failed_on(&channel.name).filter(|at| {
                 let mut signs = [reconnected, heard].into_iter().flatten();
                 *at > lost_at && signs.all(|sign| sign < *at)
             });
-            if in_vain.is_some_and(|at| scene.is_recent(at)) {
+            if in_vain.is_some_and(|at| cx.is_recent(at)) {
                 // The receiver may still look connected: its thread waits for its source to let it go.
-                return Testimony::Lost { tested: true };
+                return ReplicaEvidence::Lost { tested: true };
             }
             if replica.was_halted_on(channel, lost_at) {
-                return Testimony::Halted;
+                return ReplicaEvidence::Halted;
             }
             let at = Instants {
                 lost: lost_at,
@@ -204,7 +204,7 @@ fn testimony(
                 reconnected,
                 heard,
             };
-            receiver(scene, channel, &at)
+            receiver(cx, channel, &at)
         }
     }
 }
@@ -217,34 +217,34 @@ struct Instants {
     heard: Option<Timestamp>,
 }
 
-fn receiver(scene: &Scene<'_>, channel: &Channel, at: &Instants) -> Testimony {
-    let settings = scene.settings;
+fn receiver(cx: &Context<'_>, channel: &Channel, at: &Instants) -> ReplicaEvidence {
+    let settings = cx.settings;
     let is_believed = |sign: Timestamp| {
-        scene.is_recent(sign) && at.read.since(sign) <= belief(channel, sign.since(at.lost))
+        cx.is_recent(sign) && at.read.since(sign) <= belief(channel, sign.since(at.lost))
     };
     let accepted = at.reconnected.is_some_and(is_believed);
-    let answered = at.reconnected.is_some_and(|sign| scene.is_recent(sign));
+    let answered = at.reconnected.is_some_and(|sign| cx.is_recent(sign));
     let tested = at.reconnected.is_some();
     let error = channel.receiver_error.as_ref().map(|error| error.number);
     match (channel.receiver, error.map(ConnectError::of)) {
-        (ThreadState::Running, _) if accepted => Testimony::Alive(Sign::Accepted),
+        (ThreadState::Running, _) if accepted => ReplicaEvidence::Alive(Sign::Accepted),
         (ThreadState::Running, _) if at.heard.is_some_and(is_believed) => {
-            Testimony::Alive(Sign::Heard)
+            ReplicaEvidence::Alive(Sign::Heard)
         }
-        (ThreadState::Running, _) => Testimony::Attached,
+        (ThreadState::Running, _) => ReplicaEvidence::Attached,
         // Starting a receiver clears its error, so after a reconnect the error is new. Otherwise it may be older
         // than the loss: it shows neither life nor death.
         (ThreadState::Connecting, Some(ConnectError::Denied)) if answered => {
-            Testimony::Alive(Sign::Denied)
+            ReplicaEvidence::Alive(Sign::Denied)
         }
         (ThreadState::Connecting, None) if is_settling(at, settings.reconnect_patience) => {
-            Testimony::Settling
+            ReplicaEvidence::Settling
         }
         (ThreadState::Connecting, None | Some(ConnectError::Network | ConnectError::Other))
-        | (ThreadState::Stopped, Some(ConnectError::Network)) => Testimony::Lost { tested },
+        | (ThreadState::Stopped, Some(ConnectError::Network)) => ReplicaEvidence::Lost { tested },
         (ThreadState::Connecting, Some(ConnectError::Denied))
         | (ThreadState::Stopped, None | Some(ConnectError::Denied | ConnectError::Other))
-        | (ThreadState::Unknown, _) => Testimony::Mute,
+        | (ThreadState::Unknown, _) => ReplicaEvidence::Mute,
     }
 }
 
