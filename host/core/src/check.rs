@@ -1,5 +1,5 @@
-//! The checker: looks at a finished plan and objects. Separate from planning on purpose, so that one mistake is not made
-//! twice; it runs on every plan, also on those a person ordered.
+//! The checker: looks at a finished plan and objects. Separate from planning on purpose, so that
+//! one mistake is not made twice; it runs on every plan, also on those a person ordered.
 
 mod bounds;
 mod events;
@@ -13,7 +13,8 @@ use crate::ids::{LeaseEpoch, ServerId};
 use crate::model::{RecoveryKind, Snapshot, Switch, Topology};
 use crate::planning::{Acknowledgers, Action, History, Plan, Purpose, Step, StepId};
 
-/// Why a plan must not be carried out. Each names the invariant (see ARCHITECTURE.md) that it would break.
+/// Why a plan must not be carried out. Each names the invariant (see ARCHITECTURE.md) that it would
+/// break.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Objection {
     /// Invariant 1.
@@ -213,7 +214,8 @@ fn check_epoch(plan: &Plan, snapshot: &Snapshot, objections: &mut Vec<Objection>
             held: snapshot.control.lease,
         });
     }
-    // A person's order passes the switch at the API; a running recovery is finished even if it is switched off midway.
+    // A person's order passes the switch at the API; a running recovery is finished even if it is
+    // switched off midway.
     if snapshot.control.enabled != Switch::On && snapshot.control.active.is_none() {
         objections.push(Objection::SwitchedOff);
     }
@@ -282,7 +284,8 @@ fn check_step(step: &Step, plan: &Plan, snapshot: &Snapshot, objections: &mut Ve
     }
 }
 
-/// What any answering replica of the replaced server possesses must be possessed by the successor, or be fetched by it.
+/// What any answering replica of the replaced server possesses must be possessed by the successor,
+/// or be fetched by it.
 fn check_losses(plan: &Plan, snapshot: &Snapshot, objections: &mut Vec<Objection>) {
     let Some(successor) = &plan.successor else {
         return;

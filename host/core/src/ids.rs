@@ -30,8 +30,8 @@ macro_rules! text_id {
 }
 
 text_id!(
-    /// Stable, opaque identity of a server. It survives a change of address. It is the text of the address under which
-    /// the server was first known, which makes it readable; never parse it.
+    /// Stable, opaque identity of a server. It survives a change of address. It is the text of the
+    /// address under which the server was first known, which makes it readable; never parse it.
     ServerId
 );
 text_id!(

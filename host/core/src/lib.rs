@@ -1,7 +1,8 @@
-//! The pure part of Baton: facts about replication topologies, what is wrong with them, and what to do.
+//! The pure part of Baton: facts about replication topologies, what is wrong with them, and what to
+//! do.
 //!
-//! Nothing here is asynchronous, reads a clock, draws randomness, logs or performs I/O: the same input
-//! gives the same output, so the same code runs against real servers and in the simulator.
+//! Nothing here is asynchronous, reads a clock, draws randomness, logs or performs I/O: the same
+//! input gives the same output, so the same code runs against real servers and in the simulator.
 
 #![cfg_attr(
     not(test),

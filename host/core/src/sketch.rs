@@ -8,9 +8,10 @@
 //! r3 <- r2@main lag=45s <- p1@side rw       # two named channels
 //! ```
 //!
-//! A line is a name followed by words; `#` begins a comment. A server's identity is its name, its address `name:3306`.
-//! All servers share a history of 1000 transactions of the first server. What is not said is healthy: answering, read
-//! 100 ms ago, both threads running, MySQL 8.4 with GTID, read-only unless recorded as primary.
+//! A line is a name followed by words; `#` begins a comment. A server's identity is its name, its
+//! address `name:3306`. All servers share a history of 1000 transactions of the first server. What
+//! is not said is healthy: answering, read 100 ms ago, both threads running, MySQL 8.4 with GTID,
+//! read-only unless recorded as primary.
 //!
 //! | Server word | Meaning |
 //! | --- | --- |
@@ -44,7 +45,8 @@
 //! | `brings=N` | what it received was written by server number N |
 //! | `nogtid`, `filtered`, `user=X` | how it replicates |
 //!
-//! A source that is no server of the sketch is an address outside; `<- ?` is a channel without a source.
+//! A source that is no server of the sketch is an address outside; `<- ?` is a channel without a
+//! source.
 //!
 //! | Cluster word | Meaning |
 //! | --- | --- |

@@ -45,7 +45,8 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// A wall-clock time: milliseconds since 1970-01-01T00:00:00Z. For people and calendars, never for ages.
+/// A wall-clock time: milliseconds since 1970-01-01T00:00:00Z. For people and calendars, never for
+/// ages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(u64);
 

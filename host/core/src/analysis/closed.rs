@@ -1,4 +1,5 @@
-//! A primary that is read-only while nobody else takes writes: whether it is the one to take them again.
+//! A primary that is read-only while nobody else takes writes: whether it is the one to take them
+//! again.
 
 use super::context::{Context, ReportBuilder, evidence, listed};
 use super::report::{Code, Evidence, PrimaryView};
@@ -7,7 +8,8 @@ use crate::ids::ServerId;
 use crate::model::{Bounds, Closed, Reach, RecoveryKind, Server, ServerFacts, Snapshot, Topology};
 use crate::policy::Suggestion;
 
-/// Objections that a person who orders it answers: nobody knows better than they who closed the server, or what an absent one has.
+/// Objections that a person who orders it answers: nobody knows better than they who closed the
+/// server, or what an absent one has.
 const ANSWERED_BY_ORDER: [&str; 4] = [
     "closed-by-hand",
     "closing-not-seen",
@@ -29,7 +31,8 @@ pub(super) fn no_writable_primary(cx: &Context<'_>, report: &mut ReportBuilder) 
     }
     let code = Code::NoWritablePrimary;
     if !writing.is_empty() {
-        // A replica that was opened and still replicates was not promoted. What it wrote since then no other server has.
+        // A replica that was opened and still replicates was not promoted. What it wrote since then
+        // no other server has.
         let text = format!(
             "{} is read-only, and {} takes writes beside it and still replicates: open the one and close the other.",
             primary.id,
@@ -63,7 +66,8 @@ pub(super) fn no_writable_primary(cx: &Context<'_>, report: &mut ReportBuilder) 
     report.propose_recovery(code, &primary.id, (suggestion, RecoveryKind::Reopen), found);
 }
 
-/// What speaks against opening the recorded primary again, as far as a person's order does not answer it.
+/// What speaks against opening the recorded primary again, as far as a person's order does not
+/// answer it.
 pub fn objections_to_ordered_reopening(snapshot: &Snapshot, primary: &ServerId) -> Vec<Evidence> {
     let mut objections = reopening_objections(snapshot, primary);
     objections.retain(|objection| !ANSWERED_BY_ORDER.contains(&objection.code));
@@ -123,8 +127,8 @@ pub fn reopening_objections(snapshot: &Snapshot, primary: &ServerId) -> Vec<Evid
     found
 }
 
-/// What some member had, or the primary acknowledged, and is gone from here: it lost the end of its log, perhaps, and one that does not answer
-/// has it.
+/// What some member had, or the primary acknowledged, and is gone from here: it lost the end of its
+/// log, perhaps, and one that does not answer has it.
 fn lacks_what_was_seen(snapshot: &Snapshot, primary: &ServerId) -> Option<Evidence> {
     let highest = snapshot.highest.as_ref()?;
     let own = snapshot.facts(primary)?.possessed();

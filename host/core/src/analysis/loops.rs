@@ -8,7 +8,8 @@ use crate::ids::ServerId;
 
 type Sources<'s> = BTreeMap<&'s ServerId, BTreeSet<&'s ServerId>>;
 
-/// Circles of more than two, and servers that are their own source. Two that read from each other are co-primaries.
+/// Circles of more than two, and servers that are their own source. Two that read from each other
+/// are co-primaries.
 pub(super) fn replication_loops(cx: &Context<'_>, report: &mut ReportBuilder) {
     let mut sources = Sources::new();
     for server in cx.servers() {
@@ -37,7 +38,8 @@ pub(super) fn replication_loops(cx: &Context<'_>, report: &mut ReportBuilder) {
     }
 }
 
-/// Removes servers that no circle can lead through: those without source or replica. Nothing is left of a tree.
+/// Removes servers that no circle can lead through: those without source or replica. Nothing is
+/// left of a tree.
 fn trim(sources: &mut Sources<'_>) {
     loop {
         let feeding: BTreeSet<&ServerId> = sources.values().flatten().copied().collect();
@@ -62,7 +64,8 @@ fn circle_through<'s>(sources: &Sources<'s>, start: &'s ServerId) -> Option<Vec<
     circles.min_by_key(Vec::len)
 }
 
-/// The shortest way up from `from` to `to` that is not the single step between co-primaries; begins with `to`.
+/// The shortest way up from `from` to `to` that is not the single step between co-primaries; begins
+/// with `to`.
 fn path<'s>(
     sources: &Sources<'s>,
     from: &'s ServerId,

@@ -1,7 +1,8 @@
 //! What is wrong with a cluster: pure rules over a snapshot, each with its evidence.
 //!
-//! Unknown is never treated as absent: a server that no probe has reached yet, a replica that was not read since its source was
-//! lost, and a receiver that would not notice a loss are reasons to wait or to hold, never to act.
+//! Unknown is never treated as absent: a server that no probe has reached yet, a replica that was
+//! not read since its source was lost, and a receiver that would not notice a loss are reasons to
+//! wait or to hold, never to act.
 
 mod acknowledging;
 mod closed;
@@ -50,8 +51,8 @@ use context::{Context, ReportBuilder};
 /// A rule looks at the cluster and adds what it finds.
 type Rule = fn(&Context<'_>, &mut ReportBuilder);
 
-/// All rules. They do not look at each other's findings, so their order does not matter; only the last one speaks of what
-/// is left.
+/// All rules. They do not look at each other's findings, so their order does not matter; only the
+/// last one speaks of what is left.
 const RULES: &[Rule] = &[
     silent_primary::primary,
     silent_primary::passive_co_primaries,
@@ -86,7 +87,8 @@ const RULES: &[Rule] = &[
 /// The rule for what no other rule explains.
 const LAST_RULE: Rule = reach::silent;
 
-/// Everything wrong with the cluster of `snapshot`, most severe first, and the evidence that is missing.
+/// Everything wrong with the cluster of `snapshot`, most severe first, and the evidence that is
+/// missing.
 pub fn analyze(snapshot: &Snapshot, settings: &AnalysisSettings) -> Report {
     apply(snapshot, settings, RULES.iter())
 }

@@ -1,4 +1,5 @@
-//! What operators said: a server in downtime or maintenance is reported on, and nothing is done about it.
+//! What operators said: a server in downtime or maintenance is reported on, and nothing is done
+//! about it.
 
 use super::context::{Context, evidence, listed};
 use super::report::{Code, Finding, ProbeRequest};
@@ -57,7 +58,8 @@ fn is_down(cx: &Context<'_>, server: &Server) -> bool {
     cx.is_down(server)
 }
 
-/// Codes that only say something about the replicas of a source; if operators ignore all of these, nothing is left.
+/// Codes that only say something about the replicas of a source; if operators ignore all of these,
+/// nothing is left.
 fn is_about_replicas(code: Code) -> bool {
     matches!(
         code,

@@ -1,4 +1,5 @@
-//! The predecessor's names for what is found, for the compatible API. `docs/findings.md` shows the table.
+//! The predecessor's names for what is found, for the compatible API. `docs/findings.md` shows the
+//! table.
 
 use super::report::{Code, Finding};
 
@@ -77,7 +78,8 @@ impl Code {
         }
     }
 
-    /// orchestrator's structure warnings that this code can stand for; which of them is a matter of the evidence.
+    /// orchestrator's structure warnings that this code can stand for; which of them is a matter of
+    /// the evidence.
     pub fn structure_warnings(self) -> &'static [&'static str] {
         match self {
             Self::NoWritablePrimary => &["NoWriteableMasterStructureWarning"],

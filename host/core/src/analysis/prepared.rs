@@ -10,8 +10,8 @@ use crate::model::{Server, ServerFacts, named};
 /// A replica that is no further behind has applied what its primary did a minute ago.
 const NEAR: Duration = Duration::from_secs(10);
 
-/// Transactions of the primary that nobody commits or rolls back. Replicas and the next primary have
-/// them, too, with their locks (measured on MariaDB 10.11 and MySQL 9.7).
+/// Transactions of the primary that nobody commits or rolls back. Replicas and the next primary
+/// have them, too, with their locks (measured on MariaDB 10.11 and MySQL 9.7).
 pub(super) fn in_doubt(cx: &Context<'_>, report: &mut ReportBuilder) {
     let Some(primary) = cx.primary() else {
         return;

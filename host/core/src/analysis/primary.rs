@@ -12,8 +12,9 @@ use crate::model::{
 
 /// The server the cluster writes to, as far as it can be told.
 ///
-/// The recorded primary stands, dead or alive, unless another member was visibly promoted instead of it. Without a record,
-/// the only server above all others is derived; a server that was never read is not, because it may itself have a source.
+/// The recorded primary stands, dead or alive, unless another member was visibly promoted instead
+/// of it. Without a record, the only server above all others is derived; a server that was never
+/// read is not, because it may itself have a source.
 pub fn primary_of(snapshot: &Snapshot, topology: &Topology) -> PrimaryView {
     match snapshot.primary() {
         Some(recorded) => match successor(snapshot, topology, recorded) {
@@ -43,15 +44,17 @@ fn successor(snapshot: &Snapshot, topology: &Topology, recorded: &Server) -> Opt
     only(snapshot.servers.values().filter(took_over)).map(|server| server.id.clone())
 }
 
-/// Whether the recorded primary replaced `server`, and merely is away or was restarted since: what it took since is there only. A person
-/// who goes back to `server` closes the recorded primary first.
+/// Whether the recorded primary replaced `server`, and merely is away or was restarted since: what
+/// it took since is there only. A person who goes back to `server` closes the recorded primary
+/// first.
 fn is_outdated(snapshot: &Snapshot, recorded: &Server, server: &Server) -> bool {
     let is_away = recorded.probe.reach() != Reach::Answering;
     let restarted = matches!(recorded.closed, Closed::ByRestart | Closed::AtStart);
     (is_away || restarted) && snapshot.replacement_of(&server.id).is_some()
 }
 
-/// Somebody closed the recorded primary while it ran, and `server`, the only other one that takes writes, has everything it has.
+/// Somebody closed the recorded primary while it ran, and `server`, the only other one that takes
+/// writes, has everything it has.
 fn stands_in(snapshot: &Snapshot, bounds: &Bounds, recorded: &Server, server: &Server) -> bool {
     let closed = current(recorded)
         .filter(|facts| facts.read_only && recorded.closed == Closed::WhileRunning);
@@ -75,8 +78,9 @@ pub(super) fn is_severed(snapshot: &Snapshot, edge: &Edge) -> bool {
     at.is_some_and(|at| snapshot.taken_at.since(at) < SEVERED_FOR)
 }
 
-/// The recorded primary, which answers, receives from `server`. A channel alone says nothing: one whose receiver was stopped or
-/// severed for the promotion may be what the last reading still shows.
+/// The recorded primary, which answers, receives from `server`. A channel alone says nothing: one
+/// whose receiver was stopped or severed for the promotion may be what the last reading still
+/// shows.
 fn follows(snapshot: &Snapshot, topology: &Topology, recorded: &Server, server: &Server) -> bool {
     let receives = |edge: &Edge| {
         edge.source.as_ref() == Some(&server.id)
@@ -89,8 +93,8 @@ fn follows(snapshot: &Snapshot, topology: &Topology, recorded: &Server, server: 
         && topology.channels_of(&recorded.id).iter().any(receives)
 }
 
-/// The recorded primary is silent or read-only, and nobody follows it any more: whoever it had follow `server`, which
-/// has no source.
+/// The recorded primary is silent or read-only, and nobody follows it any more: whoever it had
+/// follow `server`, which has no source.
 fn leads_alone(
     snapshot: &Snapshot,
     topology: &Topology,
@@ -116,8 +120,8 @@ fn live_followers(snapshot: &Snapshot, topology: &Topology, source: &ServerId) -
     edges.filter(|edge| answers(&edge.replica)).count()
 }
 
-/// Members beside the recorded primary that do not answer: they may follow it. A node that was cut off from most of a cluster while it was
-/// failed over remembers of them what was true before.
+/// Members beside the recorded primary that do not answer: they may follow it. A node that was cut
+/// off from most of a cluster while it was failed over remembers of them what was true before.
 fn unheard(snapshot: &Snapshot, recorded: &Server) -> usize {
     let others = snapshot.servers.values().filter(|s| s.id != recorded.id);
     others.filter(|server| current(server).is_none()).count()

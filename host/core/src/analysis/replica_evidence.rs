@@ -1,7 +1,8 @@
 //! What the replicas of a source that does not answer us say about it.
 //!
-//! A reading from before the loss says nothing, and a connection that exists says little: a hung or vanished
-//! source leaves its connections half-open. Only what happened after the loss is a sign of life.
+//! A reading from before the loss says nothing, and a connection that exists says little: a hung or
+//! vanished source leaves its connections half-open. Only what happened after the loss is a sign of
+//! life.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,8 +28,9 @@ pub(super) enum ReplicaEvidence {
         /// Baton made it reconnect after the loss.
         tested: bool,
     },
-    /// The receiver, and nothing but it, stopped when the source was lost: a Baton node that ended had it connect anew and did not come to
-    /// start it. It shows neither life nor death, and is to be started, which shows one of them.
+    /// The receiver, and nothing but it, stopped when the source was lost: a Baton node that ended
+    /// had it connect anew and did not come to start it. It shows neither life nor death, and is to
+    /// be started, which shows one of them.
     Halted,
     /// The receiver was stopped by a person or by an error of its own: it would not notice.
     Mute,
@@ -55,8 +57,9 @@ pub(super) struct CollectedEvidence<'s> {
     pub(super) said: BTreeMap<&'s ServerId, ReplicaEvidence>,
     /// The channel that each replica's evidence is about.
     pub(super) edges: BTreeMap<&'s ServerId, &'s Edge>,
-    /// When the last of the replicas that look connected came back, which had not answered us since the loss either: the network between
-    /// us and them was cut. What was tried before that says nothing about them.
+    /// When the last of the replicas that look connected came back, which had not answered us since
+    /// the loss either: the network between us and them was cut. What was tried before that says
+    /// nothing about them.
     pub(super) back_at: Option<Timestamp>,
 }
 
@@ -192,7 +195,8 @@ fn replica_evidence(
                 *at > lost_at && signs.all(|sign| sign < *at)
             });
             if in_vain.is_some_and(|at| cx.is_recent(at)) {
-                // The receiver may still look connected: its thread waits for its source to let it go.
+                // The receiver may still look connected: its thread waits for its source to let it
+                // go.
                 return ReplicaEvidence::Lost { tested: true };
             }
             if replica.was_halted_on(channel, lost_at) {
@@ -232,8 +236,8 @@ fn receiver(cx: &Context<'_>, channel: &Channel, at: &Instants) -> ReplicaEviden
             ReplicaEvidence::Alive(Sign::Heard)
         }
         (ThreadState::Running, _) => ReplicaEvidence::Attached,
-        // Starting a receiver clears its error, so after a reconnect the error is new. Otherwise it may be older
-        // than the loss: it shows neither life nor death.
+        // Starting a receiver clears its error, so after a reconnect the error is new. Otherwise it
+        // may be older than the loss: it shows neither life nor death.
         (ThreadState::Connecting, Some(ConnectError::Denied)) if answered => {
             ReplicaEvidence::Alive(Sign::Denied)
         }
@@ -248,9 +252,11 @@ fn receiver(cx: &Context<'_>, channel: &Channel, at: &Instants) -> ReplicaEviden
     }
 }
 
-/// For how long a sign proves that its source lives, which came so much `later` than the source was lost. At first not long: a source may have
-/// died just after the sign, and a new connection tells. The longer it has lived after all, the longer: a source that only Baton does not
-/// reach is not made to accept new connections all the time. Where it is known to send heartbeats, a few of them are enough to miss.
+/// For how long a sign proves that its source lives, which came so much `later` than the source was
+/// lost. At first not long: a source may have died just after the sign, and a new connection tells.
+/// The longer it has lived after all, the longer: a source that only Baton does not reach is not
+/// made to accept new connections all the time. Where it is known to send heartbeats, a few of them
+/// are enough to miss.
 fn belief(channel: &Channel, later: Duration) -> Duration {
     const AT_FIRST: Duration = Duration::from_secs(3);
     const BETWEEN_READINGS: Duration = Duration::from_secs(2);
@@ -265,8 +271,8 @@ fn is_settling(at: &Instants, patience: Duration) -> bool {
         .is_some_and(|reconnected| at.read < reconnected.plus(patience))
 }
 
-/// What an error of a receiver says about its source. Numbers: MySQL's server and client error references; MariaDB
-/// uses the same for these.
+/// What an error of a receiver says about its source. Numbers: MySQL's server and client error
+/// references; MariaDB uses the same for these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConnectError {
     /// The source answered, and refused the receiver.
@@ -280,8 +286,9 @@ pub(crate) enum ConnectError {
 impl ConnectError {
     pub(crate) fn of(number: u32) -> Self {
         match number {
-            // Too many connections, access denied (also by plugin), host blocked or not allowed, user limit, account locked,
-            // password expired, TLS required; client side: authentication plugin, TLS.
+            // Too many connections, access denied (also by plugin), host blocked or not allowed,
+            // user limit, account locked, password expired, TLS required; client side:
+            // authentication plugin, TLS.
             1040 | 1044 | 1045 | 1129 | 1130 | 1203 | 1226 | 1227 | 1698 | 1820 | 1862 | 3118
             | 3159 | 4151 | 2026 | 2049 | 2058 | 2059 | 2061 => Self::Denied,
             // Server shutting down; errors of the network layer; all other client errors.

@@ -70,7 +70,8 @@ impl Findings {
             self.broken
                 .push(thread_evidence("thread-broken", edge, thread, error));
         } else if !cx.is_primary(&edge.replica) {
-            // A primary need not replicate: its channel is the rest of an earlier role, or leads to a passive partner.
+            // A primary need not replicate: its channel is the rest of an earlier role, or leads to
+            // a passive partner.
             self.stopped
                 .push(thread_evidence("thread-stopped", edge, thread, None));
         }

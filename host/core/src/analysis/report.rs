@@ -39,7 +39,8 @@ pub enum Code {
     PrimaryAndReplicasDead,
     /// The primary is gone and has no replica.
     PrimaryDeadWithoutReplicas,
-    /// The primary accepts connections or keeps its sockets but answers nothing, to us and to a replica that reconnects.
+    /// The primary accepts connections or keeps its sockets but answers nothing, to us and to a
+    /// replica that reconnects.
     PrimaryHung,
     /// We do not reach the primary, but a replica's receiver still does: veto.
     PrimaryUnreachable,
@@ -47,7 +48,8 @@ pub enum Code {
     PrimaryUnreachableReplicasLagging,
     /// The primary does not answer us and the evidence is not complete yet.
     PrimarySilent,
-    /// The primary answers but does no useful work: no connections left, commits refused or stalled.
+    /// The primary answers but does no useful work: no connections left, commits refused or
+    /// stalled.
     PrimaryUseless,
     /// Commits on the primary wait for acknowledgements that do not come.
     PrimarySemiSyncLocked,
@@ -61,9 +63,11 @@ pub enum Code {
     PrimaryMoved,
     /// The former primary is back and is not part of the topology.
     OldPrimaryReturned,
-    /// A server outside the topology takes writes beside the primary, and is not proven to be a replaced one.
+    /// A server outside the topology takes writes beside the primary, and is not proven to be a
+    /// replaced one.
     SomebodyPromotes,
-    /// A server outside the topology answers, and is not proven to be a replaced primary: rebuilt, or of another cluster.
+    /// A server outside the topology answers, and is not proven to be a replaced primary: rebuilt,
+    /// or of another cluster.
     ServerDetached,
     /// The primary's only replica does not replicate.
     PrimarySingleReplicaStopped,
@@ -182,7 +186,8 @@ pub enum PrimaryView {
     Recorded(ServerId),
     /// Nothing was recorded; this one is the only possible primary.
     Derived(ServerId),
-    /// Another one is recorded, but this one is writable, feeds the recorded one or its replicas, and the recorded one follows it.
+    /// Another one is recorded, but this one is writable, feeds the recorded one or its replicas,
+    /// and the recorded one follows it.
     Moved {
         /// Recorded.
         from: ServerId,
@@ -204,7 +209,8 @@ impl PrimaryView {
     }
 }
 
-/// Evidence that is missing and can be had: what the loop should gather next. Gathering it harms nothing.
+/// Evidence that is missing and can be had: what the loop should gather next. Gathering it harms
+/// nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProbeRequest {
     /// Read these servers now instead of at their next poll.
@@ -213,8 +219,8 @@ pub enum ProbeRequest {
         servers: Vec<ServerId>,
     },
     /// Stop and start the receiver of one channel, note the end of the start in
-    /// [`Server::reconnected`](crate::model::Server::reconnected), and read the replica again. A source that hangs keeps
-    /// its old connections, but accepts no new one.
+    /// [`Server::reconnected`](crate::model::Server::reconnected), and read the replica again. A
+    /// source that hangs keeps its old connections, but accepts no new one.
     ReconnectReceiver {
         /// The replica.
         server: ServerId,

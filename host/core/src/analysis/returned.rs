@@ -1,4 +1,5 @@
-//! A former primary that is back: what proves that it was replaced, and what speaks against fencing it.
+//! A former primary that is back: what proves that it was replaced, and what speaks against fencing
+//! it.
 
 use super::context::{Context, ReportBuilder, evidence, listed};
 use super::primary::is_severed;
@@ -8,10 +9,12 @@ use crate::ids::ServerId;
 use crate::model::{Closed, Reach, RecoveryKind, Server, ServerFacts, ThreadState};
 use crate::policy::Suggestion;
 
-/// A server answers that is no part of the topology, or that takes writes although a recovery replaced it.
+/// A server answers that is no part of the topology, or that takes writes although a recovery
+/// replaced it.
 ///
-/// Only one that is *proven* to be a replaced primary is closed and taken back by itself. Whatever else is outside the topology is there
-/// because somebody wanted that: a replica that is being promoted, or rebuilt, or a server of another cluster.
+/// Only one that is *proven* to be a replaced primary is closed and taken back by itself. Whatever
+/// else is outside the topology is there because somebody wanted that: a replica that is being
+/// promoted, or rebuilt, or a server of another cluster.
 pub(super) fn old_primary_returned(cx: &Context<'_>, report: &mut ReportBuilder) {
     let Some(primary) = cx.primary() else {
         return;
@@ -38,7 +41,8 @@ fn beside_primary(
 ) {
     let writable = facts.is_writable();
     let replaced = replaced_on_record(cx, server);
-    // Two that were replaced one after the other and replicate from each other, as a pair did, are no part of it either.
+    // Two that were replaced one after the other and replicate from each other, as a pair did, are
+    // no part of it either.
     let attached = cx.has_member_source(&server.id)
         && (replaced.is_none() || cx.topology.subtree(&primary.id).contains(&server.id));
     if attached && !(writable && replaced.is_some()) {
@@ -76,7 +80,8 @@ fn beside_primary(
     report.propose_recovery_as(severity, code, &server.id, answer, found);
 }
 
-/// The primary does not answer: what it took since it replaced `server` is there only, or with its replicas.
+/// The primary does not answer: what it took since it replaced `server` is there only, or with its
+/// replicas.
 fn without_primary(
     cx: &Context<'_>,
     (server, facts): (&Server, &ServerFacts),
@@ -126,8 +131,9 @@ fn without_primary(
     );
 }
 
-/// What speaks against fencing. What others read from it is no objection against a server that was replaced on record: that is how a
-/// partition leaves them. One that was set aside since may have got its followers from a person.
+/// What speaks against fencing. What others read from it is no objection against a server that was
+/// replaced on record: that is how a partition leaves them. One that was set aside since may have
+/// got its followers from a person.
 fn objections(
     cx: &Context<'_>,
     (server, facts): (&Server, &ServerFacts),
@@ -138,7 +144,8 @@ fn objections(
     let read_by = |say: fn(&Context<'_>, &ServerId, &ServerId) -> Option<Evidence>| {
         doubtful.then(|| say(cx, &server.id, &primary.id)).flatten()
     };
-    // Its configuration closed it: it is to be opened again, and the one that it replaced is not to take its writes meanwhile.
+    // Its configuration closed it: it is to be opened again, and the one that it replaced is not to
+    // take its writes meanwhile.
     let restarted = recorded && matches!(primary.closed, Closed::ByRestart | Closed::AtStart);
     let objections = [
         (!proven).then(|| {
@@ -178,7 +185,8 @@ fn replaced_on_record(cx: &Context<'_>, server: &Server) -> Option<Evidence> {
     Some(evidence("replaced-on-record", text, [&server.id, primary]))
 }
 
-/// Baton closed it and set it aside, and nobody has released it since. What is read-only already stays as it is.
+/// Baton closed it and set it aside, and nobody has released it since. What is read-only already
+/// stays as it is.
 fn set_aside((server, facts): (&Server, &ServerFacts)) -> Option<Evidence> {
     (server.quarantined && facts.is_writable()).then(|| {
         let text = format!("{} was set aside and not released since.", server.id);
@@ -186,8 +194,9 @@ fn set_aside((server, facts): (&Server, &ServerFacts)) -> Option<Evidence> {
     })
 }
 
-/// A history that proves a replaced primary without a record: the server wrote transactions, the primary has all it has, and has written
-/// some itself, none of which the server has. A replica that a person opens or resets has those of its primary.
+/// A history that proves a replaced primary without a record: the server wrote transactions, the
+/// primary has all it has, and has written some itself, none of which the server has. A replica
+/// that a person opens or resets has those of its primary.
 fn older_history(
     (server, facts): (&Server, &ServerFacts),
     (primary, primary_facts): (&Server, &ServerFacts),
@@ -205,8 +214,8 @@ fn older_history(
     })
 }
 
-/// If somebody reads from `server` beside another source, with a channel in whatever state: that is how a person made it, and nothing that a
-/// failover leaves behind.
+/// If somebody reads from `server` beside another source, with a channel in whatever state: that is
+/// how a person made it, and nothing that a failover leaves behind.
 fn read_beside(cx: &Context<'_>, server: &ServerId, _primary: &ServerId) -> Option<Evidence> {
     let from_others = |replica: &ServerId| {
         let mut sources = cx.topology.channels_of(replica).iter();

@@ -5,20 +5,22 @@ use std::time::Duration;
 /// Limits that the rules compare facts with. All are durations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnalysisSettings {
-    /// Lag beyond the configured delay from which a replica is called lagging. Default 30 s. Too small: findings during each
-    /// large transaction; too large: a stale replica goes unnoticed.
+    /// Lag beyond the configured delay from which a replica is called lagging. Default 30 s. Too
+    /// small: findings during each large transaction; too large: a stale replica goes unnoticed.
     pub lag_limit: Duration,
-    /// For how long at most a heartbeat, an event or a fresh connection of a replica proves that its source lives. Default 15 s; less
-    /// at first (3 s, then as long as it has lived since it was lost), and where heartbeats come often (two of them and 2 s). Too
-    /// small: replicas of a source that only we cannot reach are made to reconnect often; too large: a source that hangs long after
-    /// it was lost, just after a sign of life, is believed for that long.
+    /// For how long at most a heartbeat, an event or a fresh connection of a replica proves that
+    /// its source lives. Default 15 s; less at first (3 s, then as long as it has lived since it
+    /// was lost), and where heartbeats come often (two of them and 2 s). Too small: replicas of a
+    /// source that only we cannot reach are made to reconnect often; too large: a source that hangs
+    /// long after it was lost, just after a sign of life, is believed for that long.
     pub receiver_silence: Duration,
-    /// Time a receiver that was made to reconnect gets before "still connecting" counts as "cannot connect", and that a
-    /// receiver gets to notice a closed connection. Default 500 ms. Too small: a slow but living source is called hung; too
-    /// large: it is added to each failover from a hung source.
+    /// Time a receiver that was made to reconnect gets before "still connecting" counts as "cannot
+    /// connect", and that a receiver gets to notice a closed connection. Default 500 ms. Too small:
+    /// a slow but living source is called hung; too large: it is added to each failover from a hung
+    /// source.
     pub reconnect_patience: Duration,
-    /// A commit that waits for longer makes a primary useless. Default 10 s. Too small: a burst of writes is taken for a
-    /// failed disk; too large: writers wait that long.
+    /// A commit that waits for longer makes a primary useless. Default 10 s. Too small: a burst of
+    /// writes is taken for a failed disk; too large: writers wait that long.
     pub commit_stall_limit: Duration,
     /// Time without any commit, while sessions wait for acknowledgements, after which semi-sync has
     /// locked the primary; if its replicas cannot reach it, it is replaced then. Default 5 s. Too

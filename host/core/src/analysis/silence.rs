@@ -69,7 +69,8 @@ pub(super) fn judge<'s>(
     }
     match loss {
         Loss::Incomplete => ask_for_reconnect(cx, source, &collected, report, &mut evidence),
-        // Policies may want to hear it from each: a receiver across a cut network looks connected for a minute.
+        // Policies may want to hear it from each: a receiver across a cut network looks connected
+        // for a minute.
         Loss::Dead { .. } => {
             let attached = collected.who(|said| said == ReplicaEvidence::Attached);
             if !attached.is_empty() && had_time_to_notice(cx, source, &attached) {
@@ -107,8 +108,8 @@ fn loss(
     } else if collected.all(|said| said == ReplicaEvidence::Silent) {
         Loss::AllSilent
     } else if collected.any(|said| said == ReplicaEvidence::Attached) {
-        // A receiver that never could connect proves nothing about those that are connected, so one of these must have
-        // tried again.
+        // A receiver that never could connect proves nothing about those that are connected, so one
+        // of these must have tried again.
         let tested = collected.any(|said| said == ReplicaEvidence::Lost { tested: true });
         let tried_since = collected
             .back_at
@@ -142,8 +143,8 @@ fn all_lag(cx: &Context<'_>, collected: &CollectedEvidence<'_>) -> bool {
         && channels.any(|channel| channel.delay.is_zero())
 }
 
-/// Asks for one connected replica to connect anew: a living source accepts it, a hung one does not. Without a connected one, one whose receiver
-/// was halted will do.
+/// Asks for one connected replica to connect anew: a living source accepts it, a hung one does not.
+/// Without a connected one, one whose receiver was halted will do.
 fn ask_for_reconnect(
     cx: &Context<'_>,
     source: &Server,
@@ -198,8 +199,8 @@ fn ask_one(
     ));
 }
 
-/// Whether replicas that look connected have had the time to notice a closed connection. If the failure does not close
-/// connections there is nothing to wait for.
+/// Whether replicas that look connected have had the time to notice a closed connection. If the
+/// failure does not close connections there is nothing to wait for.
 fn had_time_to_notice(cx: &Context<'_>, source: &Server, attached: &[&ServerId]) -> bool {
     let closes = match &source.probe.failure {
         Some(ProbeFailure::Refused | ProbeFailure::Reset | ProbeFailure::ShuttingDown) => true,
@@ -226,7 +227,8 @@ fn had_time_to_notice(cx: &Context<'_>, source: &Server, attached: &[&ServerId])
     !closes || attached.iter().all(|id| read(id) >= noticed_by)
 }
 
-/// The one whose loss would matter least: not the primary itself, nobody works on it, and it lacks most.
+/// The one whose loss would matter least: not the primary itself, nobody works on it, and it lacks
+/// most.
 fn least_advanced<'s>(cx: &Context<'_>, ids: &[&'s ServerId]) -> Option<&'s ServerId> {
     let possessed = |id: &ServerId| cx.current(id).map(crate::model::ServerFacts::possessed);
     let all: Vec<GtidSet> = ids.iter().filter_map(|id| possessed(id)).collect();

@@ -121,7 +121,8 @@ fn dead_code(partner: Option<&ServerId>, some_silent: bool) -> Code {
     }
 }
 
-/// A co-primary that is not the primary is silent. If it has replicas besides its partner, they need a source.
+/// A co-primary that is not the primary is silent. If it has replicas besides its partner, they
+/// need a source.
 pub(super) fn passive_co_primaries(cx: &Context<'_>, report: &mut ReportBuilder) {
     for server in cx
         .servers()
@@ -187,8 +188,8 @@ pub(super) fn is_passive_co_primary(cx: &Context<'_>, id: &ServerId) -> bool {
             .is_some_and(|partner| cx.is_primary(partner))
 }
 
-/// Replicas can be given a source only below a primary that is known and answers. If it does not, its own failover comes
-/// first.
+/// Replicas can be given a source only below a primary that is known and answers. If it does not,
+/// its own failover comes first.
 pub(super) fn relocation(cx: &Context<'_>, list: &mut Vec<Evidence>) -> Suggestion {
     match cx.primary() {
         None => {

@@ -43,8 +43,8 @@ fn say(report: &mut ReportBuilder, code: Code, source: &Server, tally: &Tally<'_
     report.note(code, &source.id, Severity::Warning, tally.evidence());
 }
 
-/// The source answers us and its replicas cannot connect to it. They may only have to wait for their next attempt, so
-/// one of them tries again before anything is done about it.
+/// The source answers us and its replicas cannot connect to it. They may only have to wait for
+/// their next attempt, so one of them tries again before anything is done about it.
 fn cannot_connect(
     cx: &Context<'_>,
     report: &mut ReportBuilder,

@@ -11,8 +11,9 @@ use crate::model::{
 };
 use crate::policy::Suggestion;
 
-/// Errors of a write that mean: the storage under this server does not take writes. Numbers and names of MySQL's error
-/// reference (server errors, and the `EE_` errors of its file layer); MariaDB has the same.
+/// Errors of a write that mean: the storage under this server does not take writes. Numbers and
+/// names of MySQL's error reference (server errors, and the `EE_` errors of its file layer);
+/// MariaDB has the same.
 const STORAGE_ERRORS: &[(u16, &str)] = &[
     (1, "EE_CANTCREATEFILE: a file cannot be created"),
     (3, "EE_WRITE: a file cannot be written"),
@@ -41,7 +42,8 @@ const STORAGE_ERRORS: &[(u16, &str)] = &[
     ),
 ];
 
-/// Errors of a write that mean: somebody or something made this server read-only. Another primary may be at work.
+/// Errors of a write that mean: somebody or something made this server read-only. Another primary
+/// may be at work.
 const READ_ONLY_ERRORS: &[(u16, &str)] = &[
     (
         1290,

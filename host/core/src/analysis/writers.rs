@@ -91,8 +91,9 @@ pub(super) fn primary_moved(cx: &Context<'_>, report: &mut ReportBuilder) {
     report.note(Code::PrimaryMoved, to, Severity::Warning, found);
 }
 
-/// `Act`, unless a server already takes writes as if it had been promoted: a second one must not be. Nor is a primary replaced that takes in
-/// another cluster's transactions: nobody would go on with that.
+/// `Act`, unless a server already takes writes as if it had been promoted: a second one must not
+/// be. Nor is a primary replaced that takes in another cluster's transactions: nobody would go on
+/// with that.
 pub(super) fn unless_rivals(
     cx: &Context<'_>,
     primary: &ServerId,
@@ -123,8 +124,8 @@ pub(super) fn unless_rivals(
     Suggestion::Hold
 }
 
-/// Whether a channel from outside is in use on the primary that not all its replicas have, too. It cannot be made on a successor without
-/// the password.
+/// Whether a channel from outside is in use on the primary that not all its replicas have, too. It
+/// cannot be made on a successor without the password.
 fn fed_from_outside(cx: &Context<'_>, primary: &ServerId, list: &mut Vec<Evidence>) -> bool {
     let replicas = cx.replicas(primary);
     let has_it = |replica: &ServerId, channel: &Channel| {
@@ -163,7 +164,8 @@ pub(super) fn writable_replicas(cx: &Context<'_>, report: &mut ReportBuilder) {
     }
 }
 
-/// A fence binds them only while Baton keeps the global read lock; afterwards they write to a replica.
+/// A fence binds them only while Baton keeps the global read lock; afterwards they write to a
+/// replica.
 pub(super) fn privileged_writers(cx: &Context<'_>, report: &mut ReportBuilder) {
     let Some(primary) = cx.primary() else {
         return;

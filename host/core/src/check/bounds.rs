@@ -1,4 +1,5 @@
-//! A plan stays within its cluster: no step touches a server of another cluster, or a channel that reads from one.
+//! A plan stays within its cluster: no step touches a server of another cluster, or a channel that
+//! reads from one.
 
 use super::Objection;
 use crate::execution::ServerCommand;
@@ -35,7 +36,8 @@ fn check_channel(
     };
     let channels = topology.channels_of(server);
     let is_meant = |edge: &Edge| named.is_none_or(|name| edge.channel.name == name);
-    // A single channel whose source is not known may lead to the cluster under a name that nobody knows.
+    // A single channel whose source is not known may lead to the cluster under a name that nobody
+    // knows.
     let is_foreign = |edge: &&Edge| {
         is_meant(edge)
             && bounds.leads_outside(edge)

@@ -6,8 +6,8 @@ use crate::ids::ServerId;
 use crate::model::Snapshot;
 use crate::planning::{Action, Plan, Step};
 
-/// Looks at what comes before a step that lets events run. A plan that opens nobody does that only on
-/// a server that was opened before: its own successor, or the recorded primary.
+/// Looks at what comes before a step that lets events run. A plan that opens nobody does that only
+/// on a server that was opened before: its own successor, or the recorded primary.
 pub(super) fn check_events(plan: &Plan, snapshot: &Snapshot, objections: &mut Vec<Objection>) {
     let opens_somebody = plan.steps.iter().any(|step| step.action.opens_writes());
     for step in &plan.steps {

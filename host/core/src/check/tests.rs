@@ -219,7 +219,8 @@ fn invariant_7_no_discard() {
     );
 }
 
-/// Whoever may go on acknowledging to the old primary must be fewer than it waits for, also if the plan's maker overlooked them.
+/// Whoever may go on acknowledging to the old primary must be fewer than it waits for, also if the
+/// plan's maker overlooked them.
 #[test]
 fn invariant_23_no_acknowledgement_elsewhere() {
     let drawn = |r2: &str| {

@@ -7,7 +7,8 @@ use crate::gtid::GtidSet;
 use crate::ids::{Address, ServerId};
 use crate::model::{EventName, EventState};
 
-/// The server-side condition of a step that makes a server writable: evaluated by the server when it executes it.
+/// The server-side condition of a step that makes a server writable: evaluated by the server when
+/// it executes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guard {
     /// How long after the deadline was armed on the session the step may still execute.
@@ -17,7 +18,8 @@ pub struct Guard {
 /// Statements that change a server, each idempotent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerCommand {
-    /// Make it read-only for everybody (`super_read_only` where it exists) and end client sessions that could still write.
+    /// Make it read-only for everybody (`super_read_only` where it exists) and end client sessions
+    /// that could still write.
     Fence {
         /// Also kill other accounts' client sessions (not replication, not Baton's own account).
         kill_writers: bool,
@@ -29,8 +31,9 @@ pub enum ServerCommand {
         /// One channel, or all.
         channel: Option<String>,
     },
-    /// End the receiver's connection and let its thread end in its own time: from then on it receives and acknowledges nothing. For
-    /// receivers of a source that does not answer, which take seconds to stop. Where the thread cannot be told, it is stopped.
+    /// End the receiver's connection and let its thread end in its own time: from then on it
+    /// receives and acknowledges nothing. For receivers of a source that does not answer, which
+    /// take seconds to stop. Where the thread cannot be told, it is stopped.
     SeverReceivers {
         /// One channel, or all.
         channel: Option<String>,
@@ -40,8 +43,9 @@ pub enum ServerCommand {
         /// One channel, or all.
         channel: Option<String>,
     },
-    /// Stop and start the receiver: a living source accepts it again at once, a hung one does not. "Not reached" means that its source
-    /// did not even let it go; then the receiver ends later, and has to be started again if the source lives.
+    /// Stop and start the receiver: a living source accepts it again at once, a hung one does not.
+    /// "Not reached" means that its source did not even let it go; then the receiver ends later,
+    /// and has to be started again if the source lives.
     ReconnectReceiver {
         /// The channel.
         channel: String,
@@ -61,9 +65,9 @@ pub enum ServerCommand {
         /// One channel, or all.
         channel: Option<String>,
     },
-    /// Set the delay of a channel's applier. With zero, what was received is kept and the applier alone runs afterwards; the channel
-    /// positions itself by file until it is set back or pointed elsewhere. With any other, replication is left stopped, and what was
-    /// not applied is dropped.
+    /// Set the delay of a channel's applier. With zero, what was received is kept and the applier
+    /// alone runs afterwards; the channel positions itself by file until it is set back or pointed
+    /// elsewhere. With any other, replication is left stopped, and what was not applied is dropped.
     SetDelay {
         /// The channel.
         channel: String,
@@ -90,7 +94,8 @@ pub enum ServerCommand {
         source: Address,
         /// Start replication afterwards.
         start: bool,
-        /// Use the configured replication account even if the channel has credentials (needed for a server that was no replica).
+        /// Use the configured replication account even if the channel has credentials (needed for a
+        /// server that was no replica).
         configured_account: bool,
     },
     /// Switch the source and replica roles of semi-synchronous replication on or off.
@@ -100,15 +105,16 @@ pub enum ServerCommand {
         /// Replica role; `None` = leave.
         replica: Option<bool>,
     },
-    /// Give events that are disabled as on a replica these states; others are left alone. Written to the binary log.
+    /// Give events that are disabled as on a replica these states; others are left alone. Written
+    /// to the binary log.
     RestoreEvents {
         /// By name.
         states: BTreeMap<EventName, EventState>,
         /// Leave those alone that were altered on this server last: somebody has decided on them.
         keep_decided: bool,
     },
-    /// Disable all events that run, as on a replica. Not written to the binary log. A server that is closed for everybody
-    /// (`super_read_only`) lets nobody do it, nor its events write.
+    /// Disable all events that run, as on a replica. Not written to the binary log. A server that
+    /// is closed for everybody (`super_read_only`) lets nobody do it, nor its events write.
     DisableEvents,
 }
 

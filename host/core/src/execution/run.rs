@@ -196,7 +196,8 @@ impl PlanRun {
         let mut ended = BTreeSet::from([id]);
         for step in &self.plan.plan().steps {
             let waiting = self.states.get(&step.id) == Some(&StepState::Waiting);
-            // A step that several siblings lead to (for example "catch up") is not skipped for one lost sibling.
+            // A step that several siblings lead to (for example "catch up") is not skipped for one
+            // lost sibling.
             let only_these =
                 !step.after.is_empty() && step.after.iter().all(|before| ended.contains(before));
             if waiting && only_these {

@@ -1,4 +1,5 @@
-//! Which server committed a transaction first: the UUID of a MySQL GTID, the server id of a MariaDB GTID.
+//! Which server committed a transaction first: the UUID of a MySQL GTID, the server id of a MariaDB
+//! GTID.
 
 use std::collections::BTreeSet;
 
@@ -26,8 +27,9 @@ impl GtidSet {
         }
     }
 
-    /// The transactions whose origins `known` has, too, and those of `origins`. On MariaDB an origin counts for each domain of its own,
-    /// because server ids repeat where clusters do not know each other.
+    /// The transactions whose origins `known` has, too, and those of `origins`. On MariaDB an
+    /// origin counts for each domain of its own, because server ids repeat where clusters do not
+    /// know each other.
     ///
     /// Nothing is left if the flavours differ.
     #[must_use]

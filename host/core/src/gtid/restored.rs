@@ -1,8 +1,9 @@
 //! What a server has that its binary log does not tell, because it was restored and not replicated.
 //!
-//! A MariaDB server that was set up from a dump or a copy has the history of its source up to `gtid_slave_pos`; its
-//! `gtid_binlog_state` begins there, and lacks servers that wrote before only. What it replicated since shows what it has: numbers of
-//! a domain are replicated in order, so with a transaction it has all that came before that one on its source. MySQL's
+//! A MariaDB server that was set up from a dump or a copy has the history of its source up to
+//! `gtid_slave_pos`; its `gtid_binlog_state` begins there, and lacks servers that wrote before
+//! only. What it replicated since shows what it has: numbers of a domain are replicated in order,
+//! so with a transaction it has all that came before that one on its source. MySQL's
 //! `gtid_executed` has what was restored, and is left as it is.
 
 use std::collections::BTreeSet;
@@ -12,8 +13,8 @@ use super::mariadb::MariadbGtidSet;
 use super::origin::Origin;
 
 impl GtidSet {
-    /// This history with what `source` has before the last transaction that both have, where it is of a server that this history does
-    /// not name at all and that is not in `but`.
+    /// This history with what `source` has before the last transaction that both have, where it is
+    /// of a server that this history does not name at all and that is not in `but`.
     #[must_use]
     pub fn with_history_of(&self, source: &Self, but: &BTreeSet<Origin>) -> Self {
         match (self, source) {
@@ -26,8 +27,8 @@ impl GtidSet {
     }
 }
 
-/// The whole history of a primary's cluster: what the primary has, and what its replicas, each with its own origin and history, show to
-/// have been before it was restored.
+/// The whole history of a primary's cluster: what the primary has, and what its replicas, each with
+/// its own origin and history, show to have been before it was restored.
 ///
 /// What a replica wrote and nobody else has is errant, and is left out.
 pub fn cluster_history(primary: &GtidSet, replicas: &[(Option<Origin>, &GtidSet)]) -> GtidSet {
@@ -87,8 +88,9 @@ mod tests {
         GtidSet::parse_mariadb_history(text, "").unwrap()
     }
 
-    /// Server 2 was the primary before server 1, and server 3 was restored from a dump since. It was taken for one that lacks what
-    /// server 2 wrote: a switchover to it was refused, and the old primary set aside.
+    /// Server 2 was the primary before server 1, and server 3 was restored from a dump since. It
+    /// was taken for one that lacks what server 2 wrote: a switchover to it was refused, and the
+    /// old primary set aside.
     #[test]
     fn who_was_restored_has_what_was_before() {
         let primary = state("0-2-700,0-1-1200");

@@ -1,7 +1,9 @@
-//! Where a cluster ends: members that are clusters of their own, and channels that bring another cluster's transactions.
+//! Where a cluster ends: members that are clusters of their own, and channels that bring another
+//! cluster's transactions.
 //!
-//! A replica may read from several sources. Only the channels that lead to the primary, directly or through others, make it a member.
-//! The other sources have clients and clusters of their own, whatever the state of the channel is: nothing of theirs is touched.
+//! A replica may read from several sources. Only the channels that lead to the primary, directly or
+//! through others, make it a member. The other sources have clients and clusters of their own,
+//! whatever the state of the channel is: nothing of theirs is touched.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +15,8 @@ use super::{Flavor, Reach, RecoveryOutcome, ThreadState};
 use crate::gtid::{GtidSet, Origin, Uuid};
 use crate::ids::ServerId;
 
-/// The name of a new channel on a server whose channels all lead outside, one of them the unnamed one.
+/// The name of a new channel on a server whose channels all lead outside, one of them the unnamed
+/// one.
 const NEW_CHANNEL: &str = "baton";
 
 /// Which members and channels belong to the cluster of a primary.
@@ -56,7 +59,8 @@ impl Bounds {
         }
     }
 
-    /// Whether a member is part of another cluster, which shares a replica with this one or feeds its primary.
+    /// Whether a member is part of another cluster, which shares a replica with this one or feeds
+    /// its primary.
     pub fn is_apart(&self, server: &ServerId) -> bool {
         self.apart.contains(server)
     }
@@ -87,9 +91,11 @@ impl Bounds {
         channels.filter(|edge| self.leads_outside(edge))
     }
 
-    /// The channel by which `server` follows the cluster, or is to follow it: never one that leads elsewhere.
+    /// The channel by which `server` follows the cluster, or is to follow it: never one that leads
+    /// elsewhere.
     ///
-    /// A server with a single channel whose source is not known may follow the cluster under a name that nobody knows.
+    /// A server with a single channel whose source is not known may follow the cluster under a name
+    /// that nobody knows.
     pub fn channel_for(&self, topology: &Topology, server: &ServerId) -> String {
         if let Some(edge) = self.inner(topology, server).next() {
             return edge.channel.name.clone();
@@ -107,8 +113,8 @@ impl Bounds {
         }
     }
 
-    /// What of `set`, which `server` has, is of this cluster. What channels from outside brought is nobody's loss here, and no other member
-    /// is to fetch it.
+    /// What of `set`, which `server` has, is of this cluster. What channels from outside brought is
+    /// nobody's loss here, and no other member is to fetch it.
     pub fn own(
         &self,
         snapshot: &Snapshot,
@@ -131,9 +137,10 @@ impl Bounds {
         }
     }
 
-    /// Members of the cluster that answer and have transactions of it that `server` lacks, and how many. Those that are set aside or
-    /// were replaced do not count: what they have beyond the others was given up, and is listed when they are taken back. Nor does what a
-    /// replica wrote itself and was known to be errant before.
+    /// Members of the cluster that answer and have transactions of it that `server` lacks, and how
+    /// many. Those that are set aside or were replaced do not count: what they have beyond the
+    /// others was given up, and is listed when they are taken back. Nor does what a replica wrote
+    /// itself and was known to be errant before.
     pub fn ahead_of(
         &self,
         snapshot: &Snapshot,
@@ -190,8 +197,8 @@ fn other_sources<'t>(
     let sources = topology.channels_of(replica).iter();
     let others = sources.filter_map(|edge| edge.source.as_ref());
     others.filter(move |source| {
-        // What feeds the primary and has its history is no source from elsewhere, but a member that somebody promotes. What was never read
-        // may have it.
+        // What feeds the primary and has its history is no source from elsewhere, but a member that
+        // somebody promotes. What was never read may have it.
         let has_ours = || {
             let both = snapshot.facts(source).zip(leading);
             both.is_none_or(|(facts, leading)| {
@@ -222,7 +229,8 @@ impl ServerFacts {
 }
 
 impl Edge {
-    /// Whether the channel is in use: it runs, wants to, or broke. One that a person stopped brings nothing.
+    /// Whether the channel is in use: it runs, wants to, or broke. One that a person stopped brings
+    /// nothing.
     pub fn is_in_use(&self) -> bool {
         let stopped = |state| state == ThreadState::Stopped;
         let channel = &self.channel;
@@ -232,10 +240,12 @@ impl Edge {
 }
 
 impl Snapshot {
-    /// The recovery that replaced `server`, if it is the last word about it and its chain of successors ends at the recorded primary.
+    /// The recovery that replaced `server`, if it is the last word about it and its chain of
+    /// successors ends at the recorded primary.
     ///
-    /// A switchover is none: it fenced the old primary itself and saw it follow, so whoever made it writable did that afterwards. The
-    /// same holds after it was taken back. A primary that somebody else promoted breaks the chain.
+    /// A switchover is none: it fenced the old primary itself and saw it follow, so whoever made it
+    /// writable did that afterwards. The same holds after it was taken back. A primary that
+    /// somebody else promoted breaks the chain.
     pub fn replacement_of(&self, server: &ServerId) -> Option<&PastRecovery> {
         let primary = self.cluster.primary.as_ref()?;
         let done = || {

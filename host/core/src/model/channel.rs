@@ -48,7 +48,8 @@ pub struct Channel {
     pub receiver_error: Option<ReplicationError>,
     /// Last error of the applier.
     pub applier_error: Option<ReplicationError>,
-    /// Everything this channel has received, including what is applied already (MySQL: retrieved; MariaDB: I/O position).
+    /// Everything this channel has received, including what is applied already (MySQL: retrieved;
+    /// MariaDB: I/O position).
     pub received: GtidSet,
     /// True if the channel positions itself by GTID.
     pub auto_position: bool,

@@ -98,7 +98,8 @@ impl RecoveryKind {
         }
     }
 
-    /// Whether it replaces a primary, or a co-primary, that was lost: in a switchover the old one lives.
+    /// Whether it replaces a primary, or a co-primary, that was lost: in a switchover the old one
+    /// lives.
     pub fn replaces_lost_primary(self) -> bool {
         self.replaces_primary() && self != Self::Switchover
     }
@@ -159,8 +160,8 @@ pub struct PastRecovery {
     pub kind: RecoveryKind,
     /// Outcome.
     pub outcome: RecoveryOutcome,
-    /// It made its successor the primary, whatever became of that one. A failover has failed if its successor died right after it
-    /// was opened; the old primary was replaced nevertheless.
+    /// It made its successor the primary, whatever became of that one. A failover has failed if its
+    /// successor died right after it was opened; the old primary was replaced nevertheless.
     pub promoted: bool,
     /// Whom it replaced did not follow at its end.
     pub left_behind: bool,
@@ -179,7 +180,8 @@ pub struct PastRecovery {
 }
 
 impl PastRecovery {
-    /// It replaced a primary, or a co-primary, that was lost: before it, or in the middle of a switchover.
+    /// It replaced a primary, or a co-primary, that was lost: before it, or in the middle of a
+    /// switchover.
     pub fn replaced_a_lost_one(&self) -> bool {
         self.promoted && (self.kind.replaces_lost_primary() || self.left_behind)
     }
@@ -240,8 +242,8 @@ pub struct Control {
 /// What a failover without a person may risk for availability.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Risk {
-    /// Nothing that was acknowledged where the primary waits for acknowledgements without falling back; elsewhere what
-    /// asynchronous replication risks anyway.
+    /// Nothing that was acknowledged where the primary waits for acknowledgements without falling
+    /// back; elsewhere what asynchronous replication risks anyway.
     #[default]
     Usual,
     /// Nothing that any server is known to have committed, whatever the primary waits for.

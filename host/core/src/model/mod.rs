@@ -1,4 +1,5 @@
-//! Immutable facts about servers, their channels and clusters. No opinions ("dead", "best") live here.
+//! Immutable facts about servers, their channels and clusters. No opinions ("dead", "best") live
+//! here.
 
 mod bounds;
 mod channel;

@@ -9,7 +9,8 @@ use crate::time::Timestamp;
 pub enum TimeoutPhase {
     /// The TCP connection was not established: packets vanish.
     Connect,
-    /// TCP was accepted (perhaps by the kernel alone) and no greeting came: hung, or not a MySQL server.
+    /// TCP was accepted (perhaps by the kernel alone) and no greeting came: hung, or not a MySQL
+    /// server.
     Handshake,
     /// An established session got no answer to a statement.
     Statement,
@@ -48,9 +49,9 @@ pub enum ProbeFailure {
         /// MySQL error number.
         number: u16,
     },
-    /// MariaDB: a receiver waits for space for its relay log. What shows its state, or stops it, hangs
-    /// until there is some (measured on MariaDB 10.11: `SHOW SLAVE STATUS`, `SHOW STATUS LIKE 'Slave%'`,
-    /// `STOP SLAVE`).
+    /// MariaDB: a receiver waits for space for its relay log. What shows its state, or stops it,
+    /// hangs until there is some (measured on MariaDB 10.11: `SHOW SLAVE STATUS`, `SHOW STATUS LIKE
+    /// 'Slave%'`, `STOP SLAVE`).
     ReceiverWaitsForSpace,
     /// Anything else; the text is for people.
     Other(String),
@@ -127,7 +128,8 @@ pub enum Reach {
     NotProbed,
     /// The last probe was answered in full.
     Answering,
-    /// The last probe failed in a way that shows a living server (authentication, too many connections ...).
+    /// The last probe failed in a way that shows a living server (authentication, too many
+    /// connections ...).
     Partial,
     /// The last probe failed without a sign of life.
     Silent,
@@ -140,7 +142,8 @@ pub struct Probe {
     pub answered_at: Option<Timestamp>,
     /// When the last attempt that finished (either way) ended.
     pub attempted_at: Option<Timestamp>,
-    /// When the present run of failures began: the first failed attempt, or the loss of the connection.
+    /// When the present run of failures began: the first failed attempt, or the loss of the
+    /// connection.
     pub failing_since: Option<Timestamp>,
     /// Since when every attempt has failed because a receiver waits for space.
     pub receiver_stuck_since: Option<Timestamp>,

@@ -205,7 +205,8 @@ pub struct Vitals {
 /// Everything one full reading of a server shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerFacts {
-    /// Globally unique identity the server itself has: `server_uuid`, MariaDB's `server_uid`, else host, port and id joined.
+    /// Globally unique identity the server itself has: `server_uuid`, MariaDB's `server_uid`, else
+    /// host, port and id joined.
     pub uid: String,
     /// `server_id`.
     pub server_id: u32,
@@ -239,7 +240,8 @@ pub struct ServerFacts {
     pub row_image: String,
     /// `gtid_mode` (MySQL) or `ON` (MariaDB), as text for people and the compatible API.
     pub gtid_mode: String,
-    /// Transactions executed (MySQL `gtid_executed`; MariaDB `gtid_binlog_state` joined with `gtid_current_pos`).
+    /// Transactions executed (MySQL `gtid_executed`; MariaDB `gtid_binlog_state` joined with
+    /// `gtid_current_pos`).
     pub executed: GtidSet,
     /// Transactions no longer in the binary logs (MySQL), where known.
     pub purged: Option<GtidSet>,
@@ -257,14 +259,15 @@ pub struct ServerFacts {
     pub vitals: Vitals,
     /// Scheduled events; `None` if Baton's account may not look.
     pub events: Option<Events>,
-    /// Prepared XA transactions, each as `XA COMMIT` takes it; `None` if Baton's account may not look.
+    /// Prepared XA transactions, each as `XA COMMIT` takes it; `None` if Baton's account may not
+    /// look.
     pub prepared: Option<BTreeSet<String>>,
     /// Data centre, region and environment as the configured queries tell them.
     pub place: Option<Place>,
     /// Cluster name suggested by the configured query.
     pub cluster_hint: Option<String>,
-    /// Accounts that may write in spite of a fence, without our own and those of the server's own host; `None` if our account may
-    /// not see that.
+    /// Accounts that may write in spite of a fence, without our own and those of the server's own
+    /// host; `None` if our account may not see that.
     pub privileged_writers: Option<Vec<String>>,
 }
 
@@ -307,7 +310,8 @@ pub enum Closed {
     /// It takes writes, or nobody saw how it was closed.
     #[default]
     Unknown,
-    /// It was seen writable, and read-only later in the same run of its process: somebody closed it.
+    /// It was seen writable, and read-only later in the same run of its process: somebody closed
+    /// it.
     WhileRunning,
     /// It was seen writable, and came back read-only after a restart: its configuration says so.
     ByRestart,
@@ -315,11 +319,12 @@ pub enum Closed {
     AtStart,
 }
 
-/// So long before this node lost a source another one may have lost it and halted a receiver: probes are made about once per second, and
-/// one that hangs ends with its time limit.
+/// So long before this node lost a source another one may have lost it and halted a receiver:
+/// probes are made about once per second, and one that hangs ends with its time limit.
 const HALTED_BEFORE: Duration = Duration::from_secs(5);
 
-/// Who coordinates a transaction ends it within moments of preparing it. After so long the coordinator is in trouble.
+/// Who coordinates a transaction ends it within moments of preparing it. After so long the
+/// coordinator is in trouble.
 const PREPARED_FOR: Duration = Duration::from_mins(1);
 
 /// One server of a cluster: identity, what probing shows, what operators said.
@@ -331,26 +336,31 @@ pub struct Server {
     pub address: Address,
     /// History of probing it.
     pub probe: Probe,
-    /// Last full reading; kept while the server is silent. `None`: never read (which is *unknown*, not *empty*).
+    /// Last full reading; kept while the server is silent. `None`: never read (which is *unknown*,
+    /// not *empty*).
     pub facts: Option<Observed<ServerFacts>>,
-    /// For each channel, by name, the latest instant *after which* something arrived from its source (a heartbeat was
-    /// counted, or the received set grew): when the reading before the one that saw it began. A lower bound, so
-    /// that what arrived just before a loss is never taken for a sign of life after it.
+    /// For each channel, by name, the latest instant *after which* something arrived from its
+    /// source (a heartbeat was counted, or the received set grew): when the reading before the one
+    /// that saw it began. A lower bound, so that what arrived just before a loss is never taken for
+    /// a sign of life after it.
     pub heartbeat_moved: Vec<(String, Timestamp)>,
-    /// For each channel, by name, when Baton last made its receiver connect anew: the end of the statement that started it.
-    /// A receiver that a later reading shows running was accepted by its source after this instant.
+    /// For each channel, by name, when Baton last made its receiver connect anew: the end of the
+    /// statement that started it. A receiver that a later reading shows running was accepted by its
+    /// source after this instant.
     pub reconnected: Vec<(String, Timestamp)>,
-    /// For each channel, by name, when a receiver that Baton wanted to connect anew was not even let go by its source. It says as much
-    /// as a receiver that connects in vain.
+    /// For each channel, by name, when a receiver that Baton wanted to connect anew was not even
+    /// let go by its source. It says as much as a receiver that connects in vain.
     pub reconnect_failed: Vec<(String, Timestamp)>,
-    /// For each channel, by name, when Baton last severed its receiver: from then on it received nothing, although its thread may
-    /// still show as running for a while.
+    /// For each channel, by name, when Baton last severed its receiver: from then on it received
+    /// nothing, although its thread may still show as running for a while.
     pub severed: Vec<(String, Timestamp)>,
     /// For each channel, by name, the delay that it had before Baton lifted it.
     pub lifted: Vec<(String, Duration)>,
-    /// For each channel, by name, when the last reading that showed its receiver at work (running or connecting) began.
+    /// For each channel, by name, when the last reading that showed its receiver at work (running
+    /// or connecting) began.
     pub receiver_ran: Vec<(String, Timestamp)>,
-    /// For each channel, by name, when the last reading began that showed its receiver connected and acknowledging.
+    /// For each channel, by name, when the last reading began that showed its receiver connected
+    /// and acknowledging.
     pub acknowledged: Vec<(String, Timestamp)>,
     /// How it came to be read-only.
     pub closed: Closed,
@@ -382,7 +392,8 @@ pub struct Server {
     pub maintenance: bool,
     /// Configured free words, as pairs.
     pub tags: Vec<(String, String)>,
-    /// Set aside with errant transactions after a failover: never a candidate, never rejoined by itself.
+    /// Set aside with errant transactions after a failover: never a candidate, never rejoined by
+    /// itself.
     pub quarantined: bool,
 }
 
@@ -447,9 +458,11 @@ impl Server {
         latest(&self.reconnect_failed, channel)
     }
 
-    /// Whether the channel's receiver, and nothing but it, is stopped without an error, and was at work until about `lost_at`, when its source
-    /// was lost, or later. That is how the test of a hung source leaves a receiver if the node that did it ends in the middle: a person
-    /// stops a receiver at some other time, or the applier with it, and may have declared that the server is worked on.
+    /// Whether the channel's receiver, and nothing but it, is stopped without an error, and was at
+    /// work until about `lost_at`, when its source was lost, or later. That is how the test of a
+    /// hung source leaves a receiver if the node that did it ends in the middle: a person stops a
+    /// receiver at some other time, or the applier with it, and may have declared that the server
+    /// is worked on.
     pub fn was_halted_on(&self, channel: &Channel, lost_at: Timestamp) -> bool {
         let ran = latest(&self.receiver_ran, &channel.name);
         channel.is_receiver_stopped()

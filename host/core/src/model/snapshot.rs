@@ -30,9 +30,9 @@ pub struct Snapshot {
     pub servers: BTreeMap<ServerId, Server>,
     /// Every address by which a member is known (own, reported, resolved), to its identity.
     pub addresses: BTreeMap<Address, ServerId>,
-    /// What some replica was seen to have, or the primary to have acknowledged, since this node began to watch. A relay log
-    /// that is thrown away, a restored or a replaced server takes transactions back; this does not forget them. `None`: nothing
-    /// was read yet.
+    /// What some replica was seen to have, or the primary to have acknowledged, since this node
+    /// began to watch. A relay log that is thrown away, a restored or a replaced server takes
+    /// transactions back; this does not forget them. `None`: nothing was read yet.
     pub highest: Option<GtidSet>,
     /// Whether Baton may act.
     pub control: Control,

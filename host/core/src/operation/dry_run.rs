@@ -81,7 +81,8 @@ pub enum Ahead {
 }
 
 impl DryRun {
-    /// Runs an operation against a snapshot, until the policy has to be asked or the operation ends.
+    /// Runs an operation against a snapshot, until the policy has to be asked or the operation
+    /// ends.
     ///
     /// The operation is taken to be on record already: what stops it from beginning (the switch,
     /// the lease, a cooldown) is not asked here.

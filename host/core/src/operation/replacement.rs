@@ -419,8 +419,8 @@ fn is_followed(cx: &Context<'_>, successor: &ServerId) -> bool {
         && followers.any(|edge| cx.view.touched.contains(&edge.replica))
 }
 
-/// The successor may take writes where nobody sees it, and its own replicas may acknowledge them. So
-/// it is recorded as the primary, and replaced as one that failed: the next recovery takes its
+/// The successor may take writes where nobody sees it, and its own replicas may acknowledge them.
+/// So it is recorded as the primary, and replaced as one that failed: the next recovery takes its
 /// replicas away, and it is closed when it returns.
 fn hand_over(cx: &mut Context<'_>, successor: ServerId) -> Move {
     cx.problem(format!(

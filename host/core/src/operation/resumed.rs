@@ -4,9 +4,9 @@ use super::{Context, LeftOpen, takes_writes};
 use crate::ids::ServerId;
 use crate::model::{Bounds, Reach, Server, ThreadState, Topology};
 
-/// Who took over: the recorded successor, if it takes writes. Otherwise the one writable server that
-/// replicates from nobody, unless that is the server to be replaced: a backend that forgets commits
-/// may have forgotten the line before the step that opened it.
+/// Who took over: the recorded successor, if it takes writes. Otherwise the one writable server
+/// that replicates from nobody, unless that is the server to be replaced: a backend that forgets
+/// commits may have forgotten the line before the step that opened it.
 pub(super) fn writable_successor(cx: &Context<'_>, left: &LeftOpen) -> Option<ServerId> {
     recorded(cx, left).or_else(|| opened_unrecorded(cx))
 }

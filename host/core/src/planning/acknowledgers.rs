@@ -1,9 +1,11 @@
-//! Who can still acknowledge to the primary that is replaced, and who may hold acknowledged transactions that nobody else has.
+//! Who can still acknowledge to the primary that is replaced, and who may hold acknowledged
+//! transactions that nobody else has.
 //!
-//! Two questions, kept apart. *From now on*: a receiver that was neither severed nor read as stopped after the loss may go on
-//! acknowledging, also one that is only retrying. *Until now*: an acknowledger that was not read since may hold what its primary
-//! told clients is safe. A process that is gone counts for the second question only. Who was no acknowledger at the last
-//! readings before the loss counts for neither.
+//! Two questions, kept apart. *From now on*: a receiver that was neither severed nor read as
+//! stopped after the loss may go on acknowledging, also one that is only retrying. *Until now*: an
+//! acknowledger that was not read since may hold what its primary told clients is safe. A process
+//! that is gone counts for the second question only. Who was no acknowledger at the last readings
+//! before the loss counts for neither.
 
 mod remaining;
 
@@ -28,10 +30,12 @@ pub(super) const COULD_ACKNOWLEDGE: &str = "could-acknowledge";
 /// Code of an objection: somebody who was not read may have what nobody else has.
 pub(super) const MAY_HOLD: &str = "may-hold";
 
-/// Added to the pause between two readings: one that hangs ends with its limit, and the loss is noticed late.
+/// Added to the pause between two readings: one that hangs ends with its limit, and the loss is
+/// noticed late.
 const READ_BEFORE_LOSS: Duration = Duration::from_secs(5);
 
-/// A source that falls back to asynchronous replication only after so long counts as one that does not.
+/// A source that falls back to asynchronous replication only after so long counts as one that does
+/// not.
 const FALLS_BACK_LATE: Duration = Duration::from_secs(60);
 
 /// Whether commits on a primary wait for acknowledgements.
@@ -59,8 +63,8 @@ pub struct Acknowledgers {
 }
 
 impl Acknowledgers {
-    /// Counts for `failed`. With `revoked_after`, only what was done or read after that instant cut a receiver off; without
-    /// it, whoever answers counts as cut off, as it will be.
+    /// Counts for `failed`. With `revoked_after`, only what was done or read after that instant cut
+    /// a receiver off; without it, whoever answers counts as cut off, as it will be.
     pub fn of(snapshot: &Snapshot, failed: &ServerId, revoked_after: Option<Timestamp>) -> Self {
         let topology = Topology::of(snapshot);
         let replaced = replaced_with(snapshot, failed);
@@ -99,8 +103,8 @@ impl Acknowledgers {
         found
     }
 
-    /// `is_covered`: the primary was read after the server had ceased to receive, and others have all that it had committed by
-    /// then.
+    /// `is_covered`: the primary was read after the server had ceased to receive, and others have
+    /// all that it had committed by then.
     fn count(
         &mut self,
         server: &Server,
@@ -118,7 +122,8 @@ impl Acknowledgers {
         }
     }
 
-    /// Why a failover without a person's consent must not go on; empty if nothing speaks against it.
+    /// Why a failover without a person's consent must not go on; empty if nothing speaks against
+    /// it.
     pub fn objections(&self, risk: Risk) -> Vec<Reason> {
         let mut reasons = Vec::new();
         if risk == Risk::Acknowledged {
@@ -196,7 +201,8 @@ impl<'a> Source<'a> {
         unaccounted > 0 || self.server.is_none_or(|server| server.facts.is_none())
     }
 
-    /// How many replicas acknowledged at the primary's last reading that no reading of a replica explains.
+    /// How many replicas acknowledged at the primary's last reading that no reading of a replica
+    /// explains.
     fn unaccounted(&self, snapshot: &Snapshot, topology: &Topology) -> usize {
         let Some(server) = self.server else { return 0 };
         let semi = server
@@ -216,8 +222,9 @@ impl<'a> Source<'a> {
         seen.is_some_and(|seen| seen.plus(self.reading) >= self.lost_at)
     }
 
-    /// Whether a replica was an acknowledger when the primary was lost, as far as can be told. One that had fallen silent to us
-    /// before that was one if the primary had more acknowledgers than those we saw.
+    /// Whether a replica was an acknowledger when the primary was lost, as far as can be told. One
+    /// that had fallen silent to us before that was one if the primary had more acknowledgers than
+    /// those we saw.
     fn counted_on(&self, replica: &Server, channel: &Channel, unaccounted: usize) -> bool {
         if self.saw_acknowledge(replica, channel) {
             return true;
@@ -284,8 +291,9 @@ fn reached(
     sets.reduce(|all, one| all.union(&one))
 }
 
-/// Since when a server that cannot be read has received nothing more: its process is gone, or its receiver waits for space. Once
-/// there is some it goes on, so it may still acknowledge *from now on*.
+/// Since when a server that cannot be read has received nothing more: its process is gone, or its
+/// receiver waits for space. Once there is some it goes on, so it may still acknowledge *from now
+/// on*.
 fn stands_still_since(replica: &Server) -> Option<Timestamp> {
     if replica.probe.is_refused() {
         replica.probe.failing_since
@@ -294,7 +302,8 @@ fn stands_still_since(replica: &Server) -> Option<Timestamp> {
     }
 }
 
-/// Whether all that the primary had committed when a replica stood still already is on a server that was read since.
+/// Whether all that the primary had committed when a replica stood still already is on a server
+/// that was read since.
 fn is_covered(
     source: &Source<'_>,
     stands_still: Option<Timestamp>,

@@ -1,4 +1,5 @@
-//! Who could take over, as far as the host is concerned. Policies order and veto what is left; they never add.
+//! Who could take over, as far as the host is concerned. Policies order and veto what is left; they
+//! never add.
 
 use std::collections::BTreeSet;
 
@@ -48,8 +49,8 @@ impl Candidate {
     }
 }
 
-/// Considers every replica of `replaced`. With `read_after`, only readings that began after that instant count: what a
-/// server said before receivers were stopped may have grown since.
+/// Considers every replica of `replaced`. With `read_after`, only readings that began after that
+/// instant count: what a server said before receivers were stopped may have grown since.
 pub fn candidates(
     snapshot: &Snapshot,
     replaced: &ServerId,

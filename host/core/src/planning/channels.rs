@@ -14,8 +14,8 @@ pub(crate) fn channel_of(snapshot: &Snapshot, server: &ServerId) -> String {
     Bounds::of(snapshot, &topology).channel_for(&topology, server)
 }
 
-/// Forgets the channels of a successor that lead to members of its cluster, and no others: what it reads from another cluster goes on. Gives
-/// the last step.
+/// Forgets the channels of a successor that lead to members of its cluster, and no others: what it
+/// reads from another cluster goes on. Gives the last step.
 pub(crate) fn add_forgetting(
     steps: &mut Builder,
     snapshot: &Snapshot,
@@ -40,8 +40,9 @@ pub(crate) fn add_forgetting(
     last
 }
 
-/// Forgets replication after writes are open: the receiver was stopped or severed and everything it received is applied, so the
-/// channel is dead, but taking it down may have to wait for its thread (a second or two if the source hangs).
+/// Forgets replication after writes are open: the receiver was stopped or severed and everything it
+/// received is applied, so the channel is dead, but taking it down may have to wait for its thread
+/// (a second or two if the source hangs).
 pub(super) fn forget_afterwards(
     steps: &mut Builder,
     snapshot: &Snapshot,

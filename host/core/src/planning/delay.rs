@@ -1,5 +1,5 @@
-//! Delayed replicas: the delay of a server that has to apply at once is lifted. It is set back unless that server
-//! becomes the primary.
+//! Delayed replicas: the delay of a server that has to apply at once is lifted. It is set back
+//! unless that server becomes the primary.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::execution::ServerCommand;
 use crate::ids::ServerId;
 use crate::model::{Bounds, Edge, Snapshot, Topology};
 
-/// Lifts the delay of a server that has something to apply, or `fetches` some: it would keep the cluster without a primary for as
-/// long. Gives the steps that have to end before it can drain.
+/// Lifts the delay of a server that has something to apply, or `fetches` some: it would keep the
+/// cluster without a primary for as long. Gives the steps that have to end before it can drain.
 pub(super) fn add_lift(
     steps: &mut Builder,
     snapshot: &Snapshot,
@@ -39,7 +39,8 @@ pub(super) fn add_lift(
     last
 }
 
-/// Sets a delay back that this plan or an earlier one has lifted, if there is one. Replication is stopped then.
+/// Sets a delay back that this plan or an earlier one has lifted, if there is one. Replication is
+/// stopped then.
 pub(super) fn add_setting_back(
     steps: &mut Builder,
     snapshot: &Snapshot,
@@ -59,8 +60,9 @@ pub(super) fn add_setting_back(
     Some(steps.command(phase, (&edge.replica, command), after, limits))
 }
 
-/// As [`add_setting_back`], for a replica that goes on with the source it has. What it has not applied yet may be nowhere else, and is
-/// dropped: if it is not applied in time, the replica stays as it is.
+/// As [`add_setting_back`], for a replica that goes on with the source it has. What it has not
+/// applied yet may be nowhere else, and is dropped: if it is not applied in time, the replica stays
+/// as it is.
 pub(super) fn add_setting_back_drained(
     steps: &mut Builder,
     snapshot: &Snapshot,
@@ -86,7 +88,8 @@ fn set_delay(edge: &Edge, delay: Duration) -> ServerCommand {
     }
 }
 
-/// The policy's order, with each delayed candidate behind all others if one of them has as much and is not delayed.
+/// The policy's order, with each delayed candidate behind all others if one of them has as much and
+/// is not delayed.
 pub fn delayed_last(order: &[ServerId], list: &[Candidate]) -> Vec<ServerId> {
     let find = |id: &ServerId| list.iter().find(|candidate| candidate.server == *id);
     let is_delayed =

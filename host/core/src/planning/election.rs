@@ -30,7 +30,8 @@ pub enum AcceptedLoss {
     Unknown,
 }
 
-/// A person's consent to lose something. It belongs to the server that was named, and is never passed on to another one.
+/// A person's consent to lose something. It belongs to the server that was named, and is never
+/// passed on to another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consent {
     /// Who is to be promoted.
@@ -61,12 +62,12 @@ pub struct Election<'a> {
 }
 
 impl Election<'_> {
-    /// Takes the first of the order that can have everything that the cluster is known to have. A requested server is taken or
-    /// nobody.
+    /// Takes the first of the order that can have everything that the cluster is known to have. A
+    /// requested server is taken or nobody.
     ///
     /// # Errors
-    /// Blocked if nobody is left; if somebody may still acknowledge to the old primary; or if transactions would be lost, and
-    /// nobody who may say so accepted that.
+    /// Blocked if nobody is left; if somebody may still acknowledge to the old primary; or if
+    /// transactions would be lost, and nobody who may say so accepted that.
     pub fn choose(&self) -> Result<Choice, Blocked> {
         let loss = Unreachable::of(self.snapshot, self.replaced, self.list, self.revoked_after);
         let mut reasons: Vec<Reason> = Vec::new();
@@ -274,8 +275,9 @@ impl Unreachable {
     }
 }
 
-/// If fewer than half of the members can be accounted for, this node may be on the small side of a partition: somebody on the other
-/// side may act as well. One that answers counts, and one whose host says that its process is gone.
+/// If fewer than half of the members can be accounted for, this node may be on the small side of a
+/// partition: somebody on the other side may act as well. One that answers counts, and one whose
+/// host says that its process is gone.
 fn minority(snapshot: &Snapshot) -> Option<Reason> {
     let is_known =
         |server: &&Server| server.probe.reach() == Reach::Answering || server.probe.is_refused();
@@ -297,7 +299,8 @@ fn minority(snapshot: &Snapshot) -> Option<Reason> {
     })
 }
 
-/// What speaks against any failover from `replaced` without a person's consent, whoever is chosen; empty if nothing does.
+/// What speaks against any failover from `replaced` without a person's consent, whoever is chosen;
+/// empty if nothing does.
 ///
 /// Without a reading after the revocation, whoever answers counts as cut off: it will be.
 pub fn loss_objections(
@@ -320,8 +323,8 @@ enum Supply {
     Nobody { missing: u64 },
 }
 
-/// Where a candidate gets what it lacks. A server that must not be promoted can still hand its transactions on, unless it would hand
-/// on errant ones with them.
+/// Where a candidate gets what it lacks. A server that must not be promoted can still hand its
+/// transactions on, unless it would hand on errant ones with them.
 fn supplier_for(candidate: &Candidate, list: &[Candidate], snapshot: &Snapshot) -> Supply {
     let Some(missing) = candidate.missing else {
         return Supply::Nobody { missing: u64::MAX };

@@ -46,7 +46,8 @@ pub struct CandidateView {
     pub rank: Option<u32>,
     /// Policy's score, for people.
     pub score: Option<i32>,
-    /// Transactions that the most advanced server has received and this one has not; `None` = not known.
+    /// Transactions that the most advanced server has received and this one has not; `None` = not
+    /// known.
     pub missing: Option<u64>,
     /// Received and not applied; `None` = not known.
     pub unapplied: Option<u64>,
@@ -82,9 +83,11 @@ impl From<Evidence> for Reason {
 pub enum ExpectedLoss {
     /// No failover is in question; or nothing, for a planned change.
     None,
-    /// Nothing that was acknowledged: semi-synchronous replication was in force and an acknowledging replica is at hand.
+    /// Nothing that was acknowledged: semi-synchronous replication was in force and an
+    /// acknowledging replica is at hand.
     NothingAcknowledged,
-    /// At most these transactions of the last known state of the primary were received by no replica that answers.
+    /// At most these transactions of the last known state of the primary were received by no
+    /// replica that answers.
     AtMost {
         /// Number of transactions.
         transactions: u64,
@@ -109,7 +112,8 @@ pub struct Explanation {
     pub intention: Intention,
     /// Why it would, or why not: policy's reasons first, then what stops it.
     pub reasons: Vec<Reason>,
-    /// What stops it (downtime, cooldown, not automatic, switched off, no lease, policy); empty if nothing does.
+    /// What stops it (downtime, cooldown, not automatic, switched off, no lease, policy); empty if
+    /// nothing does.
     pub obstacles: Vec<Reason>,
     /// Whom it would promote, and why not the others.
     pub candidates: Vec<CandidateView>,

@@ -1,4 +1,5 @@
-//! Replacing a dead, hung or useless primary: first *secure* (fence, revoke, read), then, on what was read, *promote*.
+//! Replacing a dead, hung or useless primary: first *secure* (fence, revoke, read), then, on what
+//! was read, *promote*.
 
 use std::collections::BTreeSet;
 
@@ -34,8 +35,8 @@ pub struct SecureRequest {
     pub first_step: StepId,
 }
 
-/// Plans the first half: confirm the right, fence the failed server if it answers at all, stop the receivers of its replicas
-/// so that nothing more can be acknowledged, and read them again.
+/// Plans the first half: confirm the right, fence the failed server if it answers at all, stop the
+/// receivers of its replicas so that nothing more can be acknowledged, and read them again.
 ///
 /// # Errors
 /// Blocked if no replica answers.
@@ -124,8 +125,9 @@ pub fn plan_secure(
     })
 }
 
-/// MariaDB throws a relay log away when its receiver is started while neither thread runs, whatever `relay_log_recovery` says (tried on
-/// 10.11, GTID mode). So an applier that does not run is started before the receiver is stopped, and what was received stays.
+/// MariaDB throws a relay log away when its receiver is started while neither thread runs, whatever
+/// `relay_log_recovery` says (tried on 10.11, GTID mode). So an applier that does not run is
+/// started before the receiver is stopped, and what was received stays.
 fn add_applier(
     steps: &mut Builder,
     snapshot: &Snapshot,
@@ -146,8 +148,8 @@ fn add_applier(
     steps.command(Phase::Revoke, (&edge.replica, start), &[confirm], limits)
 }
 
-/// True for a server that is silent without being gone: stopping a receiver then waits for it (one second on MariaDB with
-/// semi-synchronous replication, two on MySQL while it connects).
+/// True for a server that is silent without being gone: stopping a receiver then waits for it (one
+/// second on MariaDB with semi-synchronous replication, two on MySQL while it connects).
 pub(super) fn does_not_let_go(snapshot: &Snapshot, server: &ServerId) -> bool {
     let probe = snapshot.servers.get(server).map(|server| &server.probe);
     probe.is_some_and(|probe| {
@@ -266,8 +268,8 @@ pub fn plan_promote(
 
 /// Replicas that answer and can follow the successor.
 ///
-/// One that has transactions which the successor will lack is pointed nowhere: its relay log may be the only copy there is, and
-/// MariaDB would drop it.
+/// One that has transactions which the successor will lack is pointed nowhere: its relay log may be
+/// the only copy there is, and MariaDB would drop it.
 fn siblings(
     snapshot: &Snapshot,
     topology: &Topology,
@@ -318,7 +320,8 @@ fn add_drain(
         );
         return vec![drained];
     };
-    // Both first apply what they have: on MariaDB, changing the source drops relay logs that are not applied yet.
+    // Both first apply what they have: on MariaDB, changing the source drops relay logs that are
+    // not applied yet.
     let supplier_released = add_release(steps, snapshot, source, &[], settings);
     let target = (source, false);
     let supplier_released = add_lift(
@@ -428,7 +431,8 @@ pub(crate) fn add_record(
     )
 }
 
-/// Point replicas at a source and read back that they replicate; a replica that cannot is lost, the rest goes on.
+/// Point replicas at a source and read back that they replicate; a replica that cannot is lost, the
+/// rest goes on.
 pub(crate) fn add_repoints(
     steps: &mut Builder,
     snapshot: &Snapshot,
@@ -488,9 +492,10 @@ pub fn record_steps(
     steps.finish()
 }
 
-/// What is left to do for a successor that is writable already: record it, have it wait for acknowledgements if the server it replaces
-/// did, take down its channels, and bring along who is to be `moved`. Whoever opened writes may have ended before any of that, and a
-/// channel that is kept would follow the old primary again when the successor restarts.
+/// What is left to do for a successor that is writable already: record it, have it wait for
+/// acknowledgements if the server it replaces did, take down its channels, and bring along who is
+/// to be `moved`. Whoever opened writes may have ended before any of that, and a channel that is
+/// kept would follow the old primary again when the successor restarts.
 pub fn finish_steps(
     snapshot: &Snapshot,
     target: (&ServerId, &ServerId),

@@ -1,7 +1,8 @@
 //! Which transactions are the cluster's own: those that came from its primary.
 //!
-//! A transaction that the primary never had is not missing anywhere. It is a replica's own (errant), or came through another
-//! channel of that replica from another cluster. A successor need not have it, and must not fetch it.
+//! A transaction that the primary never had is not missing anywhere. It is a replica's own
+//! (errant), or came through another channel of that replica from another cluster. A successor need
+//! not have it, and must not fetch it.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,8 @@ use crate::ids::ServerId;
 use crate::model::{Bounds, Flavor, Reach, Server, ServerFacts, Snapshot, Topology};
 use crate::time::Timestamp;
 
-/// What the replaced primary is known to have had, and who can have written what came after the last reading of it.
+/// What the replaced primary is known to have had, and who can have written what came after the
+/// last reading of it.
 #[derive(Clone, Debug)]
 pub struct History {
     /// `None` if the primary was never read: then nothing can be told apart.
@@ -19,7 +21,8 @@ pub struct History {
     writers: BTreeSet<Origin>,
     /// Members that only replicate: what they wrote themselves is errant.
     replicas: BTreeSet<Origin>,
-    /// The primary itself replicates from outside: transactions of unknown servers are its own, too.
+    /// The primary itself replicates from outside: transactions of unknown servers are its own,
+    /// too.
     is_fed: bool,
 }
 
@@ -35,7 +38,8 @@ impl History {
         let writing: BTreeSet<ServerId> = replaced.iter().cloned().chain(partners).collect();
         let others = snapshot.servers.keys().filter(|id| !writing.contains(*id));
         let bounds = Bounds::of(snapshot, topology);
-        // Not so one that was opened a moment ago, and was read last while it followed the primary before it.
+        // Not so one that was opened a moment ago, and was read last while it followed the primary
+        // before it.
         let is_fed = replaced
             .iter()
             .any(|id| bounds.outer(topology, id).next().is_some());
@@ -61,7 +65,8 @@ impl History {
         })
     }
 
-    /// What a server wrote itself and its primary never had; empty if nothing is known to be errant.
+    /// What a server wrote itself and its primary never had; empty if nothing is known to be
+    /// errant.
     pub fn errant(&self, server: &Server, facts: &ServerFacts) -> GtidSet {
         let own = facts.origin();
         let beyond = facts.possessed().subtract(&self.part(server, facts));
@@ -83,8 +88,9 @@ pub struct Highest {
     pub raised_at: Timestamp,
 }
 
-/// The most that was seen, with what `snapshot` shows. It begins anew from what is there if the primary serves and, read after
-/// the set last grew, lacks some of it: that was given up, or a person began the history anew.
+/// The most that was seen, with what `snapshot` shows. It begins anew from what is there if the
+/// primary serves and, read after the set last grew, lacks some of it: that was given up, or a
+/// person began the history anew.
 pub fn raise_highest(snapshot: &Snapshot, known: Option<&Highest>) -> Option<Highest> {
     let seen = seen(snapshot);
     let known = known.filter(|known| !began_anew(snapshot, known, seen.as_ref()));
@@ -115,7 +121,8 @@ fn began_anew(snapshot: &Snapshot, known: &Highest, seen: Option<&GtidSet>) -> b
     })
 }
 
-/// What replicas have of the primary's history, and what the primary has committed if every commit of it was acknowledged.
+/// What replicas have of the primary's history, and what the primary has committed if every commit
+/// of it was acknowledged.
 fn seen(snapshot: &Snapshot) -> Option<GtidSet> {
     let primary = snapshot.primary()?;
     let topology = Topology::of(snapshot);
@@ -205,8 +212,8 @@ mod tests {
         }
     }
 
-    /// A successor that died right after it was opened was not opened again: the rows of another cluster, which a replica of it reads,
-    /// were wanted.
+    /// A successor that died right after it was opened was not opened again: the rows of another
+    /// cluster, which a replica of it reads, were wanted.
     #[test]
     fn what_came_from_another_cluster_is_not() {
         let text = "p0 silent

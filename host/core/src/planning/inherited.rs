@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use crate::ids::ServerId;
 use crate::model::{Edge, Reach, Snapshot, Topology};
 
-/// The server that is replaced, and those that it had replaced itself and that are still gone: a failover whose successor fell silent
-/// before anybody was pointed at it leaves their replicas where they were.
+/// The server that is replaced, and those that it had replaced itself and that are still gone: a
+/// failover whose successor fell silent before anybody was pointed at it leaves their replicas
+/// where they were.
 pub(super) fn replaced_with(snapshot: &Snapshot, failed: &ServerId) -> BTreeSet<ServerId> {
     let mut all = BTreeSet::from([failed.clone()]);
     let is_gone = |id: &ServerId| {

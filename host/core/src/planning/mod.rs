@@ -51,11 +51,14 @@ pub use unwind::plan_unwind;
 /// Time limits and choices of plans.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlanSettings {
-    /// Limit of an ordinary step. Too small: healthy but busy servers are left behind; too large: a dead one delays the verdict.
+    /// Limit of an ordinary step. Too small: healthy but busy servers are left behind; too large: a
+    /// dead one delays the verdict.
     pub step_limit: Duration,
-    /// Limit of stopping receivers and fencing during a failover: a server that does not answer in this time is left out.
+    /// Limit of stopping receivers and fencing during a failover: a server that does not answer in
+    /// this time is left out.
     pub revoke_limit: Duration,
-    /// Limit of trying to fence a server that does not answer: it adds to every failover of a hung primary.
+    /// Limit of trying to fence a server that does not answer: it adds to every failover of a hung
+    /// primary.
     pub silent_fence_limit: Duration,
     /// How long candidates may take to apply what they have received.
     pub drain_limit: Duration,
@@ -69,7 +72,8 @@ impl Default for PlanSettings {
     fn default() -> Self {
         Self {
             step_limit: Duration::from_secs(5),
-            // MySQL takes two seconds to stop a receiver that was just told to connect to a source that hangs.
+            // MySQL takes two seconds to stop a receiver that was just told to connect to a source
+            // that hangs.
             revoke_limit: Duration::from_secs(3),
             silent_fence_limit: Duration::from_millis(100),
             drain_limit: Duration::from_secs(60),

@@ -29,8 +29,8 @@ pub(super) fn add_second_reading(
 }
 
 /// A server that hangs may go on at any moment, writable, with its clients still connected; so may
-/// one whose disk was full, once there is space. Left only once its successor was opened: until then
-/// it may have to stay the primary.
+/// one whose disk was full, once there is space. Left only once its successor was opened: until
+/// then it may have to stay the primary.
 pub(super) fn add_left_fence(
     steps: &mut Builder,
     snapshot: &Snapshot,
@@ -68,8 +68,9 @@ pub(super) fn add_demoted(
         returned: from.clone(),
         primary: to.clone(),
     };
-    // Not earlier: the fence's own lock keeps events still until then, and is given up for it. Not later: one that is set
-    // aside runs no event either, and what is written without that lock is compared.
+    // Not earlier: the fence's own lock keeps events still until then, and is given up for it. Not
+    // later: one that is set aside runs no event either, and what is written without that lock is
+    // compared.
     let closed = events::add_disabling(steps, snapshot, from, opened, settings);
     let classified = steps.step(
         Phase::Rejoin,

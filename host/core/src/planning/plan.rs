@@ -1,4 +1,5 @@
-//! A plan: immutable, complete, with every server, step and precondition named, so that the executor has no choice left.
+//! A plan: immutable, complete, with every server, step and precondition named, so that the
+//! executor has no choice left.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -64,8 +65,9 @@ impl Phase {
 /// What a step does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Arm the guard on `target` (if there is one), then confirm that the lock is still held on every server of `others`
-    /// that answers and by nobody else on any, and that the lease outlives the guard.
+    /// Arm the guard on `target` (if there is one), then confirm that the lock is still held on
+    /// every server of `others` that answers and by nobody else on any, and that the lease outlives
+    /// the guard.
     Confirm {
         /// The server that will be made writable.
         target: Option<ServerId>,
@@ -96,23 +98,24 @@ pub enum Action {
         /// Whose transactions.
         from: BTreeSet<ServerId>,
     },
-    /// Read `from` again, then `server`: fails if `from` has executed what `server` has not, as a fence that somebody writes
-    /// through lets it.
+    /// Read `from` again, then `server`: fails if `from` has executed what `server` has not, as a
+    /// fence that somebody writes through lets it.
     VerifyCovers {
         /// The server that is to take over.
         server: ServerId,
         /// The fenced one.
         from: ServerId,
     },
-    /// Read `returned`, then `primary`, and compare their histories: fails, and sets `returned` aside, if it has transactions
-    /// that `primary` lacks.
+    /// Read `returned`, then `primary`, and compare their histories: fails, and sets `returned`
+    /// aside, if it has transactions that `primary` lacks.
     Classify {
         /// The server that is to follow.
         returned: ServerId,
         /// The present primary.
         primary: ServerId,
     },
-    /// Leave a fence for a replaced server that hangs, to be carried out the moment it goes on. Nothing is waited for.
+    /// Leave a fence for a replaced server that hangs, to be carried out the moment it goes on.
+    /// Nothing is waited for.
     LeaveFence {
         /// The server.
         server: ServerId,
@@ -250,7 +253,8 @@ pub enum OnFailure {
     Abort,
     /// The failure is recorded and steps that wait for this one go on.
     Continue,
-    /// The failure is recorded and steps that wait for this one are skipped: a sibling is lost, the plan goes on.
+    /// The failure is recorded and steps that wait for this one are skipped: a sibling is lost, the
+    /// plan goes on.
     SkipDependants,
 }
 
@@ -297,8 +301,8 @@ pub struct Plan {
     pub fence_waiver: Option<String>,
     /// What the plan may lose was stated and accepted, by a person or by what the cluster may risk.
     pub loss_consented: bool,
-    /// When receivers began to be stopped: a receiver counts as cut off only by what was done or read after that. `None` where
-    /// nothing is revoked.
+    /// When receivers began to be stopped: a receiver counts as cut off only by what was done or
+    /// read after that. `None` where nothing is revoked.
     pub revoked_after: Option<Timestamp>,
     /// Steps, by number.
     pub steps: Vec<Step>,
@@ -319,8 +323,9 @@ impl Plan {
 
 /// Builds the steps of a plan; numbering starts where the recovery's earlier plans ended.
 ///
-/// A replica whose applier waits for acknowledgements of its own is released before its applier is stopped: that would hang until the
-/// wait's time limit is over, and with it the session that holds the cluster's lock on it (seen on MariaDB 10.11 and MySQL 9.7).
+/// A replica whose applier waits for acknowledgements of its own is released before its applier is
+/// stopped: that would hang until the wait's time limit is over, and with it the session that holds
+/// the cluster's lock on it (seen on MariaDB 10.11 and MySQL 9.7).
 #[derive(Debug)]
 pub(crate) struct Builder {
     next: StepId,

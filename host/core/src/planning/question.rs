@@ -19,7 +19,8 @@ use crate::policy::{
 };
 use crate::time::Timestamp;
 
-/// Asks whether a finding is worth a recovery. `primary` is the server the analysis treats as primary.
+/// Asks whether a finding is worth a recovery. `primary` is the server the analysis treats as
+/// primary.
 pub fn assess_question(
     snapshot: &Snapshot,
     finding: &Finding,
@@ -92,8 +93,9 @@ pub fn rank_question(
     }
 }
 
-/// The two counts that decide what a failover may lose, as words without a field of their own: how many members may acknowledge to
-/// the old primary from now on, how many may hold what nobody else has, and for how many it waits.
+/// The two counts that decide what a failover may lose, as words without a field of their own: how
+/// many members may acknowledge to the old primary from now on, how many may hold what nobody else
+/// has, and for how many it waits.
 fn acknowledgements(snapshot: &Snapshot, replaced: &ServerId) -> Vec<Pair> {
     let found = Acknowledgers::of(snapshot, replaced, None);
     [
@@ -213,7 +215,8 @@ fn recoveries(snapshot: &Snapshot) -> Vec<RecoveryView> {
         .control
         .past
         .iter()
-        // It changed nothing about who the primary is, and policies that do not know the word would begin a cooldown with it.
+        // It changed nothing about who the primary is, and policies that do not know the word would
+        // begin a cooldown with it.
         .filter(|past| past.kind != RecoveryKind::Reopen)
         .map(|past| RecoveryView {
             kind: past.kind.word().to_owned(),

@@ -1,4 +1,5 @@
-//! Taking back a server that returned after it was replaced: fence it, compare histories, attach or set aside.
+//! Taking back a server that returned after it was replaced: fence it, compare histories, attach or
+//! set aside.
 
 use std::collections::BTreeSet;
 
@@ -17,14 +18,16 @@ use crate::model::{RecoveryKind, ServerFacts, Snapshot};
 pub enum RejoinClass {
     /// Everything it has, the primary has: it can follow.
     Subset,
-    /// It has transactions that the primary lacks: it must not follow, and must not lose them silently.
+    /// It has transactions that the primary lacks: it must not follow, and must not lose them
+    /// silently.
     Errant {
         /// How many.
         count: u64,
         /// Which, as text.
         transactions: String,
     },
-    /// The primary was restored after it wrote these, and nobody who answers shows whether they were in it: it must not follow either.
+    /// The primary was restored after it wrote these, and nobody who answers shows whether they
+    /// were in it: it must not follow either.
     Untold {
         /// Its last transactions that cannot be told, as text.
         transactions: String,
@@ -189,8 +192,8 @@ pub fn plan_attach(
     plan(snapshot, returned, epoch, steps)
 }
 
-/// It was a primary that waited for acknowledgements; or whoever made a replica of it ended before it was told to acknowledge, as its
-/// new primary expects.
+/// It was a primary that waited for acknowledgements; or whoever made a replica of it ended before
+/// it was told to acknowledge, as its new primary expects.
 fn is_to_acknowledge(snapshot: &Snapshot, returned: &ServerId, primary: &ServerId) -> bool {
     let own = snapshot
         .facts(returned)
@@ -258,8 +261,8 @@ mod tests {
         );
     }
 
-    /// A switchover whose leader died between the two sides left the old primary with neither: writers of its successor waited
-    /// for ever (seen with MySQL 9.7).
+    /// A switchover whose leader died between the two sides left the old primary with neither:
+    /// writers of its successor waited for ever (seen with MySQL 9.7).
     #[test]
     fn a_returned_server_acknowledges_where_the_primary_waits() {
         for (primary, returned, expected) in [

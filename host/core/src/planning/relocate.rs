@@ -8,8 +8,8 @@ use super::{Blocked, Candidate, PlanSettings};
 use crate::ids::{LeaseEpoch, ServerId};
 use crate::model::{Edge, Reach, RecoveryKind, ServerFacts, Snapshot, Topology};
 
-/// The replicas of a dead source that answer and need another one. The primary, the other half of a pair, is none: it waits for
-/// its partner to come back.
+/// The replicas of a dead source that answer and need another one. The primary, the other half of a
+/// pair, is none: it waits for its partner to come back.
 pub fn orphans(snapshot: &Snapshot, topology: &Topology, dead: &ServerId) -> Vec<Edge> {
     let mut edges = answering_replicas(snapshot, topology, dead);
     edges.retain(|edge| snapshot.cluster.primary.as_ref() != Some(&edge.replica));
@@ -87,8 +87,9 @@ pub fn plan_relocate(
     })
 }
 
-/// Servers that could feed the orphans: the dead one's siblings and its own source. Most replicas first follow the sibling that
-/// has all they have; one that is behind would make them wait, or (MariaDB) refuse them.
+/// Servers that could feed the orphans: the dead one's siblings and its own source. Most replicas
+/// first follow the sibling that has all they have; one that is behind would make them wait, or
+/// (MariaDB) refuse them.
 pub fn destinations(snapshot: &Snapshot, dead: &ServerId) -> Vec<Candidate> {
     let topology = Topology::of(snapshot);
     let Some(source) = topology.source_of(dead) else {
@@ -99,7 +100,8 @@ pub fn destinations(snapshot: &Snapshot, dead: &ServerId) -> Vec<Candidate> {
         .filter_map(|edge| snapshot.facts(&edge.replica))
         .map(ServerFacts::possessed)
         .reduce(|all, one| all.union(&one));
-    // Below the dead half of a pair is also the primary, and so the whole cluster: that way does not count.
+    // Below the dead half of a pair is also the primary, and so the whole cluster: that way does
+    // not count.
     let primary = snapshot.cluster.primary.clone();
     let below: BTreeSet<ServerId> = topology
         .replicas_of(dead)
@@ -112,7 +114,8 @@ pub fn destinations(snapshot: &Snapshot, dead: &ServerId) -> Vec<Candidate> {
         .replicas_of(source)
         .iter()
         .map(|edge| edge.replica.clone());
-    // The dead one's source may itself have been replaced since: the present primary and its replicas will do as well.
+    // The dead one's source may itself have been replaced since: the present primary and its
+    // replicas will do as well.
     let firsts = primary
         .iter()
         .flat_map(|id| topology.replicas_of(id))

@@ -1,5 +1,5 @@
-//! Repairs: small changes of one server beside recoveries, which keep replicas connected and commits
-//! acknowledged.
+//! Repairs: small changes of one server beside recoveries, which keep replicas connected and
+//! commits acknowledged.
 
 use std::time::Duration;
 

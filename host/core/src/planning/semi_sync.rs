@@ -69,8 +69,9 @@ pub(super) fn is_held_up(snapshot: &Snapshot, id: &ServerId) -> bool {
 }
 
 /// The same of a server that a person has opened. It is not released: its own clients would be told
-/// that their rows are committed, which no other server has. What stops its applier hangs for as long
-/// as that waits, and keeps the session that holds the cluster's lock there (measured on MySQL 9.7).
+/// that their rows are committed, which no other server has. What stops its applier hangs for as
+/// long as that waits, and keeps the session that holds the cluster's lock there (measured on MySQL
+/// 9.7).
 pub(super) fn waits_as_writer(snapshot: &Snapshot, id: &ServerId) -> bool {
     let facts = snapshot.facts(id);
     facts.is_some_and(|facts| {

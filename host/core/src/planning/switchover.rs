@@ -1,5 +1,6 @@
-//! Replacing a living primary: all preparation first, then read-only → catch-up → writable. What is measured is the window
-//! without a writer, so nothing stands in it that could stand before or after.
+//! Replacing a living primary: all preparation first, then read-only → catch-up → writable. What is
+//! measured is the window without a writer, so nothing stands in it that could stand before or
+//! after.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -53,7 +54,8 @@ pub fn plan_switchover(
         .collect();
     let mut steps = Builder::new(snapshot, 1);
     let prepared = add_preparation(&mut steps, snapshot, request, &siblings, settings);
-    // A successor without siblings has nobody to acknowledge its commits before the old primary follows it.
+    // A successor without siblings has nobody to acknowledge its commits before the old primary
+    // follows it.
     let semi_sync = wants_semi_sync(snapshot, request) && !siblings.is_empty();
     let opened = add_window(
         &mut steps,
@@ -162,15 +164,17 @@ fn of_the_primary(
     reasons
 }
 
-/// The channel by which a primary takes in another cluster's transactions, if it is in use. As a replica it would go on applying them.
+/// The channel by which a primary takes in another cluster's transactions, if it is in use. As a
+/// replica it would go on applying them.
 fn fed_from_outside(snapshot: &Snapshot, topology: &Topology, primary: &ServerId) -> Option<Edge> {
     let bounds = Bounds::of(snapshot, topology);
     let mut outer = bounds.outer(topology, primary);
     outer.find(|edge| edge.is_in_use()).cloned()
 }
 
-/// Siblings are moved below the successor while the primary still takes writes. Each is stopped first and the successor
-/// catches up with all of them, because a replica that is ahead of its new source would be refused by it (MariaDB).
+/// Siblings are moved below the successor while the primary still takes writes. Each is stopped
+/// first and the successor catches up with all of them, because a replica that is ahead of its new
+/// source would be refused by it (MariaDB).
 fn add_preparation(
     steps: &mut Builder,
     snapshot: &Snapshot,
@@ -235,8 +239,9 @@ fn add_window(
     let mut others: BTreeSet<ServerId> = siblings.iter().map(|edge| edge.replica.clone()).collect();
     others.insert(request.from.clone());
     let (from, to) = (&request.from, &request.to);
-    // Siblings follow the successor already, so that its first commit finds who acknowledges it. It goes on acknowledging to
-    // the old primary: without that, commits there would hang, and the fence behind them.
+    // Siblings follow the successor already, so that its first commit finds who acknowledges it. It
+    // goes on acknowledging to the old primary: without that, commits there would hang, and the
+    // fence behind them.
     let sided = semi_sync.then(|| {
         let limits = (OnFailure::Continue, settings.step_limit);
         let source_too = ServerCommand::SetSemiSync {

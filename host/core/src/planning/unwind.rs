@@ -11,8 +11,8 @@ use crate::execution::{Guard, ServerCommand};
 use crate::ids::ServerId;
 use crate::model::{Reach, RecoveryKind, Snapshot, Topology};
 
-/// Plans to put a cluster back under its old primary: the primary writable again if it was fenced for a switchover, and
-/// each touched replica replicating from it.
+/// Plans to put a cluster back under its old primary: the primary writable again if it was fenced
+/// for a switchover, and each touched replica replicating from it.
 ///
 /// `touched` are the servers that steps of the recovery named.
 pub fn plan_unwind(
@@ -30,7 +30,8 @@ pub fn plan_unwind(
             .get(id)
             .is_some_and(|server| server.probe.reach() == Reach::Answering)
     };
-    // It was fenced, or perhaps was: it takes writes again. Nobody else does, or this plan would not be asked for.
+    // It was fenced, or perhaps was: it takes writes again. Nobody else does, or this plan would
+    // not be asked for.
     let fenced = undone.purpose == Purpose::Recovery(RecoveryKind::Switchover)
         || (answering(old) && touched.contains(old));
     if fenced {

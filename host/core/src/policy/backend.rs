@@ -1,4 +1,5 @@
-//! The question which database node Baton's own state is used on, and its answer: `wit/backend.wit` in Baton's own types.
+//! The question which database node Baton's own state is used on, and its answer: `wit/backend.wit`
+//! in Baton's own types.
 
 mod admission;
 mod answer;
@@ -18,7 +19,8 @@ pub type NodeIndex = u32;
 pub enum BackendKind {
     /// Embedded file.
     Sqlite,
-    /// Two servers, each the other's replica; one is writable. Asynchronous: a failed node's last writes may be gone.
+    /// Two servers, each the other's replica; one is writable. Asynchronous: a failed node's last
+    /// writes may be gone.
     MasterMaster,
     /// Galera or XtraDB Cluster, three nodes.
     Galera,
@@ -77,7 +79,8 @@ pub struct BackendNode {
     pub peers: Vec<PeerView>,
     /// Peers that use it now.
     pub used_by: u32,
-    /// The host's own verdict by the rules of the kind: a write would be accepted. `None` = never read.
+    /// The host's own verdict by the rules of the kind: a write would be accepted. `None` = never
+    /// read.
     pub ready: Option<bool>,
     /// Words of the conditions that do not hold; empty if it is ready.
     pub not_ready: Vec<String>,

@@ -122,7 +122,8 @@ pub fn check_ranking(
     Ok(answer)
 }
 
-/// Cuts reasons to size. The error is an index that the question's list of that length does not have.
+/// Cuts reasons to size. The error is an index that the question's list of that length does not
+/// have.
 pub(super) fn tidy(reasons: &mut Vec<Reason>, length: usize) -> Result<(), u32> {
     reasons.truncate(REASONS_MAX);
     for reason in reasons {
@@ -143,8 +144,8 @@ fn index_out_of(servers: usize, index: ServerIndex) -> bool {
     usize::try_from(index).map_or(true, |index| index >= servers)
 }
 
-/// Cuts a text to [`TEXT_MAX`] bytes at a character border and replaces control characters, which could
-/// otherwise reach a terminal.
+/// Cuts a text to [`TEXT_MAX`] bytes at a character border and replaces control characters, which
+/// could otherwise reach a terminal.
 fn cut(text: &mut String) {
     if text.len() > TEXT_MAX {
         let end = (0..=TEXT_MAX)

@@ -1,8 +1,9 @@
-//! Questions to policies and their answers: Baton's own types, close to the published contract in `wit/` but independent of
-//! it, so that a second version of the contract needs one conversion file and nothing else.
+//! Questions to policies and their answers: Baton's own types, close to the published contract in
+//! `wit/` but independent of it, so that a second version of the contract needs one conversion file
+//! and nothing else.
 //!
-//! Servers are named by index into the question's list. Ages and durations are milliseconds, saturating. `None` means
-//! "not known", never "no" or "zero".
+//! Servers are named by index into the question's list. Ages and durations are milliseconds,
+//! saturating. `None` means "not known", never "no" or "zero".
 
 pub mod backend;
 mod check;
@@ -23,7 +24,8 @@ pub type Pair = (String, String);
 pub const TEXT_MAX: usize = 1024;
 /// Most reasons kept per list.
 pub const REASONS_MAX: usize = 50;
-/// Longest `wait` that a policy may ask for: an hour, after which the finding is assessed again anyway.
+/// Longest `wait` that a policy may ask for: an hour, after which the finding is assessed again
+/// anyway.
 pub const WAIT_MAX: Ms = 3_600_000;
 
 /// What every question carries.

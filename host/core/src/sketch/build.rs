@@ -298,7 +298,8 @@ fn wrote(number: u32, sketch: &ServerSketch) -> GtidSet {
     set(sketch.flavor, number, last)
 }
 
-/// Transactions of a server of its own, written on top of what it applied. All of a MariaDB domain share one sequence.
+/// Transactions of a server of its own, written on top of what it applied. All of a MariaDB domain
+/// share one sequence.
 fn errant(number: u32, sketch: &ServerSketch, transactions: u64) -> GtidSet {
     let last = match sketch.flavor {
         Flavor::Mariadb if transactions > 0 => applied(sketch).saturating_add(transactions),

@@ -160,7 +160,8 @@ fn a_history_that_ends_before_the_primarys_own_proves_that_it_was_replaced() {
     }
 }
 
-/// A failover whose successor died right after it was opened has failed, and has replaced the old primary all the same.
+/// A failover whose successor died right after it was opened has failed, and has replaced the old
+/// primary all the same.
 #[test]
 fn whoever_was_replaced_by_one_that_died_at_once_is_fenced() {
     for (outcome, expected) in [

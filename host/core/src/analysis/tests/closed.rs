@@ -1,4 +1,5 @@
-//! A cluster whose record and positions prove who should take writes is opened again; no other server is, instead.
+//! A cluster whose record and positions prove who should take writes is opened again; no other
+//! server is, instead.
 
 use super::{report_of, verdict_of};
 use crate::analysis::Code;
@@ -122,7 +123,8 @@ fn a_replaced_server_is_closed_while_its_successor_is_away_or_comes_back_read_on
     }
 }
 
-/// Closed by Baton in a failover that came to nothing; a person had opened a replica before, and clients went there.
+/// Closed by Baton in a failover that came to nothing; a person had opened a replica before, and
+/// clients went there.
 #[test]
 fn a_closed_primary_beside_a_replica_that_takes_writes_is_named() {
     insta::assert_snapshot!(verdict_of("

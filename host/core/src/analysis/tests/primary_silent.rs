@@ -31,7 +31,8 @@ fn some_replicas_died_with_it() {
     ");
 }
 
-/// Replicas across a cut network look connected for a minute, and the default policy wants to hear from each.
+/// Replicas across a cut network look connected for a minute, and the default policy wants to hear
+/// from each.
 #[test]
 fn of_a_dead_primary_every_replica_that_looks_connected_is_made_to_connect_anew() {
     insta::assert_snapshot!(verdict_of("
@@ -94,8 +95,9 @@ fn an_old_heartbeat_says_nothing_about_now() {
     ");
 }
 
-/// With real servers: a replica was made to connect anew at the very moment at which the primary was cut off, and the new connection was believed
-/// in for fifteen seconds, in which no heartbeat came.
+/// With real servers: a replica was made to connect anew at the very moment at which the primary
+/// was cut off, and the new connection was believed in for fifteen seconds, in which no heartbeat
+/// came.
 #[test]
 fn a_sign_of_life_is_over_when_heartbeats_are_missing() {
     insta::assert_snapshot!(verdict_of("
@@ -112,8 +114,9 @@ fn a_sign_of_life_is_over_when_heartbeats_are_missing() {
     "), @"warning primary-unreachable p1: hold; does-not-answer p1; replica-reconnected r1");
 }
 
-/// With real servers, whose own choice is a heartbeat every 30 s: the primary was cut off from Baton first and from its replicas a moment later,
-/// so that something still came after the loss, and that was believed for fifteen seconds.
+/// With real servers, whose own choice is a heartbeat every 30 s: the primary was cut off from
+/// Baton first and from its replicas a moment later, so that something still came after the loss,
+/// and that was believed for fifteen seconds.
 #[test]
 fn the_first_signs_of_life_are_believed_for_a_short_time() {
     insta::assert_snapshot!(verdict_of("
@@ -130,8 +133,8 @@ fn the_first_signs_of_life_are_believed_for_a_short_time() {
     "), @"warning primary-unreachable p1: hold; does-not-answer p1; replica-reconnected r1");
 }
 
-/// A partition that cut us and one replica off ends: the others are back a moment before the primary, and look connected. That the one
-/// could not connect meanwhile says nothing about them.
+/// A partition that cut us and one replica off ends: the others are back a moment before the
+/// primary, and look connected. That the one could not connect meanwhile says nothing about them.
 #[test]
 fn what_was_tried_in_a_partition_says_nothing_about_those_beyond_it() {
     for (back, expected) in [("", true), ("back=10ms", false), ("back=2s", true)] {
@@ -495,7 +498,8 @@ fn of_two_channels_the_one_that_hears_counts() {
     "), @"warning primary-unreachable p1: hold; does-not-answer p1; replica-hears-it r1");
 }
 
-/// A node ended between stopping a receiver and starting it, so the only replica that could tell something told nothing, for ever.
+/// A node ended between stopping a receiver and starting it, so the only replica that could tell
+/// something told nothing, for ever.
 #[test]
 fn a_receiver_that_a_dead_node_left_stopped_is_started_to_tell() {
     insta::assert_snapshot!(verdict_of("

@@ -64,8 +64,8 @@ fn a_chain_of_recoveries_that_ends_at_the_primary_replaced_all_before() {
     assert_eq!(about_p0(text), Some(Suggestion::Act));
 }
 
-/// It died before it could follow: it is proven to be replaced as one that was lost is. One that followed then is not: who makes it a primary
-/// again later is a person.
+/// It died before it could follow: it is proven to be replaced as one that was lost is. One that
+/// followed then is not: who makes it a primary again later is a person.
 #[test]
 fn an_old_primary_that_died_in_the_switchover_is_fenced() {
     let text = |left| {
@@ -95,7 +95,8 @@ fn two_that_were_replaced_one_after_the_other_and_follow_each_other_are_taken_ba
     assert_eq!(about_p0(&below), None);
 }
 
-/// No record, or none that is the last word: `p0` is a co-primary that takes writes, as somebody wanted it.
+/// No record, or none that is the last word: `p0` is a co-primary that takes writes, as somebody
+/// wanted it.
 #[test]
 fn a_co_primary_that_no_recovery_replaced_last_is_not_fenced() {
     let pair = "
@@ -141,14 +142,16 @@ fn nobody_is_fenced_on_record_for_a_primary_that_somebody_closed() {
     let record = "cluster past=co-primary-failover:succeeded:p0:p1:1m\n";
     let closed = format!("{record} p0 rw <- p1\n p1 primary ro\n r1 <- p1");
     assert_eq!(about_p0(&closed), Some(Suggestion::Hold));
-    // What the successor took is there only, or with its replicas: nobody else takes writes meanwhile.
+    // What the successor took is there only, or with its replicas: nobody else takes writes
+    // meanwhile.
     let restarted = closed.replace("ro\n", "ro restarted\n");
     assert_eq!(about_p0(&restarted), Some(Suggestion::Act));
     let silent = closed.replace("primary ro", "primary silent");
     assert_eq!(about_p0(&silent), Some(Suggestion::Act));
 }
 
-/// Who is set aside was closed by Baton, however long ago. A person takes it out of that state first.
+/// Who is set aside was closed by Baton, however long ago. A person takes it out of that state
+/// first.
 #[test]
 fn one_that_is_set_aside_and_takes_writes_is_closed_without_a_record() {
     let text = "p0 rw quarantined\np1 primary\nr1 <- p1";

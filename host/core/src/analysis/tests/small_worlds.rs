@@ -195,7 +195,8 @@ fn nobody_can_commit(snapshot: &Snapshot, source: &Server) {
     }
 }
 
-/// The source is silent, somebody who answers misses it, and nobody has seen it alive or is still to be heard.
+/// The source is silent, somebody who answers misses it, and nobody has seen it alive or is still
+/// to be heard.
 fn nobody_objects(snapshot: &Snapshot, source: &Server) {
     assert_eq!(source.probe.reach(), Reach::Silent);
     let lost_at = source.probe.failing_since.unwrap();
@@ -231,8 +232,8 @@ fn nobody_objects(snapshot: &Snapshot, source: &Server) {
     assert!(!unprobed, "a member was never probed");
 }
 
-/// No other server of the cluster takes writes on its own: promoting one more would split it. The other sources of a replica that clusters
-/// share are none of it.
+/// No other server of the cluster takes writes on its own: promoting one more would split it. The
+/// other sources of a replica that clusters share are none of it.
 fn nobody_was_promoted(snapshot: &Snapshot, primary: &Server) {
     let topology = Topology::of(snapshot);
     let bounds = Bounds::around(snapshot, &topology, Some(&primary.id));

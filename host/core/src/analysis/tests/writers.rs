@@ -139,7 +139,8 @@ fn the_recorded_primary_follows_another_one() {
     ");
 }
 
-/// The old primary is back, and the new one's channel to it, stopped for the promotion, was not read since.
+/// The old primary is back, and the new one's channel to it, stopped for the promotion, was not
+/// read since.
 #[test]
 fn a_stopped_or_severed_channel_does_not_make_the_old_primary_the_new_one() {
     insta::assert_snapshot!(verdict_of("
@@ -174,8 +175,9 @@ fn a_person_promoted_a_replica_while_the_primary_was_dead() {
     ");
 }
 
-/// A node that was cut off from most of the cluster, and reads in the store that `p2` was promoted meanwhile, took `p1` for promoted
-/// instead of it, because it remembered that everybody followed `p1`.
+/// A node that was cut off from most of the cluster, and reads in the store that `p2` was promoted
+/// meanwhile, took `p1` for promoted instead of it, because it remembered that everybody followed
+/// `p1`.
 #[test]
 fn who_was_not_heard_since_may_follow_the_recorded_primary() {
     let view = verdict_of(

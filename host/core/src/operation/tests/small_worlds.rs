@@ -52,7 +52,7 @@ fn writers(snapshot: &Snapshot) -> Vec<&ServerId> {
     let servers = snapshot.servers.values();
     let writable = servers.filter(|server| {
         let facts = server.last_facts();
-        server.probe.reach() == Reach::Answering && facts.is_some_and(|facts| facts.is_writable())
+        server.probe.reach() == Reach::Answering && facts.is_some_and(ServerFacts::is_writable)
     });
     writable.map(|server: &Server| &server.id).collect()
 }

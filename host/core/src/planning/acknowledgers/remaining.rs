@@ -3,8 +3,8 @@
 use crate::ids::ServerId;
 use crate::model::{Reach, Server, Snapshot};
 
-/// Says that fewer members could acknowledge to `primary` than it would wait for, and which: its commits hang until more do. `without` are
-/// members that are not counted any more.
+/// Says that fewer members could acknowledge to `primary` than it would wait for, and which: its
+/// commits hang until more do. `without` are members that are not counted any more.
 pub fn too_few_acknowledgers(
     snapshot: &Snapshot,
     primary: &ServerId,
@@ -40,7 +40,8 @@ mod tests {
     use crate::ids::ServerId;
     use crate::sketch;
 
-    /// Old primaries were set aside one after the other, until the last one waited for nobody for ever.
+    /// Old primaries were set aside one after the other, until the last one waited for nobody for
+    /// ever.
     #[test]
     fn acknowledgers_that_remain_are_counted() {
         let text = |wait_for| {

@@ -47,8 +47,8 @@ fn a_process_that_is_gone_counts_for_loss_only() {
     }
 }
 
-/// MariaDB whose relay log has no space. Others have all that the primary had committed since it stands still; if
-/// not, or if it was merely silent at first, it may hold more.
+/// MariaDB whose relay log has no space. Others have all that the primary had committed since it
+/// stands still; if not, or if it was merely silent at first, it may hold more.
 #[test]
 fn a_receiver_that_waits_for_space_holds_nothing_new() {
     for (primary, r1, r2, expected) in [
@@ -88,7 +88,8 @@ fn held(could: &str, may_hold: &str) -> (Vec<String>, Vec<String>) {
     (names(could), names(may_hold))
 }
 
-/// To a process that has ended nobody acknowledges any more, but a silent replica may hold what it acknowledged before.
+/// To a process that has ended nobody acknowledges any more, but a silent replica may hold what it
+/// acknowledged before.
 #[test]
 fn nobody_acknowledges_to_a_process_that_is_gone() {
     let (could, may_hold) = counted(
@@ -187,7 +188,8 @@ fn what_waits_and_what_may_be_risked_decide() {
     }
 }
 
-/// r1 ended, the primary went on and was read, and r2 has what it had by then: what came later, r1 did not acknowledge.
+/// r1 ended, the primary went on and was read, and r2 has what it had by then: what came later, r1
+/// did not acknowledge.
 #[test]
 fn one_that_ended_before_a_reading_of_the_primary_holds_nothing_alone() {
     for (read, r2, held) in [
@@ -204,7 +206,8 @@ fn one_that_ended_before_a_reading_of_the_primary_holds_nothing_alone() {
     }
 }
 
-/// A node that began to watch after the primary had died knows no reading of it, nor of a replica that is away.
+/// A node that began to watch after the primary had died knows no reading of it, nor of a replica
+/// that is away.
 #[test]
 fn what_was_never_read_is_unknown_and_counts() {
     let (_, may_hold) = counted(

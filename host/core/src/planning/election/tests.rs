@@ -106,7 +106,8 @@ fn an_errant_transaction_neither_blocks_nor_spreads() {
             Ok(0),
             "{flavor}"
         );
-        // The errant one alone has the last rows: they cannot be had without it, so a person is asked.
+        // The errant one alone has the last rows: they cannot be had without it, so a person is
+        // asked.
         let asked = two("errant=1", "missing=3");
         assert!(
             asked.expect_err("asked").contains(&"would-lose".to_owned()),

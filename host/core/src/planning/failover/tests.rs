@@ -143,7 +143,8 @@ fn changed<'a>(steps: impl Iterator<Item = &'a Step>, server: &str) -> Vec<Strin
     channels.collect()
 }
 
-/// Its other channel has the lower name, and is in any state; its source is a member (recorded as such by an older version) or not.
+/// Its other channel has the lower name, and is in any state; its source is a member (recorded as
+/// such by an older version) or not.
 #[test]
 fn a_promotion_touches_the_channels_that_lead_to_the_replaced_server_and_no_others() {
     for p2 in ["p2 rw foreign=9\n", ""] {
@@ -198,8 +199,9 @@ fn a_promotion_touches_the_channels_that_lead_to_the_replaced_server_and_no_othe
     }
 }
 
-/// A node that was started after the primary had died left the cluster without acknowledgements, and the next failover lost a transaction; so
-/// did one whose successor had died before it was told to wait for them.
+/// A node that was started after the primary had died left the cluster without acknowledgements,
+/// and the next failover lost a transaction; so did one whose successor had died before it was told
+/// to wait for them.
 #[test]
 fn a_primary_that_was_never_told_to_wait_is_taken_for_what_its_replicas_are() {
     for (read, primary, replica, wanted) in [
@@ -235,7 +237,8 @@ fn a_primary_that_was_never_told_to_wait_is_taken_for_what_its_replicas_are() {
     }
 }
 
-/// A replica that connects before its source waits for acknowledgements is taken on without them (tried on MySQL 9.7).
+/// A replica that connects before its source waits for acknowledgements is taken on without them
+/// (tried on MySQL 9.7).
 #[test]
 fn finishing_forward_ends_as_an_undisturbed_failover_does_with_semi_sync() {
     let snapshot = sketch::snapshot(
@@ -265,7 +268,8 @@ fn finishing_forward_ends_as_an_undisturbed_failover_does_with_semi_sync() {
     assert!(confirmed.is_some_and(|step| step.after.contains(&on)));
 }
 
-/// A successor fell silent when it had just been opened: nobody was pointed at it yet, and it had a replica of its own.
+/// A successor fell silent when it had just been opened: nobody was pointed at it yet, and it had a
+/// replica of its own.
 #[test]
 fn who_replaces_a_silent_successor_takes_over_what_that_one_did_not() {
     let involved = |first: &str| {
@@ -295,7 +299,8 @@ fn who_replaces_a_silent_successor_takes_over_what_that_one_did_not() {
     assert_eq!(involved("ro"), ["r2"]);
 }
 
-/// MariaDB drops a relay log when its receiver is started while neither thread runs: 50 acknowledged rows were gone on both replicas.
+/// MariaDB drops a relay log when its receiver is started while neither thread runs: 50
+/// acknowledged rows were gone on both replicas.
 #[test]
 fn a_stopped_applier_of_mariadb_is_started_before_the_receiver_is_stopped() {
     for (flavor, sql, expected) in [
@@ -414,7 +419,8 @@ fn a_successor_whose_applier_waits_for_acknowledgements_is_released_before_it_dr
     );
 }
 
-/// Stopping such an applier hung, and with it the session that held the lock: nobody could do anything about the replica for an hour.
+/// Stopping such an applier hung, and with it the session that held the lock: nobody could do
+/// anything about the replica for an hour.
 #[test]
 fn a_replica_whose_applier_waits_for_acknowledgements_is_released_before_it_is_pointed_elsewhere() {
     let plan = promoted(

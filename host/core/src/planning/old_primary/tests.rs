@@ -122,8 +122,8 @@ fn switchover_that_attaches_without_comparison_is_refused() {
     );
 }
 
-/// The sites that set the source's side on everywhere: stopping the sibling hung, nobody got the lock on it any more, and the old primary
-/// stayed closed for a minute.
+/// The sites that set the source's side on everywhere: stopping the sibling hung, nobody got the
+/// lock on it any more, and the old primary stayed closed for a minute.
 #[test]
 fn a_sibling_whose_applier_waits_for_acknowledgements_is_released_before_it_is_stopped() {
     let snapshot = sketch::snapshot(
@@ -138,9 +138,8 @@ fn a_sibling_whose_applier_waits_for_acknowledgements_is_released_before_it_is_s
     );
 }
 
-/// Whoever was promised that it can be committed could not commit it any more.
-/// `STOP REPLICA` on r2 would hang with the cluster's lock, and the switchover could be neither finished
-/// nor undone.
+/// Whoever was promised that it can be committed could not commit it any more. `STOP REPLICA` on r2
+/// would hang with the cluster's lock, and the switchover could be neither finished nor undone.
 #[test]
 fn a_switchover_beside_a_writer_whose_applier_would_hang_is_refused() {
     for (r2, refused) in [

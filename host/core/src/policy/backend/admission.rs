@@ -2,10 +2,11 @@
 
 use super::{BackendNode, SelectQuestion};
 
-/// Word of a master-master pair of which both sides accept writes: each would overwrite the other's rows without an error.
+/// Word of a master-master pair of which both sides accept writes: each would overwrite the other's
+/// rows without an error.
 pub const BOTH_WRITABLE: &str = "both-writable";
-/// Word of a node of a backend that does not hold Baton's present state. Backends are separate databases: to write there would be to
-/// begin a second history.
+/// Word of a node of a backend that does not hold Baton's present state. Backends are separate
+/// databases: to write there would be to begin a second history.
 pub const OTHER_BACKEND_STATE: &str = "other-backend-state";
 
 /// Words that bar a node whatever else is said of it.
@@ -27,8 +28,9 @@ pub enum Objection {
 
 /// What speaks against using a node; `None` = nothing.
 ///
-/// An epoch that lies behind is no objection by itself: it may only have been read before the newest one was, and where commits are really
-/// lost on every node, Baton must go on with a higher epoch or never write again. See [`is_behind`].
+/// An epoch that lies behind is no objection by itself: it may only have been read before the
+/// newest one was, and where commits are really lost on every node, Baton must go on with a higher
+/// epoch or never write again. See [`is_behind`].
 pub fn objection(node: &BackendNode) -> Option<Objection> {
     let bar = node
         .not_ready
@@ -55,8 +57,9 @@ pub fn is_behind(node: &BackendNode) -> bool {
 
 /// Bars the nodes of every backend to which the state may not move.
 ///
-/// `holder` is the backend with the present state, `None` while no backend has any; `movable` says of another backend that everything of
-/// the state is there already, which only the host can know: after a finished copy, never because the holder is down.
+/// `holder` is the backend with the present state, `None` while no backend has any; `movable` says
+/// of another backend that everything of the state is there already, which only the host can know:
+/// after a finished copy, never because the holder is down.
 pub fn confine(
     question: &mut SelectQuestion,
     holder: Option<&str>,

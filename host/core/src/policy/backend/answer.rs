@@ -6,7 +6,8 @@ use super::{BackendNode, NodeIndex, SelectQuestion, Selection, is_behind, object
 use crate::policy::Reason;
 use crate::policy::check::{AnswerProblem, tidy};
 
-/// Checks a selection and cuts its texts to size: it can narrow and order what the host admits, never widen it.
+/// Checks a selection and cuts its texts to size: it can narrow and order what the host admits,
+/// never widen it.
 ///
 /// # Errors
 /// Says what makes the answer unacceptable; the default selector then answers.
@@ -38,7 +39,8 @@ pub fn check_selection(
     }
 }
 
-/// A change to a node with an older history than another one that could be used. To stay on such a node is no change.
+/// A change to a node with an older history than another one that could be used. To stay on such a
+/// node is no change.
 fn goes_behind(question: &SelectQuestion, chosen: NodeIndex) -> bool {
     let node = usize::try_from(chosen)
         .ok()
@@ -49,8 +51,8 @@ fn goes_behind(question: &SelectQuestion, chosen: NodeIndex) -> bool {
         && question.nodes.iter().any(up_to_date)
 }
 
-/// The answer if not even the default selector gives one: stay while the node in use is admitted, otherwise the first that is
-/// and has the newest history.
+/// The answer if not even the default selector gives one: stay while the node in use is admitted,
+/// otherwise the first that is and has the newest history.
 pub fn first_ready(question: &SelectQuestion) -> Selection {
     let mut admitted: Vec<(NodeIndex, &BackendNode)> = (0..)
         .zip(&question.nodes)

@@ -74,7 +74,8 @@ fn objections() {
     assert_eq!(found, expected);
 }
 
-/// A whole cluster may have lost commits; then it is used as it is. A change to an older history is refused while a newer one is there.
+/// A whole cluster may have lost commits; then it is used as it is. A change to an older history is
+/// refused while a newer one is there.
 #[test]
 fn an_older_history_is_the_last_resort() {
     let of = |behind: Option<u32>| BackendNode {
