@@ -25,3 +25,4 @@ pub mod right;
 #[cfg(any(test, feature = "sketch"))]
 pub mod sketch;
 pub mod time;
+pub mod words;

@@ -16,3 +16,4 @@ mod selector_failures;
 mod selectors;
 mod settings;
 mod sketch;
+mod words;

@@ -14,7 +14,7 @@ const RECHECK_MS: u32 = 50;
 const PROOF_WORDS: &[&str] = &["refused", "reset"];
 
 /// Kinds of recovery after which a cluster needs no rest: they do not change who the primary is.
-const HARMLESS_RECOVERIES: &[&str] = &["rejoin", "relocate"];
+const HARMLESS_RECOVERIES: &[&str] = &["rejoin", "reopen"];
 
 /// Something that speaks against acting now.
 enum Objection {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::ids::{ClusterId, LeaseEpoch, RecoveryId, ServerId};
 use crate::time::{Timestamp, WallTime};
+use crate::words;
 
 /// Operators' wish about promoting a server, best first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,28 +23,18 @@ pub enum PromotionRule {
     MustNot,
 }
 
-impl PromotionRule {
-    /// The word of configuration and API: `must`, `prefer`, `neutral`, `prefer_not`, `must_not`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Must => "must",
-            Self::Prefer => "prefer",
-            Self::Neutral => "neutral",
-            Self::PreferNot => "prefer_not",
-            Self::MustNot => "must_not",
-        }
-    }
+words!(PromotionRule {
+    Must = "must",
+    Prefer = "prefer",
+    Neutral = "neutral",
+    PreferNot = "prefer_not",
+    MustNot = "must_not",
+});
 
-    /// Reads the word, with `-` or `_`.
-    pub fn from_word(word: &str) -> Option<Self> {
-        match word.replace('-', "_").as_str() {
-            "must" => Some(Self::Must),
-            "prefer" => Some(Self::Prefer),
-            "neutral" => Some(Self::Neutral),
-            "prefer_not" => Some(Self::PreferNot),
-            "must_not" => Some(Self::MustNot),
-            _ => None,
-        }
+impl PromotionRule {
+    /// Reads the word, with `-` or `_`: both are used for the predecessor.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::from_word(&word.replace('-', "_"))
     }
 }
 
@@ -77,19 +68,16 @@ pub enum RecoveryKind {
     Reopen,
 }
 
-impl RecoveryKind {
-    /// Stable kebab-case word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Failover => "failover",
-            Self::IntermediateFailover => "intermediate-failover",
-            Self::CoPrimaryFailover => "co-primary-failover",
-            Self::Switchover => "switchover",
-            Self::Rejoin => "rejoin",
-            Self::Reopen => "reopen",
-        }
-    }
+words!(RecoveryKind {
+    Failover = "failover",
+    IntermediateFailover = "intermediate-failover",
+    CoPrimaryFailover = "co-primary-failover",
+    Switchover = "switchover",
+    Rejoin = "rejoin",
+    Reopen = "reopen",
+});
 
+impl RecoveryKind {
     /// Whether such a recovery, if it succeeds, makes another server the primary.
     pub fn replaces_primary(self) -> bool {
         match self {
@@ -102,20 +90,6 @@ impl RecoveryKind {
     /// lives.
     pub fn replaces_lost_primary(self) -> bool {
         self.replaces_primary() && self != Self::Switchover
-    }
-
-    /// Reads the word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [
-            Self::Failover,
-            Self::IntermediateFailover,
-            Self::CoPrimaryFailover,
-            Self::Switchover,
-            Self::Rejoin,
-            Self::Reopen,
-        ]
-        .into_iter()
-        .find(|kind| kind.word() == word)
     }
 }
 
@@ -132,24 +106,12 @@ pub enum RecoveryOutcome {
     Unwound,
 }
 
-impl RecoveryOutcome {
-    /// Stable word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Unwound => "unwound",
-        }
-    }
-
-    /// Reads the word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Running, Self::Succeeded, Self::Failed, Self::Unwound]
-            .into_iter()
-            .find(|outcome| outcome.word() == word)
-    }
-}
+words!(RecoveryOutcome {
+    Running = "running",
+    Succeeded = "succeeded",
+    Failed = "failed",
+    Unwound = "unwound",
+});
 
 /// One earlier recovery of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,23 +214,11 @@ pub enum Risk {
     Acknowledged,
 }
 
-impl Risk {
-    /// The word of the configuration: `usual`, `nothing`, `acknowledged`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Usual => "usual",
-            Self::Nothing => "nothing",
-            Self::Acknowledged => "acknowledged",
-        }
-    }
-
-    /// Reads the word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Usual, Self::Nothing, Self::Acknowledged]
-            .into_iter()
-            .find(|risk| risk.word() == word)
-    }
-}
+words!(Risk {
+    Usual = "usual",
+    Nothing = "nothing",
+    Acknowledged = "acknowledged",
+});
 
 /// What goes on in the rest of the fleet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -58,6 +58,26 @@ pub enum ProbeFailure {
 }
 
 impl ProbeFailure {
+    /// All words.
+    pub const WORDS: [&'static str; 16] = [
+        "refused",
+        "reset",
+        "timeout-connect",
+        "timeout-handshake",
+        "timeout",
+        "no-route",
+        "dns",
+        "tls",
+        "authentication",
+        "too-many-connections",
+        "host-blocked",
+        "shutting-down",
+        "not-mysql",
+        "statement",
+        "receiver-waits-for-space",
+        "other",
+    ];
+
     /// Stable kebab-case word of the failure, as policies and the API see it.
     pub fn word(&self) -> &'static str {
         match self {

@@ -9,6 +9,7 @@ use crate::execution::{IfUnknown, ServerCommand};
 use crate::ids::{ClusterId, LeaseEpoch, ServerId};
 use crate::model::{RecoveryKind, Snapshot};
 use crate::time::Timestamp;
+use crate::words;
 
 /// Number of a step within its recovery; steps of later plans of the same recovery go on counting.
 pub type StepId = u32;
@@ -42,25 +43,20 @@ pub enum Phase {
     Repair,
 }
 
-impl Phase {
-    /// Stable word, for journal and timeline.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Lock => "lock",
-            Self::Fence => "fence",
-            Self::Revoke => "revoke",
-            Self::Drain => "drain",
-            Self::Choose => "choose",
-            Self::Promote => "promote",
-            Self::Route => "route",
-            Self::Repoint => "repoint",
-            Self::Verify => "verify",
-            Self::Rejoin => "rejoin",
-            Self::Unwind => "unwind",
-            Self::Repair => "repair",
-        }
-    }
-}
+words!(Phase {
+    Lock = "lock",
+    Fence = "fence",
+    Revoke = "revoke",
+    Drain = "drain",
+    Choose = "choose",
+    Promote = "promote",
+    Route = "route",
+    Repoint = "repoint",
+    Verify = "verify",
+    Rejoin = "rejoin",
+    Unwind = "unwind",
+    Repair = "repair",
+});
 
 /// What a step does.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ pub use admission::{BOTH_WRITABLE, OTHER_BACKEND_STATE, Objection, confine, is_b
 pub use answer::{check_selection, first_ready};
 
 use super::{Context, Ms, Pair, PeerView, ProbeView, Reason};
+use crate::words;
 
 /// Index into [`SelectQuestion::nodes`].
 pub type NodeIndex = u32;
@@ -30,32 +31,15 @@ pub enum BackendKind {
     GroupReplication,
 }
 
+words!(BackendKind {
+    Sqlite = "sqlite",
+    MasterMaster = "master-master",
+    Galera = "galera",
+    Ndb = "ndb",
+    GroupReplication = "group-replication",
+});
+
 impl BackendKind {
-    /// All kinds.
-    pub const ALL: [Self; 5] = [
-        Self::Sqlite,
-        Self::MasterMaster,
-        Self::Galera,
-        Self::Ndb,
-        Self::GroupReplication,
-    ];
-
-    /// Word of the configuration and of policies.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Sqlite => "sqlite",
-            Self::MasterMaster => "master-master",
-            Self::Galera => "galera",
-            Self::Ndb => "ndb",
-            Self::GroupReplication => "group-replication",
-        }
-    }
-
-    /// Reads the word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
-    }
-
     /// True if what one node has committed survives that node: only then is the lease alone safe.
     pub fn is_synchronous(self) -> bool {
         matches!(self, Self::Galera | Self::Ndb | Self::GroupReplication)

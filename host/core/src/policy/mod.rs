@@ -12,6 +12,7 @@ pub use check::{AnswerProblem, check_assessment, check_ranking};
 
 use crate::ids::ServerId;
 use crate::model::{Flavor, LogFormat, PromotionRule, ThreadState};
+use crate::words;
 
 /// Milliseconds, saturating at [`u32::MAX`].
 pub type Ms = u32;
@@ -329,16 +330,11 @@ pub enum Suggestion {
     Hold,
 }
 
-impl Suggestion {
-    /// Stable word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Act => "act",
-            Self::Wait => "wait",
-            Self::Hold => "hold",
-        }
-    }
-}
+words!(Suggestion {
+    Act = "act",
+    Wait = "wait",
+    Hold = "hold",
+});
 
 /// The finding a policy is asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]

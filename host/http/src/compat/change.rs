@@ -134,7 +134,7 @@ fn downtime(
 
 fn candidate(fleet: &Fleet, host: &str, port: &str, rule: &str) -> Result<Change, Failure> {
     let server = fleet.require_server(host, port)?;
-    let rule = PromotionRule::from_word(rule)
+    let rule = PromotionRule::parse(rule)
         .ok_or_else(|| said(format!("Invalid CandidatePromotionRule: {rule}")))?;
     Ok(Change::RegisterCandidate(server, rule))
 }

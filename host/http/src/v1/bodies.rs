@@ -175,7 +175,7 @@ pub(super) struct PromotionBody {
 
 impl PromotionBody {
     pub(super) fn rule(&self) -> Result<PromotionRule, Problem> {
-        PromotionRule::from_word(&self.rule).ok_or_else(|| {
+        PromotionRule::parse(&self.rule).ok_or_else(|| {
             let words = "must, prefer, neutral, prefer_not or must_not";
             Problem::invalid(format!("rule is {:?}, not one of {words}", self.rule))
         })

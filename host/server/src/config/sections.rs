@@ -221,7 +221,7 @@ fn servers(document: &mut Document) -> Vec<ServerHint> {
         let text = |name: &str| document.text(&format!("{at}.{name}")).unwrap_or_default();
         servers.push(ServerHint {
             address,
-            promotion: PromotionRule::from_word(&text("promotion")).unwrap_or_default(),
+            promotion: PromotionRule::parse(&text("promotion")).unwrap_or_default(),
             place: Place {
                 data_center: text("data_center"),
                 region: text("region"),

@@ -143,12 +143,16 @@ fn cooldown_holds_until_it_is_over_or_acknowledged() {
         after("switchover age=60000"),
         "act: confirmed replicas-agree"
     );
+    for harmless in ["rejoin", "reopen"] {
+        let before = format!("{harmless} age=60000 auto from=p1");
+        assert_eq!(
+            after(&before),
+            "act: confirmed replicas-agree",
+            "{harmless}"
+        );
+    }
     assert_eq!(
-        after("rejoin age=60000 auto"),
-        "act: confirmed replicas-agree"
-    );
-    assert_eq!(
-        after("failover age=60000 auto outcome=abandoned"),
+        after("failover age=60000 auto outcome=unwound"),
         "act: confirmed replicas-agree"
     );
     let short = json!({ "cooldown-ms": 1000 });
