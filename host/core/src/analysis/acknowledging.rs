@@ -2,10 +2,14 @@
 //! a failover can do.
 
 use super::context::{Context, ReportBuilder, evidence, listed};
-use super::report::{Code, Evidence, Severity};
+use super::finding_codes::Code;
+use super::report::{Evidence, Severity};
 use crate::ids::ServerId;
 use crate::model::{Edge, Flavor, SemiSync, Server, ServerFacts, ThreadState, WaitPoint};
 use crate::planning::{Ineligible, declared, logging, was_to_wait};
+
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[acknowledgements];
 
 /// Everything about acknowledgements that can be set right before it matters.
 pub(super) fn acknowledgements(cx: &Context<'_>, report: &mut ReportBuilder) {

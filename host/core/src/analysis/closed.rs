@@ -2,11 +2,15 @@
 //! again.
 
 use super::context::{Context, ReportBuilder, evidence, listed};
-use super::report::{Code, Evidence, PrimaryView};
+use super::finding_codes::Code;
+use super::report::{Evidence, PrimaryView};
 use super::writers::writers;
 use crate::ids::ServerId;
 use crate::model::{Bounds, Closed, Reach, RecoveryKind, Server, ServerFacts, Snapshot, Topology};
 use crate::policy::Suggestion;
+
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[no_writable_primary];
 
 /// Objections that a person who orders it answers: nobody knows better than they who closed the
 /// server, or what an absent one has.

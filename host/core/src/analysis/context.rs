@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::finding_codes::Code;
 use super::primary::primary_of;
-use super::report::{Code, Evidence, Finding, PrimaryView, ProbeRequest, Severity};
+use super::report::{Evidence, Finding, PrimaryView, ProbeRequest, Severity};
 use super::settings::AnalysisSettings;
 use crate::ids::ServerId;
 use crate::model::{

@@ -4,9 +4,13 @@
 
 use std::time::Duration;
 
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[primary_without_replicas, starving];
+
 use super::context::{Context, ReportBuilder, evidence, in_words, listed};
+use super::finding_codes::Code;
 use super::replica_evidence::is_cut_off;
-use super::report::{Code, Evidence, ProbeRequest, Severity};
+use super::report::{Evidence, ProbeRequest, Severity};
 use super::stalled_replicas::{Attempt, attempt, cannot_reach_source};
 use super::writers::unless_rivals;
 use crate::ids::ServerId;

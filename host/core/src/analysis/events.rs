@@ -1,9 +1,13 @@
 //! Scheduled events that do not run, or would not after a promotion.
 
 use super::context::{Context, ReportBuilder, evidence};
-use super::report::{Code, Severity};
+use super::finding_codes::Code;
+use super::report::Severity;
 use crate::ids::ServerId;
 use crate::model::{EventName, Events};
+
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[left_disabled, schedulers];
 
 /// Names shown of a long list.
 const SHOWN: usize = 5;

@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[replication_loops];
+
 use super::context::{Context, ReportBuilder, evidence};
-use super::report::{Code, Severity};
+use super::finding_codes::Code;
+use super::report::Severity;
 use crate::ids::ServerId;
 
 type Sources<'s> = BTreeMap<&'s ServerId, BTreeSet<&'s ServerId>>;

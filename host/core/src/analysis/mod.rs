@@ -37,11 +37,12 @@ use std::cmp::Reverse;
 
 pub use closed::{is_closed, objections_to_ordered_reopening, reopening_objections};
 pub use evidence_codes::EVIDENCE_CODES;
+pub use finding_codes::Code;
 pub use primary::primary_of;
 pub(crate) use replica_evidence::ConnectError;
 pub(crate) use replica_evidence::starved_before;
 pub use replica_evidence::{gave_up_connecting, is_cut_off};
-pub use report::{Code, Evidence, Finding, PrimaryView, ProbeRequest, Report, Severity};
+pub use report::{Evidence, Finding, PrimaryView, ProbeRequest, Report, Severity};
 pub use settings::AnalysisSettings;
 pub(crate) use useless::storage_fails;
 
@@ -51,37 +52,24 @@ use context::{Context, ReportBuilder};
 /// A rule looks at the cluster and adds what it finds.
 type Rule = fn(&Context<'_>, &mut ReportBuilder);
 
-/// All rules. They do not look at each other's findings, so their order does not matter; only the
+/// All rules, by the file they stand in. They do not look at each other's findings, so their order does not matter; only the
 /// last one speaks of what is left.
-const RULES: &[Rule] = &[
-    silent_primary::primary,
-    silent_primary::passive_co_primaries,
-    silent_intermediate::silent_intermediates,
-    useless::useless_primary,
-    useless::semi_sync_lock,
-    closed::no_writable_primary,
-    writers::split_brain,
-    writers::primary_unknown,
-    writers::primary_moved,
-    returned::old_primary_returned,
-    writers::writable_replicas,
-    writers::privileged_writers,
-    stalled_replicas::sources_without_replication,
-    cut_off::primary_without_replicas,
-    cut_off::starving,
-    replication::stopped_or_broken,
-    replication::lagging,
-    replication::errant,
-    structure::replicas_of_primary,
-    acknowledging::acknowledgements,
-    structure::gtid_modes,
-    structure::unknown_sources,
-    loops::replication_loops,
-    reach::refusing,
-    events::left_disabled,
-    events::schedulers,
-    prepared::in_doubt,
-    prepared::only_here,
+const RULES: &[&[Rule]] = &[
+    silent_primary::RULES,
+    silent_intermediate::RULES,
+    useless::RULES,
+    closed::RULES,
+    writers::RULES,
+    returned::RULES,
+    stalled_replicas::RULES,
+    cut_off::RULES,
+    replication::RULES,
+    structure::RULES,
+    acknowledging::RULES,
+    loops::RULES,
+    reach::RULES,
+    events::RULES,
+    prepared::RULES,
 ];
 
 /// The rule for what no other rule explains.
@@ -90,7 +78,7 @@ const LAST_RULE: Rule = reach::silent;
 /// Everything wrong with the cluster of `snapshot`, most severe first, and the evidence that is
 /// missing.
 pub fn analyze(snapshot: &Snapshot, settings: &AnalysisSettings) -> Report {
-    apply(snapshot, settings, RULES.iter())
+    apply(snapshot, settings, RULES.iter().copied().flatten())
 }
 
 fn apply<'r>(

@@ -2,7 +2,8 @@
 //! about it.
 
 use super::context::{Context, evidence, listed};
-use super::report::{Code, Finding, ProbeRequest};
+use super::finding_codes::Code;
+use super::report::{Finding, ProbeRequest};
 use crate::ids::ServerId;
 use crate::model::Server;
 use crate::policy::Suggestion;

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[in_doubt, only_here];
+
 use super::context::{Context, ReportBuilder, evidence};
-use super::report::{Code, Severity};
+use super::finding_codes::Code;
+use super::report::Severity;
 use crate::ids::ServerId;
 use crate::model::{Server, ServerFacts, named};
 

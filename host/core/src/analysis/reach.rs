@@ -1,9 +1,13 @@
 //! Servers that refuse us, and servers whose silence nothing else explains.
 
 use super::context::{Context, ReportBuilder, evidence, in_words};
-use super::report::{Code, Severity};
+use super::finding_codes::Code;
+use super::report::Severity;
 use super::useless::refuses_by_storage;
 use crate::model::{ProbeFailure, Reach, Server};
+
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[refusing];
 
 /// A server lives, but does not let us read it.
 pub(super) fn refusing(cx: &Context<'_>, report: &mut ReportBuilder) {

@@ -1,10 +1,14 @@
 //! Single replicas that do not replicate, lag, or have what they should not.
 
 use super::context::{Context, ReportBuilder, evidence, in_words};
-use super::report::{Code, Evidence, Severity};
+use super::finding_codes::Code;
+use super::report::{Evidence, Severity};
 use super::stalled_replicas::cannot_reach_source;
 use crate::ids::ServerId;
 use crate::model::{Channel, Edge, Reach, ReplicationError, Server, ThreadState};
+
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[stopped_or_broken, lagging, errant];
 
 /// Stopped, broken, or unable to connect.
 pub(super) fn stopped_or_broken(cx: &Context<'_>, report: &mut ReportBuilder) {

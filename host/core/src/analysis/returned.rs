@@ -2,12 +2,16 @@
 //! it.
 
 use super::context::{Context, ReportBuilder, evidence, listed};
+use super::finding_codes::Code;
 use super::primary::is_severed;
-use super::report::{Code, Evidence, PrimaryView, Severity};
+use super::report::{Evidence, PrimaryView, Severity};
 use crate::gtid::GtidSet;
 use crate::ids::ServerId;
 use crate::model::{Closed, Reach, RecoveryKind, Server, ServerFacts, ThreadState};
 use crate::policy::Suggestion;
+
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[old_primary_returned];
 
 /// A server answers that is no part of the topology, or that takes writes although a recovery
 /// replaced it.

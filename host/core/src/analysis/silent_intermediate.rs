@@ -1,11 +1,15 @@
 //! A source that is neither primary nor co-primary does not answer.
 
 use super::context::{Context, ReportBuilder};
-use super::report::{Code, Severity};
+use super::finding_codes::Code;
+use super::report::Severity;
 use super::silence::{Assessment, Loss, judge};
 use super::silent_primary::{is_passive_co_primary, relocation, wait_for_evidence};
 use crate::model::{Reach, RecoveryKind, Server};
 use crate::policy::Suggestion;
+
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[silent_intermediates];
 
 pub(super) fn silent_intermediates(cx: &Context<'_>, report: &mut ReportBuilder) {
     for server in cx

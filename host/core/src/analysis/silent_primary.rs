@@ -3,8 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[primary, passive_co_primaries];
+
 use super::context::{Context, ReportBuilder, evidence, listed};
-use super::report::{Code, Evidence, Severity};
+use super::finding_codes::Code;
+use super::report::{Evidence, Severity};
 use super::silence::{Assessment, Loss, judge};
 use super::writers::unless_rivals;
 use crate::ids::ServerId;

@@ -1,12 +1,16 @@
 //! A source answers, and nobody replicates from it.
 
 use super::context::{Context, ReportBuilder, evidence, listed};
+use super::finding_codes::Code;
 use super::replica_evidence::{ConnectError, is_cut_off};
-use super::report::{Code, Evidence, ProbeRequest, Severity};
+use super::report::{Evidence, ProbeRequest, Severity};
 use super::silent_primary::relocation;
 use crate::ids::ServerId;
 use crate::model::{Channel, Edge, Reach, RecoveryKind, Server, ThreadState};
 use crate::policy::Suggestion;
+
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[sources_without_replication];
 
 pub(super) fn sources_without_replication(cx: &Context<'_>, report: &mut ReportBuilder) {
     for source in cx.servers().filter(|server| cx.answers(&server.id)) {

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[useless_primary, semi_sync_lock];
+
 use super::context::{Context, ReportBuilder, evidence, in_words, listed};
-use super::report::{Code, Evidence, Severity};
+use super::finding_codes::Code;
+use super::report::{Evidence, Severity};
 use super::writers::unless_rivals;
 use crate::ids::ServerId;
 use crate::model::{

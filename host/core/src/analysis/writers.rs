@@ -1,10 +1,20 @@
 //! Who takes writes, and who should.
 
 use super::context::{Context, ReportBuilder, current, evidence, listed};
-use super::report::{Code, Evidence, PrimaryView, Severity};
+use super::finding_codes::Code;
+use super::report::{Evidence, PrimaryView, Severity};
 use crate::ids::ServerId;
 use crate::model::{Channel, Edge, Server, ServerFacts};
 use crate::policy::Suggestion;
+
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[
+    split_brain,
+    primary_unknown,
+    primary_moved,
+    writable_replicas,
+    privileged_writers,
+];
 
 /// Members of the cluster that answer and take writes.
 pub(super) fn writers<'s>(cx: &'s Context<'_>) -> impl Iterator<Item = &'s Server> {

@@ -110,7 +110,11 @@ fn check(snapshot: &Snapshot, report: &Report) {
 
 /// Rules do not depend on each other.
 fn check_order(snapshot: &Snapshot, report: &Report) {
-    let backwards = apply(snapshot, &AnalysisSettings::default(), RULES.iter().rev());
+    let backwards = apply(
+        snapshot,
+        &AnalysisSettings::default(),
+        RULES.iter().copied().flatten().rev(),
+    );
     assert_eq!(*report, backwards, "the order of the rules matters");
 }
 
