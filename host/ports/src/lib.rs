@@ -16,8 +16,9 @@ pub use servers::{
     WatchAnswer,
 };
 pub use store::{
-    AuditRecord, Claim, ClusterRow, JournalEntry, JournalStage, LeaseState, NodeRow, RecoveryRow,
-    Route, ServerRow, StepRow, Store, StoreError,
+    AuditLog, AuditRecord, Claim, ClusterRow, Intents, Inventory, JournalEntry, JournalStage,
+    LeaseState, Leases, LocalStore, NodeRow, Nodes, OperatorSettings, RecoveryLog, RecoveryRow,
+    Route, ServerRow, StepRow, Store, StoreError, prelude,
 };
 
 use baton_core::time::{Timestamp, WallTime};

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::{RecoveryKind, RecoveryOutcome};
 use baton_core::time::WallTime;
-use baton_ports::{Claim, JournalEntry, JournalStage, RecoveryRow, Route, Store};
+use baton_ports::prelude::*;
+use baton_ports::{Claim, JournalEntry, JournalStage, RecoveryRow, Route};
 use baton_store::{Durability, SqliteOptions, SqliteStore};
 
 const ROUNDS: u32 = 1000;

@@ -10,7 +10,8 @@ use std::process::Command;
 use std::task::Poll;
 use std::time::Duration;
 
-use baton_ports::{Store as _, StoreError};
+use baton_ports::StoreError;
+use baton_ports::prelude::*;
 use baton_store::{AuditLimits, OpenError, SqliteOptions, SqliteStore};
 use sqlx::Executor as _;
 use support::{LEASE, audit, line, node, open, raw, recovery, take};

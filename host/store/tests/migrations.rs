@@ -8,7 +8,7 @@ use std::path::Path;
 use baton_core::ids::{ClusterId, LeaseEpoch, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule, RecoveryOutcome};
 use baton_core::time::WallTime;
-use baton_ports::Store as _;
+use baton_ports::prelude::*;
 use baton_store::{SCHEMA_VERSION, SqliteStore};
 use support::{LEASE, open, raw, run_raw, take};
 

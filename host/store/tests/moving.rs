@@ -9,7 +9,8 @@
 mod support;
 
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName};
-use baton_ports::{Claim, Store, StoreError};
+use baton_ports::prelude::*;
+use baton_ports::{Claim, StoreError};
 use baton_store::{Move, MovedLease, SqliteOptions, SqliteStore};
 use support::{LEASE, TTL, audit, node, take};
 

@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use baton_ports::Store as _;
+use baton_ports::prelude::*;
 use baton_store::{OpenError, SCHEMA_VERSION, SqliteOptions, SqliteStore};
 use support::{audit, child, is_root, node, open, run_raw, told};
 

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
 
 use baton_core::ids::{ClusterId, LeaseEpoch, RecoveryId};
-use baton_ports::{Claim, Store as _, StoreError};
+use baton_ports::prelude::*;
+use baton_ports::{Claim, StoreError};
 use baton_store::{SqliteOptions, SqliteStore};
 use support::{LEASE, TTL, child, line, node, open, recovery, take, told};
 

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::RecoveryOutcome;
+use baton_ports::prelude::*;
 use baton_ports::{
-    AuditRecord, Claim, ClusterRow, JournalEntry, RecoveryRow, Route, StepRow, Store as _,
-    StoreError,
+    AuditRecord, Claim, ClusterRow, JournalEntry, RecoveryRow, Route, StepRow, StoreError,
 };
 
 use tokio::sync::Notify;

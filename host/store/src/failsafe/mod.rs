@@ -246,7 +246,7 @@ fn is_refusal(error: &StoreError) -> bool {
 #[cfg(test)]
 mod tests {
     use baton_core::time::WallTime;
-    use baton_ports::AuditRecord;
+    use baton_ports::{AuditLog as _, AuditRecord};
 
     use super::*;
     use crate::SqliteStore;

@@ -1,5 +1,5 @@
 use baton_core::ids::NodeName;
-use baton_ports::Store as _;
+use baton_ports::prelude::*;
 
 use super::*;
 use crate::sqlite::SqliteOptions;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use baton_ports::Store as _;
+use baton_ports::prelude::*;
 use baton_sandbox::{BackendBed, BackendKind as Kind, Flavor};
 use baton_store::MySqlOptions;
 

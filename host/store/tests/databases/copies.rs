@@ -1,6 +1,7 @@
 //! The whole state from one store into another.
 
 use baton_core::ids::{ClusterId, LeaseEpoch};
+use baton_ports::prelude::*;
 use baton_ports::{Store, StoreError};
 use baton_sandbox::Flavor;
 use baton_store::{Occupied, SqliteOptions, SqliteStore};

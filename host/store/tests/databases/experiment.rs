@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use baton_core::ids::LeaseEpoch;
-use baton_ports::{Claim, Store as _, StoreError};
+use baton_ports::prelude::*;
+use baton_ports::{Claim, StoreError};
 use baton_sandbox::Flavor;
 use futures::future::join_all;
 use sqlx::{Connection as _, MySqlConnection};

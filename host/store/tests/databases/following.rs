@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use baton_ports::{Store as _, StoreError, Target};
+use baton_ports::prelude::*;
+use baton_ports::{StoreError, Target};
 use baton_sandbox::{Flavor, free_port};
 use baton_store::MySqlOptions;
 

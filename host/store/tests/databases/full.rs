@@ -1,6 +1,7 @@
 //! A database without space.
 
-use baton_ports::{Store, StoreError};
+use baton_ports::StoreError;
+use baton_ports::prelude::*;
 use baton_sandbox::{Flavor, Sandbox, ServerOptions};
 
 use crate::Bed;

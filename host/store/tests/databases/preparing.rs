@@ -1,6 +1,7 @@
 //! Making the tables, by several nodes at once; and what is refused.
 
-use baton_ports::{Store as _, StoreError};
+use baton_ports::StoreError;
+use baton_ports::prelude::*;
 use baton_sandbox::{Flavor, Server};
 use baton_store::SCHEMA_VERSION;
 use futures::future::join_all;

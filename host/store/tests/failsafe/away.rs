@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use baton_core::ids::{LeaseEpoch, RecoveryId};
 use baton_core::model::RecoveryOutcome;
-use baton_ports::{RecoveryRow, Store, StoreError};
+use baton_ports::prelude::*;
+use baton_ports::{RecoveryRow, StoreError};
 use tokio::time::{Instant, timeout};
 
 use crate::bed::{AT_MOST, Bed, quick, steps};

@@ -7,7 +7,8 @@ use std::time::Duration;
 use baton_core::ids::{ClusterId, LeaseEpoch, RecoveryId, ServerId};
 use baton_core::model::RecoveryOutcome;
 use baton_core::time::WallTime;
-use baton_ports::{Claim, JournalEntry, RecoveryRow, Store as _};
+use baton_ports::prelude::*;
+use baton_ports::{Claim, JournalEntry, RecoveryRow};
 use baton_store::{
     Durability, FailsafeOptions, FailsafeStatus, FailsafeStore, SqliteOptions, SqliteStore,
 };

@@ -10,8 +10,9 @@ use baton_core::model::{Downtime, PromotionRule};
 use baton_core::right::Voters;
 use baton_core::time::WallTime;
 use baton_ports::{
-    AuditRecord, Claim, ClusterRow, JournalEntry, LeaseState, NodeRow, RecoveryRow, Route,
-    ServerRow, StepRow, Store, StoreError,
+    AuditLog, AuditRecord, Claim, ClusterRow, Intents, Inventory, JournalEntry, LeaseState, Leases,
+    NodeRow, Nodes, OperatorSettings, RecoveryLog, RecoveryRow, Route, ServerRow, StepRow,
+    StoreError,
 };
 use baton_store::SqliteStore;
 use tokio::sync::watch;
@@ -85,7 +86,7 @@ impl FaultyStore {
 }
 
 #[async_trait]
-impl Store for FaultyStore {
+impl Leases for FaultyStore {
     async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
         self.around(self.inner.lease(name)).await
     }
@@ -120,7 +121,44 @@ impl Store for FaultyStore {
         self.around(self.inner.release_lease(name, node, epoch))
             .await
     }
+}
 
+#[async_trait]
+impl Nodes for FaultyStore {
+    async fn beat(&self, node: &NodeRow) -> Result<(), StoreError> {
+        self.around(self.inner.beat(node)).await
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
+        self.around(self.inner.nodes()).await
+    }
+
+    async fn forget_node(&self, name: &NodeName) -> Result<bool, StoreError> {
+        self.around(self.inner.forget_node(name)).await
+    }
+
+    async fn voters(&self) -> Result<Vec<(ClusterId, Voters)>, StoreError> {
+        self.around(self.inner.voters()).await
+    }
+
+    async fn set_voters(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        cluster: &ClusterId,
+        voters: &Voters,
+    ) -> Result<(), StoreError> {
+        self.around(self.inner.set_voters(lease, epoch, cluster, voters))
+            .await
+    }
+
+    async fn ping(&self, node: &NodeName) -> Result<(), StoreError> {
+        self.around(self.inner.ping(node)).await
+    }
+}
+
+#[async_trait]
+impl Inventory for FaultyStore {
     async fn servers(&self) -> Result<Vec<ServerRow>, StoreError> {
         self.around(self.inner.servers()).await
     }
@@ -131,16 +169,6 @@ impl Store for FaultyStore {
 
     async fn forget_server(&self, id: &ServerId) -> Result<bool, StoreError> {
         self.around(self.inner.forget_server(id)).await
-    }
-
-    async fn set_promotion(
-        &self,
-        id: &ServerId,
-        rule: PromotionRule,
-        expires: Option<WallTime>,
-    ) -> Result<(), StoreError> {
-        self.around(self.inner.set_promotion(id, rule, expires))
-            .await
     }
 
     async fn set_quarantine(&self, id: &ServerId, errant: Option<&str>) -> Result<(), StoreError> {
@@ -159,55 +187,6 @@ impl Store for FaultyStore {
         self.around(self.inner.forget_cluster(id)).await
     }
 
-    async fn set_primary(
-        &self,
-        lease: &str,
-        epoch: LeaseEpoch,
-        cluster: &ClusterId,
-        primary: &ServerId,
-    ) -> Result<(), StoreError> {
-        self.around(self.inner.set_primary(lease, epoch, cluster, primary))
-            .await
-    }
-
-    async fn downtimes(&self, now: WallTime) -> Result<Vec<(ServerId, Downtime)>, StoreError> {
-        let read = async {
-            let answer = self.inner.downtimes(now).await;
-            self.downtimes_read.fetch_add(1, Ordering::Relaxed);
-            answer
-        };
-        self.around(read).await
-    }
-
-    async fn set_downtime(
-        &self,
-        id: &ServerId,
-        downtime: Option<&Downtime>,
-    ) -> Result<(), StoreError> {
-        self.around(self.inner.set_downtime(id, downtime)).await
-    }
-
-    async fn recoveries_enabled(&self) -> Result<bool, StoreError> {
-        self.around(self.inner.recoveries_enabled()).await
-    }
-
-    async fn set_recoveries_enabled(&self, enabled: bool) -> Result<(), StoreError> {
-        self.around(self.inner.set_recoveries_enabled(enabled))
-            .await
-    }
-
-    async fn beat(&self, node: &NodeRow) -> Result<(), StoreError> {
-        self.around(self.inner.beat(node)).await
-    }
-
-    async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
-        self.around(self.inner.nodes()).await
-    }
-
-    async fn forget_node(&self, name: &NodeName) -> Result<bool, StoreError> {
-        self.around(self.inner.forget_node(name)).await
-    }
-
     async fn histories(&self) -> Result<Vec<(ClusterId, GtidSet)>, StoreError> {
         self.around(self.inner.histories()).await
     }
@@ -222,22 +201,49 @@ impl Store for FaultyStore {
         let recording = self.inner.put_history(lease, epoch, cluster, seen);
         self.around(recording).await
     }
+}
 
-    async fn voters(&self) -> Result<Vec<(ClusterId, Voters)>, StoreError> {
-        self.around(self.inner.voters()).await
-    }
-
-    async fn set_voters(
+#[async_trait]
+impl Intents for FaultyStore {
+    async fn set_primary(
         &self,
         lease: &str,
         epoch: LeaseEpoch,
         cluster: &ClusterId,
-        voters: &Voters,
+        primary: &ServerId,
     ) -> Result<(), StoreError> {
-        self.around(self.inner.set_voters(lease, epoch, cluster, voters))
+        self.around(self.inner.set_primary(lease, epoch, cluster, primary))
             .await
     }
 
+    async fn put_routes(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        routes: &[Route],
+    ) -> Result<(), StoreError> {
+        self.around(self.inner.put_routes(lease, epoch, routes))
+            .await
+    }
+
+    async fn routes(&self) -> Result<Vec<Route>, StoreError> {
+        self.around(self.inner.routes()).await
+    }
+
+    async fn merge_intents(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        clusters: &[ClusterRow],
+        routes: &[Route],
+    ) -> Result<(), StoreError> {
+        self.around(self.inner.merge_intents(lease, epoch, clusters, routes))
+            .await
+    }
+}
+
+#[async_trait]
+impl RecoveryLog for FaultyStore {
     async fn begin_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<i64, StoreError> {
         self.around(self.inner.begin_recovery(lease, row)).await
     }
@@ -282,17 +288,6 @@ impl Store for FaultyStore {
             .await
     }
 
-    async fn merge_intents(
-        &self,
-        lease: &str,
-        epoch: LeaseEpoch,
-        clusters: &[ClusterRow],
-        routes: &[Route],
-    ) -> Result<(), StoreError> {
-        self.around(self.inner.merge_intents(lease, epoch, clusters, routes))
-            .await
-    }
-
     async fn running_recoveries(&self) -> Result<Vec<RecoveryRow>, StoreError> {
         self.around(self.inner.running_recoveries()).await
     }
@@ -326,30 +321,54 @@ impl Store for FaultyStore {
         self.around(self.inner.acknowledge(id, cluster, by, at, comment))
             .await
     }
+}
 
-    async fn put_routes(
+#[async_trait]
+impl OperatorSettings for FaultyStore {
+    async fn set_promotion(
         &self,
-        lease: &str,
-        epoch: LeaseEpoch,
-        routes: &[Route],
+        id: &ServerId,
+        rule: PromotionRule,
+        expires: Option<WallTime>,
     ) -> Result<(), StoreError> {
-        self.around(self.inner.put_routes(lease, epoch, routes))
+        self.around(self.inner.set_promotion(id, rule, expires))
             .await
     }
 
-    async fn routes(&self) -> Result<Vec<Route>, StoreError> {
-        self.around(self.inner.routes()).await
+    async fn downtimes(&self, now: WallTime) -> Result<Vec<(ServerId, Downtime)>, StoreError> {
+        let read = async {
+            let answer = self.inner.downtimes(now).await;
+            self.downtimes_read.fetch_add(1, Ordering::Relaxed);
+            answer
+        };
+        self.around(read).await
     }
 
+    async fn set_downtime(
+        &self,
+        id: &ServerId,
+        downtime: Option<&Downtime>,
+    ) -> Result<(), StoreError> {
+        self.around(self.inner.set_downtime(id, downtime)).await
+    }
+
+    async fn recoveries_enabled(&self) -> Result<bool, StoreError> {
+        self.around(self.inner.recoveries_enabled()).await
+    }
+
+    async fn set_recoveries_enabled(&self, enabled: bool) -> Result<(), StoreError> {
+        self.around(self.inner.set_recoveries_enabled(enabled))
+            .await
+    }
+}
+
+#[async_trait]
+impl AuditLog for FaultyStore {
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
         self.around(self.inner.audit(record)).await
     }
 
     async fn audits(&self, skip: u32, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
         self.around(self.inner.audits(skip, limit)).await
-    }
-
-    async fn ping(&self, node: &NodeName) -> Result<(), StoreError> {
-        self.around(self.inner.ping(node)).await
     }
 }

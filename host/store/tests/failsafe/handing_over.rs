@@ -3,6 +3,7 @@
 use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
 use baton_core::model::RecoveryOutcome;
 use baton_ports::Store;
+use baton_ports::prelude::*;
 
 use crate::bed::{Bed, quick, steps};
 use crate::faulty::Fault;

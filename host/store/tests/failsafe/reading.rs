@@ -7,7 +7,8 @@ use std::time::Duration;
 use baton_core::ids::{Address, ClusterId, ServerId};
 use baton_core::model::{Downtime, PromotionRule};
 use baton_core::time::WallTime;
-use baton_ports::{ServerRow, Store, StoreError};
+use baton_ports::prelude::*;
+use baton_ports::{ServerRow, StoreError};
 
 use crate::bed::{Bed, quick};
 use crate::faulty::Fault;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::{RecoveryKind, RecoveryOutcome};
 use baton_core::time::WallTime;
-use baton_ports::{AuditRecord, Claim, JournalEntry, JournalStage, RecoveryRow, Store};
+use baton_ports::prelude::*;
+use baton_ports::{AuditRecord, Claim, JournalEntry, JournalStage, RecoveryRow};
 use baton_store::{Opened, SqliteOptions, SqliteStore};
 use sqlx::{ConnectOptions as _, SqliteConnection};
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use baton_core::ids::{LeaseEpoch, RecoveryId};
-use baton_ports::{Store as _, StoreError};
+use baton_ports::StoreError;
+use baton_ports::prelude::*;
 
 use super::{Mirror, Subject};
 use crate::failure::Refusal;

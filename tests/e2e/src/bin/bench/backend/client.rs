@@ -11,7 +11,8 @@ use baton_backend::{
 use baton_core::policy::backend::BackendKind;
 use baton_core::time::{Timestamp, WallTime};
 use baton_mysql::{Account, Secret};
-use baton_ports::{AuditRecord, Clock, Store as _, Target};
+use baton_ports::prelude::*;
+use baton_ports::{AuditRecord, Clock, Target};
 use baton_store::{MySqlOptions, MySqlStore, SCHEMA_VERSION, Selector};
 use baton_wasm::{DEFAULT_SELECTOR, PolicyChoice, WasmSelectors};
 use tokio::runtime::Runtime;

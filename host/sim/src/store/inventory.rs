@@ -1,0 +1,106 @@
+//! Servers and clusters.
+
+use async_trait::async_trait;
+use baton_core::gtid::GtidSet;
+use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
+use baton_ports::{ClusterRow, Inventory, ServerRow, StoreError};
+
+use crate::link::{READ_PATIENCE, SimStore};
+
+#[async_trait]
+impl Inventory for SimStore {
+    async fn servers(&self) -> Result<Vec<ServerRow>, StoreError> {
+        self.enter_somewhere("reading servers", READ_PATIENCE)
+            .await?;
+        Ok(self.lock().servers.values().cloned().collect())
+    }
+
+    async fn put_servers(&self, rows: &[ServerRow]) -> Result<(), StoreError> {
+        self.enter("writing servers").await?;
+        let mut tables = self.lock();
+        for row in rows {
+            let old = tables.servers.get(&row.id).cloned();
+            let mut row = row.clone();
+            if let Some(old) = old {
+                row.promotion = old.promotion;
+                row.promotion_expires = old.promotion_expires;
+                row.quarantine = old.quarantine;
+            }
+            tables.servers.insert(row.id.clone(), row);
+        }
+        Ok(())
+    }
+
+    async fn forget_server(&self, id: &ServerId) -> Result<bool, StoreError> {
+        self.enter("forgetting a server").await?;
+        Ok(self.lock().servers.remove(id).is_some())
+    }
+
+    async fn set_quarantine(&self, id: &ServerId, errant: Option<&str>) -> Result<(), StoreError> {
+        self.enter("setting a quarantine").await?;
+        if let Some(row) = self.lock().servers.get_mut(id) {
+            row.quarantine = errant.map(str::to_owned);
+        }
+        Ok(())
+    }
+
+    async fn clusters(&self) -> Result<Vec<ClusterRow>, StoreError> {
+        self.enter_somewhere("reading clusters", READ_PATIENCE)
+            .await?;
+        Ok(self.lock().clusters.values().cloned().collect())
+    }
+
+    async fn put_cluster(&self, id: &ClusterId, name: &str) -> Result<(), StoreError> {
+        self.enter("writing a cluster").await?;
+        let mut tables = self.lock();
+        let taken = tables
+            .clusters
+            .values()
+            .any(|row| row.name == name && row.id != *id);
+        if taken {
+            let conflict = format!("another cluster is named {name}");
+            return Err(StoreError::Conflict {
+                operation: "writing a cluster",
+                conflict,
+            });
+        }
+        let row = tables
+            .clusters
+            .entry(id.clone())
+            .or_insert_with(|| ClusterRow {
+                id: id.clone(),
+                name: String::new(),
+                primary: None,
+                primary_epoch: LeaseEpoch::default(),
+            });
+        name.clone_into(&mut row.name);
+        Ok(())
+    }
+
+    async fn forget_cluster(&self, id: &ClusterId) -> Result<(), StoreError> {
+        self.enter("forgetting a cluster").await?;
+        let mut tables = self.lock();
+        tables.clusters.remove(id);
+        tables.histories.remove(id);
+        Ok(())
+    }
+
+    async fn histories(&self) -> Result<Vec<(ClusterId, GtidSet)>, StoreError> {
+        self.enter("reading histories").await?;
+        Ok(self.lock().histories.clone().into_iter().collect())
+    }
+
+    async fn put_history(
+        &self,
+        lease: &str,
+        epoch: LeaseEpoch,
+        cluster: &ClusterId,
+        seen: &GtidSet,
+    ) -> Result<(), StoreError> {
+        self.enter("recording a history").await?;
+        let mut tables = self.lock();
+        tables.guard("recording a history", lease, epoch)?;
+        tables.histories.insert(cluster.clone(), seen.clone());
+        Ok(())
+    }
+}
