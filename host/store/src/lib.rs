@@ -10,12 +10,10 @@
 //! `RETURNING`; no engine-made numbers (`baton_sequence` gives them, so that they are dense and ordered); no clock of the
 //! database; a compare-and-swap carries its whole condition in `WHERE`.
 
-#[cfg(feature = "contract")]
-pub mod contract;
 mod copy;
-mod failsafe;
 mod failure;
 mod limits;
+mod local;
 mod moving;
 mod mysql;
 mod operations;
@@ -26,7 +24,6 @@ mod store;
 mod value;
 
 pub use copy::{Occupied, StateDump};
-pub use failsafe::{DiskError, FailsafeOptions, FailsafeStatus, FailsafeStore};
 pub use moving::{Move, MovedLease};
 pub use mysql::{HalfCopies, Hold, MySqlOptions, Selector};
 pub use schema::SCHEMA_VERSION;

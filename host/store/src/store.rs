@@ -49,7 +49,7 @@ pub type MySqlStore = SqlStore<crate::mysql::MySql>;
 
 impl<B: Backend> SqlStore<B> {
     /// All rows of a query.
-    async fn all<T>(
+    pub(crate) async fn all<T>(
         &self,
         operation: &'static str,
         sql: &'static str,
@@ -88,7 +88,7 @@ impl<B: Backend> SqlStore<B> {
     }
 
     /// The only row of a query, if there is one.
-    async fn one<T>(
+    pub(crate) async fn one<T>(
         &self,
         operation: &'static str,
         sql: &'static str,

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use baton_backend::{BackendHandle, ClusterSpec, ClusterStatus};
 use baton_control::{Control as _, Handle, HeldLease, LEASE, RequestError};
+use baton_failsafe::FailsafeStore;
 use baton_http::{BackendDocument, Backends, HttpPeers, MoveDocument, MoveRequest};
 use baton_ports::prelude::*;
 use baton_ports::{AuditRecord, Clock, LeaseState, StoreError, Target};
-use baton_store::{FailsafeStore, HalfCopies, Move, MovedLease, MySqlOptions, MySqlStore};
+use baton_store::{HalfCopies, Move, MovedLease, MySqlOptions, MySqlStore};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{sleep, timeout};
 

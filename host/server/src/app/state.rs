@@ -8,12 +8,10 @@ use anyhow::Context as _;
 use baton_backend::{Backend, BackendHandle, BackendSpec, ClusterSpec};
 use baton_core::ids::NodeName;
 use baton_core::policy::backend::BackendKind;
+use baton_failsafe::{FailsafeOptions, FailsafeStore};
 use baton_http::Gate;
 use baton_ports::{Clock, Selectors, Store};
-use baton_store::{
-    FailsafeOptions, FailsafeStore, MySqlOptions, MySqlStore, SCHEMA_VERSION, Selector,
-    SqliteOptions, SqliteStore,
-};
+use baton_store::{MySqlOptions, MySqlStore, SCHEMA_VERSION, Selector, SqliteOptions, SqliteStore};
 use tokio::task::JoinHandle;
 
 /// Between two looks of a starting node for a database node that it can use.
@@ -104,9 +102,12 @@ impl State {
             let path = data_dir.join(journal_file(node));
             let shared = Arc::clone(store) as Arc<dyn Store>;
             let options = FailsafeOptions::of(NodeName::new(node));
-            let opened = FailsafeStore::open(shared, &path, options).await;
+            let local = SqliteStore::open(&path, &SqliteOptions::default()).await;
+            let local =
+                local.with_context(|| format!("opening the local journal {}", path.display()))?;
+            let opened = FailsafeStore::open(shared, Arc::new(local.store), options).await;
             let opened =
-                opened.with_context(|| format!("opening the local journal {}", path.display()))?;
+                opened.with_context(|| format!("reading the local journal {}", path.display()))?;
             let opened = Arc::new(opened);
             let attended = Arc::clone(&opened);
             *failsafe = Some(Failsafe {

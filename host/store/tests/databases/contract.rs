@@ -2,7 +2,8 @@
 
 use baton_core::policy::backend::BackendKind;
 use baton_sandbox::Flavor;
-use baton_store::{Occupied, SqliteOptions, SqliteStore, contract};
+use baton_store::{Occupied, SqliteOptions, SqliteStore};
+use baton_store_contract as contract;
 
 use crate::Bed;
 
