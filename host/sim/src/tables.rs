@@ -1,10 +1,13 @@
 //! The tables of the simulated store.
 
+mod inventory;
+mod recovery_log;
+
 use std::collections::BTreeMap;
 
 use baton_core::gtid::GtidSet;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, ServerId};
-use baton_core::model::{Downtime, RecoveryOutcome};
+use baton_core::model::Downtime;
 use baton_core::right::Voters;
 use baton_ports::{
     AuditRecord, ClusterRow, LeaseState, NodeRow, RecoveryRow, Route, ServerRow, StepRow,
@@ -35,37 +38,6 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// Takes over recoveries that were journaled elsewhere.
-    pub(crate) fn merge_recoveries(&mut self, rows: &[RecoveryRow], steps: &[StepRow]) {
-        for row in rows {
-            let count = i64::try_from(self.recoveries.len()).unwrap_or(i64::MAX - 1);
-            match self.recoveries.iter_mut().find(|old| old.id == row.id) {
-                Some(old) if old.epoch > row.epoch => {}
-                Some(old) => {
-                    let number = old.number;
-                    *old = RecoveryRow {
-                        number,
-                        ..row.clone()
-                    };
-                }
-                None => self.recoveries.push(RecoveryRow {
-                    number: count + 1,
-                    ..row.clone()
-                }),
-            }
-        }
-        for step in steps {
-            let is_same = |old: &StepRow| old.recovery == step.recovery && old.entry == step.entry;
-            if !self.steps.iter().any(is_same) {
-                let number = i64::try_from(self.steps.len()).unwrap_or(i64::MAX - 1) + 1;
-                self.steps.push(StepRow {
-                    number,
-                    ..step.clone()
-                });
-            }
-        }
-    }
-
     /// Refuses what an earlier epoch wants to write.
     pub(crate) fn guard(
         &self,
@@ -95,24 +67,7 @@ impl Tables {
     /// Takes over what a node wrote to its local disk: rows of later epochs, its own of the same one, which had no other holder, and lines
     /// that are not here.
     pub(crate) fn take_over(&mut self, node: NodeId, disk: &Self) {
-        for row in &disk.recoveries {
-            match self.recoveries.iter_mut().find(|old| old.id == row.id) {
-                Some(old) if old.epoch > row.epoch => {}
-                Some(old) => {
-                    let ended = old.ended.is_some() && row.ended.is_none();
-                    if !ended {
-                        *old = row.clone();
-                    }
-                }
-                None => self.add(row.clone()),
-            }
-        }
-        for step in &disk.steps {
-            let same = |old: &StepRow| old.recovery == step.recovery && old.entry == step.entry;
-            if !self.steps.iter().any(same) {
-                self.steps.push(step.clone());
-            }
-        }
+        self.merge_recoveries(&disk.recoveries, &disk.steps);
         for row in disk.clusters.values() {
             let is_own = disk.recorders.get(&row.id) == Some(&node);
             if let Some(old) = self.clusters.get_mut(&row.id)
@@ -133,17 +88,12 @@ impl Tables {
             }
         }
     }
+}
 
-    /// Of two running recoveries of a cluster the one that comes later is a failed one.
-    fn add(&mut self, mut row: RecoveryRow) {
-        let running = |other: &RecoveryRow| {
-            other.cluster == row.cluster && other.outcome == RecoveryOutcome::Running
-        };
-        if row.outcome == RecoveryOutcome::Running && self.recoveries.iter().any(running) {
-            row.outcome = RecoveryOutcome::Failed;
-            row.ended = Some(row.started);
-        }
-        row.number = i64::try_from(self.recoveries.len()).unwrap_or(i64::MAX - 1) + 1;
-        self.recoveries.push(row);
+/// The refusal of a call that does not fit what is stored.
+pub(crate) fn conflict(operation: &'static str, conflict: String) -> StoreError {
+    StoreError::Conflict {
+        operation,
+        conflict,
     }
 }

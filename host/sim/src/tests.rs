@@ -1,5 +1,6 @@
 //! Stories that no scenario tells: coincidences that have to be arranged.
 
+mod contract;
 mod epochs;
 mod late;
 mod orders;

@@ -16,16 +16,8 @@ impl Intents for SimStore {
         primary: &ServerId,
     ) -> Result<(), StoreError> {
         self.write("recording the primary", |tables| {
-            tables.guard("recording the primary", lease, epoch)?;
-            if let Some(row) = tables
-                .clusters
-                .get_mut(cluster)
-                .filter(|row| row.primary_epoch <= epoch)
-            {
-                row.primary = Some(primary.clone());
-                row.primary_epoch = epoch;
-                tables.recorders.insert(cluster.clone(), self.node);
-            }
+            tables.set_primary(lease, epoch, cluster, primary)?;
+            tables.recorders.insert(cluster.clone(), self.node);
             Ok(())
         })
         .await
@@ -43,9 +35,13 @@ impl Intents for SimStore {
                 let newer = tables
                     .routes
                     .get(&route.key)
-                    .is_some_and(|old| old.epoch > route.epoch);
+                    .is_some_and(|old| old.epoch > epoch);
                 if !newer {
-                    tables.routes.insert(route.key.clone(), route.clone());
+                    let route = Route {
+                        epoch,
+                        ..route.clone()
+                    };
+                    tables.routes.insert(route.key.clone(), route);
                 }
             }
             Ok(())

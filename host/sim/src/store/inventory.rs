@@ -6,6 +6,7 @@ use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
 use baton_ports::{ClusterRow, Inventory, ServerRow, StoreError};
 
 use crate::link::{READ_PATIENCE, SimStore};
+use crate::tables::conflict;
 
 #[async_trait]
 impl Inventory for SimStore {
@@ -17,30 +18,19 @@ impl Inventory for SimStore {
 
     async fn put_servers(&self, rows: &[ServerRow]) -> Result<(), StoreError> {
         self.enter("writing servers").await?;
-        let mut tables = self.lock();
-        for row in rows {
-            let old = tables.servers.get(&row.id).cloned();
-            let mut row = row.clone();
-            if let Some(old) = old {
-                row.promotion = old.promotion;
-                row.promotion_expires = old.promotion_expires;
-                row.quarantine = old.quarantine;
-            }
-            tables.servers.insert(row.id.clone(), row);
-        }
-        Ok(())
+        self.lock().put_servers(rows)
     }
 
     async fn forget_server(&self, id: &ServerId) -> Result<bool, StoreError> {
         self.enter("forgetting a server").await?;
-        Ok(self.lock().servers.remove(id).is_some())
+        Ok(self.lock().forget_server(id))
     }
 
     async fn set_quarantine(&self, id: &ServerId, errant: Option<&str>) -> Result<(), StoreError> {
-        self.enter("setting a quarantine").await?;
-        if let Some(row) = self.lock().servers.get_mut(id) {
-            row.quarantine = errant.map(str::to_owned);
-        }
+        const OPERATION: &str = "setting a quarantine";
+        self.enter(OPERATION).await?;
+        let mut tables = self.lock();
+        tables.server(OPERATION, id)?.quarantine = errant.map(str::to_owned);
         Ok(())
     }
 
@@ -58,11 +48,8 @@ impl Inventory for SimStore {
             .values()
             .any(|row| row.name == name && row.id != *id);
         if taken {
-            let conflict = format!("another cluster is named {name}");
-            return Err(StoreError::Conflict {
-                operation: "writing a cluster",
-                conflict,
-            });
+            let why = format!("another cluster is named {name}");
+            return Err(conflict("writing a cluster", why));
         }
         let row = tables
             .clusters
@@ -79,10 +66,7 @@ impl Inventory for SimStore {
 
     async fn forget_cluster(&self, id: &ClusterId) -> Result<(), StoreError> {
         self.enter("forgetting a cluster").await?;
-        let mut tables = self.lock();
-        tables.clusters.remove(id);
-        tables.histories.remove(id);
-        Ok(())
+        self.lock().forget_cluster(id)
     }
 
     async fn histories(&self) -> Result<Vec<(ClusterId, GtidSet)>, StoreError> {

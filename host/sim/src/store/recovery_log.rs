@@ -17,38 +17,14 @@ use crate::network::NodeId;
 impl RecoveryLog for SimStore {
     async fn begin_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<i64, StoreError> {
         self.write("beginning a recovery", |tables| {
-            tables.guard("beginning a recovery", lease, row.epoch)?;
-            let running = |r: &&RecoveryRow| {
-                r.cluster == row.cluster && r.outcome == RecoveryOutcome::Running
-            };
-            if let Some(running) = tables.recoveries.iter().find(running) {
-                let conflict = format!("recovery {} of the cluster is running", running.id);
-                return Err(StoreError::Conflict {
-                    operation: "beginning a recovery",
-                    conflict,
-                });
-            }
-            let number = i64::try_from(tables.recoveries.len()).unwrap_or(i64::MAX - 1) + 1;
-            tables.recoveries.push(RecoveryRow {
-                number,
-                ..row.clone()
-            });
-            Ok(number)
+            tables.begin_recovery(lease, row)
         })
         .await
     }
 
     async fn update_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<(), StoreError> {
         self.write("recording a recovery", |tables| {
-            tables.guard("recording a recovery", lease, row.epoch)?;
-            if let Some(old) = tables.recoveries.iter_mut().find(|old| old.id == row.id) {
-                let number = old.number;
-                *old = RecoveryRow {
-                    number,
-                    ..row.clone()
-                };
-            }
-            Ok(())
+            tables.update_recovery(lease, row)
         })
         .await
     }
@@ -61,12 +37,7 @@ impl RecoveryLog for SimStore {
         epoch: LeaseEpoch,
     ) -> Result<(), StoreError> {
         self.write("adopting a recovery", |tables| {
-            tables.guard("adopting a recovery", lease, epoch)?;
-            if let Some(row) = tables.recoveries.iter_mut().find(|row| row.id == *id) {
-                row.node = node.clone();
-                row.epoch = epoch;
-            }
-            Ok(())
+            tables.adopt_recovery(lease, id, node, epoch)
         })
         .await
     }
@@ -79,16 +50,7 @@ impl RecoveryLog for SimStore {
         entries: &[JournalEntry],
     ) -> Result<(), StoreError> {
         self.write("writing the journal", |tables| {
-            tables.guard("writing the journal", lease, epoch)?;
-            for entry in entries {
-                let number = i64::try_from(tables.steps.len()).unwrap_or(i64::MAX - 1) + 1;
-                tables.steps.push(StepRow {
-                    number,
-                    recovery: recovery.clone(),
-                    entry: entry.clone(),
-                });
-            }
-            Ok(())
+            tables.journal(lease, recovery, epoch, entries)
         })
         .await
     }

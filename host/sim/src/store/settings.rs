@@ -16,11 +16,12 @@ impl OperatorSettings for SimStore {
         rule: PromotionRule,
         expires: Option<WallTime>,
     ) -> Result<(), StoreError> {
-        self.enter("setting a promotion rule").await?;
-        if let Some(row) = self.lock().servers.get_mut(id) {
-            row.promotion = rule;
-            row.promotion_expires = expires;
-        }
+        const OPERATION: &str = "setting a promotion rule";
+        self.enter(OPERATION).await?;
+        let mut tables = self.lock();
+        let row = tables.server(OPERATION, id)?;
+        row.promotion = rule;
+        row.promotion_expires = expires;
         Ok(())
     }
 
@@ -42,12 +43,15 @@ impl OperatorSettings for SimStore {
         id: &ServerId,
         downtime: Option<&Downtime>,
     ) -> Result<(), StoreError> {
-        self.enter("setting a downtime").await?;
+        const OPERATION: &str = "setting a downtime";
+        self.enter(OPERATION).await?;
         let mut tables = self.lock();
-        match downtime {
-            Some(downtime) => tables.downtimes.insert(id.clone(), downtime.clone()),
-            None => tables.downtimes.remove(id),
+        let Some(downtime) = downtime else {
+            tables.downtimes.remove(id);
+            return Ok(());
         };
+        tables.server(OPERATION, id)?;
+        tables.downtimes.insert(id.clone(), downtime.clone());
         Ok(())
     }
 
