@@ -1,4 +1,4 @@
-//! What the shared store answered last, for the time in which it does not answer.
+//! The last answers of the shared store, for the time in which it does not answer.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,21 +11,22 @@ use tokio::time::Instant;
 
 use crate::port::NEWEST;
 
-/// The last answer to one question. Of two answers that one is newer whose question was asked later, whichever came first; and a question
-/// that was asked before a change has an answer from before it, as far as anybody can tell.
+/// The last answer to one query. Of two answers, that of the later query is newer, whichever
+/// arrived first. The answer to a query that was sent before a change is treated as older than the
+/// change.
 #[derive(Debug)]
 pub(crate) struct Copy<T>(Mutex<Kept<T>>);
 
 #[derive(Debug)]
 struct Kept<T> {
     answer: Option<(T, Instant)>,
-    /// Questions asked so far.
+    /// Queries sent so far.
     asked: u64,
-    /// Up to this question, answers are not newer than what is kept.
+    /// Answers to queries up to this one are not newer than what is kept.
     known: u64,
 }
 
-/// The number of a question.
+/// The number of a query.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked(u64);
 
@@ -64,14 +65,14 @@ impl<T: Clone> Copy<T> {
             .map_or(answer, |(newer, _)| newer.clone())
     }
 
-    /// What the answer is from now on.
+    /// Replaces the answer.
     pub(crate) fn set(&self, answer: T) {
         let mut kept = self.lock();
         kept.known = kept.asked;
         kept.answer = Some((answer, Instant::now()));
     }
 
-    /// Brings the answer up to date with something that was done.
+    /// Applies a change to the answer.
     pub(crate) fn change(&self, change: impl FnOnce(&mut T)) {
         let mut kept = self.lock();
         kept.known = kept.asked;
@@ -103,8 +104,8 @@ pub(crate) struct Copies {
     pub(crate) recoveries: Copy<Vec<RecoveryRow>>,
 }
 
-/// What this node recorded since the last answers: were the next one missing, a recovery that only the shared store has would be unknown, or
-/// still running.
+/// What this node recorded since the last answers. Without it, a recovery that only the shared
+/// store has would be unknown, or still running, if the next answer does not come.
 impl Copies {
     pub(crate) fn begin(&self, row: &RecoveryRow, number: i64) {
         self.recoveries.change(|rows| {
@@ -130,7 +131,7 @@ impl Copies {
     }
 }
 
-/// What operators said since the last answers, whom nothing that the store does later may make unsaid.
+/// What operators set since the last answers. A later failure of the store must not undo it.
 impl Copies {
     pub(crate) fn set_downtime(&self, id: &ServerId, downtime: Option<&Downtime>) {
         self.downtimes.change(|rows| {

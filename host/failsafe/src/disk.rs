@@ -1,8 +1,10 @@
-//! The local disk: what was written under a lease and may not be in the shared store yet, and the highest epochs seen.
+//! The local disk: what was written under a lease and may be missing in the shared store, and the
+//! highest epochs that were seen.
 //!
-//! It is an embedded store of its own. It holds the recoveries that this process drives or has not handed over, the intended
-//! primaries and routes as this node wrote them last, and audit lines that wait. Its leases are not taken by anybody: their rows
-//! hold the highest epoch that was seen, and so fence the calls of an earlier one like those of the shared store do.
+//! It is a store of its own. It holds the recoveries that this process drives or has not handed
+//! over, the intended primaries and routes as this node last wrote them, and audit lines that wait.
+//! Nobody claims its leases: their records hold the highest epoch that was seen, and so fence calls
+//! under an earlier one as the shared store does.
 
 mod mirror;
 
@@ -24,10 +26,10 @@ use self::mirror::{load, lock};
 use crate::brief;
 use crate::rights::Rights;
 
-/// The leases' rows have a holder, or nothing could be written under them.
+/// A lease needs a holder, or nothing can be written under it.
 const HOLDER: &str = "local";
 
-/// The right to change disk and mirror, with the epochs that are on the disk.
+/// Exclusive access to disk and mirror, with the epochs that are on the disk.
 struct Turn<'a> {
     epochs: tokio::sync::MutexGuard<'a, BTreeMap<String, LeaseEpoch>>,
     doing: &'a Mutex<Option<(&'static str, Instant)>>,
@@ -42,9 +44,10 @@ impl Drop for Turn<'_> {
 /// The local disk.
 pub(crate) struct Disk {
     store: Arc<dyn LocalStore>,
-    /// Held during each change, so that disk and mirror change in one order; the epochs that are on the disk.
+    /// Held during each change, so that disk and mirror change in one order. Contains the epochs
+    /// that are on the disk.
     writing: tokio::sync::Mutex<BTreeMap<String, LeaseEpoch>>,
-    /// What is being done, for whom it keeps waiting.
+    /// The operation under way, and when it began.
     doing: Mutex<Option<(&'static str, Instant)>>,
     mirror: Arc<Mutex<Mirror>>,
     /// Something changed: there may be something to hand over, or to remove.
@@ -52,7 +55,8 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// Opens it, and gives the epochs that were seen. What an earlier process left counts as not handed over.
+    /// Reads the disk, and gives the epochs that were seen. What an earlier process left counts as
+    /// unsent.
     pub(crate) async fn open(
         store: Arc<dyn LocalStore>,
         work: Arc<Notify>,
@@ -161,8 +165,10 @@ impl Disk {
         Ok(number)
     }
 
-    /// Recoveries of the same cluster and an earlier epoch that are open here do not stand against a new one: what the shared store has
-    /// is removed, what it may not have is ended. The disk is asked: a call that was dropped midway leaves what the mirror lacks.
+    /// Ends or removes open recoveries of the same cluster and an earlier epoch, so that they do
+    /// not conflict with the new one. What the shared store has is removed; what it may lack is
+    /// ended. Reads the disk, not the mirror: a call that was dropped midway leaves records that
+    /// the mirror lacks.
     async fn clear_way(&self, lease: &str, row: &RecoveryRow) -> Result<(), StoreError> {
         let open = self.store.running_recoveries().await?;
         let is_earlier =
@@ -283,7 +289,7 @@ impl Disk {
         let mut turn = self.turn("recording a primary").await;
         self.ensure(&mut turn.epochs, lease, epoch).await?;
         if !self.mirror().clusters.contains_key(cluster) {
-            // Names are the shared store's affair; the identity is as unique.
+            // The local record needs a unique name only, and the identity is unique.
             self.store.put_cluster(cluster, cluster.as_str()).await?;
         }
         self.store
@@ -361,7 +367,7 @@ impl Disk {
         self.remove(id).await
     }
 
-    /// Removes what the shared store has and nobody goes on with here.
+    /// Removes recoveries that the shared store has and that this node does not continue.
     pub(crate) async fn purge(&self, rights: &Mutex<Rights>) -> Result<(), StoreError> {
         let _turn = self.turn("removing what was handed over").await;
         let done = {
@@ -382,7 +388,8 @@ impl Disk {
         Ok(())
     }
 
-    /// Of recoveries that are not here there is nothing to hand over: the disk failed when they were written, or they were removed.
+    /// Recoveries that are not on the disk cannot be handed over: the disk failed when they were
+    /// written, or they were removed.
     pub(crate) fn forget_unknown(&self) {
         let mut mirror = self.mirror();
         let Mirror {

@@ -9,10 +9,12 @@ use tokio::time::{sleep, timeout};
 use crate::disk::Subject;
 use crate::{FailsafeStore, Late, is_refusal, overlay};
 
-/// Longest time for one look at the shared store: longer than a stalled cluster needs to answer what was sent to it during the stall,
-/// because that answer is the first news of its end.
+/// Longest time for one check of the shared store. It is longer than a stalled cluster needs to
+/// answer what was sent to it during the stall, because that answer is the first sign that the
+/// stall is over.
 const LOOK_MAX: Duration = Duration::from_secs(20);
-/// Between attempts to hand over while nobody holds the lease, or while something is still being written under an epoch of our own.
+/// Between attempts to hand over while nobody holds the lease, or while this node still writes
+/// under its own epoch.
 const AGAIN: Duration = Duration::from_millis(500);
 /// After an attempt that failed.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
@@ -20,8 +22,8 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 const LINES: u32 = 200;
 
 impl FailsafeStore {
-    /// Looks for the shared store while it is away, hands over what it does not have, and removes from the local disk what it has. For
-    /// ever; dropping the future loses nothing.
+    /// Checks the shared store while it is away, hands over what it lacks, and removes from the
+    /// local disk what it has. Never returns; dropping the future loses nothing.
     pub async fn attend(&self) {
         loop {
             let purged = self.on_disk(
@@ -48,7 +50,7 @@ impl FailsafeStore {
         }
     }
 
-    /// Whether the shared store does what it is asked: only a write that commits tells.
+    /// Checks whether the shared store accepts writes: only a commit shows that.
     async fn look(&self) {
         const OPERATION: &str = "checking the shared store";
         let ping = timeout(LOOK_MAX, self.shared.ping(&self.options.node)).await;
@@ -85,8 +87,8 @@ impl FailsafeStore {
         }
     }
 
-    /// Hands over under the lease as it is held now, by whomever: the epochs of the rows say what is newer, the lease only keeps a
-    /// change of hands from happening in between.
+    /// Hands over under the lease as it is held now, by any node. The epochs of the records say
+    /// what is newer; the lease only prevents a change of holder during the hand-over.
     async fn try_hand_over(&self) -> Result<Handed, StoreError> {
         self.hand_over_audits().await?;
         let Some((lease, epoch)) = self.held_lease().await? else {
@@ -130,7 +132,7 @@ impl FailsafeStore {
             let merge = self.shared.merge_recoveries(lease, epoch, &rows, &steps);
             match merge.await {
                 Ok(()) => self.disk.handed_over(&Subject::Recovery(id), change),
-                // One that does not fit must not keep the others from it.
+                // A refused recovery must not stop the others.
                 Err(error @ StoreError::Conflict { .. }) => refused = Some(error),
                 Err(error) => return Err(error),
             }
@@ -160,7 +162,8 @@ impl FailsafeStore {
         Ok(())
     }
 
-    /// Oldest first. One whose hand-over was cut short is found among the newest lines of the shared store.
+    /// Oldest first. A line whose hand-over was interrupted is found among the newest lines of the
+    /// shared store.
     async fn hand_over_audits(&self) -> Result<(), StoreError> {
         if self.disk.mirror().audits == 0 {
             return Ok(());

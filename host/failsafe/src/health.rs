@@ -61,7 +61,7 @@ impl Health {
         }
     }
 
-    /// The shared store does again what it is asked.
+    /// The shared store answers again.
     pub(crate) fn back(&self) {
         if let Some(since) = self.state().away_since.take() {
             let away_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -69,7 +69,7 @@ impl Health {
         }
     }
 
-    /// The local disk did not do something. While the shared store answers, that stops nothing.
+    /// The local disk failed. While the shared store answers, that stops nothing.
     pub(crate) fn disk_failed(&self, error: String) {
         let mut state = self.state();
         if state.disk_error.is_none() {

@@ -1,17 +1,20 @@
-//! A store that goes on while the database that it shares with other nodes is away or stalls.
+//! A store that goes on while the shared store is away or stalls.
 //!
-//! [`FailsafeStore`] stands in front of the shared store. What a leader writes in a recovery goes to the local disk and to the shared
-//! store at the same time, and is waited for there only briefly: after the first miss the shared store counts as *away*, and nothing
-//! waits for it until it was found to do again what it is asked. Reads are answered with the last answer meanwhile. What is on the
-//! local disk only is handed over later, by whichever node wrote it, leader or not, since each row carries its epoch.
+//! [`FailsafeStore`] decorates the shared store. It writes what a leader records in a recovery to a
+//! local disk and to the shared store at the same time, and waits for the shared store only
+//! briefly. After the first miss the shared store counts as *away*: nothing waits for it until a
+//! check succeeds, and reads return the last answers. What is only on the local disk is handed over
+//! later by the node that wrote it, leader or not, because each record carries its epoch.
 //!
-//! Who may write is decided as before: a refusal of the shared store is a refusal, and counts whether the shared store is away or
-//! not as soon as it was heard. An epoch that the shared store never granted is accepted only while it is away (see `rights`); what
-//! is written under it stays on the local disk until it is handed over under the epoch that is held then. That only one node acts
-//! on a cluster meanwhile is not this store's doing: the cluster's own servers grant it.
+//! The decorator changes nothing about who may write. A refusal of the shared store counts as soon
+//! as it arrives, whether the store is away or not. An epoch that the shared store never granted is
+//! accepted only while it is away (see `rights`). What is written under such an epoch stays on the
+//! local disk until it is handed over under the epoch that is held then. That only one node acts on
+//! a cluster in the meantime is decided by the votes of the cluster's own servers.
 //!
-//! Leases, registered nodes and recorded members are the shared store's alone; so are the words of operators, except that this
-//! node heeds a global switch that could not be turned off elsewhere.
+//! Leases, registered nodes and voters exist in the shared store only. So do operators' settings,
+//! with one exception: recoveries that cannot be switched off in the shared store are switched off
+//! on this node.
 
 mod copies;
 mod disk;
@@ -37,25 +40,28 @@ use crate::disk::Disk;
 use crate::health::Health;
 use crate::rights::Rights;
 
-/// How long things are waited for.
+/// Time limits of the decorator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailsafeOptions {
     /// Name by which this node checks the shared store.
     pub node: NodeName,
-    /// For a write of a recovery to reach the shared store. Default 120 ms: several times what a healthy cluster takes; too large adds
-    /// to the time without a primary when the shared store dies together with it, too small hands over what would have arrived.
+    /// For a write of a recovery to reach the shared store. Default 120 ms: several times what a
+    /// healthy cluster takes. A larger limit adds to the time without a primary when the shared
+    /// store fails together with it; a smaller one hands over what would have arrived.
     pub write: Duration,
     /// For an answer of the shared store when there is an earlier one to go by. Default 1 s.
     pub read: Duration,
-    /// For a bid for a lease, before the shared store counts as away; the bid itself goes on. Default 250 ms: less than the control
-    /// loop waits before it acts without the shared store.
+    /// For a claim or a renewal of a lease, before the shared store counts as away; the call itself
+    /// goes on. Default 250 ms: less than the control loop waits before it acts without the shared
+    /// store.
     pub bid: Duration,
-    /// Between two looks at a shared store that is away. Default 100 ms.
+    /// Between two checks of a shared store that is away. Default 100 ms.
     pub retry: Duration,
-    /// For the local disk. Default 5 s: a disk that hangs must stop neither the shared store's work nor an operator's order.
+    /// For the local disk. Default 5 s: a disk that hangs must not stop the work of the shared
+    /// store or an operator's request.
     pub local: Duration,
-    /// How long the global switch counts as it was last read. Default 24 h: an outage is noticed by then, and a fleet whose switch nobody
-    /// can read should not be acted upon for ever.
+    /// How long the last reading of the global switch counts. Default 24 h: an outage is noticed by
+    /// then, and no fleet should be acted upon for longer while nobody can read its switch.
     pub switch_age_max: Duration,
 }
 
@@ -102,7 +108,7 @@ struct Late(Duration);
 #[error("the local disk did not answer within {}; {doing}", brief(*.limit))]
 struct Hangs {
     limit: Duration,
-    /// What it does, not always for the one that waits.
+    /// What the disk does now, possibly for another caller.
     doing: String,
 }
 
@@ -155,7 +161,7 @@ impl FailsafeStore {
         if let Some(kept) = kept.clone().filter(|_| self.health.is_away()) {
             return Ok(kept);
         }
-        // Without anything to go by there is only the shared store, with its own limits.
+        // Without an earlier answer there is only the shared store, with its own limits.
         let limit = if kept.is_some() {
             self.options.read
         } else {
@@ -170,7 +176,8 @@ impl FailsafeStore {
         }
     }
 
-    /// Waits for the shared store for a limited time. Whatever it fails to do makes it count as away; a refusal does not.
+    /// Waits for the shared store for a limited time. A failure makes it count as away; a refusal
+    /// does not.
     async fn within<T>(
         &self,
         operation: &'static str,
@@ -210,7 +217,7 @@ impl FailsafeStore {
         })
     }
 
-    /// What only the shared store can do is not tried while it is away: it would be waited for.
+    /// Calls the shared store, unless it is away: then the call would have to wait for it.
     async fn pass<T>(
         &self,
         operation: &'static str,
@@ -236,7 +243,7 @@ fn brief(duration: Duration) -> String {
     }
 }
 
-/// True if the store works, and says no.
+/// True if the store works and refused the call.
 fn is_refusal(error: &StoreError) -> bool {
     match error {
         StoreError::Fenced { .. } | StoreError::Conflict { .. } => true,

@@ -1,4 +1,4 @@
-//! What the shared store said, corrected by what is on the local disk and not handed over yet.
+//! Answers of the shared store, corrected by what is on the local disk and not handed over yet.
 
 use baton_core::ids::ClusterId;
 use baton_core::model::RecoveryOutcome;
@@ -39,7 +39,8 @@ fn size(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// One recovery as both know it. The later epoch counts; of the same epoch, the local disk was written first.
+/// One recovery that both stores have. The later epoch counts; within one epoch, the local disk was
+/// written first.
 pub(crate) fn recovery(shared: RecoveryRow, mirror: &Mirror) -> RecoveryRow {
     let local = mirror.recoveries.get(&shared.id);
     let Some(local) = local.filter(|local| mirror.unsent.contains_key(&local.id)) else {
@@ -57,7 +58,7 @@ pub(crate) fn recovery(shared: RecoveryRow, mirror: &Mirror) -> RecoveryRow {
     }
 }
 
-/// Recoveries, newest first. Those that the shared store does not know are put in front of the first page.
+/// Recoveries, newest first. Those that the shared store lacks come first on the first page.
 pub(crate) fn recoveries(
     shared: Vec<RecoveryRow>,
     mirror: &Mirror,
@@ -74,7 +75,8 @@ pub(crate) fn recoveries(
     let mut local = local_only(mirror, &rows);
     local.retain(|row| page.has(row));
     for row in &mut local {
-        // Its own number is the local disk's; in the shared store it will get one after those that are there.
+        // The number on the local disk means nothing here. In the shared store it will be greater
+        // than all that are there.
         row.number = row.number.saturating_add(newest);
     }
     rows.splice(0..0, local);
@@ -128,7 +130,8 @@ pub(crate) fn clusters(mut shared: Vec<ClusterRow>, mirror: &Mirror) -> Vec<Clus
     shared
 }
 
-/// What the local disk says of a cluster, if it is newer: an epoch has one holder, so what this node wrote under it last is the latest.
+/// The record of a cluster on the local disk, if it is newer. An epoch has one holder, so what this
+/// node last wrote under it is the latest.
 pub(crate) fn newer_cluster<'a>(row: &ClusterRow, mirror: &'a Mirror) -> Option<&'a ClusterRow> {
     let local = mirror.clusters.get(&row.id);
     let unsent = mirror.intents_unsent.is_some();

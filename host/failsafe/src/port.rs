@@ -10,7 +10,8 @@ mod settings;
 
 use std::time::Duration;
 
-/// Last answers that count however old they are: what they say changes rarely, and is checked against the servers themselves.
+/// For answers that count at any age: what they say changes rarely, and is checked against the
+/// servers themselves.
 const ANY_AGE: Duration = Duration::MAX;
-/// Recoveries that the last answer must hold to stand for the list.
+/// The number of recoveries that an answer must cover to stand for the whole list.
 pub(crate) const NEWEST: u32 = 200;

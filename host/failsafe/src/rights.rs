@@ -1,17 +1,19 @@
-//! Under which epochs this node writes: those the shared store granted to it, and the one it took by itself while the shared store
-//! was away. Pure: told what the shared store answered, asked what a caller's epoch is worth.
+//! The epochs under which this node may write: those that the shared store granted to it, and the
+//! one that it took while the shared store was away. Pure: it is told the answers of the shared
+//! store, and classifies the epoch of a caller.
 
 use std::collections::BTreeMap;
 
 use baton_core::ids::{LeaseEpoch, NodeName};
 use baton_ports::LeaseState;
 
-/// What a caller's epoch is worth.
+/// The standing of a caller's epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Right {
-    /// Granted by the shared store; whether it still is, the shared store says.
+    /// Granted by the shared store, which decides whether it still is.
     Granted,
-    /// Taken while the shared store was away: what is written under it stays here until it is handed over.
+    /// Taken while the shared store was away. What is written under it stays on the local disk
+    /// until it is handed over.
     StandIn,
     /// Later than all that were seen.
     Unknown,
@@ -60,7 +62,8 @@ impl Rights {
         self.0.keys().cloned().collect()
     }
 
-    /// True if the epoch is the highest of any lease: what was begun under an earlier one is nobody's here any more.
+    /// True if the epoch is the highest of any lease. What was begun under an earlier one is not
+    /// continued by this node.
     pub(crate) fn is_highest(&self, epoch: LeaseEpoch) -> bool {
         self.0.values().any(|lease| lease.highest == epoch)
     }
@@ -83,7 +86,8 @@ impl Rights {
         self.0.insert(name.to_owned(), Lease { highest, tenure });
     }
 
-    /// The shared store granted the lease to a node of this process. Answers may arrive out of order.
+    /// The shared store granted the lease to a node of this process. Answers may arrive out of
+    /// order.
     pub(crate) fn granted(&mut self, name: &str, holder: Option<&NodeName>, epoch: LeaseEpoch) {
         if epoch >= self.highest(name) {
             let holder = holder.cloned();
@@ -114,7 +118,7 @@ impl Rights {
         }
     }
 
-    /// This node acts under an epoch that nobody granted, because nobody can.
+    /// This node acts under an epoch that no store granted, because none could.
     pub(crate) fn stands_in(&mut self, name: &str, epoch: LeaseEpoch) {
         if epoch > self.highest(name) {
             self.enter(name, epoch, Tenure::StandIn);

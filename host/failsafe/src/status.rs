@@ -1,31 +1,31 @@
-//! What people are shown.
+//! The status for operators.
 
 use std::time::Duration;
 
 use crate::FailsafeStore;
 
-/// How things stand between the local disk and the shared store.
+/// The state of the local disk and the shared store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FailsafeStatus {
     /// For how long the shared store has been away; `None` if it is here.
     pub away_for: Option<Duration>,
-    /// Recoveries that are not, or not wholly, in the shared store.
+    /// Recoveries that the shared store lacks or has in part.
     pub unsent_recoveries: usize,
-    /// Recoveries on the local disk, handed over or not: what is removed a moment after it arrived would be handed over again, to no effect, by a
-    /// process that was started in between.
+    /// Recoveries on the local disk, handed over or not. A handed-over recovery is removed shortly
+    /// after; if the process restarts before that, it is handed over again, to no effect.
     pub kept_recoveries: usize,
-    /// An intended primary or a route is not in the shared store, or may not be.
+    /// The shared store may lack an intended primary or a route.
     pub unsent_intents: bool,
     /// Audit lines that wait.
     pub unsent_audits: usize,
-    /// The last thing that the shared store failed to do, whenever that was.
+    /// The last failure of the shared store, whenever that was.
     pub last_error: Option<String>,
-    /// What is wrong with the local disk; with the shared store here that stops nothing.
+    /// The failure of the local disk. It stops nothing while the shared store answers.
     pub disk_error: Option<String>,
 }
 
 impl FailsafeStore {
-    /// How things stand.
+    /// The present status.
     pub fn status(&self) -> FailsafeStatus {
         let (unsent_recoveries, kept_recoveries, unsent_intents, audits) = {
             let mirror = self.disk.mirror();

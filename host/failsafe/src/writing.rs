@@ -8,7 +8,7 @@ use crate::disk::Subject;
 use crate::rights::Right;
 use crate::{FailsafeStore, brief, is_refusal};
 
-/// Where a write goes.
+/// The stores that a write goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Both,
@@ -16,10 +16,11 @@ enum Way {
 }
 
 impl FailsafeStore {
-    /// One write, under the epoch of a lease. The local disk is written and the shared store is sent the same at once: the caller goes on
-    /// when the first is done and the second has answered, refused, or taken too long.
+    /// One write under the epoch of a lease. The local disk and the shared store are written at the
+    /// same time. The call returns when the local disk is written and the shared store has
+    /// answered, refused, or exceeded its limit.
     ///
-    /// If the caller drops the future, the write counts as one that has to be handed over.
+    /// If the caller drops the future, the write counts as unsent.
     pub(crate) async fn write<T>(
         &self,
         operation: &'static str,
@@ -29,7 +30,7 @@ impl FailsafeStore {
         shared: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         if self.way(operation, lease, epoch).await? == Way::Local {
-            // Dropped without having arrived.
+            // Dropped without `arrived`: the write counts as unsent.
             let kept = self.disk.sending(&subject);
             let result = self.on_disk(operation, local).await;
             drop(kept);
@@ -45,7 +46,8 @@ impl FailsafeStore {
                 self.note_disk(local.as_ref().err());
                 Ok(value)
             }
-            // What it refuses may be what it lacks: the beginning is on this disk, and is handed over in a moment.
+            // The shared store may refuse because it lacks the beginning, which is on this disk and
+            // is handed over soon.
             Err(StoreError::Conflict { .. }) if self.disk.mirror().is_unsent(&subject) => {
                 drop(sending);
                 local
@@ -61,7 +63,7 @@ impl FailsafeStore {
         }
     }
 
-    /// Where a write under this epoch goes; refused if the epoch is over.
+    /// The stores that a write under this epoch goes to; refused if the epoch is over.
     async fn way(
         &self,
         operation: &'static str,
@@ -78,7 +80,7 @@ impl FailsafeStore {
         }
     }
 
-    /// An epoch of which nothing was heard is the shared store's to judge. If that is away, the caller stands in.
+    /// An unknown epoch is judged by the shared store. While that is away, this node stands in.
     async fn way_of_unknown(
         &self,
         operation: &'static str,
@@ -103,17 +105,18 @@ impl FailsafeStore {
         Ok(Way::Local)
     }
 
-    /// A local disk that fails is shown, and stops nothing as long as the shared store does what it is asked.
+    /// A failing local disk is reported, and stops nothing while the shared store answers.
     fn note_disk(&self, error: Option<&StoreError>) {
         match error {
             None => self.health.disk_works(),
-            // Begun while the disk was failing, or by an earlier process: it is in the shared store only.
+            // The recovery began while the disk failed, or in an earlier process: only the shared
+            // store has it.
             Some(error) if is_refusal(error) => {}
             Some(error) => self.health.disk_failed(error.with_causes()),
         }
     }
 
-    /// A recovery that the shared store did not let begin must not stand here.
+    /// Removes a recovery that the shared store refused to begin.
     pub(crate) async fn take_back(&self, id: &RecoveryId) {
         let taken_back = self.on_disk("taking a recovery back", self.disk.discard(id));
         if let Err(error) = taken_back.await {
@@ -121,7 +124,8 @@ impl FailsafeStore {
         }
     }
 
-    /// Notes a recovery that the shared store let begin and the local disk did not: without it the rest could not be journaled here.
+    /// Records a recovery that the shared store accepted and the local disk did not: without it,
+    /// later steps could not be journaled here.
     pub(crate) async fn begin_here(&self, lease: &str, row: &RecoveryRow) {
         let begun = async {
             self.disk.end_others(lease, row).await?;
@@ -132,7 +136,8 @@ impl FailsafeStore {
         }
     }
 
-    /// Waits for a bid as long as it takes, but lets the shared store count as away when it takes long.
+    /// Waits for a claim or renewal as long as it takes, but counts the shared store as away once
+    /// it takes too long.
     pub(crate) async fn bid<T>(
         &self,
         operation: &'static str,
@@ -156,7 +161,8 @@ impl FailsafeStore {
         outcome
     }
 
-    /// Takes in what the shared store said about a lease, and remembers its epoch before anybody acts under it.
+    /// Notes what the shared store answered about a lease, and stores its epoch before anybody acts
+    /// under it.
     pub(crate) async fn note_claim(&self, lease: &str, claim: &Claim) {
         let before = self.rights().highest(lease);
         match claim {

@@ -17,7 +17,8 @@ pub(crate) struct Mirror {
     pub(crate) clusters: BTreeMap<ClusterId, ClusterRow>,
     pub(crate) routes: BTreeMap<String, Route>,
     pub(crate) audits: u32,
-    /// Not, or not surely, in the shared store; with a number that changes whenever something is added.
+    /// Recoveries that the shared store may lack, each with a number that changes whenever
+    /// something is added.
     pub(crate) unsent: BTreeMap<RecoveryId, u64>,
     /// The same for primaries and routes.
     pub(crate) intents_unsent: Option<u64>,
@@ -78,7 +79,8 @@ pub(crate) enum Subject {
     Intents,
 }
 
-/// A write that is on its way to the shared store. Unless it arrives, its subject counts as not handed over.
+/// A write that was sent to the shared store. If it is dropped before [`Self::arrived`], its
+/// subject counts as unsent.
 pub(crate) struct Sending {
     mirror: Arc<Mutex<Mirror>>,
     work: Arc<Notify>,

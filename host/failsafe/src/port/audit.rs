@@ -7,7 +7,8 @@ use crate::{FailsafeStore, is_refusal};
 
 #[async_trait]
 impl AuditLog for FailsafeStore {
-    /// To the shared store, or to the local disk until that is back. A line whose outcome is not known may be there twice.
+    /// Writes to the shared store, or to the local disk while it is away. A line whose outcome is
+    /// unknown may be written twice.
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
         const OPERATION: &str = "writing the audit log";
         if !self.health.is_away() {

@@ -58,7 +58,7 @@ impl Inventory for FailsafeStore {
             .await
     }
 
-    /// Never an earlier answer: this node has a memory of its own.
+    /// Never an earlier answer: the caller keeps the histories in memory.
     async fn histories(&self) -> Result<Vec<(ClusterId, GtidSet)>, StoreError> {
         self.pass("reading histories", self.shared.histories())
             .await

@@ -13,7 +13,7 @@ impl Nodes for FailsafeStore {
         self.shared.beat(node).await
     }
 
-    /// Never an earlier answer: who is registered decides when a change of members has ended.
+    /// Never an earlier answer: the registered nodes decide when a change of voters has ended.
     async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
         self.pass("reading the nodes", self.shared.nodes()).await
     }
@@ -23,7 +23,8 @@ impl Nodes for FailsafeStore {
             .await
     }
 
-    /// Never an earlier answer: whose locks are votes is kept in memory by who asks, and told apart from what is recorded.
+    /// Never an earlier answer: the caller keeps the voters in memory, and must see what is
+    /// recorded.
     async fn voters(&self) -> Result<Vec<(ClusterId, Voters)>, StoreError> {
         self.pass("reading the recorded members", self.shared.voters())
             .await

@@ -33,7 +33,8 @@ impl RecoveryLog for FailsafeStore {
             .await;
         match (&begun, begun_here.load(Ordering::Relaxed)) {
             (Err(_), true) => self.take_back(&row.id).await,
-            // The shared store knows of no other: what stands here against it has ended without this disk being told.
+            // The shared store has no other running one: what conflicts on the local disk has ended
+            // without this disk being told.
             (Ok(_), false) => self.begin_here(lease, row).await,
             (Ok(_), true) | (Err(_), false) => {}
         }
@@ -176,7 +177,8 @@ impl RecoveryLog for FailsafeStore {
         }
     }
 
-    /// While the shared store is away, those lines that this node wrote; lines that another node wrote before are missing then.
+    /// While the shared store is away: the lines that this node wrote, without earlier lines of
+    /// other nodes.
     async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRow>, StoreError> {
         let local = self
             .on_disk("reading a journal", self.disk.steps(id))
@@ -231,7 +233,7 @@ impl FailsafeStore {
             .cloned()
     }
 
-    /// A recovery as far as it is known without waiting long.
+    /// The recovery, if it can be found without a long wait.
     async fn known_recovery(&self, id: &RecoveryId) -> Option<RecoveryRow> {
         let local = self.disk.mirror().recoveries.get(id).cloned();
         if local.is_some() {

@@ -48,7 +48,8 @@ impl OperatorSettings for FailsafeStore {
         Ok(())
     }
 
-    /// The last answer counts for a limited time. There is none at first: a process that never read the switch does not know it.
+    /// The last answer counts for a limited time. A process that never read the switch has no
+    /// answer.
     async fn recoveries_enabled(&self) -> Result<bool, StoreError> {
         const OPERATION: &str = "reading whether recoveries are enabled";
         let copy = (&self.copies.switch, self.options.switch_age_max);
@@ -56,8 +57,8 @@ impl OperatorSettings for FailsafeStore {
             .await
     }
 
-    /// An operator who turns recoveries off while the shared store is away turns them off on this node at least, and is told that it
-    /// is not recorded.
+    /// While the shared store is away, switching recoveries off takes effect on this node only, and
+    /// the operator is told that it is not recorded.
     async fn set_recoveries_enabled(&self, enabled: bool) -> Result<(), StoreError> {
         if !enabled {
             self.copies.switch.set(false);
