@@ -24,7 +24,7 @@ mod store;
 mod value;
 
 pub use copy::{Occupied, StateDump};
-pub use moving::{Move, MovedLease};
+pub use moving::{Move, MoveError, MoveLimits, MovedLease, Relocation};
 pub use mysql::{HalfCopies, Hold, MySqlOptions, Selector};
 pub use schema::SCHEMA_VERSION;
 pub use sqlite::{Durability, OpenError, Opened, Sqlite, SqliteOptions};

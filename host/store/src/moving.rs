@@ -1,15 +1,23 @@
-//! Moving the whole state from one store to another while programs use it.
+//! Moving the whole state from one store to another while nodes run.
 //!
-//! The steps, each of which may be the last one that its maker lives to see: the new store gets a closed copy (`receive`); the old one
-//! ends (`hand_over`: its lease is taken from whoever holds it, and a mark says where the state went, so that none is granted there any
-//! more); the copy is opened (`open_copy`), under a higher epoch. Until the second step nothing has changed but for a closed copy
-//! that nobody reads; after it, anybody may do the third. At no moment is a lease to be had in both.
+//! A move has three steps, and the node that moves may die after each:
+//!
+//! 1. `receive`: the new store gets a closed copy, which nobody reads.
+//! 2. `hand_over`: the old store ends. Its lease is taken from the holder, and a mark says where
+//!    the state went, so that the old store grants no lease any more.
+//! 3. `open_copy`: the new store opens the copy, under a higher epoch.
+//!
+//! Before step 2 the old store goes on as if nothing had happened. After it, any node may do step 3.
+//! At no moment do both stores grant a lease. [`Relocation`] does the steps in order.
+
+mod relocation;
 
 use std::time::Duration;
 
 use baton_core::ids::{LeaseEpoch, NodeName};
 use baton_ports::{LeaseState, StoreError};
 
+pub use self::relocation::{MoveError, MoveLimits, Relocation};
 use crate::copy::{Leases, Occupied, StateDump};
 use crate::failure::Refusal;
 use crate::limits::{NAME_MAX, require_short};

@@ -10,8 +10,10 @@ use baton_control::{Control as _, Handle, HeldLease, LEASE, RequestError};
 use baton_failsafe::FailsafeStore;
 use baton_http::{BackendDocument, Backends, HttpPeers, MoveDocument, MoveRequest};
 use baton_ports::prelude::*;
-use baton_ports::{AuditRecord, Clock, LeaseState, StoreError, Target};
-use baton_store::{HalfCopies, Move, MovedLease, MySqlOptions, MySqlStore};
+use baton_ports::{AuditRecord, Clock, Target};
+use baton_store::{
+    HalfCopies, Move, MoveError, MoveLimits, MovedLease, MySqlOptions, MySqlStore, Relocation,
+};
 use tokio::sync::{Mutex, watch};
 use tokio::time::{sleep, timeout};
 
@@ -21,10 +23,6 @@ use crate::causes::chain;
 
 /// What was begun before the move may take this long to come to its end.
 const QUIET_WITHIN: Duration = Duration::from_secs(3);
-/// The copy must be done by then: the lease, and the patience of whoever waits for a write, do not last for ever.
-const COPY_WITHIN: Duration = Duration::from_secs(15);
-/// How long the opening of the copy is tried by the node that moves; afterwards each node tries from time to time.
-const OPEN_WITHIN: Duration = Duration::from_secs(10);
 /// How long the watch may take to see the opened copy.
 const SEEN_WITHIN: Duration = Duration::from_secs(5);
 /// Between two looks for a move that nobody finished.
@@ -145,27 +143,25 @@ impl Mover {
         let (old, new) = (fixed(from), fixed(to));
         let begun = Instant::now();
         let Some(hold) = self.store.hold(QUIET_WITHIN).await else {
-            let why = format!("writes begun before were still under way after {QUIET_WITHIN:?}");
+            let why = format!(
+                "writes begun before were still under way after {} s",
+                QUIET_WITHIN.as_secs()
+            );
             return Err(refused(vec![why]));
         };
-        let copied = async {
-            let copy = old.dump(Some((LEASE, of.epoch))).await?;
-            new.receive(&copy, of).await?;
-            Ok(copy.rows())
-        };
-        let Ok(copied) = timeout(COPY_WITHIN, copied).await else {
-            let why = format!("the copy was not done within {COPY_WITHIN:?}");
-            return Err(refused(vec![why]));
-        };
-        let rows = copied.map_err(unmoved)?;
-        self.end(&old, of).await?;
         let lease = MovedLease {
             name: LEASE.to_owned(),
             holder: Some(lease.holder.clone()),
             ttl: lease.ttl,
         };
         let before = self.clock.now();
-        let state = open(&new, of, &lease).await?;
+        let relocation = Relocation {
+            old: &old,
+            new: &new,
+            limits: MoveLimits::default(),
+        };
+        let moved = relocation.carry_out(of, &lease).await;
+        let (rows, state) = moved.map_err(why_not_moved)?;
         let node = self.wait_for(&of.to).await?;
         let kept = self.control.lease_moved(&state, before);
         drop(hold);
@@ -185,20 +181,6 @@ impl Mover {
             held_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             lease_epoch: state.epoch.0,
         })
-    }
-
-    /// Ends the old store. If it is unknown whether it ended, it is asked until it says.
-    async fn end(&self, old: &MySqlStore, of: &Move) -> Result<(), RequestError> {
-        let begun = Instant::now();
-        loop {
-            match old.hand_over(LEASE, of).await {
-                Ok(()) => return Ok(()),
-                Err(StoreError::OutcomeUnknown { .. }) if begun.elapsed() < OPEN_WITHIN => {
-                    sleep(PAUSE).await;
-                }
-                Err(error) => return Err(unmoved(error)),
-            }
-        }
     }
 
     /// Until the watch has chosen a node of the backend.
@@ -222,7 +204,8 @@ impl Mover {
         match timeout(SEEN_WITHIN, seen).await {
             Ok(Some(node)) => Ok(node),
             Ok(None) | Err(_) => Err(RequestError::Store(format!(
-                "the state was moved to {backend}, but no node there was chosen within {SEEN_WITHIN:?}: see `baton backend status`"
+                "the state was moved to {backend}, but no node there was chosen within {} s: see `baton backend status`",
+                SEEN_WITHIN.as_secs()
             ))),
         }
     }
@@ -306,22 +289,12 @@ impl Mover {
         };
         let (from_name, to_name) = (name(&from), name(&to));
         let (old, new) = (fixed(from), fixed(to));
-        let finished = async {
-            let Some((_, epoch)) = old.moved_to().await? else {
-                return Ok(None);
-            };
-            let of = Move {
-                from: from_name,
-                to: to_name,
-                epoch,
-            };
-            let lease = MovedLease {
-                name: LEASE.to_owned(),
-                holder: None,
-                ttl: Duration::ZERO,
-            };
-            new.open_copy(&of, &lease).await.map(Some)
+        let relocation = Relocation {
+            old: &old,
+            new: &new,
+            limits: MoveLimits::default(),
         };
+        let finished = relocation.finish((&from_name, &to_name), LEASE);
         match finished.await {
             Ok(Some(state)) => {
                 tracing::warn!(
@@ -350,25 +323,6 @@ fn occupied(cluster: &ClusterStatus, epoch: Option<u64>) -> Option<String> {
     ))
 }
 
-/// Opens the copy; the old store has ended, so there is no way back.
-async fn open(new: &MySqlStore, of: &Move, lease: &MovedLease) -> Result<LeaseState, RequestError> {
-    let begun = Instant::now();
-    loop {
-        match new.open_copy(of, lease).await {
-            Ok(state) => return Ok(state),
-            Err(error) if begun.elapsed() > OPEN_WITHIN => {
-                return Err(RequestError::Store(format!(
-                    "the state in {} has ended and its copy in {} could not be opened yet ({}); every node goes on trying",
-                    of.from,
-                    of.to,
-                    chain(&error)
-                )));
-            }
-            Err(_) => sleep(PAUSE).await,
-        }
-    }
-}
-
 /// A store on one node, whatever is selected, that can open half a copy.
 fn fixed(target: Target) -> MySqlStore {
     let (keep, targets) = watch::channel(Some(target));
@@ -388,6 +342,13 @@ fn refused(reasons: Vec<String>) -> RequestError {
     }
 }
 
-fn unmoved(error: StoreError) -> RequestError {
-    refused(vec![chain(&error)])
+fn why_not_moved(error: MoveError) -> RequestError {
+    match error {
+        MoveError::Late(_) => refused(vec![error.to_string()]),
+        MoveError::Unmoved(error) => refused(vec![chain(&error)]),
+        MoveError::Unopened { from, to, source } => RequestError::Store(format!(
+            "the state in {from} has ended and its copy in {to} could not be opened yet ({}); every node goes on trying",
+            chain(&source)
+        )),
+    }
 }
