@@ -1,4 +1,5 @@
-//! A node's way to the backend: how long it waits, when it goes on with its local disk, and where faults strike.
+//! A node's way to the backend: how long it waits, when it goes on with its local disk, and where
+//! faults strike.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,8 @@ use crate::world::{Snap, World};
 const WRITE: Duration = Duration::from_millis(1);
 /// How long a statement is kept waiting by a backend that stalls.
 const PATIENCE: u32 = 4_000;
-/// How long before a write of a recovery goes to the local disk only, and before a reading is answered with the last answer.
+/// How long before a write of a recovery goes to the local disk only, and before a reading is
+/// answered with the last answer.
 const WRITE_PATIENCE: u32 = 120;
 pub(crate) const READ_PATIENCE: u32 = 1_000;
 
@@ -49,7 +51,8 @@ impl SimStore {
         })
     }
 
-    /// As `enter`, for what the local disk can do while a shared backend is away or stalls for longer than `patience` milliseconds.
+    /// As `enter`, for what the local disk can do while a shared backend is away or stalls for
+    /// longer than `patience` milliseconds.
     pub(crate) async fn enter_somewhere(
         &self,
         operation: &'static str,
@@ -76,7 +79,8 @@ impl SimStore {
         Ok(())
     }
 
-    /// Carries out a write of a recovery: faults strike before it, and between its commit and its reply.
+    /// Carries out a write of a recovery: faults strike before it, and between its commit and its
+    /// reply.
     pub(crate) async fn write<T>(
         &self,
         operation: &'static str,

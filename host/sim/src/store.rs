@@ -1,4 +1,4 @@
-//! The state store, simulated: the same refusals as the real one.
+//! The simulated state store: the same refusals as a real one.
 
 mod audit;
 mod intents;

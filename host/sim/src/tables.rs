@@ -33,7 +33,8 @@ pub(crate) struct Tables {
     pub(crate) histories: BTreeMap<ClusterId, GtidSet>,
     /// Which node recorded the primary of a cluster last.
     pub(crate) recorders: BTreeMap<ClusterId, NodeId>,
-    /// A local disk: who may write is decided by the clusters' votes, as long as no later epoch is known.
+    /// A local disk: who may write is decided by the clusters' votes, as long as no later epoch is
+    /// known.
     local: bool,
 }
 
@@ -64,8 +65,8 @@ impl Tables {
         }
     }
 
-    /// Takes over what a node wrote to its local disk: rows of later epochs, its own of the same one, which had no other holder, and lines
-    /// that are not here.
+    /// Takes over what a node wrote to its local disk: rows of later epochs, its own of the same
+    /// one, which had no other holder, and lines that are not here.
     pub(crate) fn take_over(&mut self, node: NodeId, disk: &Self) {
         self.merge_recoveries(&disk.recoveries, &disk.steps);
         for row in disk.clusters.values() {

@@ -1,4 +1,4 @@
-//! What every implementation of the `Store` port must do, as a suite that each of them runs in its tests.
+//! What every implementation of the `Store` port must do: a suite that each runs in its tests.
 //!
 //! The suite uses nothing but the port. SQLite, the MySQL engines, the failsafe decorator and the
 //! simulator's store run it.

@@ -291,7 +291,7 @@ pub(crate) async fn acknowledging(store: &dyn Store) {
 
 pub(crate) async fn taken_over_from_elsewhere(store: &dyn Store) {
     let epoch = take(store, "n1").await.epoch;
-    // Two that nobody knows here, one of them running, and one that was begun here and went on elsewhere.
+    // Two unknown recoveries, one of them running, and one that began here and went on elsewhere.
     let known = recovery("r1", "c1", epoch);
     must(store.begin_recovery(LEASE, &known).await);
     let rows = [

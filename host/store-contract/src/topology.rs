@@ -347,7 +347,7 @@ pub(crate) async fn intents_taken_over_from_elsewhere(store: &dyn Store) {
     let later = LeaseEpoch(epoch.0 + 1);
     let earlier = LeaseEpoch(epoch.0 - 1);
     for (expected, clusters, routes) in [
-        // What is older than what is recorded does not replace it, and what is not known here is passed over.
+        // An older record replaces nothing, and unknown clusters are skipped.
         (
             ("db1", epoch),
             vec![intent("c1", "db9", earlier), intent("c9", "db9", later)],

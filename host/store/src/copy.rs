@@ -1,9 +1,10 @@
 //! The whole state out of one store and into another, whatever their engines.
 //!
-//! A copy is read in one transaction, in pieces that every engine takes; where an engine does not isolate reads of many rows (NDB),
-//! it is as good as the caller keeps others from writing: writes under a lease are kept off by the guard that opens it. It is written
-//! in pieces too, since one large transaction stalls a cluster; a mark that is set first and removed last makes a store with half a
-//! copy unusable, so nobody reads a mixture.
+//! A copy is read in one transaction, in pieces that every engine takes; where an engine does not
+//! isolate reads of many rows (NDB), it is as good as the caller keeps others from writing: writes
+//! under a lease are kept off by the guard that opens it. It is written in pieces too, since one
+//! large transaction stalls a cluster; a mark that is set first and removed last makes a store with
+//! half a copy unusable, so nobody reads a mixture.
 
 use baton_core::ids::LeaseEpoch;
 use baton_ports::StoreError;
@@ -19,7 +20,8 @@ use crate::value::{Row, Value, values};
 /// Rows read or written at once: small enough for the operation records of a small NDB.
 const ROWS_AT_ONCE: u32 = 200;
 
-/// Longest statement in bytes, roughly: well below what the servers take by default (`max_allowed_packet`, 16 MiB and more).
+/// Longest statement in bytes, roughly: well below what the servers take by default
+/// (`max_allowed_packet`, 16 MiB and more).
 const STATEMENT_MAX: usize = 1024 * 1024;
 
 /// Tables whose rows a new store has from the start, or gets by being looked at.

@@ -1,5 +1,5 @@
-//! Longest texts of the key columns, in characters, as the schema states them. Some engines cut longer ones off or compare
-//! only their beginning, so they are refused before they get there.
+//! Longest texts of the key columns, in characters, as the schema states them. Some engines cut
+//! longer ones off or compare only their beginning, so they are refused before they get there.
 
 use crate::failure::Refusal;
 

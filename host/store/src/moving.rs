@@ -34,7 +34,7 @@ pub(crate) const COPIED_FROM: &str = "copied-from";
 const MARKS: &str = "SELECT holder, epoch FROM baton_lease WHERE name = ?";
 const MARK: &str = "INSERT INTO baton_lease (name, holder, epoch, renewals, ttl_ms, guard) VALUES (?, ?, ?, 0, 0, 0)";
 const UNMARK: &str = "DELETE FROM baton_lease WHERE name = ? AND holder = ? AND epoch = ?";
-/// Without a holder, neither a renewal nor a guarded write succeeds.
+/// Without a holder, renewals and guarded writes fail.
 const END: &str = "UPDATE baton_lease SET holder = NULL, renewals = renewals + 1, guard = guard + 1
   WHERE name = ? AND epoch = ? AND holder IS NOT NULL";
 const OPEN: &str = "DELETE FROM baton_switch WHERE name = 'restoring'";
@@ -64,20 +64,15 @@ pub struct MovedLease {
 }
 
 impl<B: Backend> SqlStore<B> {
-    /// Where the state went from here, and under which epoch.
-    ///
-    /// # Errors
-    /// If the store does not answer.
+    /// The store that the state was moved to, and the epoch of the move.
     pub async fn moved_to(&self) -> Result<Option<(String, LeaseEpoch)>, StoreError> {
         write!(self, "looking where the state went", |session| async {
             mark(session, MOVED_TO).await
         })
     }
 
-    /// Puts a closed copy in place. What a closed copy, or a store whose state went elsewhere, holds is nobody's and may be replaced.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] if the store holds a state of its own.
+    /// Puts a closed copy in place. A closed copy, or what was left when the state moved away, may
+    /// be replaced.
     pub async fn receive(&self, copy: &StateDump, of: &Move) -> Result<(), StoreError> {
         let occupied = match self.moved_to().await? {
             Some(_) => Occupied::Replace,
@@ -95,10 +90,7 @@ impl<B: Backend> SqlStore<B> {
         })
     }
 
-    /// Ends this store: no lease is granted here any more, and what was done under the one given ends with it.
-    ///
-    /// # Errors
-    /// [`StoreError::Fenced`] if the lease is not held under the epoch of the move; then nothing was done.
+    /// Ends this store: it grants no lease any more, and the one that was granted ends.
     pub async fn hand_over(&self, lease: &str, of: &Move) -> Result<(), StoreError> {
         write!(self, "ending the store", |session| async {
             require_short("the backend's name", &of.to, NAME_MAX)?;
@@ -121,10 +113,8 @@ impl<B: Backend> SqlStore<B> {
         })
     }
 
-    /// Opens the copy that this move put here, with the lease under the next epoch. Done already, it gives the lease as it is.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] if the copy here is not of that move.
+    /// Opens the copy that this move put here, with the lease under the next epoch. If it is open
+    /// already, gives the lease as it is.
     pub async fn open_copy(&self, of: &Move, lease: &MovedLease) -> Result<LeaseState, StoreError> {
         write!(self, "opening a copy of the state", |session| open_copy(
             session, of, lease

@@ -6,8 +6,9 @@ use tokio::time::Instant;
 use crate::failure::Failure;
 use crate::value::{Row, Value};
 
-/// A conversation with the database inside one transaction. After the first error nothing more may be asked of it but
-/// to be rolled back: several engines end the transaction on any error and would let a later `COMMIT` succeed.
+/// A conversation with the database inside one transaction. After the first error nothing more may
+/// be asked of it but to be rolled back: several engines end the transaction on any error and would
+/// let a later `COMMIT` succeed.
 #[async_trait]
 pub trait Session: Send {
     /// Runs a statement; gives how many rows it matched.
@@ -19,7 +20,8 @@ pub trait Session: Send {
 /// A transaction. Dropped without a commit, it leaves nothing behind.
 #[async_trait]
 pub trait Transaction: Session {
-    /// Makes it durable. Its error counts as much as those of the statements: nothing was granted before it is `Ok`.
+    /// Makes it durable. Its error counts as much as those of the statements: nothing was granted
+    /// before it is `Ok`.
     async fn commit(self: Box<Self>) -> Result<(), Failure>;
     /// Gives it up.
     async fn rollback(self: Box<Self>);

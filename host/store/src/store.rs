@@ -16,7 +16,8 @@ use crate::failure::{Failure, Refusal};
 use crate::session::{Attempts, Backend, Transaction};
 use crate::value::{Row, Value};
 
-/// How much of the audit log is kept; what exceeds either limit goes, oldest first, whenever a line is added.
+/// How much of the audit log is kept; what exceeds either limit goes, oldest first, whenever a line
+/// is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuditLimits {
     /// Most lines. Default 100,000, about 20 MB. Too small loses evidence, too large costs disk.
@@ -116,8 +117,9 @@ pub(crate) async fn finish<T>(
     }
 }
 
-/// One transaction around one operation, as often as the engine says; gives what the port's call gives. An operation that would do
-/// something else when it is done twice is told whether an earlier attempt of its may have been done.
+/// Runs one operation in one transaction, as often as the engine says, and gives the result of the
+/// port's call. An operation that must not be done twice is told whether an earlier attempt may
+/// have been done.
 macro_rules! write {
     ($store:expr, $operation:literal, |$session:ident| $work:expr) => {
         write!($store, $operation, |$session, _in_doubt| $work)

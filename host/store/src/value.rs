@@ -1,4 +1,5 @@
-//! Values that travel to and from the database: integers and texts only, which all engines store alike.
+//! Values that travel to and from the database: integers and texts only, which all engines store
+//! alike.
 
 use std::time::Duration;
 
@@ -31,7 +32,8 @@ impl From<i64> for Value {
 }
 
 impl From<u64> for Value {
-    /// Numbers beyond the database's range become its largest: they are times without end, never counters.
+    /// Numbers beyond the database's range become its largest: they are times without end, never
+    /// counters.
     fn from(number: u64) -> Self {
         Self::Integer(i64::try_from(number).unwrap_or(i64::MAX))
     }

@@ -1,4 +1,5 @@
-//! What goes wrong while the store is open: full disks, other processes, files that vanish, callers that give up.
+//! What goes wrong while the store is open: full disks, other processes, files that vanish, callers
+//! that give up.
 #![expect(clippy::unwrap_used, reason = "a test may end where it fails")]
 
 mod support;
@@ -178,7 +179,8 @@ async fn another_process_that_writes_is_waited_for() {
     answer.unwrap();
 }
 
-/// It was not: SQLite, left to wait by itself, looks each 100 ms whether the file is free, and never found it so for two seconds.
+/// It was not: SQLite, left to wait by itself, looks each 100 ms whether the file is free, and
+/// never found it so for two seconds.
 #[tokio::test]
 async fn a_process_that_writes_without_pause_keeps_nobody_out() {
     let (_directory, path) = place();

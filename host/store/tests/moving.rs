@@ -1,4 +1,5 @@
-//! The whole state from one store to another, step by step, and what holds when a step was the last one.
+//! The whole state from one store to another, step by step, and what holds when a step was the last
+//! one.
 
 #![allow(
     clippy::unwrap_used,
@@ -112,7 +113,8 @@ async fn a_lease_that_changed_hands_meanwhile_ends_the_move() {
     let ended = old.hand_over(LEASE, &of(epoch)).await;
     assert!(matches!(ended, Err(StoreError::Fenced { .. })), "{ended:?}");
     old.put_routes(LEASE, other.epoch, &[]).await.unwrap();
-    // The next attempt replaces the closed copy; the older one's opening finds that it is not its own.
+    // The next attempt replaces the closed copy; the older one's opening finds that it is not its
+    // own.
     let copy = old.dump(Some((LEASE, other.epoch))).await.unwrap();
     new.receive(&copy, &of(other.epoch)).await.unwrap();
     let opened = new.open_copy(&of(epoch), &kept_by(None)).await;

@@ -18,7 +18,8 @@ const WRITER: &str = "BATON_STORE_TEST_WRITER";
 const CONTENDER: &str = "BATON_STORE_TEST_CONTENDER";
 const LINES_AT_ONCE: usize = 3;
 
-/// The part of a process that is going to be killed: journals without end, and says what was acknowledged.
+/// The part of a process that is going to be killed: journals without end, and says what was
+/// acknowledged.
 #[tokio::test]
 async fn child_journals() {
     let Some(path) = told(WRITER) else { return };
@@ -265,7 +266,8 @@ async fn two_stores_of_one_process_on_one_file() {
     );
 }
 
-/// A transaction that reads before it writes must not be refused because another store wrote in between.
+/// A transaction that reads before it writes must not be refused because another store wrote in
+/// between.
 #[tokio::test(flavor = "multi_thread")]
 async fn stores_that_write_at_the_same_time_wait_for_each_other() {
     let directory = tempfile::tempdir().unwrap();

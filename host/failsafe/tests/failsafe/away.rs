@@ -52,7 +52,8 @@ async fn a_recovery_goes_on_whatever_the_shared_store_does() {
     }
 }
 
-/// The shared store came back in the middle of a recovery that it does not know, and refused its lines until they were handed over.
+/// The shared store came back in the middle of a recovery that it does not know, and refused its
+/// lines until they were handed over.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_began_while_the_shared_store_was_away_goes_on_when_it_is_back() {
     let bed = Bed::new().await;
@@ -73,7 +74,8 @@ async fn what_began_while_the_shared_store_was_away_goes_on_when_it_is_back() {
     assert_eq!(stored[0].outcome, RecoveryOutcome::Succeeded);
 }
 
-/// The end of a recovery reached the shared store by another way. The next one must not be lost on the local disk for it.
+/// The end of a recovery reached the shared store by another way. The next one must not be lost on
+/// the local disk for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ended_elsewhere_does_not_stand_against_the_next_recovery() {
     let bed = Bed::new().await;

@@ -18,7 +18,8 @@ use tokio::time::{Instant, sleep};
 use crate::faulty::FaultyStore;
 use crate::support::{LEASE, TTL, line, node, recovery};
 
-/// Longest time a write may take, whatever the shared store does: the limit that it is given and a disk that is busy with other tests.
+/// Longest time a write may take, whatever the shared store does: the limit that it is given and a
+/// disk that is busy with other tests.
 pub(crate) const AT_MOST: Duration = Duration::from_secs(3);
 
 pub(crate) struct Bed {

@@ -120,7 +120,8 @@ async fn a_follower_hands_over_history_and_never_overrules_a_later_leader() {
     }
 }
 
-/// Whoever acts under a later epoch is not kept from it by what it left open itself and could not hand over.
+/// Whoever acts under a later epoch is not kept from it by what it left open itself and could not
+/// hand over.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_recovery_of_an_earlier_epoch_does_not_block() {
     let bed = Bed::new().await;

@@ -1,4 +1,5 @@
-//! What a node writes while the database that it shares with others is away or stalls: at once on its own disk, later in the database.
+//! What a node writes while the database that it shares with others is away or stalls: at once on
+//! its own disk, later in the database.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -102,8 +102,9 @@ async fn an_operator_who_turns_recoveries_off_is_heard_by_this_node_at_least() {
     );
 }
 
-/// A reading under way when an operator gave an order, and answered after it, stood for the store from then on: were that away, Baton would
-/// have acted on a server that it had been told to leave alone.
+/// A reading under way when an operator gave an order, and answered after it, stood for the store
+/// from then on: were that away, Baton would have acted on a server that it had been told to leave
+/// alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reading_from_before_an_order_does_not_stand_for_the_store() {
     let bed = Bed::new().await;
@@ -141,8 +142,8 @@ async fn a_reading_from_before_an_order_does_not_stand_for_the_store() {
     assert_eq!(node.downtimes(now).await.unwrap(), told);
 }
 
-/// Recoveries that the shared store had taken were missing from the list while it was away, because it had last been read before them; the
-/// cooldown goes by that list.
+/// Recoveries that the shared store had taken were missing from the list while it was away, because
+/// it had last been read before them; the cooldown goes by that list.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_answers_hold_the_recoveries_since() {
     let bed = Bed::new().await;

@@ -11,7 +11,7 @@ use super::StoreError;
 pub struct AuditRecord {
     /// When.
     pub at: WallTime,
-    /// Stable word: `discover`, `forget`, `begin-downtime`, `ack-recovery`, `policy-fallback` ...
+    /// Stable word: `discover`, `forget`, `begin-downtime`, `acknowledge`, `policy-fallback` ...
     pub kind: String,
     /// Server, if it is about one.
     pub server: Option<Address>,

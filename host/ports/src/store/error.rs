@@ -40,7 +40,7 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A conflicting row exists (for example: another recovery of the cluster is running).
+    /// A conflicting record exists (for example: another recovery of the cluster is running).
     #[error("{operation} was refused by the state store: {conflict}")]
     Conflict {
         /// What was attempted.

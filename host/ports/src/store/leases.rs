@@ -7,14 +7,14 @@ use baton_core::ids::{LeaseEpoch, NodeName};
 
 use super::StoreError;
 
-/// A lease as its row shows it.
+/// A lease as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseState {
     /// Holder, or nobody.
     pub holder: Option<NodeName>,
     /// Strictly growing with each change of hands.
     pub epoch: LeaseEpoch,
-    /// Grows with each renewal: a contender sees by it that the holder lives.
+    /// Grows with each renewal, which shows a contender that the holder is alive.
     pub renewals: u64,
     /// Time to live that the holder promised.
     pub ttl: Duration,
@@ -25,7 +25,7 @@ pub struct LeaseState {
 pub enum Claim {
     /// Held by the caller now.
     Held(LeaseState),
-    /// Somebody else's.
+    /// Held by another node, or by nobody.
     Other(LeaseState),
 }
 
@@ -56,7 +56,7 @@ pub trait Leases: Send + Sync {
         expected: Option<(LeaseEpoch, u64)>,
         highest: LeaseEpoch,
     ) -> Result<Claim, StoreError>;
-    /// Renews the caller's lease.
+    /// Renews the caller's lease. One that nobody ever took is [`Claim::Other`] with epoch 0.
     async fn renew_lease(
         &self,
         name: &str,

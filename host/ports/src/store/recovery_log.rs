@@ -113,7 +113,8 @@ impl JournalStage {
 pub struct JournalEntry {
     /// Number of the step within its recovery.
     pub step: u32,
-    /// Phase word: `lock`, `fence`, `revoke`, `drain`, `choose`, `promote`, `route`, `repoint`, `verify`, `rejoin`, `unwind`.
+    /// Phase word: `lock`, `fence`, `revoke`, `drain`, `choose`, `promote`, `route`, `repoint`,
+    /// `verify`, `rejoin`, `unwind`.
     pub phase: String,
     /// Stage.
     pub stage: JournalStage,

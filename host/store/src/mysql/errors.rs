@@ -1,5 +1,6 @@
-//! What the error numbers of the MySQL protocol mean, on every kind of backend. Numbers first, texts only where one number means
-//! opposite things; the facts are those measured on MariaDB with Galera, MySQL with Group Replication, and NDB.
+//! What the error numbers of the MySQL protocol mean, on every kind of backend. Numbers first,
+//! texts only where one number means opposite things; the facts are those measured on MariaDB with
+//! Galera, MySQL with Group Replication, and NDB.
 
 use std::time::Duration;
 
@@ -61,7 +62,8 @@ const NDB_LOST: [&str; 6] = ["4009", "4008", "4012", "4010", "4028", "157"];
 /// What an error number says.
 pub(super) fn of_number(number: u16, message: &str, phase: Phase) -> Verdict {
     match number {
-        // Deadlock, or lost certification; lock wait; killed query; a definition that changed; a record that changed.
+        // Deadlock, or lost certification; lock wait; killed query; a definition that changed; a
+        // record that changed.
         1213 | 1205 | 1317 | 1412 | 1615 | 1020 | 3101 | 1297 => verdict(Class::Repeat, "conflict"),
         // Group Replication's lost certification as against Galera's lost quorum.
         1180 if message.contains("149") => verdict(Class::Repeat, "conflict"),
@@ -87,8 +89,8 @@ pub(super) fn of_number(number: u16, message: &str, phase: Phase) -> Verdict {
     }
 }
 
-/// No space: the server's own error, a table at its limit, and the operating system's number 28 behind several others (writing
-/// a file, the binary log, and a storage engine's own error).
+/// No space: the server's own error, a table at its limit, and the operating system's number 28
+/// behind several others (writing a file, the binary log, and a storage engine's own error).
 fn is_full(number: u16, message: &str) -> bool {
     match number {
         1021 | 1114 => true,

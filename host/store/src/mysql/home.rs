@@ -142,8 +142,8 @@ impl Home {
             )
     }
 
-    /// Makes a failure of it, tells the selector unless it is no news, and forgets the sessions that share its fate. True if the
-    /// session cannot be used any more.
+    /// Makes a failure of it, tells the selector unless it is no news, and forgets the sessions
+    /// that share its fate. True if the session cannot be used any more.
     pub(super) fn blame(
         &self,
         trouble: Trouble,

@@ -1,5 +1,5 @@
-//! One session on a node, each call on it bounded by a deadline of this side: no server-side limit ends a commit that waits for
-//! its group.
+//! One session on a node, each call on it bounded by a deadline of this side: no server-side limit
+//! ends a commit that waits for its group.
 
 use std::future::Future;
 use std::str::FromStr as _;
@@ -70,7 +70,8 @@ impl Link {
         })
     }
 
-    /// Runs a statement whose text is no secret of anybody: `BEGIN`, `COMMIT`, definitions. Gives the rows it matched.
+    /// Runs a statement whose text is no secret of anybody: `BEGIN`, `COMMIT`, definitions. Gives
+    /// the rows it matched.
     pub(super) async fn run(&mut self, sql: &str, limit: Duration) -> Result<u64, Trouble> {
         let moved = moved(self.targets.clone(), self.generation, self.grace);
         let call = self.connection.execute(sqlx::raw_sql(sql));
@@ -112,8 +113,8 @@ impl Link {
     }
 }
 
-/// Ends a while after another choice was published: what has not been answered by then is treated as lost. While there is no
-/// choice at all, the present node is as good as any.
+/// Ends a while after another choice was published: what has not been answered by then is treated
+/// as lost. While there is no choice at all, the present node is as good as any.
 async fn moved(mut targets: watch::Receiver<Option<Target>>, generation: u64, grace: Duration) {
     let other = |target: &Option<Target>| {
         target
@@ -152,8 +153,8 @@ fn connect_options(url: &str) -> Result<MySqlConnectOptions, sqlx::Error> {
         .disable_statement_logging())
 }
 
-/// Strict, `READ COMMITTED`, and limits behind our own deadlines. Where it can be had, a read sees all that was committed on any
-/// node before.
+/// Strict, `READ COMMITTED`, and limits behind our own deadlines. Where it can be had, a read sees
+/// all that was committed on any node before.
 fn session_sql(kind: BackendKind) -> &'static str {
     macro_rules! settings {
         ($more:literal) => {

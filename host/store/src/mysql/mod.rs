@@ -1,9 +1,12 @@
-//! Database nodes that speak the MySQL protocol: single servers, pairs, Galera, NDB, Group Replication.
+//! Database nodes that speak the MySQL protocol: single servers, pairs, Galera, NDB, Group
+//! Replication.
 //!
-//! There is one node at a time, the *target*; which one is somebody else's choice. Each transaction, and each read, happens on one
-//! node. When the target changes, no session of the old one is used again, and what it has not answered soon is treated as lost.
-//! An operation that failed is done once more from its beginning, on the same node or on the next one, by the class of its failure;
-//! if the answer to a commit is missing, the operation looks first. What cannot be decided in time is reported as such.
+//! There is one node at a time, the *target*; which one is somebody else's choice. Each
+//! transaction, and each read, happens on one node. When the target changes, no session of the old
+//! one is used again, and what it has not answered soon is treated as lost. An operation that
+//! failed is done once more from its beginning, on the same node or on the next one, by the class
+//! of its failure; if the answer to a commit is missing, the operation looks first. What cannot be
+//! decided in time is reported as such.
 
 mod errors;
 mod home;
@@ -39,9 +42,9 @@ const RECHECK: Duration = Duration::from_millis(250);
 
 /// Who chooses the node, as far as the store has to do with it.
 pub trait Selector: Send + Sync {
-    /// Something failed on the target of that generation, for more reasons than a conflict. The classes: `connection-lost`,
-    /// `deadline`, `moved`, `not-ready`, `no-quorum`, `cluster-lost`, `read-only`, `shutting-down`, `too-many-connections`, `full`,
-    /// `access`, `unknown-outcome`.
+    /// Something failed on the target of that generation, for more reasons than a conflict. The
+    /// classes: `connection-lost`, `deadline`, `moved`, `not-ready`, `no-quorum`, `cluster-lost`,
+    /// `read-only`, `shutting-down`, `too-many-connections`, `full`, `access`, `unknown-outcome`.
     fn failed(&self, generation: u64, class: &'static str);
     /// Why there is no target.
     fn reason(&self) -> String {
@@ -73,8 +76,8 @@ impl std::fmt::Debug for MySql {
 }
 
 impl MySqlStore {
-    /// A store on the node that is selected, as it changes. Connects when it is used, and then makes the tables or brings them up to
-    /// date, once for each backend.
+    /// A store on the node that is selected, as it changes. Connects when it is used, and then
+    /// makes the tables or brings them up to date, once for each backend.
     pub fn follow(
         targets: watch::Receiver<Option<Target>>,
         selector: Arc<dyn Selector>,
@@ -88,8 +91,9 @@ impl MySqlStore {
         }
     }
 
-    /// Waits until nothing is under way, and keeps everything from beginning until the hold is dropped: calls wait, as long as they
-    /// are patient. `None` if something was still under way after `limit`.
+    /// Waits until nothing is under way, and keeps everything from beginning until the hold is
+    /// dropped: calls wait, as long as they are patient. `None` if something was still under way
+    /// after `limit`.
     pub async fn hold(&self, limit: Duration) -> Option<Hold> {
         let permits = self.backend.home.all_permits(limit).await?;
         Some(Hold { _permits: permits })
@@ -206,7 +210,8 @@ impl MySql {
         )
     }
 
-    /// Between repetitions, different on each node; NDB's temporary errors last longer than deadlocks.
+    /// Between repetitions, different on each node; NDB's temporary errors last longer than
+    /// deadlocks.
     fn pause(&self) -> Duration {
         let ceiling = match self.home.kind() {
             Some(BackendKind::Ndb) => 200,

@@ -13,13 +13,15 @@ pub struct MySqlOptions {
     pub connect: Duration,
     /// For a read, or the beginning of a transaction. Default 2 s.
     pub read: Duration,
-    /// For a statement that writes, and for a commit. By default as long as a healthy cluster of that kind may stall when one of its
-    /// nodes vanishes, and two seconds more. Too small turns stalls into unknown outcomes, too large notices a frozen node late (but
-    /// a new selection is noticed at once).
+    /// For a statement that writes, and for a commit. By default as long as a healthy cluster of
+    /// that kind may stall when one of its nodes vanishes, and two seconds more. Too small turns
+    /// stalls into unknown outcomes, too large notices a frozen node late (but a new selection is
+    /// noticed at once).
     pub write: Option<Duration>,
     /// How long calls that are under way may take after another node was selected. Default 250 ms.
     pub grace: Duration,
-    /// How long a call looks for a node that does what it asks, after the first one that did not. Default 5 s.
+    /// How long a call looks for a node that does what it asks, after the first one that did not.
+    /// Default 5 s.
     pub patience: Duration,
     /// Sessions at the same time. Default 16: a stalled cluster keeps all that are writing.
     pub sessions: usize,
@@ -55,7 +57,8 @@ impl Default for MySqlOptions {
 }
 
 impl MySqlOptions {
-    /// Limit of a writing statement on a kind: by default the longest stall measured with its default timers, and two seconds.
+    /// Limit of a writing statement on a kind: by default the longest stall measured with its
+    /// default timers, and two seconds.
     pub fn write_of(&self, kind: BackendKind) -> Duration {
         self.write.unwrap_or(match kind {
             BackendKind::Galera => Duration::from_secs(13),

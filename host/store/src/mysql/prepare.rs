@@ -1,8 +1,10 @@
-//! Making the tables, or bringing them up to date, on a backend that several nodes may open at the same moment.
+//! Making the tables, or bringing them up to date, on a backend that several nodes may open at the
+//! same moment.
 //!
-//! Table definitions cannot be rolled back here, so each statement of a migration stands for itself and may be run twice: that it
-//! was done already is no error. One node claims the work by inserting a row, and the others wait for it; when it does not come
-//! to an end, somebody else goes on where it stopped. A node's own locks would not do: they are not the cluster's.
+//! Table definitions cannot be rolled back here, so each statement of a migration stands for itself
+//! and may be run twice: that it was done already is no error. One node claims the work by
+//! inserting a row, and the others wait for it; when it does not come to an end, somebody else goes
+//! on where it stopped. A node's own locks would not do: they are not the cluster's.
 
 use std::time::Duration;
 
@@ -162,11 +164,12 @@ async fn retry(repeats: &mut u32, trouble: Trouble) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// What a definition says that ran into another one, on NDB above all: a table is in the middle of being made, or the cluster is
-/// busy with another definition.
+/// What a definition says that ran into another one, on NDB above all: a table is in the middle of
+/// being made, or the cluster is busy with another definition.
 const COLLIDED: [u16; 6] = [1005, 1015, 1030, 1146, 1296, 1684];
 
-/// What is wanted behind each table: the engine that the kind replicates, and texts compared byte by byte.
+/// What is wanted behind each table: the engine that the kind replicates, and texts compared byte
+/// by byte.
 async fn table_options(link: &mut Link) -> Result<String, Trouble> {
     let rows = link.fetch(FLAVOR, Vec::new()).await?;
     let version = rows

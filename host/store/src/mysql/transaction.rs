@@ -1,4 +1,5 @@
-//! A transaction on one session. Any error ends it: most engines have ended it by then, and would let a later `COMMIT` succeed.
+//! A transaction on one session. Any error ends it: most engines have ended it by then, and would
+//! let a later `COMMIT` succeed.
 
 use std::sync::Arc;
 

@@ -22,11 +22,12 @@ pub(crate) const NEWEST: &str =
     "SELECT at_ms, kind, server_address, cluster_id, who, detail FROM baton_audit
   ORDER BY number DESC LIMIT ? OFFSET ?";
 
-/// Most lines removed along with one that is added: large transactions stall clusters, and a limit that was lowered is
-/// reached soon all the same.
+/// Most lines removed along with one that is added: large transactions stall clusters, and a limit
+/// that was lowered is reached soon all the same.
 const PURGE_AT_ONCE: i64 = 500;
 
-/// Lines in which one whose outcome is unknown is looked for: more than all nodes write in the seconds in between.
+/// Lines in which one whose outcome is unknown is looked for: more than all nodes write in the
+/// seconds in between.
 const RECENT: u32 = 200;
 
 /// Appends a line and removes those beyond the limits.

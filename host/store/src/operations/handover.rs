@@ -1,4 +1,4 @@
-//! Taking over what was recorded elsewhere while this store was away.
+//! Merges what a node recorded elsewhere while this store was away.
 
 use baton_core::ids::LeaseEpoch;
 use baton_core::model::RecoveryOutcome;
@@ -14,13 +14,13 @@ use crate::value::values;
 
 const BELONGS: &str = "UPDATE baton_recovery SET node = ?, epoch = ? WHERE id = ?";
 
-/// Intended primary of an epoch that is not later. An epoch has one holder, so of two records under one epoch that which is handed over
-/// is the later one.
+/// Sets the intended primary unless a later epoch set it. An epoch has one holder, so of two
+/// records under one epoch the merged one is the later.
 const NEWER_PRIMARY: &str = "UPDATE baton_cluster SET primary_id = ?, primary_epoch = ?
   WHERE id = ? AND primary_epoch <= ?";
 
-/// Inserts recoveries and journal lines that are not here yet, and brings those up to date that are; what was done once may be done
-/// again.
+/// Inserts recoveries and journal lines that are missing, and updates recoveries that exist. May be
+/// repeated.
 pub(crate) async fn merge(
     session: &mut dyn Session,
     (lease, epoch): (&str, LeaseEpoch),
@@ -51,7 +51,7 @@ async fn merge_row(session: &mut dyn Session, row: &RecoveryRow) -> Result<(), R
     let stored_epoch = stored.epoch("baton_recovery.epoch")?;
     let outcome = stored.word("baton_recovery.outcome", RecoveryOutcome::from_word)?;
     let has_ended = outcome != RecoveryOutcome::Running;
-    // Somebody else has adopted it since, or ended it.
+    // Another node has adopted or ended it since.
     if stored_epoch > row.epoch || (has_ended && row.outcome == RecoveryOutcome::Running) {
         return Ok(());
     }
@@ -62,7 +62,7 @@ async fn merge_row(session: &mut dyn Session, row: &RecoveryRow) -> Result<(), R
     Ok(())
 }
 
-/// Two recoveries of one cluster cannot run in one store: the one that comes later is recorded as having failed.
+/// One recovery runs per cluster: the one that comes later is recorded as failed.
 async fn ended_if_another_runs(
     session: &mut dyn Session,
     row: &RecoveryRow,

@@ -1,8 +1,9 @@
 //! Leases: one row each, changed by single statements that carry their whole condition.
 //!
-//! No times are compared here: a contender names the state that it saw unchanged for long enough by its own clock, and the
-//! holder counts its own deadline. Whoever is told `Held` was told so after the commit of the very transaction in which
-//! its update matched the row, so no two are told the same epoch.
+//! No times are compared here: a contender names the state that it saw unchanged for long enough by
+//! its own clock, and the holder counts its own deadline. Whoever is told `Held` was told so after
+//! the commit of the very transaction in which its update matched the row, so no two are told the
+//! same epoch.
 
 use std::time::Duration;
 
@@ -65,14 +66,17 @@ async fn as_it_is(session: &mut dyn Session, name: &str) -> Result<LeaseState, F
     }))
 }
 
-/// The state went to another store: no lease is granted here any more.
+/// True if the state was moved to another store: no lease is granted here any more.
 async fn is_moved(session: &mut dyn Session) -> Result<bool, Refusal> {
     Ok(moving::mark(session, moving::MOVED_TO).await?.is_some())
 }
 
-/// Takes the lease if it is free, of the same node, or as expected. A row behind the highest epoch that was ever seen is what a
-/// database shows that lost commits: who took the lease in one of those may hold it still, so it is taken only as expected. Each grant has an epoch of its own: a node that
-/// restarted is a new holder, and what its earlier self still has under way is fenced.
+/// Takes the lease if it is free, held by the same node, or as expected.
+///
+/// A row behind the highest epoch that was ever seen belongs to a database that lost commits. The
+/// node that took the lease in one of those may still hold it, so the lease is taken only as
+/// expected. Each grant has a new epoch: a node that restarted is a new holder, and what its
+/// earlier process has under way is fenced.
 pub(crate) async fn claim(session: &mut dyn Session, bid: &Bid<'_>) -> Result<Claim, Refusal> {
     require_short("the lease's name", bid.name, LEASE_MAX)?;
     require_short("the node's name", bid.node.as_str(), NAME_MAX)?;
@@ -130,7 +134,7 @@ pub(crate) async fn claim(session: &mut dyn Session, bid: &Bid<'_>) -> Result<Cl
     }))
 }
 
-/// Shows that the holder lives.
+/// Renews the lease.
 pub(crate) async fn renew(
     session: &mut dyn Session,
     name: &str,
@@ -157,8 +161,8 @@ pub(crate) async fn release(
     Ok(())
 }
 
-/// The first statement of each transaction that is allowed only under a lease. It is a write, not a read, because only a
-/// write collides with a change of hands on every engine.
+/// The first statement of each transaction that is allowed only under a lease. It is a write, not a
+/// read, because only a write collides with a change of hands on every engine.
 pub(crate) async fn guard(
     session: &mut dyn Session,
     name: &str,

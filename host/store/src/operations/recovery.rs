@@ -1,4 +1,5 @@
-//! Recoveries. A running one belongs to the epoch that began or adopted it; at most one runs per cluster.
+//! Recoveries. A running one belongs to the epoch that began or adopted it; at most one runs per
+//! cluster.
 
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::RecoveryOutcome;

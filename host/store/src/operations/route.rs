@@ -24,7 +24,8 @@ pub(crate) fn read(mut row: Row) -> Result<Route, Failure> {
     })
 }
 
-/// Writes routes; those with a newer epoch stay. The epoch stored is `epoch`, under which the lease is held.
+/// Writes routes; those with a newer epoch stay. The epoch stored is `epoch`, under which the lease
+/// is held.
 pub(crate) async fn put(
     session: &mut dyn Session,
     lease: &str,

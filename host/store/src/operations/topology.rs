@@ -86,7 +86,8 @@ pub(crate) async fn put_servers(
 }
 
 async fn put_server(session: &mut dyn Session, row: &ServerRow) -> Result<(), Refusal> {
-    // Named one by one, so that a new field stops the build here. The last three belong to other calls.
+    // Named one by one, so that a new field stops the build here. The last three belong to other
+    // calls.
     let ServerRow {
         id,
         address,

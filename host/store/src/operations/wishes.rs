@@ -55,7 +55,8 @@ pub(crate) async fn set_downtime(
     Ok(())
 }
 
-/// The switch out of its row. A row that is missing is not "on": somebody else's hand was in the database.
+/// The switch out of its row. A row that is missing is not "on": somebody else's hand was in the
+/// database.
 pub(crate) fn read_switch(rows: Vec<Row>) -> Result<bool, Failure> {
     let mut row = rows
         .into_iter()

@@ -57,12 +57,14 @@ impl From<Failure> for SchemaError {
     }
 }
 
-/// Brings the schema up to date. `options` is what the engine wants behind each table. Gives the version found.
+/// Brings the schema up to date. `options` is what the engine wants behind each table. Gives the
+/// version found.
 pub(crate) async fn migrate(backend: &dyn Backend, options: &str) -> Result<u32, SchemaError> {
     apply(backend, options, MIGRATIONS).await
 }
 
-/// One transaction per version, so that an engine that cannot roll back table definitions knows where it stopped.
+/// One transaction per version, so that an engine that cannot roll back table definitions knows
+/// where it stopped.
 async fn apply(
     backend: &dyn Backend,
     options: &str,

@@ -1,4 +1,5 @@
-//! What tables there are, read out of the migrations, so that a copy of the whole state forgets none.
+//! What tables there are, read out of the migrations, so that a copy of the whole state forgets
+//! none.
 
 use std::sync::LazyLock;
 
@@ -7,7 +8,8 @@ use super::{MIGRATIONS, statements};
 /// Tables that belong to one database rather than to the state: its own schema's versions.
 const OWN: &str = "baton_schema";
 
-/// Rows that one statement inserts: the round trips of a copy, each of which a cluster of several nodes answers late.
+/// Rows that one statement inserts: the round trips of a copy, each of which a cluster of several
+/// nodes answers late.
 pub(crate) const BATCH: usize = 50;
 
 /// A table of the state.
@@ -37,7 +39,8 @@ pub(crate) static TABLES: LazyLock<Vec<Table>> = LazyLock::new(|| {
     all.filter_map(|statement| table(&statement)).collect()
 });
 
-/// A table out of the statement that makes it. The texts live as long as the program, as the ones written in it do.
+/// A table out of the statement that makes it. The texts live as long as the program, as the ones
+/// written in it do.
 fn table(statement: &str) -> Option<Table> {
     let rest = statement.strip_prefix("CREATE TABLE ")?;
     let (name, rest) = rest.split_once(" (")?;

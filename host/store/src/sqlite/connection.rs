@@ -1,7 +1,8 @@
 //! One connection that writes, and transactions on it.
 //!
-//! `BEGIN`, `COMMIT` and `ROLLBACK` are sent as plain statements rather than through sqlx's transactions: SQLite ends a
-//! transaction by itself on a full or failing disk, after which sqlx 0.8 believes for ever that it is still inside it.
+//! `BEGIN`, `COMMIT` and `ROLLBACK` are sent as plain statements rather than through sqlx's
+//! transactions: SQLite ends a transaction by itself on a full or failing disk, after which sqlx
+//! 0.8 believes for ever that it is still inside it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,8 +62,9 @@ pub(super) async fn wait_by_itself(
     Ok(())
 }
 
-/// Takes the write lock, on a connection that does not wait by itself. SQLite gives nobody a turn, and when it waits it looks ever more
-/// seldom, in the end each 100 ms (`sqliteDefaultBusyCallback` in its `main.c`): a process that writes without pause would keep all others out.
+/// Takes the write lock, on a connection that does not wait by itself. SQLite gives nobody a turn,
+/// and when it waits it looks ever more seldom, in the end each 100 ms (`sqliteDefaultBusyCallback`
+/// in its `main.c`): a process that writes without pause would keep all others out.
 pub(super) async fn begin(
     connection: &mut SqliteConnection,
     patience: Duration,
@@ -108,7 +110,8 @@ impl Slot {
     pub(super) async fn close(&mut self) {
         self.reset().await;
         if let Some(connection) = self.connection.take() {
-            // Closing fails only if statements are still in use, which the slot's single user rules out.
+            // Closing fails only if statements are still in use, which the slot's single user rules
+            // out.
             drop(connection.close().await);
         }
     }
@@ -121,14 +124,15 @@ pub(super) struct SqliteTransaction {
 }
 
 impl SqliteTransaction {
-    /// Begins. The write lock is taken at once: a transaction that read first could not be completed if another process
-    /// wrote in between.
+    /// Begins. The write lock is taken at once: a transaction that read first could not be
+    /// completed if another process wrote in between.
     pub(super) async fn begin(writer: &Writer) -> Result<Self, Failure> {
         let mut slot = Arc::clone(writer).lock_owned().await;
         slot.clean().await?;
         slot.abandoned = true;
         let patience = slot.patience;
-        // It owns the slot before anything is sent, so that being dropped while waiting leads to a rollback.
+        // It owns the slot before anything is sent, so that being dropped while waiting leads to a
+        // rollback.
         let mut transaction = Self { slot: Some(slot) };
         let begun = begin(transaction.connection()?, patience).await;
         if let Err(error) = begun {
@@ -160,8 +164,8 @@ impl SqliteTransaction {
 }
 
 impl Drop for SqliteTransaction {
-    /// Rolls back in a task, so that the lock on the file does not stay until the next writer comes. Without a runtime
-    /// the next writer does it.
+    /// Rolls back in a task, so that the lock on the file does not stay until the next writer
+    /// comes. Without a runtime the next writer does it.
     fn drop(&mut self) {
         let Some(mut slot) = self.slot.take() else {
             return;

@@ -41,8 +41,9 @@ pub(super) fn of_statement(error: sqlx::Error) -> Failure {
     }
 }
 
-/// What an error of a commit means. A disk that failed while the log was being written may have kept it: the process
-/// does not see such a transaction, but it can be there after a restart. The same if the connection's thread is gone.
+/// What an error of a commit means. A disk that failed while the log was being written may have
+/// kept it: the process does not see such a transaction, but it can be there after a restart. The
+/// same if the connection's thread is gone.
 pub(super) fn of_commit(error: sqlx::Error) -> Failure {
     let from_database = error.as_database_error().is_some();
     if primary_code(&error) == IOERR || !from_database {

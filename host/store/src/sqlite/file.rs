@@ -1,5 +1,6 @@
-//! The database file, looked at before SQLite touches it: SQLite would turn an empty file into a database, open what it
-//! may not write for reading only, and write into a file of any other program.
+//! The database file, looked at before SQLite touches it: SQLite would turn an empty file into a
+//! database, open what it may not write for reading only, and write into a file of any other
+//! program.
 
 use std::fs::{self, File, Metadata};
 use std::io::Read as _;
@@ -8,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use super::open_error::OpenError;
 
-/// "Batn": the mark of Baton's databases at byte 68 of the file, see <https://www.sqlite.org/fileformat.html>.
+/// "Batn": the mark of Baton's databases at byte 68 of the file, see
+/// <https://www.sqlite.org/fileformat.html>.
 pub(super) const APPLICATION_ID: u32 = 0x4261_746e;
 
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -99,8 +101,8 @@ fn size(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
-/// The very file that was opened. A file that was removed or replaced under a running process still takes writes, which
-/// nobody would ever see again.
+/// The very file that was opened. A file that was removed or replaced under a running process still
+/// takes writes, which nobody would ever see again.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     path: PathBuf,

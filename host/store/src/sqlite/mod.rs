@@ -1,8 +1,9 @@
 //! SQLite: a file, or a database in memory.
 //!
-//! One connection writes, several read. Writes are in a write-ahead log that is synced at each commit, so a commit that
-//! was answered survives the loss of power. Two processes may open one file (a rolling restart, or a mistake): SQLite's
-//! locks keep the file whole, and the lease decides who acts.
+//! One connection writes, several read. Writes are in a write-ahead log that is synced at each
+//! commit, so a commit that was answered survives the loss of power. Two processes may open one
+//! file (a rolling restart, or a mistake): SQLite's locks keep the file whole, and the lease
+//! decides who acts.
 
 mod connection;
 mod errors;
@@ -31,8 +32,8 @@ pub enum Durability {
     /// When it is on the disk: survives the loss of power.
     #[default]
     Full,
-    /// When the operating system has it: survives the end of the process, not the loss of power. An epoch could then be
-    /// given twice; for tests, and for data that is rebuilt anyway.
+    /// When the operating system has it: survives the end of the process, not the loss of power. An
+    /// epoch could then be given twice; for tests, and for data that is rebuilt anyway.
     Process,
 }
 
@@ -43,12 +44,15 @@ pub struct SqliteOptions {
     pub create: bool,
     /// When a commit counts as done.
     pub durability: Durability,
-    /// How long a write waits for another process that is writing, before it is to be tried again. Default 2 s: too small
-    /// refuses writes during another process's merge of its log, too large delays the news that something is stuck.
+    /// How long a write waits for another process that is writing, before it is to be tried again.
+    /// Default 2 s: too small refuses writes during another process's merge of its log, too large
+    /// delays the news that something is stuck.
     pub busy_timeout: Duration,
-    /// Connections that read. Default 3; at least 1. In memory there is one connection for everything.
+    /// Connections that read. Default 3; at least 1. In memory there is one connection for
+    /// everything.
     pub readers: u32,
-    /// Largest size of the file in bytes, without its log; a write beyond it fails as on a full disk. Default: none.
+    /// Largest size of the file in bytes, without its log; a write beyond it fails as on a full
+    /// disk. Default: none.
     pub size_max: Option<u64>,
     /// How much of the audit log is kept.
     pub audit: AuditLimits,

@@ -1,4 +1,5 @@
-//! Opening a database: everything that can be wrong with it is found here, before anything depends on it.
+//! Opening a database: everything that can be wrong with it is found here, before anything depends
+//! on it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,14 +17,15 @@ use crate::schema::{SCHEMA_VERSION, SchemaError, migrate};
 use crate::session::Backend as _;
 use crate::store::{SqlStore, SqliteStore};
 
-/// What SQLite wants behind each table: rows in the order of the primary key, without a second, hidden key.
+/// What SQLite wants behind each table: rows in the order of the primary key, without a second,
+/// hidden key.
 const TABLE_OPTIONS: &str = "WITHOUT ROWID";
 
 /// Size to which the log is cut when it begins anew.
 const LOG_BYTES_MAX: u32 = 4 << 20;
 
-/// Tries, and time between them, to switch to the write-ahead log while another process opens the same new file: SQLite
-/// does not wait for that lock by itself.
+/// Tries, and time between them, to switch to the write-ahead log while another process opens the
+/// same new file: SQLite does not wait for that lock by itself.
 const SWITCH_TRIES: u32 = 100;
 const SWITCH_PAUSE: Duration = Duration::from_millis(20);
 
@@ -58,8 +60,8 @@ impl SqliteStore {
         Opening { path, options }.open().await
     }
 
-    /// Waits for the write under way and merges the log into the file, so that the file alone can be copied. Calls after
-    /// it fail. For a clean stop; without it nothing is lost either.
+    /// Waits for the write under way and merges the log into the file, so that the file alone can
+    /// be copied. Calls after it fail. For a clean stop; without it nothing is lost either.
     pub async fn close(&self) {
         let Sqlite {
             writer,
@@ -164,7 +166,8 @@ impl Opening<'_> {
             .disable_statement_logging()
     }
 
-    /// Marks a new database as Baton's, in the file's first transaction; refuses one that is not. True if it was new.
+    /// Marks a new database as Baton's, in the file's first transaction; refuses one that is not.
+    /// True if it was new.
     async fn mark(&self, connection: &mut SqliteConnection) -> Result<bool, OpenError> {
         self.begin(connection)
             .await

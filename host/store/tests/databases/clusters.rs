@@ -62,8 +62,8 @@ async fn what_was_answered_is_seen_on_the_next_node(bed: &Bed) {
     }
 }
 
-/// The first node is killed in the middle of a write, and another one is selected, the one that takes writes next if none is named:
-/// all that was answered is there, once.
+/// The first node is killed in the middle of a write, and another one is selected, the one that
+/// takes writes next if none is named: all that was answered is there, once.
 async fn loses_nothing_with_its_node(bed: &Bed, cluster: &Arc<BackendBed>, next: Option<usize>) {
     let database = bed.database();
     let options = MySqlOptions {

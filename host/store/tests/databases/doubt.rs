@@ -1,4 +1,5 @@
-//! The answer to a commit is lost: what was done is done once, and what cannot be found out is said.
+//! The answer to a commit is lost: what was done is done once, and what cannot be found out is
+//! said.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Many contenders for one lease, on all nodes that take writes: no epoch is granted twice. And the same with the pattern that is
-//! wrong, which must be found out, or the test could not fail.
+//! Many contenders for one lease, on all nodes that take writes: no epoch is granted twice. And the
+//! same with the pattern that is wrong, which must be found out, or the test could not fail.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

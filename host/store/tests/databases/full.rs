@@ -10,7 +10,8 @@ use crate::rows::audit;
 /// More lines than fit, a thousand bytes each.
 const LINES: usize = 40_000;
 
-/// A limit stands for the disk: all tables in one file that does not grow. The server's error is the one of a full disk, 1114.
+/// A limit stands for the disk: all tables in one file that does not grow. The server's error is
+/// the one of a full disk, 1114.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_stays_and_the_refusal_names_node_and_remedy() {
     baton_sandbox::require!(Flavor::MariaDb);

@@ -1,4 +1,5 @@
-//! What the tests share: rows, raw access to a file, and running a part of a test in a process of its own.
+//! What the tests share: rows, raw access to a file, and running a part of a test in a process of
+//! its own.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::path::Path;
@@ -121,7 +122,8 @@ pub(crate) fn told(variable: &str) -> Option<String> {
     std::env::var(variable).ok()
 }
 
-/// A command that runs only `test` of this test program, in a process of its own, and tells it `value`.
+/// A command that runs only `test` of this test program, in a process of its own, and tells it
+/// `value`.
 pub(crate) fn child(test: &str, variable: &str, value: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
