@@ -6,6 +6,7 @@
 
 mod facts;
 mod handle;
+mod health;
 mod judging;
 mod progress;
 mod promoter;

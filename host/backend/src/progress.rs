@@ -6,8 +6,8 @@ use baton_core::time::Timestamp;
 use std::time::Duration;
 
 use crate::facts::Facts;
+use crate::health;
 use crate::proof::{Content, Proof};
-use crate::rules;
 
 /// Good probes that a node needs after trouble, beside a proof, before it is used again.
 const GOOD_AGAIN: u32 = 3;
@@ -118,10 +118,10 @@ impl Progress {
             self.content = Some((at, content.clone()));
         }
         match &reading.facts {
-            Ok(facts) if rules::is_sick(facts) => self.trouble(),
+            Ok(facts) if health::is_sick(facts) => self.trouble(),
             Ok(facts) => {
                 self.recovering = self.recovering.map(|good| good.saturating_add(1));
-                let provable = rules::has_proof(facts.kind());
+                let provable = health::has_proof(facts.kind());
                 let took = reading.proof_took;
                 self.prove(&reading.proof, provable, earlier(ended, took));
             }

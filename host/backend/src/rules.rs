@@ -8,16 +8,13 @@ mod words;
 use std::collections::BTreeMap;
 
 use baton_core::model::ProbeFailure;
-use baton_core::policy::backend::BackendKind;
 use baton_core::time::Timestamp;
 
 use crate::facts::{Facts, GaleraFacts, GroupFacts, NdbFacts};
+use crate::health::{ZERO_UUID, has_majority, is_rejecting};
 use crate::progress::{Progress, Standing};
 use crate::proof::Proof;
 pub use words::{Condition, Word};
-
-/// State identity of a cluster that came up without knowing its own past.
-const ZERO_UUID: &str = "00000000-0000-0000-0000-000000000000";
 
 /// The past and the address of one node.
 #[derive(Clone, Copy)]
@@ -51,42 +48,6 @@ pub(crate) struct Verdict {
     pub(crate) notes: Vec<Condition>,
     /// How far its lease epoch lies behind the best of its backend.
     pub(crate) epoch_behind: Option<u32>,
-}
-
-/// True for facts of a node that is out of order, as opposed to one that merely has another role. Such a node has to prove
-/// itself afresh.
-pub(crate) fn is_sick(facts: &Facts) -> bool {
-    match facts {
-        Facts::Galera(facts) => {
-            !facts.on
-                || !facts.ready
-                || !facts.primary
-                || facts.uuid == ZERO_UUID
-                || !matches!(facts.local_state, 2 | 4)
-        }
-        Facts::Pair(_) => false,
-        Facts::Ndb(facts) => facts.ready_nodes.unwrap_or(0) == 0,
-        Facts::Group(facts) => facts.state != "ONLINE" || !has_majority(facts),
-    }
-}
-
-/// True if the kind knows a read that proves something.
-pub(crate) fn has_proof(kind: BackendKind) -> bool {
-    kind.is_synchronous()
-}
-
-/// True if a proof is worth trying: the tables can be read.
-pub(crate) fn can_be_read(facts: &Facts) -> bool {
-    let rejects = matches!(facts, Facts::Galera(facts) if is_rejecting(facts));
-    !is_sick(facts) && !rejects
-}
-
-fn is_rejecting(facts: &GaleraFacts) -> bool {
-    !facts.reject_queries.is_empty() && !facts.reject_queries.eq_ignore_ascii_case("NONE")
-}
-
-fn has_majority(facts: &GroupFacts) -> bool {
-    facts.seen * 2 > facts.members
 }
 
 /// Identity of the cluster that a node belongs to, as far as its kind tells.

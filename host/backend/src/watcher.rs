@@ -16,10 +16,10 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep};
 
 use crate::facts::Facts;
+use crate::health;
 use crate::progress::{Probe, Reading, WrongKind};
 use crate::proof::{self, Content, Proof};
 use crate::questions::{self, Wording};
-use crate::rules;
 use crate::spec::{NodeSpec, Timing};
 
 /// A session older than this is replaced: what a new one would meet (no free connection, a changed password, a blocked host)
@@ -264,7 +264,7 @@ impl Watcher {
         open: &mut Open,
         facts: Option<&Facts>,
     ) -> Result<(Proof, Option<Content>, bool), ProbeFailure> {
-        let Some(facts) = facts.filter(|facts| rules::can_be_read(facts)) else {
+        let Some(facts) = facts.filter(|facts| health::can_be_read(facts)) else {
             return Ok((Proof::NotTried, None, true));
         };
         let read = proof::read(&self.given.spec.url.database);
@@ -275,7 +275,7 @@ impl Watcher {
             }
             None => read,
         };
-        let proves = rules::has_proof(facts.kind());
+        let proves = health::has_proof(facts.kind());
         let held = if proves { Proof::Held } else { Proof::NotTried };
         match self.given_tables(open, &sql).await {
             Ok(content) => {
