@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use baton_core::execution::Guard;
+use baton_core::command::Guard;
 use baton_core::ids::{LeaseEpoch, ServerId};
 use baton_core::model::{Reach, Snapshot};
 use baton_core::planning::Reason;

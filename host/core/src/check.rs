@@ -8,7 +8,7 @@ mod reopening;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::execution::ServerCommand;
+use crate::command::ServerCommand;
 use crate::ids::{LeaseEpoch, ServerId};
 use crate::model::{RecoveryKind, Snapshot, Switch, Topology};
 use crate::planning::{Acknowledgers, Action, History, Plan, Purpose, Step, StepId};

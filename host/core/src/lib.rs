@@ -14,6 +14,7 @@
 
 pub mod analysis;
 pub mod check;
+pub mod command;
 pub mod execution;
 pub mod gtid;
 pub mod ids;

@@ -8,7 +8,7 @@ mod servers;
 mod store;
 
 pub use backend_target::Target;
-pub use baton_core::execution::{Guard, ServerCommand};
+pub use baton_core::command::{Guard, ServerCommand};
 pub use peers::{PeerFailure, PeerReport, PeerSighting, Peers};
 pub use policies::{Policies, PolicyFailure, PolicyReply, Selectors};
 pub use servers::{

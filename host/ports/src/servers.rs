@@ -1,7 +1,7 @@
 //! The port to managed servers.
 
 use async_trait::async_trait;
-use baton_core::execution::{Guard, ServerCommand};
+use baton_core::command::{Guard, ServerCommand};
 use baton_core::ids::Address;
 use baton_core::model::{ProbeFailure, ServerFacts};
 use baton_core::time::Timestamp;

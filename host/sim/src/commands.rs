@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use baton_core::execution::ServerCommand;
+use baton_core::command::ServerCommand;
 use baton_core::ids::Address;
 use baton_ports::StatementError;
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use baton_core::execution::ServerCommand;
+use baton_core::command::ServerCommand;
 use baton_core::ids::Address;
 use baton_ports::{LockState, StatementError};
 use tokio::sync::oneshot;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use baton_core::execution::{Guard, ServerCommand};
+use baton_core::command::{Guard, ServerCommand};
 use baton_core::ids::Address;
 use baton_core::model::{ProbeFailure, TimeoutPhase};
 use baton_ports::{

@@ -1,6 +1,6 @@
 //! What became of a server's events, in words.
 
-use baton_core::execution::ServerCommand;
+use baton_core::command::ServerCommand;
 use baton_core::ids::ServerId;
 use baton_core::model::EventState;
 use std::time::Duration;

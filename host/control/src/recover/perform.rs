@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_core::execution::{RightNeeded, ServerCommand};
+use baton_core::command::{RightNeeded, ServerCommand};
 use baton_core::gtid::GtidSet;
 use baton_core::ids::{LeaseEpoch, ServerId};
 use baton_core::model::{Bounds, Reach, ServerFacts, ThreadState, Topology, named};

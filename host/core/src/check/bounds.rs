@@ -2,7 +2,7 @@
 //! reads from one.
 
 use super::Objection;
-use crate::execution::ServerCommand;
+use crate::command::ServerCommand;
 use crate::ids::ServerId;
 use crate::model::{Bounds, Edge, Snapshot, Topology};
 use crate::planning::{Action, Plan, Step};

@@ -1,7 +1,7 @@
 //! Events run on the primary only, and not before it takes writes.
 
 use super::{Objection, all_before};
-use crate::execution::ServerCommand;
+use crate::command::ServerCommand;
 use crate::ids::ServerId;
 use crate::model::Snapshot;
 use crate::planning::{Action, Plan, Step};

@@ -2,7 +2,7 @@
 //! compared before it follows.
 
 use super::{Objection, all_before};
-use crate::execution::ServerCommand;
+use crate::command::ServerCommand;
 use crate::model::RecoveryKind;
 use crate::planning::{Action, Plan, Purpose};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Objection, check};
-use crate::execution::{Guard, ServerCommand};
+use crate::command::{Guard, ServerCommand};
 use crate::gtid::GtidSet;
 use crate::ids::{Address, LeaseEpoch, ServerId};
 use crate::model::{RecoveryKind, Snapshot, Switch};

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::ServerCommand;
+use crate::command::ServerCommand;
 use crate::gtid::GtidSet;
 use crate::ids::{Address, ServerId};
 use crate::model::{

@@ -1,9 +1,7 @@
 //! Carrying out a plan: events in, steps to perform out. The edge performs them and reports back.
 
-mod command;
 mod expected;
 mod run;
 
-pub use command::{Guard, IfUnknown, Properties, RightNeeded, ServerCommand};
 pub use expected::{expected_after, is_expected_to_fail};
 pub use run::{Event, Failure, PlanRun, StepState, Verdict};

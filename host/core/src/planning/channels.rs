@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::PlanSettings;
 use super::plan::{Builder, OnFailure, Phase, StepId};
-use crate::execution::ServerCommand;
+use crate::command::ServerCommand;
 use crate::ids::ServerId;
 use crate::model::{Bounds, Snapshot, Topology};
 

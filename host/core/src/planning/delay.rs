@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::PlanSettings;
 use super::candidate::{Candidate, DELAYED};
 use super::plan::{Action, Builder, OnFailure, Phase, StepId};
-use crate::execution::ServerCommand;
+use crate::command::ServerCommand;
 use crate::ids::ServerId;
 use crate::model::{Bounds, Edge, Snapshot, Topology};
 

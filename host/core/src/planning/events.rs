@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::PlanSettings;
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, Step, StepId};
-use crate::execution::ServerCommand;
+use crate::command::ServerCommand;
 use crate::ids::ServerId;
 use crate::model::{EventName, EventState, Events, Snapshot};
 

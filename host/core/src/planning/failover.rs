@@ -16,7 +16,7 @@ use super::plan::{Action, Builder, OnFailure, Phase, Plan, Purpose, StepId};
 use super::semi_sync::{add_end_of_acknowledging, add_release, add_source_side};
 use super::{Blocked, PlanSettings};
 use crate::analysis::is_cut_off;
-use crate::execution::{Guard, ServerCommand};
+use crate::command::{Guard, ServerCommand};
 use crate::ids::{LeaseEpoch, ServerId};
 use crate::model::{
     Edge, Flavor, ProbeFailure, Reach, RecoveryKind, Snapshot, ThreadState, Topology,

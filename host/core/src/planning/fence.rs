@@ -7,7 +7,7 @@ use super::PlanSettings;
 use super::failover::SecureRequest;
 use super::plan::{Builder, OnFailure, Phase, StepId};
 use crate::analysis::storage_fails;
-use crate::execution::ServerCommand;
+use crate::command::ServerCommand;
 use crate::ids::ServerId;
 use crate::model::{ProbeFailure, Reach, Snapshot, Topology};
 

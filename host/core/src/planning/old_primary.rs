@@ -8,7 +8,7 @@ use super::failover::does_not_let_go;
 use super::plan::{Action, Builder, OnFailure, Phase, StepId};
 use super::semi_sync::acknowledging;
 use crate::analysis::storage_fails;
-use crate::execution::ServerCommand;
+use crate::command::ServerCommand;
 use crate::ids::ServerId;
 use crate::model::Snapshot;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::semi_sync::{is_held_up, silenced};
-use crate::execution::{IfUnknown, ServerCommand};
+use crate::command::{IfUnknown, ServerCommand};
 use crate::ids::{ClusterId, LeaseEpoch, ServerId};
 use crate::model::{RecoveryKind, Snapshot};
 use crate::time::Timestamp;

@@ -8,7 +8,7 @@ use super::channels::channel_of;
 use super::events;
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, Purpose, StepId};
 use super::semi_sync::{acknowledging, has_source_role};
-use crate::execution::ServerCommand;
+use crate::command::ServerCommand;
 use crate::gtid::{GtidSet, Origin};
 use crate::ids::{LeaseEpoch, ServerId};
 use crate::model::{RecoveryKind, ServerFacts, Snapshot};

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::plan::{Builder, OnFailure, Phase, Plan, Purpose};
-use crate::execution::ServerCommand;
+use crate::command::ServerCommand;
 use crate::ids::{LeaseEpoch, ServerId};
 use crate::model::Snapshot;
 

@@ -14,7 +14,7 @@ use super::semi_sync::{
     add_release, has_source_role, is_held_up, waits_as_writer, was_acknowledged,
 };
 use super::{Blocked, PlanSettings, Reason};
-use crate::execution::{Guard, ServerCommand};
+use crate::command::{Guard, ServerCommand};
 use crate::ids::{LeaseEpoch, ServerId};
 use crate::model::{Bounds, Edge, Reach, RecoveryKind, Snapshot, Topology};
 

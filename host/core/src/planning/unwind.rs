@@ -7,7 +7,7 @@ use super::channels::channel_of;
 use super::delay::add_setting_back_drained;
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, Purpose, Step, StepId};
 use super::semi_sync::{is_held_up, silenced};
-use crate::execution::{Guard, ServerCommand};
+use crate::command::{Guard, ServerCommand};
 use crate::ids::ServerId;
 use crate::model::{Reach, RecoveryKind, Snapshot, Topology};
 

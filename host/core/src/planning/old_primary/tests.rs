@@ -4,7 +4,8 @@ use crate::check::Approved;
 use std::time::Duration;
 
 use crate::check::{Objection, check};
-use crate::execution::{Event, Failure, PlanRun, ServerCommand};
+use crate::command::ServerCommand;
+use crate::execution::{Event, Failure, PlanRun};
 use crate::ids::{LeaseEpoch, ServerId};
 use crate::model::{Snapshot, Switch};
 use crate::planning::{Action, Plan, PlanSettings, Step, SwitchoverRequest, plan_switchover};
