@@ -271,11 +271,13 @@ struct Invariant<'t> {
 
 /// The only file of the control loop in which a change is sent to a server, and those that may ask it
 /// to: a step comes from a plan that was approved, and is journaled before it is sent.
-const DOOR: &str = "host/control/src/recover/perform.rs";
+const DOOR: &str = "host/control/src/clusters/recover/perform.rs";
 const THROUGH_THE_DOOR: [&str; 2] = [
-    "host/control/src/recover/repair.rs",
-    "host/control/src/recover/run.rs",
+    "host/control/src/clusters/recover/repair.rs",
+    "host/control/src/clusters/recover/run.rs",
 ];
+/// The only file that makes a performer.
+const BUILDS_THE_DOOR: &str = "host/control/src/clusters/build.rs";
 
 #[test]
 fn there_is_one_door_to_a_server() {
@@ -288,8 +290,9 @@ fn there_is_one_door_to_a_server() {
         using.map(|(path, _)| path.as_str()).collect()
     };
     assert_eq!(uses(".perform("), [DOOR]);
-    assert_eq!(uses("use super::perform::perform"), THROUGH_THE_DOOR);
-    assert_eq!(uses("perform::{perform"), [""; 0]);
+    assert_eq!(uses(".perform_step("), THROUGH_THE_DOOR);
+    assert_eq!(uses("::perform_step"), [""; 0]);
+    assert_eq!(uses(" = Arc::new(Performer {"), [BUILDS_THE_DOOR]);
 }
 
 /// The numbered items under the heading "Invariants".

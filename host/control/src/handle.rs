@@ -1,6 +1,6 @@
-//! The outside's way in: reads from memory, requests to the loops, operators' words to the store.
+//! The API of a node: reads from memory, requests to the loops, operators' settings to the store.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,10 +15,13 @@ use tokio::time::{sleep, timeout};
 use crate::api::{
     ChangePrimary, ClusterView, Control, NodeStatus, NodeView, RequestError, Sureness, store_error,
 };
-use crate::decide::{Request, RequestKind, explain};
-use crate::lease::HeldLease;
-use crate::node::Shared;
-use crate::nodes;
+use crate::clusters::{ClusterTable, Request, RequestKind, explain};
+use crate::counters::Counters;
+use crate::inventory::{Operators, Registry};
+use crate::lease::{HeldLease, Keeper};
+use crate::locking::lock;
+use crate::node::Ports;
+use crate::nodes::{self, Nodes};
 use crate::patience::patiently;
 use crate::testimony;
 
@@ -27,34 +30,41 @@ const FORGOTTEN_FOR: Duration = Duration::from_secs(60);
 
 /// Implements [`Control`] for a running node.
 pub struct Handle {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) ports: Ports,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) operators: Arc<Operators>,
+    pub(crate) lease: Arc<Keeper>,
+    pub(crate) nodes: Arc<Nodes>,
+    pub(crate) clusters: Arc<ClusterTable>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) started: WallTime,
 }
 
 impl Handle {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
-    }
-
     /// The lease as the store knows it, if this node holds it there: for whoever moves the store.
     pub fn lease(&self) -> Option<HeldLease> {
-        self.shared.lease.in_store()
+        self.lease.in_store()
     }
 
-    /// The whole store was moved, and the lease with it, after `before` by this node's clock. False if it is not this node's there.
+    /// The whole store was moved, and the lease with it, after `before` by this node's clock. False
+    /// if it is not this node's there.
     pub fn lease_moved(&self, state: &LeaseState, before: Timestamp) -> bool {
-        self.shared.lease.moved(state, before)
+        self.lease.moved(state, before)
+    }
+
+    /// Which node of its backend this node uses now, as `<backend>/<host:port>`: the others are
+    /// told.
+    pub fn uses_backend_node(&self, node: Option<String>) {
+        *lock(&self.nodes.backend_node) = node;
+    }
+
+    /// What the other nodes that answer said last.
+    pub fn living_peers(&self) -> Vec<PeerReport> {
+        self.nodes.peers.living()
     }
 
     fn views(&self) -> Vec<Arc<ClusterView>> {
-        let clusters = self
-            .shared
-            .clusters
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        clusters
-            .values()
-            .filter_map(|cluster| cluster.published.view())
-            .collect()
+        self.clusters.views()
     }
 
     fn view(&self, id: &ClusterId) -> Result<Arc<ClusterView>, RequestError> {
@@ -66,8 +76,8 @@ impl Handle {
     }
 
     fn cluster_of(&self, server: &ServerId) -> Result<ClusterId, RequestError> {
-        let inner = self.shared.registry.lock();
-        let entry = inner
+        let inventory = self.registry.latest();
+        let entry = inventory
             .servers
             .get(server)
             .ok_or_else(|| RequestError::not_found("server", server.as_str()))?;
@@ -84,22 +94,15 @@ impl Handle {
         by: &str,
         deadline: Option<Duration>,
     ) -> Result<RecoveryRow, RequestError> {
-        if self.shared.lease.epoch_for(Duration::ZERO).is_none() {
+        if self.lease.epoch_for(Duration::ZERO).is_none() {
             return Err(RequestError::NotLeader {
-                leader: self.shared.lease.leader(),
+                leader: self.lease.leader(),
             });
         }
-        let sender = {
-            let clusters = self
-                .shared
-                .clusters
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            clusters.get(cluster).map(|handle| handle.requests.clone())
-        };
-        let sender = sender.ok_or_else(|| RequestError::not_found("cluster", cluster.as_str()))?;
+        let found = self.clusters.get(cluster);
+        let found = found.ok_or_else(|| RequestError::not_found("cluster", cluster.as_str()))?;
         let (reply, answer) = oneshot::channel();
-        let deadline = deadline.map(|limit| self.shared.ports.clock.now().plus(limit));
+        let deadline = deadline.map(|limit| self.ports.clock.now().plus(limit));
         let text = kind.to_string();
         let request = Request {
             kind,
@@ -108,7 +111,7 @@ impl Handle {
             reply,
         };
         let busy = || RequestError::refused("too many requests are waiting for this cluster");
-        sender.try_send(request).map_err(|_| busy())?;
+        found.requests.try_send(request).map_err(|_| busy())?;
         self.note("order", None, Some(cluster), by, text).await;
         answer
             .await
@@ -125,54 +128,56 @@ impl Handle {
         text: String,
     ) {
         let record = AuditRecord {
-            at: self.shared.ports.clock.wall(),
+            at: self.ports.clock.wall(),
             kind: kind.to_owned(),
-            server: server.and_then(|id| self.shared.registry.address(id)),
+            server: server.and_then(|id| self.registry.address(id)),
             cluster: cluster.cloned(),
             by: by.to_owned(),
             text,
         };
-        if let Err(error) = self.shared.ports.store.audit(&record).await {
+        if let Err(error) = self.ports.store.audit(&record).await {
             tracing::warn!(error = error.with_causes(), "audit not written");
         }
     }
 
     async fn reread(&self) {
-        self.shared.operators.reread().await;
-        self.shared.registry.wake_all();
+        // The answer must show in what is read next, even if the store is away for a moment.
+        if let Err(error) = patiently(|| self.operators.try_read_now()).await {
+            self.operators.mistrust_now(&error);
+        }
+        self.registry.wake_all();
     }
 }
 
 #[async_trait]
 impl Control for Handle {
     fn node(&self) -> NodeStatus {
-        let shared = &self.shared;
-        let inner = shared.registry.lock();
-        let warm = inner
+        let inventory = self.registry.latest();
+        let warm = inventory
             .servers
             .values()
             .all(|entry| entry.probe.reach() != Reach::NotProbed);
-        let settings = &shared.registry.settings;
+        let settings = &self.registry.settings;
         NodeStatus {
             name: settings.node.clone(),
             version: settings.version.clone(),
-            token: shared.token.clone(),
-            started: shared.started,
-            lease: shared.lease.epoch_for(Duration::ZERO),
-            stands_in: shared.lease.stands_in(),
-            barred: shared.lease.barred(),
-            leader: shared.lease.leader(),
+            token: self.nodes.token.clone(),
+            started: self.started,
+            lease: self.lease.epoch_for(Duration::ZERO),
+            stands_in: self.lease.stands_in(),
+            barred: self.lease.barred(),
+            leader: self.lease.leader(),
             url: settings.url.clone(),
-            store_problem: shared.lease.problem(),
+            store_problem: self.lease.problem(),
             store: settings.store.clone(),
-            policy: shared.ports.policies.describe(),
-            recoveries_enabled: match inner.switch {
+            policy: self.ports.policies.describe(),
+            recoveries_enabled: match inventory.switch {
                 Some(Switch::On) => Some(true),
                 Some(Switch::Off) => Some(false),
                 Some(Switch::Unreadable) | None => None,
             },
             warm,
-            counters: shared.counters.all(),
+            counters: self.counters.all(),
         }
     }
 
@@ -213,11 +218,11 @@ impl Control for Handle {
     }
 
     fn strays(&self) -> Vec<(Address, String)> {
-        let inner = self.shared.registry.lock();
-        inner
+        let inventory = self.registry.latest();
+        inventory
             .servers
             .values()
-            .filter(|entry| entry.cluster.is_none() && !entry.hearsay)
+            .filter(|entry| entry.cluster.is_none() && !entry.unconfirmed)
             .map(|entry| {
                 let failure = entry.probe.failure.as_ref();
                 let text =
@@ -228,22 +233,22 @@ impl Control for Handle {
     }
 
     async fn changed(&self, _cluster: Option<&ClusterId>, limit: Duration) {
-        let mut changes = self.shared.registry.subscribe();
+        let mut changes = self.registry.subscribe();
         changes.mark_unchanged();
         // An elapsed limit is an answer like any other: nothing changed.
         drop(timeout(limit, changes.changed()).await);
     }
 
     async fn leader_url(&self) -> Option<String> {
-        testimony::leader_url(&self.shared).await
+        testimony::leader_url(&self.nodes).await
     }
 
     async fn nodes(&self) -> Vec<NodeView> {
-        nodes::list(&self.shared).await
+        nodes::list(&self.nodes).await
     }
 
     async fn forget_node(&self, name: &NodeName, by: &str) -> Result<(), RequestError> {
-        nodes::forget(&self.shared, name).await?;
+        nodes::forget(&self.nodes, name).await?;
         let text = format!("forget node {name}");
         self.note("forget-node", None, None, by, text).await;
         Ok(())
@@ -251,33 +256,33 @@ impl Control for Handle {
 
     async fn reelect(&self, by: &str) -> Result<(), RequestError> {
         let text = "the lease is given up".to_owned();
-        nodes::may_reelect(&self.shared)?;
+        nodes::may_reelect(&self.nodes)?;
         self.note("reelect", None, None, by, text).await;
-        self.shared.lease.stand_down().await;
+        self.lease.stand_down().await;
         Ok(())
     }
 
     async fn grab_election(&self, by: &str) -> Result<(), RequestError> {
-        let text = format!("{} takes the lease", self.shared.registry.settings.node);
+        let text = format!("{} takes the lease", self.registry.settings.node);
         self.note("grab-election", None, None, by, text).await;
-        nodes::grab(&self.shared).await
+        nodes::grab(&self.nodes).await
     }
 
     fn peer_report(&self) -> PeerReport {
-        testimony::report(&self.shared)
+        testimony::report(&self.nodes)
     }
 
     async fn peer_report_changed(&self, seen: &PeerReport, limit: Duration) -> PeerReport {
-        testimony::changed(&self.shared, seen, limit).await
+        testimony::changed(&self.nodes, seen, limit).await
     }
 
     fn peer_sightings(&self, servers: &[Address]) -> Vec<PeerSighting> {
-        testimony::sightings(&self.shared, servers)
+        testimony::sightings(&self.nodes, servers)
     }
 
     async fn discover(&self, address: &Address, by: &str) -> Result<ServerId, RequestError> {
-        let settings = &self.shared.registry.settings;
-        let id = self.shared.registry.learn(address);
+        let settings = &self.registry.settings;
+        let id = self.registry.learn(address);
         self.note(
             "discover",
             Some(&id),
@@ -287,17 +292,16 @@ impl Control for Handle {
         )
         .await;
         let until = self
-            .shared
             .ports
             .clock
             .now()
             .plus((settings.connect_limit + settings.read_limit) * 2);
         loop {
             let state = {
-                let inner = self.shared.registry.lock();
-                let id = inner.addresses.get(address).cloned();
+                let inventory = self.registry.latest();
+                let id = inventory.addresses.get(address).cloned();
                 id.and_then(|id| {
-                    inner
+                    inventory
                         .servers
                         .get(&id)
                         .map(|e| (id.clone(), e.probe.clone(), e.cluster.clone()))
@@ -311,7 +315,7 @@ impl Control for Handle {
                         "{address} does not answer ({failure}); it is watched from now on"
                     )));
                 }
-                Some((id, _, _)) if self.shared.ports.clock.now() > until => return Ok(id),
+                Some((id, _, _)) if self.ports.clock.now() > until => return Ok(id),
                 Some(_) => sleep(Duration::from_millis(20)).await,
                 None => return Err(RequestError::not_found("server", &address.to_string())),
             }
@@ -319,22 +323,21 @@ impl Control for Handle {
     }
 
     async fn refresh(&self, server: &ServerId) -> Result<(), RequestError> {
-        let shared = &self.shared;
-        let address = shared
+        let address = self
             .registry
             .address(server)
             .ok_or_else(|| RequestError::not_found("server", server.as_str()))?;
-        let settings = &shared.registry.settings;
+        let settings = &self.registry.settings;
         let failed = |failure: baton_core::model::ProbeFailure| {
-            shared.registry.failed(
+            self.registry.failed(
                 server,
                 failure.clone(),
-                shared.ports.clock.now(),
-                shared.ports.clock.wall(),
+                self.ports.clock.now(),
+                self.ports.clock.wall(),
             );
             RequestError::refused(&format!("{address} does not answer ({})", failure.word()))
         };
-        let watch = shared
+        let watch = self
             .ports
             .servers
             .watch(&address, settings.connect_limit)
@@ -344,9 +347,8 @@ impl Control for Handle {
             .read(Duration::ZERO, settings.read_limit)
             .await
             .map_err(failed)?;
-        let clock = &shared.ports.clock;
-        shared
-            .registry
+        let clock = &self.ports.clock;
+        self.registry
             .answered(server, answer, clock.now(), clock.wall());
         Ok(())
     }
@@ -369,10 +371,10 @@ impl Control for Handle {
             format!("forget {server}"),
         )
         .await;
-        let until = self.shared.ports.clock.now().plus(FORGOTTEN_FOR);
-        let known = self.shared.registry.forget(server, until).is_some();
+        let until = self.ports.clock.now().plus(FORGOTTEN_FOR);
+        let known = self.registry.forget(server, until).is_some();
         // Asked again after the store failed to answer, memory knows it no more, but the store may.
-        let store = &self.shared.ports.store;
+        let store = &self.ports.store;
         let recorded = patiently(|| store.forget_server(server)).await;
         let recorded = recorded.map_err(|error| store_error(&error))?;
         if known || recorded {
@@ -394,16 +396,12 @@ impl Control for Handle {
             return Err(RequestError::Invalid(text));
         }
         self.view(cluster)?;
-        self.shared
-            .ports
+        self.ports
             .store
             .put_cluster(cluster, name)
             .await
             .map_err(|error| store_error(&error))?;
-        if let Some(entry) = self.shared.registry.lock().clusters.get_mut(cluster) {
-            name.clone_into(&mut entry.row.name);
-            entry.wake.notify_one();
-        }
+        self.registry.rename(cluster, name);
         self.note(
             "rename",
             None,
@@ -417,19 +415,9 @@ impl Control for Handle {
 
     async fn explain(&self, cluster: &ClusterId) -> Result<Explanation, RequestError> {
         let view = self.view(cluster)?;
-        let found = {
-            let clusters = self
-                .shared
-                .clusters
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            clusters
-                .get(cluster)
-                .map(|c| (Arc::clone(&c.means), Arc::clone(&c.published)))
-        };
-        let (means, published) =
-            found.ok_or_else(|| RequestError::not_found("cluster", cluster.as_str()))?;
-        Ok(explain(&means, &published, &view).await)
+        let found = self.clusters.get(cluster);
+        let found = found.ok_or_else(|| RequestError::not_found("cluster", cluster.as_str()))?;
+        Ok(explain(&found.policy, &found.published, &view).await)
     }
 
     async fn failover(&self, request: ChangePrimary) -> Result<RecoveryRow, RequestError> {
@@ -443,7 +431,7 @@ impl Control for Handle {
 
     async fn switchover(&self, request: ChangePrimary) -> Result<RecoveryRow, RequestError> {
         let kind = RequestKind::Switchover { to: request.to };
-        let configured = self.shared.registry.settings.switchover_deadline;
+        let configured = self.registry.settings.switchover_deadline;
         let deadline = request.deadline.unwrap_or(configured);
         self.order(&request.cluster, kind, &request.by, Some(deadline))
             .await
@@ -485,7 +473,6 @@ impl Control for Handle {
         limit: u32,
     ) -> Result<Vec<RecoveryRow>, RequestError> {
         let rows = self
-            .shared
             .ports
             .store
             .recoveries(cluster, skip, limit.min(1000))
@@ -494,7 +481,7 @@ impl Control for Handle {
     }
 
     async fn recovery(&self, id: &RecoveryId) -> Result<(RecoveryRow, Vec<StepRow>), RequestError> {
-        let store = &self.shared.ports.store;
+        let store = &self.ports.store;
         let row = store
             .recovery(id)
             .await
@@ -511,8 +498,8 @@ impl Control for Handle {
         by: &str,
         comment: &str,
     ) -> Result<u64, RequestError> {
-        let at = self.shared.ports.clock.wall();
-        let store = &self.shared.ports.store;
+        let at = self.ports.clock.wall();
+        let store = &self.ports.store;
         let done = patiently(|| store.acknowledge(id, cluster, by, at, comment)).await;
         let count = done.map_err(|error| store_error(&error))?;
         self.note(
@@ -533,10 +520,10 @@ impl Control for Handle {
         downtime: Option<Downtime>,
         by: &str,
     ) -> Result<(), RequestError> {
-        if self.shared.registry.address(server).is_none() {
+        if self.registry.address(server).is_none() {
             return Err(RequestError::not_found("server", server.as_str()));
         }
-        let store = &self.shared.ports.store;
+        let store = &self.ports.store;
         let set = patiently(|| store.set_downtime(server, downtime.as_ref())).await;
         set.map_err(|error| store_error(&error))?;
         let (kind, text) = match &downtime {
@@ -555,11 +542,11 @@ impl Control for Handle {
         expires: Option<WallTime>,
         by: &str,
     ) -> Result<(), RequestError> {
-        if self.shared.registry.address(server).is_none() {
+        if self.registry.address(server).is_none() {
             return Err(RequestError::not_found("server", server.as_str()));
         }
-        self.shared.operators.write().await;
-        let store = &self.shared.ports.store;
+        self.operators.write().await;
+        let store = &self.ports.store;
         let set = patiently(|| store.set_promotion(server, rule, expires)).await;
         set.map_err(|error| store_error(&error))?;
         self.note("promotion", Some(server), None, by, rule.word().to_owned())
@@ -569,7 +556,7 @@ impl Control for Handle {
     }
 
     async fn set_recoveries_enabled(&self, enabled: bool, by: &str) -> Result<(), RequestError> {
-        let store = &self.shared.ports.store;
+        let store = &self.ports.store;
         let set = patiently(|| store.set_recoveries_enabled(enabled)).await;
         set.map_err(|error| store_error(&error))?;
         let text = if enabled { "enabled" } else { "disabled" };
@@ -580,12 +567,12 @@ impl Control for Handle {
     }
 
     async fn routes(&self) -> Result<Vec<Route>, RequestError> {
-        let rows = self.shared.ports.store.routes().await;
+        let rows = self.ports.store.routes().await;
         rows.map_err(|error| store_error(&error))
     }
 
     async fn audits(&self, skip: u32, limit: u32) -> Result<Vec<AuditRecord>, RequestError> {
-        let rows = self.shared.ports.store.audits(skip, limit.min(1000)).await;
+        let rows = self.ports.store.audits(skip, limit.min(1000)).await;
         rows.map_err(|error| store_error(&error))
     }
 }

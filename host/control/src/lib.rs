@@ -1,25 +1,20 @@
 //! The loop of a Baton node: observe, decide, act under the lease. Knows servers, store, policies and clock only as ports.
 
 mod api;
+mod clusters;
 mod counters;
-mod decide;
 mod duplicate_name;
 mod handle;
-mod histories;
 mod in_use;
+mod inventory;
+mod leading;
 mod lease;
 mod locking;
 mod node;
 mod nodes;
-mod observe;
-mod operators;
 mod patience;
 mod peers;
-mod readings;
-mod recover;
-mod registry;
 mod right;
-mod sessions;
 mod settings;
 mod standby;
 mod testimony;

@@ -1,7 +1,6 @@
 //! A node: everything that runs, started in one place and stopped in a written order.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use baton_core::ids::ClusterId;
@@ -9,27 +8,18 @@ use baton_core::time::WallTime;
 use baton_ports::{Clock, Peers, Policies, Servers, Store, StoreError};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
+use crate::clusters::{ClusterFactory, ClusterTable};
 use crate::counters::Counters;
-use crate::decide::{ClusterLoop, Published, Request};
 use crate::handle::Handle;
-use crate::histories::Histories;
+use crate::inventory::{Histories, Observer, Operators, Registry, Started};
+use crate::leading::{LeaseRelay, follow_reported_primaries};
 use crate::lease::{Keeper, LEASE, LeaseSettings};
-use crate::observe::Observer;
-use crate::operators::Operators;
+use crate::nodes::Nodes;
 use crate::peers::PeerTable;
-use crate::recover::{Journaled, Means};
-use crate::registry::{Registry, Started};
-use crate::right::{GUARD_MARGIN, Right};
-use crate::sessions::Sessions;
+use crate::right::GUARD_MARGIN;
 use crate::settings::ControlSettings;
 use crate::voters::VoterRegistry;
-
-/// Requests waiting for one cluster; a person's orders, so a few are plenty.
-const REQUESTS: usize = 16;
-/// How long whoever came to lead tries to read what the last leader recorded, before it acts on what it knows.
-const CATCH_UP: Duration = Duration::from_millis(500);
 
 /// The ports a node works through.
 #[derive(Clone)]
@@ -46,94 +36,22 @@ pub struct Ports {
     pub peers: Arc<dyn Peers>,
 }
 
-/// What is known of each cluster's loop.
-pub(crate) struct ClusterHandle {
-    pub(crate) published: Arc<Published>,
-    pub(crate) requests: mpsc::Sender<Request>,
-    pub(crate) means: Arc<Means>,
-}
-
-/// What the parts of a node share.
-pub(crate) struct Shared {
-    pub(crate) ports: Ports,
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) lease: Arc<Keeper>,
-    pub(crate) peers: Arc<PeerTable>,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) operators: Operators,
-    pub(crate) histories: Histories,
-    pub(crate) voters: VoterRegistry,
-    pub(crate) clusters: Mutex<BTreeMap<ClusterId, ClusterHandle>>,
-    /// Which node of its backend this node uses, for the others to know.
-    pub(crate) backend_node: Mutex<Option<String>>,
-    pub(crate) token: String,
-    pub(crate) started: WallTime,
-}
-
 /// A node, ready to run.
 pub struct Node {
-    shared: Arc<Shared>,
-    started: mpsc::UnboundedReceiver<Started>,
+    ports: Ports,
+    registry: Arc<Registry>,
+    operators: Arc<Operators>,
+    histories: Arc<Histories>,
+    lease: Arc<Keeper>,
+    peers: Arc<PeerTable>,
+    voters: Arc<VoterRegistry>,
+    nodes: Arc<Nodes>,
     observer: Arc<Observer>,
-}
-
-impl Shared {
-    /// Tells the loops who may act, for ever. Whoever comes to lead first reads what the last leader recorded; so does one whose epoch
-    /// changed, since another node may have led in between.
-    async fn pass_lease_on(&self) {
-        let mut held = self.lease.subscribe();
-        loop {
-            let epoch = held.borrow_and_update().as_ref().map(|held| held.epoch);
-            let led = self.registry.lock().lease;
-            if led != epoch {
-                self.registry.lock().lease = None;
-                if epoch.is_some() && self.registry.settings.shared_store {
-                    self.catch_up().await;
-                }
-                self.registry.lock().lease = epoch;
-            }
-            self.registry.wake_all();
-            self.registry.unrecorded.notify_one();
-            if held.changed().await.is_err() {
-                return;
-            }
-        }
-    }
-
-    async fn catch_up(&self) {
-        let reading = async {
-            let caught_up = self.operators.catch_up().await;
-            self.histories.recall().await;
-            caught_up.and(self.voters.read().await)
-        };
-        match timeout(CATCH_UP, reading).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(
-                    error = error.with_causes(),
-                    "what the last leader recorded cannot be read"
-                );
-            }
-            Err(_) => {
-                tracing::warn!("what the last leader recorded could not be read in time");
-            }
-        }
-    }
-
-    /// A primary that another node recorded under a later epoch is the primary, even if the store cannot be read now.
-    async fn hear_of_primaries(&self) {
-        let mut changes = self.peers.subscribe();
-        loop {
-            for report in self.peers.living() {
-                for (cluster, server, epoch) in &report.primaries {
-                    self.registry.hear_of_primary(cluster, server, *epoch);
-                }
-            }
-            if changes.changed().await.is_err() {
-                return;
-            }
-        }
-    }
+    factory: ClusterFactory,
+    clusters: Arc<ClusterTable>,
+    counters: Arc<Counters>,
+    started_at: WallTime,
+    started: mpsc::UnboundedReceiver<Started>,
 }
 
 impl Node {
@@ -155,82 +73,93 @@ impl Node {
             Arc::clone(&ports.clock),
             &registry.settings.peers,
         ));
-        let lease = Arc::new(Keeper::new(
-            Arc::clone(&ports.store),
-            Arc::clone(&ports.clock),
-            Arc::clone(&peers),
-            LeaseSettings {
-                node: registry.settings.node.clone(),
-                ttl: registry.settings.lease_ttl,
-                guard: registry.settings.plan.guard + GUARD_MARGIN,
-                shared: registry.settings.shared_store,
-                stand_in: registry.settings.shared_store && registry.settings.without_backend,
-            },
-            &start,
-        ));
-        // Standing in after a restart, it must exceed what an earlier process of this node acted under.
+        let lease = Arc::new(keeper(&ports, &registry.settings, &peers, &start));
+        // Standing in after a restart, it must exceed what an earlier process of this node acted
+        // under.
         lease.see_epoch(ports.store.highest_epoch(LEASE).await?);
-        let observer = Arc::new(Observer {
+        let operators = Arc::new(Operators {
             registry: Arc::clone(&registry),
-            servers: Arc::clone(&ports.servers),
+            store: Arc::clone(&ports.store),
             clock: Arc::clone(&ports.clock),
             counters: Arc::clone(&counters),
-            healthy: Semaphore::new(registry.settings.concurrency),
-            silent: Semaphore::new(registry.settings.silent_concurrency),
         });
-        let operators = Operators {
-            registry: Arc::clone(&registry),
-            store: Arc::clone(&ports.store),
-            clock: Arc::clone(&ports.clock),
-            counters: Arc::clone(&counters),
-        };
-        let histories = Histories {
-            registry: Arc::clone(&registry),
-            store: Arc::clone(&ports.store),
-            clock: Arc::clone(&ports.clock),
-            written: Mutex::default(),
-        };
-        let voters = VoterRegistry {
-            registry: Arc::clone(&registry),
-            store: Arc::clone(&ports.store),
-            lease: Arc::clone(&lease),
-            start: start.clone(),
-        };
-        let token = format!("{}-{start}", registry.settings.node);
-        let shared = Arc::new(Shared {
+        Ok(Self {
+            histories: Arc::new(Histories {
+                registry: Arc::clone(&registry),
+                store: Arc::clone(&ports.store),
+                clock: Arc::clone(&ports.clock),
+                lease: LEASE,
+                written: Mutex::default(),
+            }),
+            voters: Arc::new(VoterRegistry {
+                registry: Arc::clone(&registry),
+                store: Arc::clone(&ports.store),
+                lease: Arc::clone(&lease),
+                start: start.clone(),
+            }),
+            nodes: Arc::new(Nodes {
+                registry: Arc::clone(&registry),
+                lease: Arc::clone(&lease),
+                peers: Arc::clone(&peers),
+                store: Arc::clone(&ports.store),
+                clock: Arc::clone(&ports.clock),
+                backend_node: Mutex::default(),
+                token: format!("{}-{start}", registry.settings.node),
+            }),
+            observer: Arc::new(Observer {
+                registry: Arc::clone(&registry),
+                servers: Arc::clone(&ports.servers),
+                clock: Arc::clone(&ports.clock),
+                counters: Arc::clone(&counters),
+                healthy: Semaphore::new(registry.settings.concurrency),
+                silent: Semaphore::new(registry.settings.silent_concurrency),
+            }),
+            factory: ClusterFactory {
+                registry: Arc::clone(&registry),
+                operators: Arc::clone(&operators),
+                lease: Arc::clone(&lease),
+                peers: Arc::clone(&peers),
+                servers: Arc::clone(&ports.servers),
+                store: Arc::clone(&ports.store),
+                policies: Arc::clone(&ports.policies),
+                clock: Arc::clone(&ports.clock),
+                counters: Arc::clone(&counters),
+            },
+            clusters: Arc::default(),
+            started_at: wall,
+            ports,
             registry,
+            operators,
             lease,
             peers,
             counters,
-            operators,
-            histories,
-            voters,
-            clusters: Mutex::default(),
-            backend_node: Mutex::default(),
-            token,
-            started: wall,
-            ports,
-        });
-        Ok(Self {
-            shared,
             started,
-            observer,
         })
     }
 
     /// What the outside can ask of this node.
     pub fn handle(&self) -> Arc<Handle> {
-        Arc::new(Handle::new(Arc::clone(&self.shared)))
+        Arc::new(Handle {
+            ports: self.ports.clone(),
+            registry: Arc::clone(&self.registry),
+            operators: Arc::clone(&self.operators),
+            lease: Arc::clone(&self.lease),
+            nodes: Arc::clone(&self.nodes),
+            clusters: Arc::clone(&self.clusters),
+            counters: Arc::clone(&self.counters),
+            started: self.started_at,
+        })
     }
 
-    /// Runs until `stop` says so, then stops in this order: loops (a recovery under way is left to the journal), sessions,
-    /// watchers, and last the lease, so that nobody takes over while something of this node still acts.
+    /// Runs until `stop` says so, then stops in this order: loops (a recovery under way is left to
+    /// the journal), sessions, watchers, and last the lease, so that nobody takes over while
+    /// something of this node still acts.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut loops = JoinSet::new();
         let mut watchers = JoinSet::new();
         let mut keepers = JoinSet::new();
-        self.shared.operators.read().await;
-        self.shared.histories.recall().await;
+        self.operators.read().await;
+        self.histories.recall().await;
         self.spawn_keepers(&mut keepers);
         loop {
             tokio::select! {
@@ -248,7 +177,8 @@ impl Node {
                     None => break,
                 },
                 Some(ended) = keepers.join_next() => {
-                    // A keeper never ends by itself. Without its lease or its switch this node must not act.
+                    // A keeper never ends by itself. Without its lease or its switch this node must
+                    // not act.
                     tracing::error!(failed = ended.is_err(), "a keeper task ended; the node stops");
                     break;
                 }
@@ -261,78 +191,63 @@ impl Node {
             }
         }
         loops.shutdown().await;
-        self.shared
-            .clusters
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.clusters.clear();
         watchers.shutdown().await;
         keepers.shutdown().await;
-        self.shared.operators.write().await;
-        self.shared.histories.write(Duration::ZERO).await;
-        self.shared.lease.release().await;
+        self.operators.write().await;
+        self.histories.write(Duration::ZERO).await;
+        self.lease.release().await;
     }
 
     fn spawn_keepers(&self, keepers: &mut JoinSet<()>) {
-        let shared = Arc::clone(&self.shared);
-        keepers.spawn(async move { shared.lease.keep().await });
-        keepers.spawn(Arc::clone(&self.shared.peers).keep());
-        let shared = Arc::clone(&self.shared);
-        keepers.spawn(async move { shared.operators.keep().await });
-        let shared = Arc::clone(&self.shared);
-        keepers.spawn(async move { shared.histories.keep().await });
-        let shared = Arc::clone(&self.shared);
-        keepers.spawn(async move { shared.pass_lease_on().await });
-        if self.shared.registry.settings.shared_store {
-            let shared = Arc::clone(&self.shared);
-            keepers.spawn(async move { shared.voters.keep().await });
-            let shared = Arc::clone(&self.shared);
-            keepers.spawn(async move { shared.hear_of_primaries().await });
+        let lease = Arc::clone(&self.lease);
+        keepers.spawn(async move { lease.keep().await });
+        keepers.spawn(Arc::clone(&self.peers).keep());
+        let operators = Arc::clone(&self.operators);
+        keepers.spawn(async move { operators.keep().await });
+        let histories = Arc::clone(&self.histories);
+        keepers.spawn(async move { histories.keep().await });
+        let relay = LeaseRelay {
+            registry: Arc::clone(&self.registry),
+            lease: Arc::clone(&self.lease),
+            operators: Arc::clone(&self.operators),
+            histories: Arc::clone(&self.histories),
+            voters: Arc::clone(&self.voters),
+        };
+        keepers.spawn(async move { relay.keep().await });
+        if self.registry.settings.shared_store {
+            let voters = Arc::clone(&self.voters);
+            keepers.spawn(async move { voters.keep().await });
+            let (registry, peers) = (Arc::clone(&self.registry), Arc::clone(&self.peers));
+            keepers.spawn(follow_reported_primaries(registry, peers));
         }
     }
 
     fn start_cluster(&self, id: ClusterId, loops: &mut JoinSet<()>) {
-        let shared = &self.shared;
-        let Some(wake) = shared
-            .registry
-            .lock()
-            .clusters
-            .get(&id)
-            .map(|entry| Arc::clone(&entry.wake))
-        else {
-            return;
-        };
-        let sessions = Arc::new(Sessions::new(
-            Arc::clone(&shared.registry),
-            Arc::clone(&shared.ports.servers),
-            (Arc::clone(&shared.lease), Arc::clone(&shared.ports.clock)),
-            &id,
-        ));
-        let means = Arc::new(Means {
-            registry: Arc::clone(&shared.registry),
-            store: Arc::clone(&shared.ports.store),
-            policies: Arc::clone(&shared.ports.policies),
-            clock: Arc::clone(&shared.ports.clock),
-            lease: Arc::clone(&shared.lease),
-            counters: Arc::clone(&shared.counters),
-            sessions,
-            right: Right::default(),
-            peers: Arc::clone(&shared.peers),
-            cluster: id.clone(),
-            repairs: Journaled::default(),
-        });
-        let published = Arc::new(Published::default());
-        let (requests, receiver) = mpsc::channel(REQUESTS);
-        let handle = ClusterHandle {
-            published: Arc::clone(&published),
-            requests,
-            means: Arc::clone(&means),
-        };
-        shared
-            .clusters
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, handle);
-        loops.spawn(ClusterLoop::new(means, published, wake, receiver).run());
+        if let Some((cluster, handle)) = self.factory.build(&id) {
+            self.clusters.insert(id, handle);
+            loops.spawn(cluster.run());
+        }
     }
+}
+
+fn keeper(
+    ports: &Ports,
+    settings: &ControlSettings,
+    peers: &Arc<PeerTable>,
+    start: &str,
+) -> Keeper {
+    Keeper::new(
+        Arc::clone(&ports.store),
+        Arc::clone(&ports.clock),
+        Arc::clone(peers),
+        LeaseSettings {
+            node: settings.node.clone(),
+            ttl: settings.lease_ttl,
+            guard: settings.plan.guard + GUARD_MARGIN,
+            shared: settings.shared_store,
+            stand_in: settings.shared_store && settings.without_backend,
+        },
+        start,
+    )
 }

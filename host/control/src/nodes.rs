@@ -1,17 +1,19 @@
 //! The Baton nodes, for operators: which there are, and who of them should lead.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use baton_core::ids::NodeName;
 use baton_core::time::Timestamp;
-use baton_ports::{NodeRow, PeerFailure};
+use baton_ports::{Clock, NodeRow, PeerFailure, Store};
 use tokio::time::timeout;
 
 use crate::api::store_error;
 use crate::api::{NodeLife, NodeView, RequestError};
-use crate::node::Shared;
+use crate::inventory::Registry;
+use crate::lease::Keeper;
 use crate::patience::patiently;
-use crate::peers::PeerState;
+use crate::peers::{PeerState, PeerTable};
 use crate::testimony;
 
 /// How long the store may take to list what is registered; what is known without it is worth showing soon.
@@ -19,12 +21,25 @@ const STORE_LIMIT: Duration = Duration::from_millis(500);
 /// How long the lease may take to come to a node that asks for it: a few tries.
 const GRAB_LIMIT: Duration = Duration::from_secs(3);
 
+/// This node, and what it knows of the others.
+pub(crate) struct Nodes {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) lease: Arc<Keeper>,
+    pub(crate) peers: Arc<PeerTable>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Which node of its backend this node uses, for the others to know.
+    pub(crate) backend_node: Mutex<Option<String>>,
+    /// Unique per process start.
+    pub(crate) token: String,
+}
+
 /// All nodes, by name; those without one last.
-pub(crate) async fn list(shared: &Shared) -> Vec<NodeView> {
-    let rows = registered(shared).await.unwrap_or_default();
-    let now = shared.ports.clock.now();
-    let mut nodes = vec![own(shared)];
-    for (url, state) in shared.peers.states() {
+pub(crate) async fn list(own: &Nodes) -> Vec<NodeView> {
+    let rows = registered(own).await.unwrap_or_default();
+    let now = own.clock.now();
+    let mut nodes = vec![this(own)];
+    for (url, state) in own.peers.states() {
         nodes.push(peer(url, state, now));
     }
     for row in rows {
@@ -41,17 +56,17 @@ pub(crate) async fn list(shared: &Shared) -> Vec<NodeView> {
 }
 
 /// What the store has registered; `None` if it does not say now.
-pub(crate) async fn registered(shared: &Shared) -> Option<Vec<NodeRow>> {
-    if shared.lease.problem().is_some() {
+pub(crate) async fn registered(own: &Nodes) -> Option<Vec<NodeRow>> {
+    if own.lease.problem().is_some() {
         return None;
     }
-    let rows = timeout(STORE_LIMIT, shared.ports.store.nodes()).await;
+    let rows = timeout(STORE_LIMIT, own.store.nodes()).await;
     rows.ok()?.ok()
 }
 
-fn own(shared: &Shared) -> NodeView {
-    let report = testimony::report(shared);
-    let settings = &shared.registry.settings;
+fn this(own: &Nodes) -> NodeView {
+    let report = testimony::report(own);
+    let settings = &own.registry.settings;
     NodeView {
         name: Some(report.name),
         url: settings.url.clone(),
@@ -128,14 +143,14 @@ fn only_registered(row: NodeRow) -> NodeView {
 }
 
 /// Removes a node from the store, unless it lives.
-pub(crate) async fn forget(shared: &Shared, name: &NodeName) -> Result<(), RequestError> {
-    let lives = *name == shared.registry.settings.node || shared.peers.heard().contains(name);
+pub(crate) async fn forget(own: &Nodes, name: &NodeName) -> Result<(), RequestError> {
+    let lives = *name == own.registry.settings.node || own.peers.heard().contains(name);
     if lives {
         let message =
             format!("{name} lives; stop it first, and take it out of node.peers of the others");
         return Err(RequestError::refused(&message));
     }
-    let forgotten = patiently(|| shared.ports.store.forget_node(name)).await;
+    let forgotten = patiently(|| own.store.forget_node(name)).await;
     if forgotten.map_err(|error| store_error(&error))? {
         Ok(())
     } else {
@@ -144,21 +159,24 @@ pub(crate) async fn forget(shared: &Shared, name: &NodeName) -> Result<(), Reque
 }
 
 /// Whether giving the lease up now does no harm.
-pub(crate) fn may_reelect(shared: &Shared) -> Result<(), RequestError> {
-    if shared.lease.epoch_for(Duration::ZERO).is_none() {
+pub(crate) fn may_reelect(own: &Nodes) -> Result<(), RequestError> {
+    if own.lease.epoch_for(Duration::ZERO).is_none() {
         return Err(RequestError::NotLeader {
-            leader: shared.lease.leader(),
+            leader: own.lease.leader(),
         });
     }
-    let settings = &shared.registry.settings;
+    let settings = &own.registry.settings;
     let others = !settings.peers.is_empty() || settings.shared_store;
-    if !others || (!settings.peers.is_empty() && shared.peers.heard().is_empty()) {
+    if !others || (!settings.peers.is_empty() && own.peers.heard().is_empty()) {
         return Err(RequestError::refused(
             "no other node answers, so nobody could take over",
         ));
     }
-    let inner = shared.registry.lock();
-    let recovering = inner.clusters.values().find(|entry| entry.active.is_some());
+    let inventory = own.registry.latest();
+    let recovering = inventory
+        .clusters
+        .values()
+        .find(|entry| entry.active.is_some());
     recovering.map_or(Ok(()), |entry| {
         Err(RequestError::refused(&format!(
             "{} is being recovered; ask again when that has ended",
@@ -168,21 +186,21 @@ pub(crate) fn may_reelect(shared: &Shared) -> Result<(), RequestError> {
 }
 
 /// Takes the lease, and waits until it is held.
-pub(crate) async fn grab(shared: &Shared) -> Result<(), RequestError> {
-    let mut held = shared.lease.subscribe();
-    if shared.lease.epoch_for(Duration::ZERO).is_some() {
+pub(crate) async fn grab(own: &Nodes) -> Result<(), RequestError> {
+    let mut held = own.lease.subscribe();
+    if own.lease.epoch_for(Duration::ZERO).is_some() {
         return Ok(());
     }
-    if let Some(why) = shared.lease.barred() {
+    if let Some(why) = own.lease.barred() {
         return Err(RequestError::refused(&why));
     }
-    shared.lease.grab();
+    own.lease.grab();
     let taken = held.wait_for(Option::is_some);
     if let Ok(Ok(_)) = timeout(GRAB_LIMIT, taken).await {
         return Ok(());
     }
-    shared.lease.give_up_grabbing();
-    let why = shared.lease.problem();
+    own.lease.give_up_grabbing();
+    let why = own.lease.problem();
     let why = why.unwrap_or_else(|| "the state store did not grant it".to_owned());
     Err(RequestError::Store(format!(
         "the lease did not come to this node within {GRAB_LIMIT:?}: {why}"

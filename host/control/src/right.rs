@@ -8,31 +8,48 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use baton_core::command::Guard;
-use baton_core::ids::{LeaseEpoch, ServerId};
+use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
 use baton_core::model::{Reach, Snapshot};
 use baton_core::planning::Reason;
 use baton_core::right::{Tally, Voters, Votes};
 use baton_core::time::Timestamp;
-use baton_ports::{LockState, StatementError};
+use baton_ports::{Clock, LockState, StatementError};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::clusters::{Members, NoSession, Sessions, WorkError};
+use crate::inventory::Registry;
+use crate::lease::Keeper;
 use crate::locking::lock;
-use crate::recover::Means;
-use crate::sessions::{NoSession, WorkError};
 
 /// Added to the guard period before a gained lock or lease counts: clocks of two machines do not run equally fast.
 pub(crate) const GUARD_MARGIN: Duration = Duration::from_millis(50);
 
-/// The last count that gave the right.
-#[derive(Debug, Default)]
+/// Whether this node may act on one cluster, and the last count that gave the right.
 pub(crate) struct Right {
+    pub(crate) lease: Arc<Keeper>,
+    cluster: ClusterId,
+    registry: Arc<Registry>,
+    sessions: Arc<Sessions>,
+    clock: Arc<dyn Clock>,
     granted: Mutex<Option<(LeaseEpoch, Timestamp)>>,
     /// When it was last refused.
     refused: Mutex<Option<Timestamp>>,
 }
 
 impl Right {
+    pub(crate) fn new(members: &Members, lease: Arc<Keeper>) -> Self {
+        Self {
+            lease,
+            cluster: members.cluster.clone(),
+            registry: Arc::clone(&members.registry),
+            sessions: Arc::clone(&members.sessions),
+            clock: Arc::clone(&members.clock),
+            granted: Mutex::default(),
+            refused: Mutex::default(),
+        }
+    }
+
     fn note(&self, epoch: LeaseEpoch, at: Timestamp) {
         *lock(&self.granted) = Some((epoch, at));
     }
@@ -65,7 +82,7 @@ struct Count {
     against: Vec<String>,
 }
 
-impl Means {
+impl Right {
     fn guard(&self) -> Guard {
         Guard {
             within: self.registry.settings.plan.guard,
@@ -87,7 +104,7 @@ impl Means {
     ///
     /// Gives a sentence for the journal. Dropped midway, nothing is left behind: verification changes nothing.
     pub(crate) async fn confirm(
-        self: &Arc<Self>,
+        &self,
         epoch: LeaseEpoch,
         target: Option<&ServerId>,
         others: &BTreeSet<ServerId>,
@@ -108,7 +125,7 @@ impl Means {
 
     /// Before a change: nothing to do if the right was confirmed a moment ago.
     pub(crate) async fn ensure_right(
-        self: &Arc<Self>,
+        &self,
         epoch: LeaseEpoch,
         limit: Duration,
     ) -> Result<(), WorkError> {
@@ -116,7 +133,7 @@ impl Means {
             return Ok(());
         }
         let (now, half) = (self.clock.now(), self.guard().within / 2);
-        if self.right.is_fresh(epoch, now, half) {
+        if self.is_fresh(epoch, now, half) {
             return Ok(());
         }
         self.vote(epoch, None, limit).await.map(drop)
@@ -135,7 +152,7 @@ impl Means {
 
     /// Counts until there is a majority; waits for locks that were gained a moment ago.
     async fn vote(
-        self: &Arc<Self>,
+        &self,
         epoch: LeaseEpoch,
         target: Option<&ServerId>,
         limit: Duration,
@@ -147,13 +164,13 @@ impl Means {
             let count = self.count(limit).await;
             self.check_lease(epoch, Duration::ZERO)?;
             if count.tally.granted {
-                self.right.note(epoch, from);
+                self.note(epoch, from);
                 return Ok(count.tally);
             }
             match count.ripe_in {
                 Some(wait) if self.clock.now().plus(wait) < end => sleep(wait).await,
                 Some(_) | None => {
-                    self.right.note_refused(self.clock.now());
+                    self.note_refused(self.clock.now());
                     let mut text = format!("no right to act on this cluster: {}", count.tally);
                     for against in count.against {
                         text.push_str("; ");
@@ -165,17 +182,18 @@ impl Means {
         }
     }
 
-    async fn count(self: &Arc<Self>, limit: Duration) -> Count {
+    async fn count(&self, limit: Duration) -> Count {
         let voters = self.voters();
         // An answer that comes later than the guard lasts would be of no use.
         let limit = limit.min(self.guard().within);
         let mut asked = JoinSet::new();
-        let snapshot = self.snapshot();
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let snapshot = self.registry.snapshot(&self.cluster, now, wall);
         let answering = snapshot.map(|snapshot| answering(&snapshot, &voters));
         for server in answering.into_iter().flatten() {
-            let means = Arc::clone(self);
+            let sessions = Arc::clone(&self.sessions);
             asked.spawn(async move {
-                let held = verify(&means, &server, limit).await;
+                let held = verify(&sessions, &server, limit).await;
                 (server, held)
             });
         }
@@ -215,8 +233,12 @@ impl Means {
     }
 
     fn voters(&self) -> Voters {
-        let inner = self.registry.lock();
-        inner.voters.get(&self.cluster).cloned().unwrap_or_default()
+        let inventory = self.registry.latest();
+        inventory
+            .voters
+            .get(&self.cluster)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Whether it is known whose locks are votes, where that matters.
@@ -298,7 +320,7 @@ impl Means {
         let checks = others
             .iter()
             .filter(|id| Some(*id) != target)
-            .map(|id| verify(self, id, limit));
+            .map(|id| verify(&self.sessions, id, limit));
         let outcomes = futures::future::join_all(checks).await;
         let held = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         for outcome in outcomes {
@@ -330,8 +352,8 @@ pub(crate) fn refused(command: &'static str, message: String) -> WorkError {
     })
 }
 
-async fn verify(means: &Means, server: &ServerId, limit: Duration) -> Result<(), WorkError> {
-    let mut lent = means.sessions.lend(server, limit).await?;
+async fn verify(sessions: &Sessions, server: &ServerId, limit: Duration) -> Result<(), WorkError> {
+    let mut lent = sessions.lend(server, limit).await?;
     let state = lent.session.verify_lock(limit).await;
     match state.map_err(WorkError::Lost)? {
         LockState::Held => {

@@ -8,8 +8,8 @@ use baton_core::ids::{ClusterId, ServerId};
 use baton_core::time::Timestamp;
 use baton_ports::{Servers, StandbyFence};
 
+use crate::inventory::Registry;
 use crate::locking::lock;
-use crate::registry::Registry;
 
 /// How long one stands ready before another takes its place. It is never tried out, because a
 /// statement without an answer would make it useless; so it is renewed before something on the way
@@ -50,8 +50,8 @@ impl Standby {
         now: Timestamp,
     ) {
         let is_primary = {
-            let inner = registry.lock();
-            let cluster = inner.clusters.get(&self.cluster);
+            let inventory = registry.latest();
+            let cluster = inventory.clusters.get(&self.cluster);
             cluster.is_some_and(|cluster| cluster.row.primary.as_ref() == Some(server))
         };
         let is_fresh = lock(&self.ready)

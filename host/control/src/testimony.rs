@@ -9,59 +9,45 @@ use baton_core::time::Timestamp;
 use baton_ports::{PeerReport, PeerSighting};
 use tokio::time::{Instant, sleep_until};
 
-use crate::handle::Handle;
 use crate::locking::lock;
-use crate::node::Shared;
-use crate::nodes;
+use crate::nodes::{self, Nodes};
 use crate::peers::PeerState;
-
-impl Handle {
-    /// Which node of its backend this node uses now, as `<backend>/<host:port>`: the others are told.
-    pub fn uses_backend_node(&self, node: Option<String>) {
-        *lock(&self.shared.backend_node) = node;
-    }
-
-    /// What the other nodes that answer said last.
-    pub fn living_peers(&self) -> Vec<PeerReport> {
-        self.shared.peers.living()
-    }
-}
 
 /// How soon a change is noticed that wakes nobody: the store's state, a primary's record.
 const TICK: Duration = Duration::from_millis(100);
 /// The report of this node.
-pub(crate) fn report(shared: &Shared) -> PeerReport {
-    let lease = &shared.lease;
+pub(crate) fn report(own: &Nodes) -> PeerReport {
+    let lease = &own.lease;
     let epoch = lease.epoch_for(Duration::ZERO);
     PeerReport {
-        name: shared.registry.settings.node.clone(),
-        incarnation: shared.token.clone(),
+        name: own.registry.settings.node.clone(),
+        incarnation: own.token.clone(),
         acts: epoch.is_some(),
         granted: epoch.is_some() && !lease.is_self_appointed(),
         epoch: epoch.unwrap_or_else(|| lease.highest()),
         leader: lease.leader(),
         store_answers: lease.problem().is_none(),
-        backend_node: lock(&shared.backend_node).clone(),
-        hears: shared.peers.heard(),
-        primaries: primaries(shared),
+        backend_node: lock(&own.backend_node).clone(),
+        hears: own.peers.heard(),
+        primaries: primaries(own),
     }
 }
 
-fn primaries(shared: &Shared) -> Vec<(ClusterId, ServerId, LeaseEpoch)> {
-    let inner = shared.registry.lock();
-    let rows = inner.clusters.values().map(|entry| &entry.row);
+fn primaries(own: &Nodes) -> Vec<(ClusterId, ServerId, LeaseEpoch)> {
+    let inventory = own.registry.latest();
+    let rows = inventory.clusters.values().map(|entry| &entry.row);
     rows.filter_map(|row| Some((row.id.clone(), row.primary.clone()?, row.primary_epoch)))
         .collect()
 }
 
 /// Waits until the report differs from `seen`, at most `limit`. May be dropped at any time.
-pub(crate) async fn changed(shared: &Shared, seen: &PeerReport, limit: Duration) -> PeerReport {
+pub(crate) async fn changed(own: &Nodes, seen: &PeerReport, limit: Duration) -> PeerReport {
     let deadline = Instant::now() + limit;
-    let (mut held, mut peers) = (shared.lease.subscribe(), shared.peers.subscribe());
+    let (mut held, mut peers) = (own.lease.subscribe(), own.peers.subscribe());
     loop {
         held.mark_unchanged();
         peers.mark_unchanged();
-        let now = report(shared);
+        let now = report(own);
         if now != *seen || Instant::now() >= deadline {
             return now;
         }
@@ -75,30 +61,30 @@ pub(crate) async fn changed(shared: &Shared, seen: &PeerReport, limit: Duration)
 }
 
 /// Where the node that leads serves its API. Its own answer to this node goes before what is registered.
-pub(crate) async fn leader_url(shared: &Shared) -> Option<String> {
-    let leader = shared.lease.leader()?;
-    if shared.lease.epoch_for(Duration::ZERO).is_some() {
+pub(crate) async fn leader_url(own: &Nodes) -> Option<String> {
+    let leader = own.lease.leader()?;
+    if own.lease.epoch_for(Duration::ZERO).is_some() {
         return None;
     }
     let is_it = |state: &PeerState| state.report.as_ref().is_some_and(|r| r.name == leader);
-    let peers = shared.peers.states().into_iter();
+    let peers = own.peers.states().into_iter();
     if let Some((url, _)) = peers.into_iter().find(|(_, state)| is_it(state)) {
         return Some(url);
     }
-    let rows = nodes::registered(shared).await?;
+    let rows = nodes::registered(own).await?;
     let row = rows.into_iter().find(|row| row.name == leader)?;
     // One that leads under this node's name is another process, or this one's own past.
-    let is_elsewhere = !row.url.is_empty() && row.url != shared.registry.settings.url;
+    let is_elsewhere = !row.url.is_empty() && row.url != own.registry.settings.url;
     is_elsewhere.then_some(row.url)
 }
 
 /// How this node sees servers, by any of their addresses.
-pub(crate) fn sightings(shared: &Shared, servers: &[Address]) -> Vec<PeerSighting> {
-    let now = shared.ports.clock.now();
-    let inner = shared.registry.lock();
+pub(crate) fn sightings(own: &Nodes, servers: &[Address]) -> Vec<PeerSighting> {
+    let now = own.clock.now();
+    let inventory = own.registry.latest();
     let seen = servers.iter().filter_map(|address| {
-        let id = inner.addresses.get(address)?;
-        Some(sighting(address, &inner.servers.get(id)?.probe, now))
+        let id = inventory.addresses.get(address)?;
+        Some(sighting(address, &inventory.servers.get(id)?.probe, now))
     });
     seen.collect()
 }

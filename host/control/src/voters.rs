@@ -11,8 +11,8 @@ use baton_ports::{NodeRow, Store, StoreError};
 use tokio::time::{Instant, sleep};
 
 use crate::duplicate_name::{DuplicateNames, Place};
+use crate::inventory::Registry;
 use crate::lease::{Keeper, LEASE};
-use crate::registry::Registry;
 use crate::right::GUARD_MARGIN;
 
 /// Pause between two rounds.
@@ -77,8 +77,8 @@ impl VoterRegistry {
     }
 
     fn is_changing(&self) -> bool {
-        let inner = self.registry.lock();
-        inner
+        let inventory = self.registry.latest();
+        inventory
             .voters
             .values()
             .any(|voters| voters.previous.is_some())
@@ -139,22 +139,22 @@ impl VoterRegistry {
     }
 
     fn newest(&self) -> u64 {
-        let inner = self.registry.lock();
-        let versions = inner.voters.values().map(|voters| voters.version);
+        let inventory = self.registry.latest();
+        let versions = inventory.voters.values().map(|voters| voters.version);
         versions.max().unwrap_or(0)
     }
 
     /// Reads what is recorded.
     pub(crate) async fn read(&self) -> Result<(), StoreError> {
         let recorded = self.store.voters().await?.into_iter().collect();
-        self.adopt(&recorded);
+        self.registry.adopt_voters(&recorded);
         Ok(())
     }
 
     /// Reads what is recorded; the node that leads records what changed.
     async fn round(&self) -> Result<(), StoreError> {
         let recorded = self.store.voters().await?.into_iter().collect();
-        let known = self.adopt(&recorded);
+        let known = self.registry.adopt_voters(&recorded);
         let Some(epoch) = self.lease.epoch_for(ROUND) else {
             return Ok(());
         };
@@ -192,18 +192,6 @@ impl VoterRegistry {
         Ok(())
     }
 
-    /// Of two records of one cluster the later one counts, wherever it is known from. Gives what is known now.
-    fn adopt(&self, recorded: &BTreeMap<ClusterId, Voters>) -> BTreeMap<ClusterId, Voters> {
-        let mut inner = self.registry.lock();
-        for (cluster, voters) in recorded {
-            let known = inner.voters.entry(cluster.clone()).or_default();
-            if known.version < voters.version {
-                known.clone_from(voters);
-            }
-        }
-        inner.voters.clone()
-    }
-
     async fn record(
         &self,
         epoch: LeaseEpoch,
@@ -221,8 +209,7 @@ impl VoterRegistry {
             %cluster, version = voters.version, members = names(&voters.current),
             before = voters.previous.as_ref().map(names), "members recorded"
         );
-        let mut inner = self.registry.lock();
-        inner.voters.insert(cluster.clone(), voters);
+        self.registry.set_voters(cluster, voters);
         Ok(())
     }
 
@@ -234,9 +221,9 @@ impl VoterRegistry {
 
     /// Members of all clusters as this node sees them, as soon as all of them were asked.
     fn members(&self) -> BTreeMap<ClusterId, BTreeSet<ServerId>> {
-        let inner = self.registry.lock();
+        let inventory = self.registry.latest();
         let mut members: BTreeMap<ClusterId, BTreeSet<ServerId>> = BTreeMap::new();
-        for entry in inner.servers.values() {
+        for entry in inventory.servers.values() {
             if let Some(cluster) = &entry.cluster {
                 members
                     .entry(cluster.clone())

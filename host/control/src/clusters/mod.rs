@@ -1,0 +1,21 @@
+//! Clusters: one loop per cluster decides what to do, and the driver of recoveries does it.
+//!
+//! [`ClusterFactory`] builds a loop. The loop ([`decide`]) reads [`Members`], asks the policy and
+//! gives orders to the driver ([`recover`]), which writes [`Records`] and changes servers through
+//! [`Sessions`]. This room may import the inventory and leadership.
+
+mod build;
+mod decide;
+mod left_behind;
+mod members;
+mod policy;
+mod records;
+mod recover;
+mod sessions;
+mod table;
+
+pub(crate) use build::ClusterFactory;
+pub(crate) use decide::{Request, RequestKind, explain};
+pub(crate) use members::Members;
+pub(crate) use sessions::{NoSession, Sessions, WorkError};
+pub(crate) use table::ClusterTable;

@@ -1,0 +1,58 @@
+//! Past recoveries, as far as they matter for what comes next.
+
+use std::collections::BTreeSet;
+
+use baton_core::ids::ServerId;
+use baton_core::model::{PastRecovery, RecoveryKind, RecoveryOutcome};
+use baton_ports::RecoveryRow;
+
+/// Past recoveries kept per cluster: enough for any cooldown.
+pub(super) const PAST_MAX: usize = 20;
+/// After so many failed attempts to rejoin a server, an operator has to look.
+const ATTEMPTS_MAX: usize = 3;
+
+/// Servers that ended recoveries (the newest first) left behind and that no later recovery brought
+/// back.
+pub(super) fn left_behind<'a>(
+    rows: impl IntoIterator<Item = &'a RecoveryRow>,
+) -> BTreeSet<ServerId> {
+    let mut settled: BTreeSet<&ServerId> = BTreeSet::new();
+    let mut failed: Vec<&ServerId> = Vec::new();
+    let mut left = BTreeSet::new();
+    for row in rows.into_iter().filter(|row| row.ended.is_some()) {
+        left.extend(row.lost.iter().filter(|id| !settled.contains(id)).cloned());
+        match (row.kind, row.outcome) {
+            (RecoveryKind::Rejoin, RecoveryOutcome::Succeeded) => {
+                settled.insert(&row.failed);
+            }
+            (RecoveryKind::Rejoin, _) => {
+                failed.push(&row.failed);
+                if failed.iter().filter(|id| ***id == row.failed).count() >= ATTEMPTS_MAX {
+                    settled.insert(&row.failed);
+                }
+            }
+            (_, _) => settled.extend(&row.successor),
+        }
+    }
+    left
+}
+
+/// A recorded recovery as policies see it.
+pub(super) fn past(row: &RecoveryRow) -> PastRecovery {
+    PastRecovery {
+        id: row.id.clone(),
+        kind: row.kind,
+        outcome: row.outcome,
+        promoted: row.has_promoted(),
+        left_behind: row.lost.contains(&row.failed),
+        automatic: row.automatic,
+        started: row.started,
+        ended: row.ended,
+        failed: row.failed.clone(),
+        successor: row.successor.clone(),
+        acknowledged: row.acknowledged.is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
