@@ -45,7 +45,8 @@ impl BackendHandle {
         self.status.clone()
     }
 
-    /// A statement sent to the target of that generation failed: the node is probed again at once, and the selector asked.
+    /// A statement sent to the target of that generation failed: the node is probed again at once,
+    /// and the selector asked.
     pub fn report(&self, generation: u64, class: &str) {
         let report = Report {
             generation,
@@ -86,7 +87,8 @@ impl BackendHandle {
         });
     }
 
-    /// Names of the backends to which the whole state was copied, beside the one that holds it: only these may take over.
+    /// Names of the backends to which the whole state was copied, beside the one that holds it:
+    /// only these may take over.
     pub fn set_copies(&self, backends: Vec<String>) {
         self.copies.send_if_modified(|known| {
             let changed = *known != backends;
@@ -95,7 +97,8 @@ impl BackendHandle {
         });
     }
 
-    /// A person accepts that epochs, tables or clusters seen before are gone for good. What is there now is taken as it is.
+    /// A person accepts that epochs, tables or clusters seen before are gone for good. What is
+    /// there now is taken as it is.
     pub fn accept_history(&self) {
         // One that waits already is enough.
         self.accept.try_send(()).unwrap_or_default();

@@ -82,7 +82,8 @@ impl Judging {
             .as_ref()
             .and_then(|(_, content)| content.epoch);
         self.judge(cluster, now);
-        // An epoch counts only if the node's word counts: one of a foreign cluster must not age all others.
+        // An epoch counts only if the node's word counts: one of a foreign cluster must not age all
+        // others.
         let trusted = self.is_ready(node);
         if let Some(seen) = seen.filter(|_| trusted) {
             if let Some(highest) = self.epochs.get_mut(cluster) {

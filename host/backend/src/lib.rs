@@ -1,8 +1,9 @@
-//! Baton's own databases: watches every configured node, asks the selector which one to use, publishes it.
+//! Baton's own databases: watches every configured node, asks the selector which one to use,
+//! publishes it.
 //!
-//! Facts come from the nodes (`watcher`, `questions`), what they mean is decided by pure functions (`rules`, `progress`,
-//! `promotion`), and one loop (`run`) owns all state. The choice is a hint: what keeps the state correct is conditional
-//! updates and the outcome of commits, never a probe.
+//! Facts come from the nodes (`watcher`, `questions`), what they mean is decided by pure functions
+//! (`rules`, `progress`, `promotion`), and one loop (`run`) owns all state. The choice is a hint:
+//! what keeps the state correct is conditional updates and the outcome of commits, never a probe.
 
 mod facts;
 mod handle;

@@ -71,7 +71,8 @@ impl Promoter {
     /// Makes `candidate` the writable node.
     ///
     /// # Errors
-    /// The roles are as before, but for a fenced `other`, which the next decision takes into account.
+    /// The roles are as before, but for a fenced `other`, which the next decision takes into
+    /// account.
     pub(crate) async fn promote(
         &self,
         candidate: &NodeSpec,
@@ -153,8 +154,8 @@ impl Promoter {
         })
     }
 
-    /// Closes the other node if it answers. One that answers and cannot be closed forbids the promotion; one that takes
-    /// writes again makes it unnecessary.
+    /// Closes the other node if it answers. One that answers and cannot be closed forbids the
+    /// promotion; one that takes writes again makes it unnecessary.
     async fn fence_if_reached(&self, other: &NodeSpec) -> Result<(), PromotionError> {
         let address = &other.url.address;
         let mut session = match self

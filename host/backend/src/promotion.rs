@@ -1,9 +1,10 @@
 //! Which node of a pair is to take writes. Pure.
 //!
-//! Two nodes have no majority: "the other is dead" and "we are cut off" look the same. So the passive node is opened only on
-//! two viewpoints (Baton's own, and the passive node's receiver), only if it is known to have followed until the end, and only
-//! after the active one was fenced or does not answer at all. What the active node had acknowledged and not yet sent is lost
-//! or comes back later: the kind gives availability, not exclusivity.
+//! Two nodes have no majority: "the other is dead" and "we are cut off" look the same. So the
+//! passive node is opened only on two viewpoints (Baton's own, and the passive node's receiver),
+//! only if it is known to have followed until the end, and only after the active one was fenced or
+//! does not answer at all. What the active node had acknowledged and not yet sent is lost or comes
+//! back later: the kind gives availability, not exclusivity.
 
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ use crate::facts::channel;
 use crate::progress::{self, Progress, Standing};
 use crate::rules::pair::is_writable;
 
-/// How long before the last sign of life of the active node the passive one must have been connected to it, at the longest:
-/// a probe interval at its maximum, and the time a reading takes.
+/// How long before the last sign of life of the active node the passive one must have been
+/// connected to it, at the longest: a probe interval at its maximum, and the time a reading takes.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(5);
 
 /// One node of the pair.
@@ -56,7 +57,8 @@ pub(crate) enum Decision {
     Promote {
         /// Place in the pair.
         candidate: usize,
-        /// Its receiver still counts as connected although its source is silent: make it connect anew first.
+        /// Its receiver still counts as connected although its source is silent: make it connect
+        /// anew first.
         reconnect: bool,
         /// For people.
         why: String,

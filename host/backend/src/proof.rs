@@ -1,5 +1,6 @@
-//! Proof that a node is part of a working cluster: a read that has to go through the cluster. Status variables tell the past
-//! for up to three seconds after a node was frozen or cut off; these reads wait, and then fail.
+//! Proof that a node is part of a working cluster: a read that has to go through the cluster.
+//! Status variables tell the past for up to three seconds after a node was frozen or cut off; these
+//! reads wait, and then fail.
 
 use baton_core::model::ProbeFailure;
 use baton_core::policy::backend::BackendKind;
@@ -12,7 +13,8 @@ pub(crate) enum Proof {
     Held,
     /// The cluster refused it, with this error number.
     Refused(u16),
-    /// No answer in time: the cluster stalls, or this node is cut off. Which of the two, the others' proofs tell.
+    /// No answer in time: the cluster stalls, or this node is cut off. Which of the two, the
+    /// others' proofs tell.
     Late,
     /// The node cannot be used anyway, or the kind knows no proof.
     NotTried,
@@ -35,8 +37,8 @@ pub(crate) struct Content {
     pub(crate) denied: bool,
 }
 
-/// Statements around the read: before and after. Galera: `wsrep_sync_wait` bit 1 makes reads wait for what was committed
-/// before. Group Replication: `BEFORE` does.
+/// Statements around the read: before and after. Galera: `wsrep_sync_wait` bit 1 makes reads wait
+/// for what was committed before. Group Replication: `BEFORE` does.
 pub(crate) fn frame(kind: BackendKind) -> Option<(&'static str, &'static str)> {
     match kind {
         BackendKind::Galera => Some((
@@ -47,13 +49,14 @@ pub(crate) fn frame(kind: BackendKind) -> Option<(&'static str, &'static str)> {
             "SET SESSION group_replication_consistency='BEFORE'",
             "SET SESSION group_replication_consistency='EVENTUAL'",
         )),
-        // Rows of NDB tables are always fetched from the data nodes; a pair has no cluster to go through.
+        // Rows of NDB tables are always fetched from the data nodes; a pair has no cluster to go
+        // through.
         BackendKind::Ndb | BackendKind::MasterMaster | BackendKind::Sqlite => None,
     }
 }
 
-/// The read itself. The lease table has a row per lease, and at most two that are marks of a move, so all of it costs what one
-/// row costs.
+/// The read itself. The lease table has a row per lease, and at most two that are marks of a move,
+/// so all of it costs what one row costs.
 pub(crate) fn read(database: &str) -> String {
     format!(
         "SELECT (SELECT MAX(epoch) FROM `{database}`.baton_lease WHERE name NOT IN ('moved-to', 'copied-from')) AS epoch, \
@@ -91,8 +94,8 @@ pub(crate) fn content(table: &Table) -> Option<Content> {
     })
 }
 
-/// What a refused read says about the tables, if the refusal is about them. The wait of [`frame`] happens before the server
-/// looks at tables, so such a refusal proves as much as an answer.
+/// What a refused read says about the tables, if the refusal is about them. The wait of [`frame`]
+/// happens before the server looks at tables, so such a refusal proves as much as an answer.
 pub(crate) fn absence(failure: &ProbeFailure) -> Option<Content> {
     /// No such table.
     const NO_TABLE: u16 = 1146;

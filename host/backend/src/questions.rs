@@ -1,5 +1,5 @@
-//! The statements of a probe, per kind, and how their answers are read. One text, one table, one round trip; the measured
-//! cost of each is below a millisecond.
+//! The statements of a probe, per kind, and how their answers are read. One text, one table, one
+//! round trip; the measured cost of each is below a millisecond.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use baton_mysql::{Record, Table};
 
 use crate::facts::{Facts, GaleraFacts, GroupFacts, NdbFacts};
 
-/// `SHOW GLOBAL STATUS` cannot be joined with variables; this table can, and is readable on a node without quorum.
+/// `SHOW GLOBAL STATUS` cannot be joined with variables; this table can, and is readable on a node
+/// without quorum.
 const GALERA: &str = "SELECT @@global.wsrep_provider AS provider, @@global.read_only AS read_only, \
 @@global.wsrep_reject_queries AS reject_queries, @@global.wsrep_desync AS desync, \
 MAX(IF(VARIABLE_NAME='WSREP_READY',VARIABLE_VALUE,NULL)) AS ready, \
@@ -42,7 +43,8 @@ MAX(IF(MEMBER_ID=@@server_uuid,MEMBER_STATE,NULL)) AS state, MAX(IF(MEMBER_ID=@@
 COUNT(*) AS members, SUM(MEMBER_STATE IN ('ONLINE','RECOVERING')) AS seen \
 FROM performance_schema.replication_group_members";
 
-/// Unknown column, table or variable, statement not understood: the question belongs to another kind of server.
+/// Unknown column, table or variable, statement not understood: the question belongs to another
+/// kind of server.
 const STRANGE: [u16; 6] = [1054, 1064, 1109, 1146, 1193, 1238];
 
 /// Which of two wordings a Galera node understands.
@@ -74,12 +76,14 @@ pub(crate) fn is_cluster_member(table: &Table) -> bool {
     })
 }
 
-/// MariaDB and MySQL servers without Galera show `none`. (`@@global.wsrep_on` was seen to be 0 on members of a cluster.)
+/// MariaDB and MySQL servers without Galera show `none`. (`@@global.wsrep_on` was seen to be 0 on
+/// members of a cluster.)
 fn is_provider(provider: &str) -> bool {
     !provider.eq_ignore_ascii_case("none")
 }
 
-/// The text of the question, after a pause on the server. `None` for a pair, which is read like a managed server.
+/// The text of the question, after a pause on the server. `None` for a pair, which is read like a
+/// managed server.
 pub(crate) fn question(kind: BackendKind, wording: Wording, pause: Duration) -> Option<String> {
     let facts = match kind {
         BackendKind::Galera if wording == Wording::Percona => {

@@ -1,5 +1,5 @@
-//! What facts mean, per kind: may a write go there now, and if not, why not. Pure; the sources are the measured behaviour of
-//! each kind and its documentation.
+//! What facts mean, per kind: may a write go there now, and if not, why not. Pure; the sources are
+//! the measured behaviour of each kind and its documentation.
 
 mod history;
 pub(crate) mod pair;
@@ -76,7 +76,8 @@ pub(crate) fn judge(subjects: &[Subject<'_>], memory: Memory<'_>) -> Vec<Verdict
     verdicts
 }
 
-/// The cluster that is meant: the one used before, else the one that most nodes belong to, else the first configured one's.
+/// The cluster that is meant: the one used before, else the one that most nodes belong to, else the
+/// first configured one's.
 fn reference<'a>(subjects: &[Subject<'a>], memory: Memory<'a>) -> Option<&'a str> {
     if memory.identity.is_some() {
         return memory.identity;
@@ -345,9 +346,10 @@ fn unproven(subject: Subject<'_>) -> Condition {
     Condition::of(Word::NotProven, subject.address, &text)
 }
 
-/// A node whose proofs do not come back while another's do is cut off; if nobody's do, the cluster stalls, and waiting is
-/// all that can be done. A proof of the other counts if it lies between two of the node's that did not come back: the end of
-/// a stall does not reach all nodes at the same moment.
+/// A node whose proofs do not come back while another's do is cut off; if nobody's do, the cluster
+/// stalls, and waiting is all that can be done. A proof of the other counts if it lies between two
+/// of the node's that did not come back: the end of a stall does not reach all nodes at the same
+/// moment.
 fn cut_off(subjects: &[Subject<'_>], verdicts: &mut [Verdict]) {
     let held: Vec<Timestamp> = subjects
         .iter()

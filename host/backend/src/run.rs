@@ -25,11 +25,12 @@ use crate::watcher::{Assignment, Pace, Watcher};
 use choice::Choice;
 use roles::{Role, Roles};
 
-/// Time between two questions while nothing changes: policies may decide by age, and silence changes only with time.
+/// Time between two questions while nothing changes: policies may decide by age, and silence
+/// changes only with time.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The first choice waits this long for the first probe of every node, so that a slow answer of the preferred node does not
-/// move the whole fleet to another.
+/// The first choice waits this long for the first probe of every node, so that a slow answer of the
+/// preferred node does not move the whole fleet to another.
 const FIRST_CHOICE_WITHIN: Duration = Duration::from_secs(1);
 
 /// After this time without a usable node, probes go back to their usual interval.
@@ -38,8 +39,8 @@ const URGENT_FOR: Duration = Duration::from_mins(1);
 /// Probes that wait for the loop.
 const PROBES_MAX: usize = 256;
 
-/// Watches the backends and chooses. Dropping [`Backend::run`] midway ends all sessions; a promotion under way may be left
-/// half done, and is decided on afresh by whoever looks next.
+/// Watches the backends and chooses. Dropping [`Backend::run`] midway ends all sessions; a
+/// promotion under way may be left half done, and is decided on afresh by whoever looks next.
 pub struct Backend {
     spec: Arc<BackendSpec>,
     clock: Arc<dyn Clock>,

@@ -32,7 +32,8 @@ pub struct ClusterSpec {
     pub nodes: Vec<NodeSpec>,
     /// How often and how long.
     pub timing: Timing,
-    /// Kind `master-master`: Baton itself makes the passive node writable when the active one is gone. `None` = a person does.
+    /// Kind `master-master`: Baton itself makes the passive node writable when the active one is
+    /// gone. `None` = a person does.
     pub promotion: Option<PromotionSpec>,
 }
 
@@ -69,7 +70,8 @@ impl Default for Timing {
 /// How the passive node of a pair becomes the active one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PromotionSpec {
-    /// An active node that refuses connections (its process is gone) is replaced at once; one that says nothing, after this.
+    /// An active node that refuses connections (its process is gone) is replaced at once; one that
+    /// says nothing, after this.
     pub patience: Duration,
     /// Longest wait for the passive node to apply what it has received.
     pub drain: Duration,

@@ -1,8 +1,9 @@
 //! One task per node, so that a silent node never delays another.
 //!
-//! The pause between two probes happens on the server (`SELECT SLEEP`), in front of the question: the session always has a
-//! read outstanding, and the end of the server's process is noticed within milliseconds. That is harmless on every kind: the
-//! statement touches no table, holds no lock, waits for no cluster, and is allowed on a node without quorum.
+//! The pause between two probes happens on the server (`SELECT SLEEP`), in front of the question:
+//! the session always has a read outstanding, and the end of the server's process is noticed within
+//! milliseconds. That is harmless on every kind: the statement touches no table, holds no lock,
+//! waits for no cluster, and is allowed on a node without quorum.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +23,8 @@ use crate::proof::{self, Content, Proof};
 use crate::questions::{self, Wording};
 use crate::spec::{NodeSpec, Timing};
 
-/// A session older than this is replaced: what a new one would meet (no free connection, a changed password, a blocked host)
-/// stays hidden from an old one.
+/// A session older than this is replaced: what a new one would meet (no free connection, a changed
+/// password, a blocked host) stays hidden from an old one.
 const SESSION_LIFE: Duration = Duration::from_secs(10);
 
 /// Time between two probes while no node can be used, or a change is under way.
@@ -162,7 +163,8 @@ impl Watcher {
         };
         let pause = if open.fresh { Duration::ZERO } else { pause };
         let wake = self.given.wake.clone();
-        // What ends badly, or is left in the middle of an answer, is not put back: dropping it ends the session.
+        // What ends badly, or is left in the middle of an answer, is not put back: dropping it ends
+        // the session.
         let (at, took, facts) = tokio::select! {
             read = self.facts(&mut open, pause) => read?,
             () = wake.notified(), if !pause.is_zero() => {

@@ -41,7 +41,8 @@ macro_rules! on_all {
 
 on_all!(the_active_node_is_killed, the_active_node_hangs);
 
-/// Account that may change roles; the one for the state may not, so that it cannot write to a closed node.
+/// Account that may change roles; the one for the state may not, so that it cannot write to a
+/// closed node.
 const ROLES: &str = "roles";
 
 fn start(kind: Bed) -> (Sandbox, BackendBed) {
@@ -112,7 +113,8 @@ fn active(watched: &Watched) -> usize {
     nodes.iter().position(|node| node.in_use).unwrap()
 }
 
-/// Writes to the node in use until that works; when it did. The wait of the cluster itself is part of it.
+/// Writes to the node in use until that works; when it did. The wait of the cluster itself is part
+/// of it.
 async fn written(watched: &Watched, except: &str) -> (Instant, Instant) {
     let target = watched
         .target("another node is in use", |target| {
@@ -171,7 +173,8 @@ async fn the_active_node_is_killed(kind: Bed) {
     );
     drop((watched, status));
     let gave = gave.await.unwrap();
-    // The node in use may have to give its data to the one that returns: then it is left for the third.
+    // The node in use may have to give its data to the one that returns: then it is left for the
+    // third.
     let left = gave.iter().any(|donor| Some(donor) == moved_to.as_ref());
     assert!(
         now == moved_to || left,

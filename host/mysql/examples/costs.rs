@@ -1,4 +1,5 @@
-//! What readings and commands cost on servers on this machine: `cargo run --release -p baton-mysql --example costs`.
+//! What readings and commands cost on servers on this machine: `cargo run --release -p baton-mysql
+//! --example costs`.
 
 use std::future::Future;
 use std::sync::Arc;

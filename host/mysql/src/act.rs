@@ -139,7 +139,8 @@ impl ActSession for MysqlActSession {
     }
 
     async fn evict(&mut self, connection: u64, limit: Duration) -> Result<(), ProbeFailure> {
-        // Allowed without any privilege between sessions of one account. Error 1094: it is gone already.
+        // Allowed without any privilege between sessions of one account. Error 1094: it is gone
+        // already.
         match self
             .session
             .tables(&format!("KILL {connection}"), limit)

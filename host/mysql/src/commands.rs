@@ -53,8 +53,9 @@ pub(crate) struct Performer<'a> {
 
 impl Performer<'_> {
     pub(crate) async fn perform(&mut self, command: &ServerCommand) -> Result<(), StatementError> {
-        // The server refuses most changes while its session has the global read lock. The roles of semi-sync it does not
-        // refuse, and nobody should wait for an acknowledgement while they change.
+        // The server refuses most changes while its session has the global read lock. The roles of
+        // semi-sync it does not refuse, and nobody should wait for an acknowledgement while they
+        // change.
         if !matches!(
             command,
             ServerCommand::Fence { .. } | ServerCommand::SetSemiSync { .. }

@@ -13,7 +13,8 @@ use crate::servers::Access;
 use crate::session::Session;
 use crate::settings::CommitProbeSettings;
 
-/// Tries commits beside the readings, on a session of its own: a stalled commit must not look like a hung server.
+/// Tries commits beside the readings, on a session of its own: a stalled commit must not look like
+/// a hung server.
 ///
 /// Dropping it ends the attempt under way.
 pub(crate) struct CommitProber {
@@ -111,7 +112,8 @@ async fn attempt(
     // That the server cannot be reached is the watch's finding, not this one's.
     let Ok(mut session) = session else { return };
     let begun = access.clock.now();
-    // No limit: a commit that stalls stays begun, and is seen as such, until it ends or the server does.
+    // No limit: a commit that stalls stays begun, and is seen as such, until it ends or the server
+    // does.
     let outcome = session.send(&settings.statement, || {}).await;
     let probe = match outcome.error {
         None => CommitProbe::Committed {

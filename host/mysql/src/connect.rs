@@ -146,8 +146,9 @@ struct Attempt {
 }
 
 impl Attempt {
-    /// Connects. The library hides when TCP is established, and a connection of our own before each attempt would count
-    /// against us at the server (`max_connect_errors`). So only an attempt that takes too long is looked into.
+    /// Connects. The library hides when TCP is established, and a connection of our own before each
+    /// attempt would count against us at the server (`max_connect_errors`). So only an attempt that
+    /// takes too long is looked into.
     async fn run(&self, options: OptsBuilder, stage: Stage) -> Result<Session, Refusal> {
         let mut connecting =
             std::pin::pin!(AssertUnwindSafe(Conn::new(Opts::from(options))).catch_unwind());

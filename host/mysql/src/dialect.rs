@@ -1,4 +1,5 @@
-//! What a server understands. Found out once per session by asking for it, never by comparing versions.
+//! What a server understands. Found out once per session by asking for it, never by comparing
+//! versions.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use crate::facts::{flavor, is_receiver_stuck};
 use crate::rows::Table;
 use crate::session::Session;
 
-/// Variables that cannot change while the server runs (or whose change may wait until the next session).
+/// Variables that cannot change while the server runs (or whose change may wait until the next
+/// session).
 const FIXED: [&str; 15] = [
     "version",
     "version_comment",
@@ -73,7 +75,8 @@ const SESSION_ONLY: [&str; 4] = [
     "innodb_lock_wait_timeout",
 ];
 
-/// Counters. MariaDB's `SHOW MASTER STATUS` waits for commits that wait for an acknowledgement, its counters do not.
+/// Counters. MariaDB's `SHOW MASTER STATUS` waits for commits that wait for an acknowledgement, its
+/// counters do not.
 pub(crate) const STATUS: &str = "SHOW GLOBAL STATUS WHERE Variable_name IN ('Uptime','Threads_connected','Threads_running',\
 'Rpl_semi_sync_source_status','Rpl_semi_sync_source_clients','Rpl_semi_sync_source_wait_sessions','Rpl_semi_sync_replica_status',\
 'Rpl_semi_sync_master_status','Rpl_semi_sync_master_clients','Rpl_semi_sync_master_wait_sessions','Rpl_semi_sync_slave_status',\
@@ -98,7 +101,8 @@ COLLATION_CONNECTION AS collation_connection FROM information_schema.EVENTS";
 /// Names of transactions as `XA COMMIT` takes them (MariaDB documentation, "XA Transactions").
 const PREPARED_MARIADB: &str = "XA RECOVER FORMAT='SQL'";
 
-/// Names of transactions in hexadecimal digits. Needs `XA_RECOVER_ADMIN` (MySQL manual, "XA Transaction SQL Statements").
+/// Names of transactions in hexadecimal digits. Needs `XA_RECOVER_ADMIN` (MySQL manual, "XA
+/// Transaction SQL Statements").
 pub(crate) const PREPARED_MYSQL: &str = "XA RECOVER CONVERT XID";
 
 /// How channels are shown and commanded.
@@ -294,18 +298,21 @@ impl Dialect {
     }
 }
 
-/// Threads that send the binary log, cheapest first. The first is empty on a server without instruments.
+/// Threads that send the binary log, cheapest first. The first is empty on a server without
+/// instruments.
 ///
-/// Never `information_schema.processlist`: MariaDB 10.11.19 was seen to crash in freeing the temporary table that it makes for
-/// that while `read_only` was being set. `SHOW PROCESSLIST` makes none.
+/// Never `information_schema.processlist`: MariaDB 10.11.19 was seen to crash in freeing the
+/// temporary table that it makes for that while `read_only` was being set. `SHOW PROCESSLIST` makes
+/// none.
 const DUMP_THREADS: [&str; 2] = [
     "SELECT HOST, COMMAND FROM performance_schema.processlist WHERE COMMAND IN ('Binlog Dump','Binlog Dump GTID')",
     SESSIONS,
 ];
 
-/// MySQL, whose sessions do not show that they wait for space: all who commit show the same state, also behind a large transaction.
-/// Its error log does: the first who waits writes MY-000035 (EE_DISK_FULL_WITH_RETRY_MSG), and is still at the same statement. MY-012144
-/// is InnoDB's word for a file that could not be made larger; the statement fails then. Codes, never texts.
+/// MySQL, whose sessions do not show that they wait for space: all who commit show the same state,
+/// also behind a large transaction. Its error log does: the first who waits writes MY-000035
+/// (EE_DISK_FULL_WITH_RETRY_MSG), and is still at the same statement. MY-012144 is InnoDB's word
+/// for a file that could not be made larger; the statement fails then. Codes, never texts.
 const SPACE_MYSQL: &str = "SELECT (SELECT COUNT(DISTINCT t.PROCESSLIST_ID) FROM performance_schema.error_log l \
 JOIN performance_schema.threads t ON t.PROCESSLIST_ID=l.THREAD_ID WHERE l.ERROR_CODE='MY-000035' \
 AND t.PROCESSLIST_STATE='waiting for handler commit' \
@@ -384,7 +391,8 @@ fn pick(row: &Table, wanted: impl Fn(&str) -> bool) -> Table {
     picked
 }
 
-/// A selection by name costs a fifth of `SHOW GLOBAL VARIABLES`, which fills a table with all of them first.
+/// A selection by name costs a fifth of `SHOW GLOBAL VARIABLES`, which fills a table with all of
+/// them first.
 fn select_variables(names: &[String]) -> String {
     let mut sql = String::from("SELECT ");
     let wanted = CHANGING.iter().filter(|name| !SESSION_ONLY.contains(name));

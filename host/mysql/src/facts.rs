@@ -102,7 +102,8 @@ pub(crate) fn facts(answers: &Answers, beside: Beside) -> Result<ServerFacts, Ga
         port: fixed.number(&["port"]).unwrap_or(0),
         report_host: fixed.filled(&["report_host"]).map(str::to_owned),
         report_port: fixed.number(&["report_port"]).filter(|&port| port != 0),
-        // Anything but a plain "off" is taken for read-only: newer servers have more than two values.
+        // Anything but a plain "off" is taken for read-only: newer servers have more than two
+        // values.
         read_only: now.flag(&["read_only"]) != Some(false),
         super_read_only: now.flag(&["super_read_only"]),
         log_bin,
@@ -152,7 +153,8 @@ pub(crate) fn executed(now: &Record<'_>, flavor: Flavor) -> Result<GtidSet, Garb
     match flavor {
         Flavor::Mariadb => {
             let state = now.text(&["gtid_binlog_state"]).unwrap_or_default();
-            // A server that logs what it replicates has all of it in the state; one that does not only has a position.
+            // A server that logs what it replicates has all of it in the state; one that does not
+            // only has a position.
             let positions = ["gtid_slave_pos", "gtid_current_pos"];
             let mut all = history(state, "")?;
             for position in positions.iter().filter_map(|name| now.filled(&[name])) {
@@ -194,7 +196,8 @@ fn gtid_mode(now: &Record<'_>, flavor: Flavor) -> String {
     }
 }
 
-/// A server without the variable, or with a value nobody knew when this was written, logs rows: the one format that stays.
+/// A server without the variable, or with a value nobody knew when this was written, logs rows: the
+/// one format that stays.
 fn log_format(now: &Record<'_>) -> LogFormat {
     match now.text(&["binlog_format"]) {
         Some(text) if text.eq_ignore_ascii_case("STATEMENT") => LogFormat::Statement,

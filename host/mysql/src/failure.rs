@@ -143,7 +143,8 @@ fn from_io(error: &std::io::Error, stage: Stage) -> ProbeFailure {
             Stage::Connecting | Stage::ConnectingTls => TimeoutPhase::Connect,
             Stage::Established => TimeoutPhase::Statement,
         }),
-        // rustls reports every disagreement as invalid data, the packet parser every garbled packet.
+        // rustls reports every disagreement as invalid data, the packet parser every garbled
+        // packet.
         ErrorKind::InvalidData if stage == Stage::ConnectingTls => ProbeFailure::Tls,
         ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::Other => {
             ProbeFailure::NotMysql

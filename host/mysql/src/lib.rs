@@ -1,7 +1,8 @@
 //! Managed MySQL and MariaDB servers: the only place with SQL for them.
 //!
-//! [`MysqlServers`] implements [`baton_ports::Servers`]. What a server understands is found out by asking it for it, never by
-//! comparing versions. Answers become facts in pure functions; each kind of failure becomes its own fact, by number and kind.
+//! [`MysqlServers`] implements [`baton_ports::Servers`]. What a server understands is found out by
+//! asking it for it, never by comparing versions. Answers become facts in pure functions; each kind
+//! of failure becomes its own fact, by number and kind.
 
 mod act;
 mod channel_options;

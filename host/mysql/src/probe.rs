@@ -1,5 +1,5 @@
-//! A session for the watch over Baton's own databases: statements of the caller's, with the failures told apart as for
-//! managed servers.
+//! A session for the watch over Baton's own databases: statements of the caller's, with the
+//! failures told apart as for managed servers.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ use crate::watch::Hints;
 
 /// An established session. Dropping it ends the session at the server at once.
 ///
-/// After a failure, and after a future of it was dropped midway, the session must be dropped, unless the failure is
-/// [`ProbeFailure::Statement`]: then the session can be used on.
+/// After a failure, and after a future of it was dropped midway, the session must be dropped,
+/// unless the failure is [`ProbeFailure::Statement`]: then the session can be used on.
 #[derive(Debug)]
 pub struct ProbeSession {
     session: Session,
@@ -28,8 +28,8 @@ pub struct ProbeSession {
 }
 
 impl ProbeSession {
-    /// Opens a session within `limit`. `known`: something at the address has spoken the protocol before, so that silence
-    /// means a hung server and is not looked into.
+    /// Opens a session within `limit`. `known`: something at the address has spoken the protocol
+    /// before, so that silence means a hung server and is not looked into.
     ///
     /// # Errors
     /// Each kind of failure is its own fact.
@@ -51,7 +51,8 @@ impl ProbeSession {
         })
     }
 
-    /// Sends one or more statements; all must end well within `limit`. Text in, tables out: one per statement.
+    /// Sends one or more statements; all must end well within `limit`. Text in, tables out: one per
+    /// statement.
     ///
     /// # Errors
     /// The first that did not; what came before it is lost.
@@ -59,7 +60,8 @@ impl ProbeSession {
         self.session.tables(sql, limit).await
     }
 
-    /// Lets the server pause, then reads what is read of managed servers: writability, channels, positions.
+    /// Lets the server pause, then reads what is read of managed servers: writability, channels,
+    /// positions.
     ///
     /// # Errors
     /// Each kind of failure is its own fact.

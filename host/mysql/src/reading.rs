@@ -17,19 +17,19 @@ use crate::recent::Recent;
 use crate::rows::Table;
 use crate::session::{Outcome, Session};
 
-/// What changes slowly (registered replicas; counters where semi-sync is off) is read at most this often by a watch.
+/// A watch reads what changes slowly (registered replicas; counters without semi-sync) this seldom.
 const SLOW_EVERY: Duration = Duration::from_millis(4500);
 
-/// So long a full reading relies on what another session of the server read: a watch has read it anew
-/// by then, if it lives. On MySQL the list of events alone takes as long as half of all else.
+/// So long a full reading relies on what another session of the server read: a watch has read it
+/// anew by then, if it lives. On MySQL the list of events alone takes as long as half of all else.
 const RELIED_ON: Duration = Duration::from_secs(6);
 
-/// The same for the list of sessions, which costs the server time in proportion to their number. It finds only replicas that
-/// do not report their host.
+/// The same for the list of sessions, which costs the server time in proportion to their number. It
+/// finds only replicas that do not report their host.
 const SESSIONS_EVERY: Duration = Duration::from_secs(15);
 
-/// A pause is slept in so many naps. The end of each arrives by itself, so a server that hangs is noticed a fraction of the pause after
-/// it should have woken, without another round trip.
+/// A pause is slept in so many naps. The end of each arrives by itself, so a server that hangs is
+/// noticed a fraction of the pause after it should have woken, without another round trip.
 const NAPS: u32 = 3;
 
 /// How much of a requested pause is relied on. Server and node measure it by different clocks.
@@ -187,8 +187,8 @@ impl Reader {
         })
     }
 
-    /// A full reading asks a server that takes writes: its clients may have changed events a moment ago.
-    /// If another session of the server was told, its answer is taken.
+    /// A full reading asks a server that takes writes: its clients may have changed events a moment
+    /// ago. If another session of the server was told, its answer is taken.
     fn are_events_due(&mut self, full: bool, now: Timestamp) -> bool {
         if self.dialect.events.is_none() || full && self.recent.takes_writes() {
             return true;
@@ -203,8 +203,8 @@ impl Reader {
         false
     }
 
-    /// A server whose disk is full executes nothing, so a busy one is not asked. One that takes writes
-    /// and stands still is asked each time.
+    /// A server whose disk is full executes nothing, so a busy one is not asked. One that takes
+    /// writes and stands still is asked each time.
     fn is_space_due(&self, (full, slow, sessions): (bool, bool, bool), now: Timestamp) -> bool {
         let sometimes = if self.lists_sessions() {
             sessions || slow && self.still
@@ -274,7 +274,8 @@ impl Reader {
         if slow || self.semi_sync_on() {
             batch.add(Part::Status, STATUS);
         }
-        // It does not move while nothing is executed, and is not told while a commit waits for space.
+        // It does not move while nothing is executed, and is not told while a commit waits for
+        // space.
         let knows_end = self.still && !self.answers.binlog.rows.is_empty();
         let listed = self.lists_sessions();
         let rest = [
@@ -419,7 +420,8 @@ pub(crate) struct Ask {
     pub(crate) depth: Depth,
 }
 
-/// Waits for the answers. Each nap's end is a sign of life that must not be late by more than the limit.
+/// Waits for the answers. Each nap's end is a sign of life that must not be late by more than the
+/// limit.
 async fn in_time(
     ask: Ask,
     naps: &AtomicU32,
@@ -455,12 +457,14 @@ impl Evaluated {
     }
 }
 
-/// The latest instant at which the server had certainly not begun to evaluate what follows its pause.
+/// The latest instant at which the server had certainly not begun to evaluate what follows its
+/// pause.
 ///
-/// The server cannot have begun before the statement was sent. It slept afterwards, by its own clock; a percent is taken off
-/// for the difference of the clocks. When the end of the sleep is known to have come sooner than that (a step of its clock, or
-/// somebody interrupted it), only the first is certain. The arrival of the sleep's own row is *not* such an instant: it may
-/// have been delayed while the rest was evaluated.
+/// The server cannot have begun before the statement was sent. It slept afterwards, by its own
+/// clock; a percent is taken off for the difference of the clocks. When the end of the sleep is
+/// known to have come sooner than that (a step of its clock, or somebody interrupted it), only the
+/// first is certain. The arrival of the sleep's own row is *not* such an instant: it may have been
+/// delayed while the rest was evaluated.
 fn began(sent: Timestamp, pause: Duration, woke: Timestamp) -> Timestamp {
     let trusted = pause * PAUSE_TRUST_PERCENT / 100;
     if woke.since(sent) >= trusted {

@@ -1,4 +1,5 @@
-//! Result sets as plain data, so that reading them needs no connection and recorded answers can be tested.
+//! Result sets as plain data, so that reading them needs no connection and recorded answers can be
+//! tested.
 
 use std::str::FromStr;
 
@@ -32,7 +33,8 @@ impl Table {
             .any(|column| column.eq_ignore_ascii_case(name))
     }
 
-    /// Turns a table of names and values (`SHOW VARIABLES`, `SHOW STATUS`) into one row with the names as columns.
+    /// Turns a table of names and values (`SHOW VARIABLES`, `SHOW STATUS`) into one row with the
+    /// names as columns.
     pub fn from_pairs(pairs: &Table) -> Table {
         let mut table = Table {
             columns: Vec::new(),
@@ -124,7 +126,8 @@ pub(crate) mod recorded {
 
     use super::Table;
 
-    /// The table printed in `text`: `name: value` lines, rows parted by lines of stars. `NULL` is NULL.
+    /// The table printed in `text`: `name: value` lines, rows parted by lines of stars. `NULL` is
+    /// NULL.
     pub(crate) fn vertical(text: &str) -> Table {
         let mut table = Table::default();
         for line in text.lines() {

@@ -32,7 +32,8 @@ pub struct MysqlServers {
 pub(crate) struct Access {
     pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Addresses that have spoken the protocol since the process started. Grows with the fleet, no further.
+    /// Addresses that have spoken the protocol since the process started. Grows with the fleet, no
+    /// further.
     known: Arc<Mutex<BTreeSet<Address>>>,
     /// What sessions of the servers were told lately.
     recent: AllRecent,

@@ -22,7 +22,8 @@ pub(crate) struct Session {
 /// What came back before the first error.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// One table per statement that ended well. A statement without rows gives an empty one, but for the last.
+    /// One table per statement that ended well. A statement without rows gives an empty one, but
+    /// for the last.
     pub(crate) tables: Vec<Table>,
     /// What ended it.
     pub(crate) error: Option<Error>,
@@ -42,7 +43,8 @@ impl Session {
     pub(crate) async fn send(&mut self, sql: impl AsQuery, on_row: impl FnMut() + Send) -> Outcome {
         let mut tables = Vec::new();
         let work = read_all(&mut self.conn, sql, on_row, &mut tables);
-        // The protocol library asserts what a well-behaved server sends; whatever a server sends must not end this process.
+        // The protocol library asserts what a well-behaved server sends; whatever a server sends
+        // must not end this process.
         let error = match AssertUnwindSafe(work).catch_unwind().await {
             Ok(result) => result.err(),
             Err(_panic) => Some(Error::Driver(mysql_async::DriverError::PacketOutOfOrder)),
@@ -110,7 +112,8 @@ async fn read_all(
         tables.push(Table { columns, rows });
         ended?;
         if result.is_empty() {
-            // The error of a statement that is not the first one is kept back until it is asked for.
+            // The error of a statement that is not the first one is kept back until it is asked
+            // for.
             return result.drop_result().await;
         }
     }

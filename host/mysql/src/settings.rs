@@ -47,8 +47,9 @@ pub enum Tls {
     Required {
         /// Certificates that sign the servers' ones; without, nothing is verified.
         ca: Option<PathBuf>,
-        /// The certificate must also name the host as its address has it. Off, a certificate that names another host is let
-        /// through only by a protocol library that can tell that fault from others; the present one refuses it all the same.
+        /// The certificate must also name the host as its address has it. Off, a certificate that
+        /// names another host is let through only by a protocol library that can tell that fault
+        /// from others; the present one refuses it all the same.
         verify_host: bool,
     },
 }
@@ -105,7 +106,8 @@ pub struct Queries {
 /// A tiny write that must really commit, tried on servers that should take writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitProbeSettings {
-    /// The statement, with autocommit. It must change a row each time: what changes nothing commits nothing.
+    /// The statement, with autocommit. It must change a row each time: what changes nothing commits
+    /// nothing.
     pub statement: String,
     /// Time between two.
     pub interval: Duration,
@@ -126,13 +128,15 @@ pub struct Settings {
     pub handshake_timeout: Duration,
     /// What a server is given when it is pointed at a source and has no credentials yet.
     pub replication: Option<Account>,
-    /// The encryption it is given then; without, that of the channels that others have to the same source.
+    /// The encryption it is given then; without, that of the channels that others have to the same
+    /// source.
     pub replication_tls: Option<ReplicationTls>,
     /// Statements that say where a server belongs.
     pub queries: Queries,
     /// Commit probe.
     pub commit_probe: Option<CommitProbeSettings>,
-    /// After this time without a word the server ends a session that holds a lock. Whole seconds, at least 1.
+    /// After this time without a word the server ends a session that holds a lock. Whole seconds,
+    /// at least 1.
     pub lock_idle_timeout: Duration,
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// `text` as a string literal, for a session whose `sql_mode` is empty: there the backslash escapes.
+/// `text` as a string literal, for a session whose `sql_mode` is empty: there the backslash
+/// escapes.
 pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('\'');

@@ -189,8 +189,8 @@ async fn a_severed_receiver_receives_nothing(flavor: Flavor) {
     until(session.as_mut(), "it receives again", is_receiving).await;
 }
 
-/// MariaDB would wait for it for 23 s, with the session that holds the lock, which could not be ended: for that long there was no majority to
-/// replace a primary that was cut off just then.
+/// MariaDB would wait for it for 23 s, with the session that holds the lock, which could not be
+/// ended: for that long there was no majority to replace a primary that was cut off just then.
 async fn a_receiver_whose_source_falls_silent_as_it_lets_it_in_is_ended(flavor: Flavor) {
     let (_sandbox, topology) = pair(flavor);
     let (p1, r1) = (&topology["p1"], &topology["r1"]);
@@ -461,7 +461,8 @@ async fn semi_sync_is_switched(flavor: Flavor) {
         }
     };
     until(primary.as_mut(), "the replica acknowledges", clients(1)).await;
-    // Switched off and on by hand: the role is there, and the receiver, which was not asked, acknowledges nothing.
+    // Switched off and on by hand: the role is there, and the receiver, which was not asked,
+    // acknowledges nothing.
     let name = match flavor {
         Flavor::MySql => "rpl_semi_sync_replica_enabled",
         Flavor::MariaDb => "rpl_semi_sync_slave_enabled",

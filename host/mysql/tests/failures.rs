@@ -33,7 +33,8 @@ on_both!(
 
 /// Of a small number of seconds the tests wait for.
 const SHORT: Duration = Duration::from_millis(600);
-/// What does not wait for a longer limit takes less: by itself a probe waits so long for a server's greeting.
+/// What does not wait for a longer limit takes less: by itself a probe waits so long for a server's
+/// greeting.
 const PROMPT: Duration = Duration::from_secs(2);
 
 fn quick() -> MysqlServers {

@@ -273,8 +273,9 @@ async fn privileged_accounts_do_not_write_through_a_fence(flavor: Flavor) {
     assert!(!p1.is_writable().unwrap());
 }
 
-/// MySQL's `super_read_only` binds nobody who commits a prepared transaction, whatever the account's
-/// privileges (measured on 9.7). MariaDB's `read_only` binds ordinary accounts (measured on 10.11).
+/// MySQL's `super_read_only` binds nobody who commits a prepared transaction, whatever the
+/// account's privileges (measured on 9.7). MariaDB's `read_only` binds ordinary accounts (measured
+/// on 10.11).
 async fn a_prepared_transaction_is_not_committed_through_a_fence(flavor: Flavor) {
     prepared_through_a_fence(flavor, Sight::Granted).await;
 }

@@ -343,7 +343,8 @@ async fn a_stalled_commit_does_not_stall_the_reading(flavor: Flavor) {
     let begun = Instant::now();
     let mut old = true;
     loop {
-        // The present session and a new one: both must see it rather than wait, and learn of the plugin by themselves.
+        // The present session and a new one: both must see it rather than wait, and learn of the
+        // plugin by themselves.
         let facts = if old {
             watch
                 .read(Duration::ZERO, Duration::from_secs(2))

@@ -58,7 +58,8 @@ pub fn load_policies(
     WasmPolicies::start(&choice).map_err(|error| error.problems())
 }
 
-/// Loads the selector that the configuration names, beside the failover policies if there are any: both then share one engine.
+/// Loads the selector that the configuration names, beside the failover policies if there are any:
+/// both then share one engine.
 ///
 /// # Errors
 /// Each thing that is wrong with the selector or its settings.
@@ -101,7 +102,8 @@ async fn serve(
     selectors: WasmSelectors,
 ) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    // Bound before the store is opened: a second node on the same port ends here and touches nothing.
+    // Bound before the store is opened: a second node on the same port ends here and touches
+    // nothing.
     let listener = TcpListener::bind(settings.http.listen)
         .await
         .with_context(|| format!("listening on {} (http.listen)", settings.http.listen))?;
@@ -145,7 +147,8 @@ async fn serve(
     node.context("the node's task failed")
 }
 
-/// Everything that a node needs, made and put together; opens the gate. Waits for databases that are away.
+/// Everything that a node needs, made and put together; opens the gate. Waits for databases that
+/// are away.
 async fn begin(
     settings: &Settings,
     (policies, selectors): (Arc<WasmPolicies>, WasmSelectors),
@@ -175,7 +178,8 @@ async fn begin(
     Ok((node, state))
 }
 
-/// The node, as soon as the store can be read; an embedded one that cannot be is nothing to wait for.
+/// The node, as soon as the store can be read; an embedded one that cannot be is nothing to wait
+/// for.
 async fn prepare(
     ports: Ports,
     settings: &Settings,
@@ -220,8 +224,8 @@ async fn stop_signal() {
     }
 }
 
-/// SIGHUP loads the policy's file anew, with the settings this process was started with; a policy that is refused leaves the
-/// old one in force.
+/// SIGHUP loads the policy's file anew, with the settings this process was started with; a policy
+/// that is refused leaves the old one in force.
 async fn reload_on_hangup(policies: Arc<WasmPolicies>, settings: Settings) {
     let Ok(mut hangups) = signal(SignalKind::hangup()) else {
         return;
@@ -300,8 +304,9 @@ fn backends(
     mover
 }
 
-/// Tells the watch over the databases who leads and what the highest granted epoch is, which is how it recognises a node that lost commits.
-/// An epoch under which somebody stands in is in no database, and none must be mistrusted for lacking it.
+/// Tells the watch over the databases who leads and what the highest granted epoch is, which is how
+/// it recognises a node that lost commits. An epoch under which somebody stands in is in no
+/// database, and none must be mistrusted for lacking it.
 async fn inform(backend: BackendHandle, handle: Arc<Handle>) {
     let targets = backend.targets();
     let mut seen = handle.peer_report();

@@ -1,4 +1,5 @@
-//! The program as a person or a script runs it: against nodes that are only sockets, and on configuration files.
+//! The program as a person or a script runs it: against nodes that are only sockets, and on
+//! configuration files.
 
 #![expect(clippy::expect_used, reason = "helpers of tests end the test")]
 

@@ -1,4 +1,5 @@
-//! The database that the nodes share, of each kind: what a commit is worth when the node that took it dies, and how long that takes.
+//! The database that the nodes share, of each kind: what a commit is worth when the node that took
+//! it dies, and how long that takes.
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
@@ -15,11 +16,14 @@ pub enum BackendKind {
     /// A file of the one node that there is.
     #[default]
     Own,
-    /// Two nodes, every commit on both (MySQL Cluster, a group): a death costs a moment, and nothing is lost.
+    /// Two nodes, every commit on both (MySQL Cluster, a group): a death costs a moment, and
+    /// nothing is lost.
     Synchronous,
-    /// Galera: a commit that the dead node alone had confirmed may be forgotten, and the survivors stall for seconds.
+    /// Galera: a commit that the dead node alone had confirmed may be forgotten, and the survivors
+    /// stall for seconds.
     Galera,
-    /// Active and passive: what was not replicated yet is lost, and a network that splits the pair leaves two histories.
+    /// Active and passive: what was not replicated yet is lost, and a network that splits the pair
+    /// leaves two histories.
     Pair,
 }
 
@@ -84,7 +88,8 @@ pub(crate) struct Backend {
     stalled_until: u64,
     /// Statements fail until then.
     away_until: u64,
-    /// Nodes of the backend that died, counted: whoever waits for a reply when that happens does not get it.
+    /// Nodes of the backend that died, counted: whoever waits for a reply when that happens does
+    /// not get it.
     deaths: u64,
     /// A pair: commits on their way to the passive node.
     on_the_way: VecDeque<(u64, Tables)>,
@@ -170,7 +175,8 @@ impl Backend {
     }
 }
 
-/// The node of the backend that a Baton node uses: the active one, or the other if only that is reached.
+/// The node of the backend that a Baton node uses: the active one, or the other if only that is
+/// reached.
 pub(crate) fn place_for(state: &State, node: NodeId) -> Option<Place> {
     let backend = &state.backend;
     let reached =
@@ -241,7 +247,8 @@ pub(crate) fn tick(state: &mut State) {
     }
 }
 
-/// The tables that a node sees, for one statement. A commit is what happens when it is dropped after a change.
+/// The tables that a node sees, for one statement. A commit is what happens when it is dropped
+/// after a change.
 pub(crate) struct Transaction<'a> {
     pub(crate) state: MutexGuard<'a, State>,
     place: Place,

@@ -7,7 +7,8 @@ use crate::world::State;
 
 /// Pause between two writes, milliseconds.
 const PAUSE: u64 = 8;
-/// A client gives up waiting for an acknowledgement after this and does not count the write as promised.
+/// A client gives up waiting for an acknowledgement after this and does not count the write as
+/// promised.
 const PATIENCE: u64 = 2_000;
 
 /// Where the client stands.
@@ -61,7 +62,8 @@ pub(crate) fn tick(state: &mut State) {
     });
 }
 
-/// Clients of the other cluster, and who writes on the first primary whatever `read_only` says. They are promised nothing.
+/// Clients of the other cluster, and who writes on the first primary whatever `read_only` says.
+/// They are promised nothing.
 fn others_write(state: &mut State) {
     let now = state.now;
     if state.client.stopped || !now.is_multiple_of(PAUSE) {
@@ -98,7 +100,8 @@ fn is_over(state: &mut State, waiting: &Waiting) -> bool {
     state.now > waiting.since + PATIENCE
 }
 
-/// True if so many connected replicas of `target` have the transaction as it waits for: they sent acknowledgements, which it received.
+/// True if so many connected replicas of `target` have the transaction as it waits for: they sent
+/// acknowledgements, which it received.
 fn is_received(state: &State, target: &Address, txn: Txn) -> bool {
     let wanted = state
         .servers

@@ -131,7 +131,8 @@ fn change(server: &mut SimServer, command: &ServerCommand, now: u64) {
 }
 
 fn point_at(server: &mut SimServer, source: &Address, (name, start): (&str, bool)) {
-    // The worst a real server does: relay logs that are not applied yet are dropped and fetched again.
+    // The worst a real server does: relay logs that are not applied yet are dropped and fetched
+    // again.
     server.relay.clear();
     let present = if name == SECOND {
         &mut server.second

@@ -1,5 +1,6 @@
-//! Sessions as the servers see them. A statement that was sent takes effect although its sender is dead, frozen or cut off
-//! by then; a session whose client vanished without a word keeps its lock until the server gives it up.
+//! Sessions as the servers see them. A statement that was sent takes effect although its sender is
+//! dead, frozen or cut off by then; a session whose client vanished without a word keeps its lock
+//! until the server gives it up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

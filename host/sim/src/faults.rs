@@ -3,7 +3,8 @@
 /// Something that goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The Baton process that acts is killed. A single one starts again 200 ms later; one of several is needed no more.
+    /// The Baton process that acts is killed. A single one starts again 200 ms later; one of
+    /// several is needed no more.
     KillNode,
     /// The Baton process that acts is frozen; it goes on when another node had time to take over.
     FreezeNode,
@@ -11,14 +12,15 @@ pub enum Fault {
     KillBackend,
     /// Both are killed at once.
     KillBoth,
-    /// The Baton process that acts is cut off from everything but the server that the step is about.
+    /// The Baton process that acts is cut off from everything but the server that the step is
+    /// about.
     IsolateNode,
     /// The server that the step is about is killed.
     KillServer,
     /// The server that takes writes is killed.
     KillPrimary,
-    /// The Baton process that acts is killed, and the server that the step is about, or else the one that takes writes, answers nobody for
-    /// a moment.
+    /// The Baton process that acts is killed, and the server that the step is about, or else the
+    /// one that takes writes, answers nobody for a moment.
     KillNodeHushServer,
     /// The same, and that server goes on only when the faults end.
     KillNodeFreezeServer,

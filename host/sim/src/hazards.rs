@@ -1,5 +1,6 @@
-//! What the servers of a story are like beyond the usual, and what happens to them before the first fault: servers that are replaced,
-//! delayed or restarted, partitions, people, writers that no `read_only` binds, and a second cluster that shares a replica.
+//! What the servers of a story are like beyond the usual, and what happens to them before the first
+//! fault: servers that are replaced, delayed or restarted, partitions, people, writers that no
+//! `read_only` binds, and a second cluster that shares a replica.
 
 use baton_core::ids::Address;
 use rand::Rng;

@@ -37,7 +37,8 @@ pub enum Violation {
         /// The one with more.
         ahead: Address,
     },
-    /// A server was opened for writes by a node that had no majority of the votes when it executed, nor within the guard before.
+    /// A server was opened for writes by a node that had no majority of the votes when it executed,
+    /// nor within the guard before.
     NoMajority {
         /// Server.
         address: Address,
@@ -55,7 +56,8 @@ pub enum Violation {
         /// The epoch.
         epoch: LeaseEpoch,
     },
-    /// A node changed a server although another one had changed the cluster since this one last had a majority.
+    /// A node changed a server although another one had changed the cluster since this one last had
+    /// a majority.
     StaleActor {
         /// Server.
         address: Address,
@@ -76,7 +78,8 @@ pub enum Violation {
         /// Which.
         opened: Address,
     },
-    /// A server of another cluster was changed, or its rows came to servers that did not read from it.
+    /// A server of another cluster was changed, or its rows came to servers that did not read from
+    /// it.
     OtherCluster {
         /// What happened.
         what: String,
@@ -179,8 +182,9 @@ fn switches_over(state: &State) -> bool {
         .any(|row| row.kind == RecoveryKind::Switchover && row.outcome == RecoveryOutcome::Running)
 }
 
-/// With two servers out of reach at a promotion, what only these two have is lost whatever anybody does: one acknowledgement
-/// promises to survive one failure. That holds as well for what they acknowledge to each other until one of them is fenced.
+/// With two servers out of reach at a promotion, what only these two have is lost whatever anybody
+/// does: one acknowledgement promises to survive one failure. That holds as well for what they
+/// acknowledge to each other until one of them is fenced.
 fn excuse(state: &mut State, opened: &Address, node: NodeId) {
     let (within, away): (Vec<_>, Vec<_>) = state.servers.values().partition(|server| {
         let reached = state.network.reaches(node, &server.address)
@@ -210,7 +214,8 @@ pub(crate) fn check_acknowledged(state: &State) -> Vec<Violation> {
     let Some(primary) = servers.find(|server| server.serves()) else {
         return Vec::new();
     };
-    // What was acknowledged since the last reading of a server that lost it is not known to anybody.
+    // What was acknowledged since the last reading of a server that lost it is not known to
+    // anybody.
     let forgotten = |at: u64| {
         let lost = state.servers.values().filter_map(SimServer::lost_at);
         lost.into_iter()
@@ -289,7 +294,8 @@ fn has_promoted(state: &State) -> bool {
     recoveries.iter().any(|row| row.kind.replaces_primary())
 }
 
-/// Liveness: one writable server, and every living server replicates from it or was set aside with errant transactions.
+/// Liveness: one writable server, and every living server replicates from it or was set aside with
+/// errant transactions.
 pub(crate) fn check_healed(state: &State) -> Vec<Violation> {
     let not_healed = |what: String| vec![Violation::NotHealed { what }];
     let mut writable: Vec<&Address> = state

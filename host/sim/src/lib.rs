@@ -1,6 +1,8 @@
-//! The simulator: the real core and loop around simulated servers, network, backend and clocks, under virtual time.
+//! The simulator: the real core and loop around simulated servers, network, backend and clocks,
+//! under virtual time.
 //!
-//! One seed gives one run. A run that breaks an invariant prints the seed and the command that repeats it.
+//! One seed gives one run. A run that breaks an invariant prints the seed and the command that
+//! repeats it.
 
 mod backend;
 mod client;

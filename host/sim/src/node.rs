@@ -1,5 +1,5 @@
-//! A Baton node in the simulation: the real one, on a runtime and a clock of its own. A frozen node gets no time; a killed one
-//! loses its runtime with everything in it.
+//! A Baton node in the simulation: the real one, on a runtime and a clock of its own. A frozen node
+//! gets no time; a killed one loses its runtime with everything in it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +25,8 @@ const ROUNDS: u32 = 4;
 /// A node's report is renewed each so many milliseconds.
 const SHOW_EVERY: u32 = 5;
 
-/// A node's clock: runs at its own pace, stands still while the node is frozen (nobody reads it then), and jumps when it goes on.
+/// A node's clock: runs at its own pace, stands still while the node is frozen (nobody reads it
+/// then), and jumps when it goes on.
 #[derive(Debug)]
 pub(crate) struct NodeClock {
     micros: AtomicU64,
@@ -81,7 +82,8 @@ impl SimNode {
             world: Arc::clone(world),
             settings,
             clock: Arc::new(NodeClock {
-                // Not zero: an instant before anything happened would look like "never". And clocks of machines differ.
+                // Not zero: an instant before anything happened would look like "never". And clocks
+                // of machines differ.
                 micros: AtomicU64::new(1 + u64::from(id.0) * 777_000),
                 wall_offset_ms: u64::from(id.0) * 3_600_000,
             }),
@@ -143,7 +145,8 @@ impl SimNode {
     pub(crate) fn kill(&mut self) {
         self.process = Process::Dead;
         drop(self.runtime.take());
-        // What the handle shares has sessions in it; their end locks the world, which must not be locked here.
+        // What the handle shares has sessions in it; their end locks the world, which must not be
+        // locked here.
         let slot = self.handle.lock();
         let own = slot.unwrap_or_else(PoisonError::into_inner).take();
         let shown = self.mirror(|mirror| mirror.handle.take());
@@ -217,7 +220,8 @@ impl SimNode {
     }
 }
 
-/// A node's life. One that cannot read its store at the start tries again, as a service manager would let it.
+/// A node's life. One that cannot read its store at the start tries again, as a service manager
+/// would let it.
 async fn live(ports: Ports, settings: ControlSettings, slot: HandleSlot) {
     loop {
         match Node::prepare(ports.clone(), settings.clone()).await {

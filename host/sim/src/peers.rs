@@ -1,4 +1,5 @@
-//! The port to the other nodes, simulated: a node that died closes its connections, one that is frozen or cut off says nothing.
+//! The port to the other nodes, simulated: a node that died closes its connections, one that is
+//! frozen or cut off says nothing.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -45,7 +45,8 @@ fn receive(state: &mut State, replica: &Address, now_ms: u64, which: Which) {
     let passes = state
         .network
         .passes(&replica.to_string(), &channel.source.to_string());
-    // A closed socket is noticed at once; silence is not noticed at all (the network timeout is a minute).
+    // A closed socket is noticed at once; silence is not noticed at all (the network timeout is a
+    // minute).
     let connected = match (source_process, passes) {
         (Some(Process::Up), true) => true,
         (Some(Process::Dead) | None, true) => false,
@@ -81,7 +82,8 @@ fn receive(state: &mut State, replica: &Address, now_ms: u64, which: Which) {
     }
 }
 
-/// Whether a receiver at work that is ended need not wait for its source: it hangs neither there nor in the network.
+/// Whether a receiver at work that is ended need not wait for its source: it hangs neither there
+/// nor in the network.
 pub(crate) fn lets_go(state: &State, replica: &Address) -> bool {
     let channel = state
         .servers

@@ -119,8 +119,8 @@ impl Run {
         false
     }
 
-    /// True if the trap has snapped (or there is none), nothing was changed for `calm` milliseconds, nobody is frozen, no recovery runs
-    /// and a server takes writes.
+    /// True if the trap has snapped (or there is none), nothing was changed for `calm`
+    /// milliseconds, nobody is frozen, no recovery runs and a server takes writes.
     pub(crate) fn is_over(&self, calm: u64) -> bool {
         let state = self.world.lock();
         let recoveries = &state.backend.present().recoveries;
@@ -188,7 +188,8 @@ impl Run {
             state.network.heal();
             state.backend.heal();
             let now = state.now;
-            // A primary that nobody replaced, and that starts read-only by its configuration: a person opens it.
+            // A primary that nobody replaced, and that starts read-only by its configuration: a
+            // person opens it.
             let writable = |server: &SimServer| {
                 server.process != Process::Dead && !server.read_only && !server.foreign
             };
@@ -251,7 +252,8 @@ fn settings(id: NodeId, scenario: &Scenario) -> ControlSettings {
     settings
 }
 
-/// How often heartbeats come, milliseconds: as a careful person configures it, or by the servers' own choice.
+/// How often heartbeats come, milliseconds: as a careful person configures it, or by the servers'
+/// own choice.
 fn heartbeat_period(scenario: &Scenario) -> u64 {
     if (scenario.seed / 2).is_multiple_of(2) {
         500

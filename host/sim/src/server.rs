@@ -1,4 +1,5 @@
-//! One simulated server: what it has executed, what it has received, who may write, who holds its lock.
+//! One simulated server: what it has executed, what it has received, who may write, who holds its
+//! lock.
 
 use std::collections::BTreeSet;
 

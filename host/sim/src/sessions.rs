@@ -1,4 +1,5 @@
-//! The port to servers, simulated, from the side of a node: latency, silence, refusals, lost replies.
+//! The port to servers, simulated, from the side of a node: latency, silence, refusals, lost
+//! replies.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +53,8 @@ impl SimSession {
         line(&self.world.lock(), self.id)
     }
 
-    /// Waits for `pause`, then for an answer within `limit`; the end of the process is noticed at once.
+    /// Waits for `pause`, then for an answer within `limit`; the end of the process is noticed at
+    /// once.
     async fn await_answer(&self, pause: Duration, limit: Duration) -> Result<(), ProbeFailure> {
         let mut changes = self.world.subscribe();
         let due = Instant::now() + pause + LATENCY;
@@ -187,7 +189,8 @@ impl ActSession for SimSession {
 }
 
 impl SimSession {
-    /// A fault before the statement is sent: a node that is frozen by it sends the statement when it goes on.
+    /// A fault before the statement is sent: a node that is frozen by it sends the statement when
+    /// it goes on.
     async fn before_change(&self) {
         let snap = {
             let mut state = self.world.lock();

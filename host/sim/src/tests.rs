@@ -13,7 +13,8 @@ use crate::hazards::Hazards;
 use crate::run::Run;
 use crate::scenario::{First, Scenario};
 
-/// Three nodes and three servers, when one node leads and all is quiet. What happens next is arranged by the test.
+/// Three nodes and three servers, when one node leads and all is quiet. What happens next is
+/// arranged by the test.
 fn quiet() -> Run {
     quiet_with(2)
 }

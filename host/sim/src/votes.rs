@@ -1,4 +1,5 @@
-//! Who has the right to act, as the servers and the backend see it, whatever the nodes believe. Checked whenever a change executes.
+//! Who has the right to act, as the servers and the backend see it, whatever the nodes believe.
+//! Checked whenever a change executes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,7 +22,8 @@ const RESOLUTION: u64 = 6;
 pub(crate) struct Votes {
     /// Several nodes share the right; a single one with a store of its own needs no votes.
     pub(crate) several: bool,
-    /// Leases given that their holder's clock may still count as half a vote, in the order of their first grant. Only the first is one.
+    /// Leases given that their holder's clock may still count as half a vote, in the order of their
+    /// first grant. Only the first is one.
     grants: Vec<(NodeId, u64)>,
     /// When each node last had a majority.
     majority_at: BTreeMap<NodeId, u64>,
@@ -107,8 +109,8 @@ fn count(state: &mut State) {
     }
 }
 
-/// A server is opened for writes: its sender had a majority no longer ago than the guard lasts, and under this epoch no other
-/// server is open.
+/// A server is opened for writes: its sender had a majority no longer ago than the guard lasts, and
+/// under this epoch no other server is open.
 pub(crate) fn note_opening(state: &mut State, address: &Address, node: NodeId, guard: Duration) {
     if !state.votes.several {
         return;
@@ -154,8 +156,8 @@ fn note_epoch(state: &mut State, address: &Address, node: NodeId) {
     });
 }
 
-/// Who changed the cluster since a node last had a majority. What such a node sends now must not take effect; what it sent before
-/// may, on a server whose lock nobody else has yet.
+/// Who changed the cluster since a node last had a majority. What such a node sends now must not
+/// take effect; what it sent before may, on a server whose lock nobody else has yet.
 pub(crate) fn replaced_by(state: &mut State, node: NodeId) -> Option<NodeId> {
     if !state.votes.several {
         return None;

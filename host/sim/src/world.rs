@@ -1,4 +1,5 @@
-//! Everything outside of Baton: servers, network, backend, faults, and what clients were promised. It has its own time.
+//! Everything outside of Baton: servers, network, backend, faults, and what clients were promised.
+//! It has its own time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,7 +21,8 @@ use crate::votes::Votes;
 /// Milliseconds after which a node has heard of a server that is back.
 const NEWS: u64 = 2_000;
 
-/// Milliseconds for which a hushed server answers nobody: it is missed, and goes on before whoever asks it has given up.
+/// Milliseconds for which a hushed server answers nobody: it is missed, and goes on before whoever
+/// asks it has given up.
 const HUSH: u64 = 1_500;
 
 /// State of the world, behind one lock.
@@ -38,12 +40,14 @@ pub struct State {
     pub(crate) backend: Backend,
     /// What is on the local disks of nodes that the backend does not answer.
     pub(crate) disks: BTreeMap<NodeId, Tables>,
-    /// The local disk of each node at its last write of a recovery, whether or not the backend answered: what a process that died may
-    /// have been the only one to know is found there when it is started again.
+    /// The local disk of each node at its last write of a recovery, whether or not the backend
+    /// answered: what a process that died may have been the only one to know is found there when it
+    /// is started again.
     pub(crate) own_disks: BTreeMap<NodeId, Tables>,
     /// So many of the next steps that open writes reach their server too late for their guard.
     pub(crate) late_openings: u32,
-    /// A node's next reading of recoveries, the last of what it reads of the store, is answered this much later, milliseconds.
+    /// A node's next reading of recoveries, the last of what it reads of the store, is answered
+    /// this much later, milliseconds.
     pub(crate) late_reading: Option<(NodeId, u64)>,
     /// What each node shows to the others.
     pub(crate) mirrors: BTreeMap<NodeId, Mirror>,
@@ -53,9 +57,11 @@ pub struct State {
     pub(crate) client: Client,
     /// Transactions that clients were told are committed, while semi-sync was in force, and when.
     pub acknowledged: Vec<(Txn, u64)>,
-    /// By origin, the last transaction that survived two failures at once; what is later is not demanded.
+    /// By origin, the last transaction that survived two failures at once; what is later is not
+    /// demanded.
     pub excused_after: BTreeMap<u32, u64>,
-    /// Servers that were out of a node's reach until a moment ago: what is decided now may not know them yet.
+    /// Servers that were out of a node's reach until a moment ago: what is decided now may not know
+    /// them yet.
     pub(crate) lately_away: BTreeSet<(NodeId, Address)>,
     lately_until: u64,
     /// The armed trap.

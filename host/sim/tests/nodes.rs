@@ -1,4 +1,5 @@
-//! Three nodes on a shared backend: the invariants hold whichever node, and whichever part of the backend, fails in the middle.
+//! Three nodes on a shared backend: the invariants hold whichever node, and whichever part of the
+//! backend, fails in the middle.
 
 use baton_sim::{
     BackendKind, Fault, First, Hazards, Moment, Point, Scenario, Selection, Trap, explore, run,
@@ -62,8 +63,8 @@ fn another_node_finishes_what_a_killed_one_began() {
     }
 }
 
-/// The successor of a node that was killed right after it opened a server for writes opened another one: it went by what it had read
-/// before it led.
+/// The successor of a node that was killed right after it opened a server for writes opened another
+/// one: it went by what it had read before it led.
 #[test]
 fn whoever_takes_over_reads_what_the_dead_one_did() {
     for nth in [6, 7] {
@@ -76,8 +77,9 @@ fn whoever_takes_over_reads_what_the_dead_one_did() {
     }
 }
 
-/// The leader dies when it has just opened the successor, or is about to, and that one answers nobody for a while. It had a replica of its
-/// own, which acknowledged what it took when it went on beside the one that was opened in its place.
+/// The leader dies when it has just opened the successor, or is about to, and that one answers
+/// nobody for a while. It had a replica of its own, which acknowledged what it took when it went on
+/// beside the one that was opened in its place.
 #[test]
 fn a_successor_that_falls_silent_with_its_leader_is_replaced_and_closed_when_it_returns() {
     for fault in [Fault::KillNodeHushServer, Fault::KillNodeFreezeServer] {
@@ -98,7 +100,7 @@ fn a_frozen_leader_that_wakes_changes_nothing() {
     }
 }
 
-/// Some of what `cargo run -p baton-sim --bin sim -- explore` strikes at.
+/// Some of what `cargo xtask sim explore` strikes at.
 fn sample(first: First) {
     let selection = Selection {
         firsts: vec![first],
@@ -150,9 +152,11 @@ fn a_line_that_the_backend_forgot_does_not_open_a_second_server() {
     }
 }
 
-/// The leader was cut off with the primary and one replica while the others failed over. When the cut healed, it saw the store before it
-/// heard its peers and took the lease back, took the primary it knew for promoted anew, and both stayed writable; and once that was
-/// mended, the old primary was left writable for a minute, because receivers that had been pointed elsewhere still counted as severed.
+/// The leader was cut off with the primary and one replica while the others failed over. When the
+/// cut healed, it saw the store before it heard its peers and took the lease back, took the primary
+/// it knew for promoted anew, and both stayed writable; and once that was mended, the old primary
+/// was left writable for a minute, because receivers that had been pointed elsewhere still counted
+/// as severed.
 #[test]
 fn a_leader_that_was_cut_off_lets_the_others_lead_and_its_primary_is_fenced() {
     let outcome = run(&Scenario::of_several(106));
@@ -166,7 +170,8 @@ fn a_leader_that_was_cut_off_lets_the_others_lead_and_its_primary_is_fenced() {
     assert!(outcome.lasted_ms < 40_000, "{} ms", outcome.lasted_ms);
 }
 
-/// A replaced co-primary came back writable and replicated from its successor as before, so it passed for a second writer that somebody wanted.
+/// A replaced co-primary came back writable and replicated from its successor as before, so it
+/// passed for a second writer that somebody wanted.
 #[test]
 fn a_replaced_co_primary_that_comes_back_writable_is_fenced() {
     for seed in [142, 156] {
@@ -174,8 +179,8 @@ fn a_replaced_co_primary_that_comes_back_writable_is_fenced() {
     }
 }
 
-/// A leader that was frozen for less time than the others take to replace it gave its failover up when it woke, and began another one ten
-/// seconds later.
+/// A leader that was frozen for less time than the others take to replace it gave its failover up
+/// when it woke, and began another one ten seconds later.
 #[test]
 fn a_leader_that_nobody_replaced_while_it_was_frozen_goes_on() {
     for seed in [2, 3, 9, 11] {
@@ -189,8 +194,9 @@ fn a_leader_that_nobody_replaced_while_it_was_frozen_goes_on() {
     }
 }
 
-/// The node that led ended between stopping a receiver, to find out whether the primary hangs, and starting it. The only replica told nothing
-/// more, for ever, and nobody started it when the primary was back.
+/// The node that led ended between stopping a receiver, to find out whether the primary hangs, and
+/// starting it. The only replica told nothing more, for ever, and nobody started it when the
+/// primary was back.
 #[test]
 fn a_receiver_that_a_dead_node_left_stopped_is_started_by_the_next_one() {
     for first in [First::FreezePrimary, First::CutPrimary] {
@@ -212,7 +218,8 @@ fn a_receiver_that_a_dead_node_left_stopped_is_started_by_the_next_one() {
     }
 }
 
-/// Its old primary, a replica by now, was being read when it was to be started again, and that was not tried a second time.
+/// Its old primary, a replica by now, was being read when it was to be started again, and that was
+/// not tried a second time.
 #[test]
 fn a_receiver_that_was_ended_to_ask_after_a_frozen_source_is_started_again() {
     for nth in 18..=22 {
@@ -230,8 +237,9 @@ fn a_receiver_that_was_ended_to_ask_after_a_frozen_source_is_started_again() {
     }
 }
 
-/// An asynchronous pair forgot a switchover together with the process that drove it. That process finds it on its disk when it is started
-/// again and hands it over; nobody looked for it then, and the replicas stayed stopped.
+/// An asynchronous pair forgot a switchover together with the process that drove it. That process
+/// finds it on its disk when it is started again and hands it over; nobody looked for it then, and
+/// the replicas stayed stopped.
 #[test]
 fn what_a_pair_forgot_is_ended_when_the_process_that_knew_it_is_back() {
     for (point, nth) in [(Point::Change, 2), (Point::Journal, 5), (Point::Journal, 8)] {
@@ -245,22 +253,24 @@ fn what_a_pair_forgot_is_ended_when_the_process_that_knew_it_is_back() {
     }
 }
 
-/// A leader that reached only a cut-off node of the backend failed over, wrote so to its own disk, and was frozen. Its successor never heard
-/// that there is a new primary, and both took writes.
+/// A leader that reached only a cut-off node of the backend failed over, wrote so to its own disk,
+/// and was frozen. Its successor never heard that there is a new primary, and both took writes.
 #[test]
 fn what_an_earlier_leader_hands_over_counts_for_the_present_one() {
     demand(&Scenario::of_several(1498));
 }
 
-/// The successor ended at the very step that opens writes, and was started again a moment later. Nobody waited for it to say whether it took
-/// writes, and the old primary stayed closed for a person to look at.
+/// The successor ended at the very step that opens writes, and was started again a moment later.
+/// Nobody waited for it to say whether it took writes, and the old primary stayed closed for a
+/// person to look at.
 #[test]
 fn a_switchover_waits_for_a_successor_that_was_lost_as_it_was_opened() {
     demand(&Scenario::of_several(1241));
 }
 
-/// Two servers and the lease are two votes and a half. Who succeeds a leader that died together with the primary has one, and waits until the
-/// dead one could not count its lease as half a vote any more: half its term and a margin, less what had passed since its last renewal.
+/// Two servers and the lease are two votes and a half. Who succeeds a leader that died together
+/// with the primary has one, and waits until the dead one could not count its lease as half a vote
+/// any more: half its term and a margin, less what had passed since its last renewal.
 #[test]
 fn two_servers_without_leader_and_primary_wait_for_half_a_term() {
     for backend in [BackendKind::Synchronous, BackendKind::Galera] {
@@ -275,8 +285,8 @@ fn two_servers_without_leader_and_primary_wait_for_half_a_term() {
     }
 }
 
-/// The node that acted was cut off in a switchover, and still reached the servers: it ended the session with which its successor undid the
-/// switchover, and that was given up for it.
+/// The node that acted was cut off in a switchover, and still reached the servers: it ended the
+/// session with which its successor undid the switchover, and that was given up for it.
 #[test]
 fn a_switchover_is_undone_although_the_old_leader_ends_sessions() {
     for moment in [Moment::Before, Moment::After] {

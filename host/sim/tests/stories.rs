@@ -2,8 +2,8 @@
 
 use baton_sim::{BackendKind, Fault, First, Hazards, Moment, Point, Scenario, Trap, run};
 
-/// Runs a story and demands that no invariant was broken (9: nothing acknowledged is lost; 10: every recovery ends; 11: no change
-/// without the lock).
+/// Runs a story and demands that no invariant was broken (9: nothing acknowledged is lost; 10:
+/// every recovery ends; 11: no change without the lock).
 fn demand(scenario: &Scenario) {
     let outcome = run(scenario);
     assert!(outcome.violations.is_empty(), "{outcome}");

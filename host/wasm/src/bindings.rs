@@ -1,4 +1,5 @@
-//! The contract `baton:policy@0.1.0` as Rust types. They are also what is recorded with a decision, hence the serialization.
+//! The contract `baton:policy@0.1.0` as Rust types. They are also what is recorded with a decision,
+//! hence the serialization.
 
 wasmtime::component::bindgen!({
     path: "../../wit",
@@ -9,7 +10,8 @@ wasmtime::component::bindgen!({
 pub(crate) use baton::policy::{log, topology, types};
 pub(crate) use exports::baton::policy::{failover, plugin};
 
-/// The second world. It shares what it imports with the first; what it exports has types of its own.
+/// The second world. It shares what it imports with the first; what it exports has types of its
+/// own.
 pub(crate) mod backend {
     wasmtime::component::bindgen!({
         path: "../../wit",

@@ -1,4 +1,5 @@
-//! The policies that come with Baton, prebuilt so that building Baton needs no WebAssembly compiler.
+//! The policies that come with Baton, prebuilt so that building Baton needs no WebAssembly
+//! compiler.
 
 use crate::world::World;
 
@@ -46,7 +47,8 @@ pub(crate) fn default_of(world: World) -> &'static str {
     }
 }
 
-/// The component of that name, whatever its world: a wrong one is refused with better words when it is linked.
+/// The component of that name, whatever its world: a wrong one is refused with better words when it
+/// is linked.
 pub(crate) fn find(name: &str) -> Option<&'static [u8]> {
     BUILTINS
         .iter()
@@ -64,7 +66,8 @@ pub(crate) fn names(world: Option<World>) -> String {
         .join(", ")
 }
 
-/// Whether an import such as `baton:policy/log@0.1.3` is of this contract: below 1.0 the minor number counts.
+/// Whether an import such as `baton:policy/log@0.1.3` is of this contract: below 1.0 the minor
+/// number counts.
 pub(crate) fn is_compatible(import: &str) -> bool {
     import
         .rsplit_once('@')

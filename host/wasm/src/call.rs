@@ -29,7 +29,8 @@ pub enum CallFailure {
     /// What it handed over is not what the contract says.
     #[error("the policy's answer is malformed: {0}")]
     Malformed(String),
-    /// The answer is well formed but not acceptable, for example names a server that is not in the question.
+    /// The answer is well formed but not acceptable, for example names a server that is not in the
+    /// question.
     #[error("the policy's answer is nonsense: {0}")]
     Nonsense(String),
     /// The policy says that it cannot answer.
@@ -69,7 +70,8 @@ pub(crate) struct Called<T> {
     pub(crate) fuel: u64,
 }
 
-/// Runs `ask` in a fresh instance under the limits. `size` is the number of servers or nodes in the question.
+/// Runs `ask` in a fresh instance under the limits. `size` is the number of servers or nodes in the
+/// question.
 pub(crate) fn in_fresh_instance<T>(
     engine: &PolicyEngine,
     linked: &Linked,
@@ -130,7 +132,8 @@ fn classify(
     }
 }
 
-/// The innermost text of an engine's error: the outer ones are a backtrace, of use only in a debugger.
+/// The innermost text of an engine's error: the outer ones are a backtrace, of use only in a
+/// debugger.
 pub(crate) fn cause(error: &wasmtime::Error) -> String {
     let innermost = error
         .chain()

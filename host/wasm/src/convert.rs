@@ -1,6 +1,7 @@
 //! Baton's own questions and answers to and from the contract's, version 0.1.
 //!
-//! Everything is destructured without `..`, so that a new field does not compile until someone decides what becomes of it.
+//! Everything is destructured without `..`, so that a new field does not compile until someone
+//! decides what becomes of it.
 
 mod backend;
 
@@ -270,7 +271,8 @@ fn candidate(candidate: &core::Candidate) -> failover::Candidate {
     }
 }
 
-/// The contract's graph is flat: channels and peers' views leave their servers and say whose they are.
+/// The contract's graph is flat: channels and peers' views leave their servers and say whose they
+/// are.
 fn cluster(cluster: &core::Cluster) -> topology::Cluster {
     let core::Cluster {
         id,

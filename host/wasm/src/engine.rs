@@ -1,4 +1,5 @@
-//! The one wasmtime engine of the process, configured so that the same question gives the same answer everywhere.
+//! The one wasmtime engine of the process, configured so that the same question gives the same
+//! answer everywhere.
 
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -73,11 +74,13 @@ fn config() -> Config {
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
-    // `wasm_multi_memory(false)` is left out on purpose: wasmtime 48 panics on components with several modules then.
+    // `wasm_multi_memory(false)` is left out on purpose: wasmtime 48 panics on components with
+    // several modules then.
     config
 }
 
-/// Slots for the instances of calls. Counts per component fit the heaviest known guest, componentize-qjs with 3 memories.
+/// Slots for the instances of calls. Counts per component fit the heaviest known guest,
+/// componentize-qjs with 3 memories.
 fn pool() -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(CONCURRENT_CALLS_MAX)

@@ -27,7 +27,8 @@ impl Guest {
         }
     }
 
-    /// Whether the policy asked for more memory than it may have. It is told no and may go on; if it then fails, this is why.
+    /// Whether the policy asked for more memory than it may have. It is told no and may go on; if
+    /// it then fails, this is why.
     pub(crate) fn memory_refused(&self) -> bool {
         self.memory_refused
     }

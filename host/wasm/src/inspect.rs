@@ -26,7 +26,8 @@ pub struct Inspection {
     pub exports: Vec<String>,
 }
 
-/// Compiles and links a component of either world and asks it who it is. Its settings may be unknown, so nothing else is asked.
+/// Compiles and links a component of either world and asks it who it is. Its settings may be
+/// unknown, so nothing else is asked.
 ///
 /// # Errors
 /// If it cannot be read, does not link, or fails to say who it is.
@@ -53,7 +54,8 @@ fn inspected(engine: &Arc<PolicyEngine>, plugin: &str) -> Result<Inspection, Loa
     })
 }
 
-/// Loads a component of either world with all checks: settings, and the questions of the self-check.
+/// Loads a component of either world with all checks: settings, and the questions of the
+/// self-check.
 ///
 /// # Errors
 /// Says why it is refused.

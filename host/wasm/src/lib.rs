@@ -1,9 +1,12 @@
-//! The host of policies: WebAssembly components that decide whether to act, whom to promote, and which backend node to use.
+//! The host of policies: WebAssembly components that decide whether to act, whom to promote, and
+//! which backend node to use.
 //!
-//! A policy is a stranger. Each call runs in a fresh instance with bounded work, time, memory and output, each answer is held against
-//! what Baton allows, and whatever goes wrong, the built-in default answers that one question and the failure is reported.
+//! A policy is a stranger. Each call runs in a fresh instance with bounded work, time, memory and
+//! output, each answer is held against what Baton allows, and whatever goes wrong, the built-in
+//! default answers that one question and the failure is reported.
 //!
-//! [`WasmPolicies`] and [`WasmSelectors`] implement the ports, in the same way; [`record`] writes decisions down and replays them.
+//! [`WasmPolicies`] and [`WasmSelectors`] implement the ports, in the same way; [`record`] writes
+//! decisions down and replays them.
 
 mod bindings;
 mod builtin;

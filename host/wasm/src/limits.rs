@@ -4,8 +4,9 @@ use std::time::Duration;
 
 /// Bounds of one call: instantiation, `configure` and the question together.
 ///
-/// Fuel is the bound that matters: it counts instructions, so a policy that runs out of it does so on every machine and in each
-/// replay. The deadline ends what fuel does not see, such as a loop that only logs.
+/// Fuel is the bound that matters: it counts instructions, so a policy that runs out of it does so
+/// on every machine and in each replay. The deadline ends what fuel does not see, such as a loop
+/// that only logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Wall-clock time.
@@ -18,11 +19,13 @@ pub struct Limits {
     pub memory: usize,
 }
 
-/// Components larger than this hold a language's engine (QuickJS 1.1 MB, Python 18 MB; Rust policies stay under 0.3 MB).
+/// Components larger than this hold a language's engine (QuickJS 1.1 MB, Python 18 MB; Rust
+/// policies stay under 0.3 MB).
 const HEAVY_COMPONENT_BYTES: usize = 1 << 20;
 
 impl Limits {
-    /// For compiled languages. 20 million units are about 30 ms of a tight loop; a question about 10 servers costs under 0.2 million.
+    /// For compiled languages. 20 million units are about 30 ms of a tight loop; a question about
+    /// 10 servers costs under 0.2 million.
     pub const LIGHT: Self = Self {
         deadline: Duration::from_millis(100),
         fuel: 20_000_000,
@@ -30,7 +33,8 @@ impl Limits {
         memory: 64 << 20,
     };
 
-    /// For policies with an interpreter inside. QuickJS needs 4 million units for 10 servers and 383 million for 1,000.
+    /// For policies with an interpreter inside. QuickJS needs 4 million units for 10 servers and
+    /// 383 million for 1,000.
     pub const HEAVY: Self = Self {
         deadline: Duration::from_secs(1),
         fuel: 500_000_000,
@@ -54,10 +58,12 @@ impl Limits {
     }
 }
 
-/// Largest component file that is compiled. Compilation cannot be interrupted, and 32 MiB takes every language's engine.
+/// Largest component file that is compiled. Compilation cannot be interrupted, and 32 MiB takes
+/// every language's engine.
 pub(crate) const COMPONENT_BYTES_MAX: usize = 32 << 20;
 
-/// Largest amount of data a policy may hand over in one call, in bytes. A ranking of 1,000 servers with reasons is under 1 MiB.
+/// Largest amount of data a policy may hand over in one call, in bytes. A ranking of 1,000 servers
+/// with reasons is under 1 MiB.
 pub(crate) const ANSWER_BYTES_MAX: usize = 8 << 20;
 
 /// Log lines kept of one call, and bytes kept of each.
@@ -71,6 +77,6 @@ pub(crate) const TABLE_ELEMENTS_MAX: usize = 50_000;
 /// Calls that may run at once; others wait their turn. The pool below holds as many instances.
 pub(crate) const CONCURRENT_CALLS_MAX: u32 = 8;
 
-/// Linear memory that each slot of the pool keeps between calls instead of giving it back. It makes calls about large clusters a
-/// quarter faster and costs only what a policy really touched.
+/// Linear memory that each slot of the pool keeps between calls instead of giving it back. It makes
+/// calls about large clusters a quarter faster and costs only what a policy really touched.
 pub(crate) const MEMORY_KEPT_BYTES: usize = 8 << 20;

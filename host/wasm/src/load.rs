@@ -1,4 +1,5 @@
-//! Loading: a component becomes a policy only if it links, accepts its settings and answers two questions sensibly.
+//! Loading: a component becomes a policy only if it links, accepts its settings and answers two
+//! questions sensibly.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -126,7 +127,8 @@ fn join(problems: &[SettingsProblem]) -> String {
         .join("; ")
 }
 
-/// Loads what a choice names. `world` is what it must answer; `None` takes whatever it was made for.
+/// Loads what a choice names. `world` is what it must answer; `None` takes whatever it was made
+/// for.
 pub(crate) fn load(
     engine: &Arc<PolicyEngine>,
     choice: &PolicyChoice,
@@ -167,7 +169,8 @@ pub(crate) fn prepare(
     world: Option<World>,
 ) -> Result<Policy, LoadError> {
     recognise(bytes)?;
-    // Bytes from a stranger go through a compiler; if it panics, the policy is refused and the process goes on.
+    // Bytes from a stranger go through a compiler; if it panics, the policy is refused and the
+    // process goes on.
     let linked = catch_unwind(AssertUnwindSafe(|| link(engine, bytes, world)))
         .unwrap_or_else(|panic| Err(LoadError::CompilerPanic(panic_text(&*panic))))?;
     let unasked = Unasked {
@@ -250,8 +253,9 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     )
 }
 
-/// Asks a prepared component who it is, gives it its settings, and asks it questions whose facts are made up. Types that do not
-/// fit show only here: linking does not look into the types of exports.
+/// Asks a prepared component who it is, gives it its settings, and asks it questions whose facts
+/// are made up. Types that do not fit show only here: linking does not look into the types of
+/// exports.
 pub(crate) fn try_out(policy: Policy, settings: &serde_json::Value) -> Result<Policy, LoadError> {
     configured(identified(policy)?, settings)
 }

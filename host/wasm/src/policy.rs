@@ -131,7 +131,8 @@ impl Policy {
         &self.settings
     }
 
-    /// Whether a call may take so long that it must not run on a thread of the asynchronous runtime.
+    /// Whether a call may take so long that it must not run on a thread of the asynchronous
+    /// runtime.
     pub(crate) fn is_heavy(&self) -> bool {
         self.limits.memory > Limits::LIGHT.memory
     }

@@ -18,11 +18,13 @@ use crate::world::World;
 /// The configured failover policy with the built-in default behind it.
 pub struct WasmPolicies(pub(crate) Registry);
 
-/// The configured backend selector with the built-in `backend-first` behind it, and the core's own rule behind both.
+/// The configured backend selector with the built-in `backend-first` behind it, and the core's own
+/// rule behind both.
 pub struct WasmSelectors(pub(crate) Registry);
 
 impl WasmPolicies {
-    /// Starts the engine and loads the chosen policy. Takes some tenths of a second, as components are compiled.
+    /// Starts the engine and loads the chosen policy. Takes some tenths of a second, as components
+    /// are compiled.
     ///
     /// # Errors
     /// If the engine cannot start, or the policy is refused: there is no previous one to keep.
@@ -33,7 +35,8 @@ impl WasmPolicies {
 }
 
 impl WasmSelectors {
-    /// Starts an engine of its own and loads the chosen selector. Takes some tenths of a second, as components are compiled.
+    /// Starts an engine of its own and loads the chosen selector. Takes some tenths of a second, as
+    /// components are compiled.
     ///
     /// # Errors
     /// If the engine cannot start, or the selector is refused: there is no previous one to keep.
@@ -42,7 +45,8 @@ impl WasmSelectors {
         Registry::start(engine, World::BackendSelector, choice).map(Self)
     }
 
-    /// As [`WasmSelectors::start`], in the engine of the failover policies: one ticker thread and one pool of instances for both.
+    /// As [`WasmSelectors::start`], in the engine of the failover policies: one ticker thread and
+    /// one pool of instances for both.
     ///
     /// # Errors
     /// If the selector is refused.
@@ -56,8 +60,9 @@ impl WasmSelectors {
 macro_rules! keeps_a_policy_in_force {
     ($port:ident) => {
         impl $port {
-            /// Replaces the one in force, or leaves it if the new one is refused. Questions being answered are answered by the old one;
-            /// no answer mixes both. Compiles, so call it off the asynchronous runtime.
+            /// Replaces the one in force, or leaves it if the new one is refused. Questions being
+            /// answered are answered by the old one; no answer mixes both. Compiles, so call it off
+            /// the asynchronous runtime.
             ///
             /// # Errors
             /// Says why the new one is refused.
@@ -65,8 +70,8 @@ macro_rules! keeps_a_policy_in_force {
                 self.0.reload(choice)
             }
 
-            /// Sets the deadline of one answer for the one in force and all that follow. The built-in default keeps its own: nothing
-            /// stands behind it.
+            /// Sets the deadline of one answer for the one in force and all that follow. The
+            /// built-in default keeps its own: nothing stands behind it.
             #[must_use]
             pub fn with_deadline(self, deadline: Duration) -> Self {
                 Self(self.0.with_deadline(deadline))

@@ -80,7 +80,8 @@ impl Question for RankQuestion {
             .map_err(|problem| CallFailure::Nonsense(problem.to_string()))
     }
 
-    /// The host's own order, most advanced first. Candidates that must not be promoted are left out, which vetoes them.
+    /// The host's own order, most advanced first. Candidates that must not be promoted are left
+    /// out, which vetoes them.
     fn without_policy(&self) -> Ranking {
         let must_not = |index: ServerIndex| {
             let server = usize::try_from(index)

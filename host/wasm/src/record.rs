@@ -1,6 +1,8 @@
-//! Questions and answers as text, so that a decision can be stored, explained, and asked again of any policy.
+//! Questions and answers as text, so that a decision can be stored, explained, and asked again of
+//! any policy.
 //!
-//! The text is JSON of the contract's types, with a fixed order of fields: equal questions make equal bytes.
+//! The text is JSON of the contract's types, with a fixed order of fields: equal questions make
+//! equal bytes.
 
 use baton_core::policy::backend::{SelectQuestion, Selection};
 use baton_core::policy::{AssessQuestion, Assessment, RankQuestion, Ranking};
@@ -55,7 +57,8 @@ pub enum RecordError {
     Unwritable(#[source] serde_json::Error),
 }
 
-/// What a policy answered to a recorded question. The answer is the policy's own, not yet held against what Baton allows.
+/// What a policy answered to a recorded question. The answer is the policy's own, not yet held
+/// against what Baton allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replayed {
     /// The answer as JSON, in the form of [`assessment_json`] and its like, or why there is none.

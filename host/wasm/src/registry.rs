@@ -14,8 +14,9 @@ use crate::question::Question;
 use crate::start::StartError;
 use crate::world::World;
 
-/// Deadline of the built-in default. It is trusted and nothing stands behind it, so only a process that hardly gets any time on a
-/// processor may exceed this; its work is bounded by fuel like that of all others.
+/// Deadline of the built-in default. It is trusted and nothing stands behind it, so only a process
+/// that hardly gets any time on a processor may exceed this; its work is bounded by fuel like that
+/// of all others.
 const BUILTIN_DEADLINE: Duration = Duration::from_secs(2);
 
 /// The configured policy with the built-in default behind it.
@@ -181,8 +182,8 @@ fn load_or_share(
     }
 }
 
-/// Policies in compiled languages answer faster than a task can be handed over; others get a thread of their own, if there is a
-/// runtime that has one.
+/// Policies in compiled languages answer faster than a task can be handed over; others get a thread
+/// of their own, if there is a runtime that has one.
 async fn call<C: Send + 'static, R: Send + 'static>(
     policy: &Arc<Policy>,
     question: C,

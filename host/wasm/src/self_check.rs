@@ -16,7 +16,8 @@ use crate::policy::Policy;
 use crate::question::Question;
 use crate::world::World;
 
-/// Asks the questions of its world. A policy may decline them; it may not trap, run away or name servers that do not exist.
+/// Asks the questions of its world. A policy may decline them; it may not trap, run away or name
+/// servers that do not exist.
 pub(crate) fn run(policy: &Policy) -> Result<(), LoadError> {
     match policy.world() {
         World::FailoverPolicy => {

@@ -21,7 +21,8 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// One line for each thing that is wrong: every setting the policy refuses, or the one reason there is.
+    /// One line for each thing that is wrong: every setting the policy refuses, or the one reason
+    /// there is.
     pub fn problems(&self) -> Vec<String> {
         if let Self::Load {
             source: LoadError::Settings { policy, problems },

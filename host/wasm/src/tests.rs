@@ -1,4 +1,5 @@
-//! Tests that need the crate's inside: hostile components and the built-in policies through the real runtime.
+//! Tests that need the crate's inside: hostile components and the built-in policies through the
+//! real runtime.
 
 mod builtin_policies;
 mod cautious;

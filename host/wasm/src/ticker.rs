@@ -1,8 +1,9 @@
 //! The clock of deadlines, and the queue in front of the engine.
 //!
-//! wasmtime ends a call when the engine's epoch has advanced far enough. A thread of its own advances it, because a timer of the
-//! asynchronous runtime would stop together with the runtime that a spinning policy blocks. It sleeps while no call runs: a process
-//! that only watches must not wake up a thousand times a second.
+//! wasmtime ends a call when the engine's epoch has advanced far enough. A thread of its own
+//! advances it, because a timer of the asynchronous runtime would stop together with the runtime
+//! that a spinning policy blocks. It sleeps while no call runs: a process that only watches must
+//! not wake up a thousand times a second.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -15,7 +16,8 @@ use crate::limits::CONCURRENT_CALLS_MAX;
 /// Length of one tick; a deadline is as exact as this plus the scheduler's delay.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 
-/// Ticks for which the thread stays awake after the last call, so that the calls of one decision wake it once.
+/// Ticks for which the thread stays awake after the last call, so that the calls of one decision
+/// wake it once.
 const LINGER_TICKS: u32 = 20;
 
 #[derive(Default)]

@@ -1,4 +1,5 @@
-//! The two worlds of the contract, and the little in which a component of one differs from a component of the other.
+//! The two worlds of the contract, and the little in which a component of one differs from a
+//! component of the other.
 
 use wasmtime::Store;
 use wasmtime::component::{Component, InstancePre};
@@ -91,7 +92,8 @@ impl Linked {
     }
 }
 
-/// `plugin.identity` and `plugin.settings-problem` are one interface in the contract and, as each world exports it, two sets of types.
+/// `plugin.identity` and `plugin.settings-problem` are one interface in the contract and, as each
+/// world exports it, two sets of types.
 macro_rules! plugin_types {
     ($plugin:ident) => {
         impl From<$plugin::Identity> for Identity {

@@ -41,7 +41,8 @@ pub struct BedOptions {
 }
 
 impl BedOptions {
-    /// A primary with three replicas and one below the first of them, semi-sync, recovered without a person.
+    /// A primary with three replicas and one below the first of them, semi-sync, recovered without
+    /// a person.
     pub fn new(name: &str, flavor: Flavor) -> Self {
         Self {
             name: name.to_owned(),

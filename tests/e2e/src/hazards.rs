@@ -1,5 +1,5 @@
-//! Rounds of hazards: unusual servers, people and partitions before something strikes, on real servers and with one node. Each round
-//! has servers of its own.
+//! Rounds of hazards: unusual servers, people and partitions before something strikes, on real
+//! servers and with one node. Each round has servers of its own.
 
 mod draw;
 mod make;

@@ -1,4 +1,5 @@
-//! A real topology with a real `baton` beside it, for end-to-end tests, the demo and the benchmarks.
+//! A real topology with a real `baton` beside it, for end-to-end tests, the demo and the
+//! benchmarks.
 
 mod api;
 mod bed;

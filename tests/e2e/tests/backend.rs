@@ -1,4 +1,5 @@
-//! Operating the databases of the state: moving it, a proxy in front of them, and what is wrong with them.
+//! Operating the databases of the state: moving it, a proxy in front of them, and what is wrong
+//! with them.
 
 #![allow(
     clippy::expect_used,
@@ -26,7 +27,8 @@ fn stored(fleet: &Fleet, node: usize) -> Result<Vec<Value>> {
     read.into_iter().collect()
 }
 
-/// Takes the epochs out of routes. What was on local disk is written to the shared store later, and under the epoch of then.
+/// Takes the epochs out of routes. What was on local disk is written to the shared store later, and
+/// under the epoch of then.
 fn without_epochs(routes: &Value) -> (Vec<Value>, Vec<u64>) {
     let routes = routes.as_array().cloned().unwrap_or_default().into_iter();
     let parts = routes.map(|mut route| {
@@ -36,7 +38,8 @@ fn without_epochs(routes: &Value) -> (Vec<Value>, Vec<u64>) {
     parts.unzip()
 }
 
-/// Takes the numbers out of recoveries. One that is on local disk only is shown behind those of the shared store, which gives it another.
+/// Takes the numbers out of recoveries. One that is on local disk only is shown behind those of the
+/// shared store, which gives it another.
 fn without_numbers(recoveries: &Value) -> Vec<Value> {
     let rows = recoveries["items"].as_array().cloned().unwrap_or_default();
     let strip = |mut row: Value| {

@@ -7,8 +7,8 @@ use baton_e2e::{
 };
 use baton_sandbox::Flavor;
 
-/// The passive one dies: its replicas find a new source, writes go on. It comes back, and the active one dies: it is
-/// replaced, and its replica follows.
+/// The passive one dies: its replicas find a new source, writes go on. It comes back, and the
+/// active one dies: it is replaced, and its replica follows.
 fn co_primaries(flavor: Flavor) -> Result<()> {
     let bed = Bed::start(&BedOptions {
         sketch: "p1 <- p2 writable\np2 <- p1\nr1 <- p1\nr2 <- p2\nr3 <- p2".to_owned(),

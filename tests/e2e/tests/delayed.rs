@@ -1,4 +1,5 @@
-//! A delayed replica alone has the last acknowledged rows. Its delay is lifted, and they are on the next primary within seconds.
+//! A delayed replica alone has the last acknowledged rows. Its delay is lifted, and they are on the
+//! next primary within seconds.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ const DELAY: &str = "60";
 /// The drain limit is 60 s.
 const PROMPT: Duration = Duration::from_secs(20);
 
-/// Only r1 acknowledges, with a delay; r2 receives nothing more; p1 dies. The bed, and who took over.
+/// Only r1 acknowledges, with a delay; r2 receives nothing more; p1 dies. The bed, and who took
+/// over.
 fn fail_over(flavor: Flavor, name: &str, rule: &str) -> Result<(Bed, String)> {
     let bed = Bed::start(&BedOptions {
         sketch: "p1\nr1 <- p1\nr2 <- p1".to_owned(),
@@ -64,7 +66,8 @@ fn takes_over(flavor: Flavor) -> Result<()> {
 
 both_flavors!(a_delayed_replica_takes_over, super::takes_over);
 
-/// It must not take over: another one fetches the rows from it, and it follows that one with its delay.
+/// It must not take over: another one fetches the rows from it, and it follows that one with its
+/// delay.
 fn hands_on(flavor: Flavor) -> Result<()> {
     let (bed, successor) = fail_over(flavor, "hands-on", "must_not")?;
     ensure!(successor == "r2", "{successor}");

@@ -5,8 +5,8 @@ use baton_e2e::{Bed, BedOptions, LIMIT, both_flavors};
 use baton_sandbox::{Flavor, free_port};
 use serde_json::Value;
 
-/// Replicas are found from their source by where they read from, even if they do not say who they are, or say a name that
-/// does not resolve.
+/// Replicas are found from their source by where they read from, even if they do not say who they
+/// are, or say a name that does not resolve.
 fn find_downwards(flavor: Flavor) -> Result<()> {
     let mut bed = Bed::servers_only(&BedOptions {
         sketch: "p1\nr1 <- p1\nr2 <- p1\nc1 <- r1".to_owned(),
@@ -28,8 +28,8 @@ both_flavors!(
     Need::Namespaces
 );
 
-/// Everybody is found through a replica of a server that is down, once that one is back; with several sources, under a second
-/// name, and at another port.
+/// Everybody is found through a replica of a server that is down, once that one is back; with
+/// several sources, under a second name, and at another port.
 fn find_in_pieces(flavor: Flavor) -> Result<()> {
     let mut bed = Bed::servers_only(&BedOptions {
         sketch: "p1\np2\nr1 <- p1\nc1 <- r1\nm1 <- p1, p2".to_owned(),

@@ -25,7 +25,8 @@ fn kill_the_primary(flavor: Flavor) -> Result<()> {
         "the replica of a replica was promoted"
     );
     writer.wait_for_rows(100, LIMIT)?;
-    // The old primary comes back, writable as its configuration says: fenced, and a replica if its history allows.
+    // The old primary comes back, writable as its configuration says: fenced, and a replica if its
+    // history allows.
     bed.topology["p1"].restart()?;
     let rejoin = bed.wait_for_recovery("rejoin", LIMIT)?;
     assert!(!bed.topology["p1"].is_writable()?, "{rejoin}");
@@ -45,8 +46,9 @@ both_flavors!(
     super::kill_the_primary
 );
 
-/// It takes some milliseconds. Without a fence that waits, the next reading and the next decision come first: 900 ms. MySQL's variable turns
-/// only once the commits that wait for acknowledgements have ended, a second later; nobody can begin to write meanwhile.
+/// It takes some milliseconds. Without a fence that waits, the next reading and the next decision
+/// come first: 900 ms. MySQL's variable turns only once the commits that wait for acknowledgements
+/// have ended, a second later; nobody can begin to write meanwhile.
 fn fence_left(flavor: Flavor) -> Duration {
     match flavor {
         Flavor::MariaDb => Duration::from_millis(300),
@@ -160,7 +162,8 @@ fn errant_old_primary(flavor: Flavor) -> Result<()> {
     bed.topology["p1"].kill9()?;
     wait_for_successor(&bed, &writer, "p1")?;
     bed.wait_for_recovery("failover", LIMIT)?;
-    // It commits something of its own before anybody fences it: started where Baton does not reach it yet.
+    // It commits something of its own before anybody fences it: started where Baton does not reach
+    // it yet.
     if let Some(baton) = &bed.baton {
         baton.freeze()?;
     }
@@ -196,7 +199,8 @@ both_flavors!(
     super::errant_old_primary
 );
 
-/// A `must_not` candidate hands its transactions on and is not promoted; a dead intermediate source loses its replicas.
+/// A `must_not` candidate hands its transactions on and is not promoted; a dead intermediate source
+/// loses its replicas.
 fn intermediate_and_must_not(flavor: Flavor) -> Result<()> {
     let mut bed = Bed::servers_only(&BedOptions::new("must-not", flavor))?;
     bed.start_baton()?;
@@ -220,7 +224,8 @@ both_flavors!(
     super::intermediate_and_must_not
 );
 
-/// The preferred candidate has received less than its siblings: it fetches the rest from the most advanced one first.
+/// The preferred candidate has received less than its siblings: it fetches the rest from the most
+/// advanced one first.
 fn candidate_behind(flavor: Flavor) -> Result<()> {
     let bed = Bed::start(&BedOptions {
         sketch: "p1\nr1 <- p1\nr2 <- p1\nr3 <- p1".to_owned(),

@@ -1,4 +1,5 @@
-//! Three nodes and what stands in front of them: a load balancer that knows the leader, and clients that do not.
+//! Three nodes and what stands in front of them: a load balancer that knows the leader, and clients
+//! that do not.
 
 #![allow(
     clippy::expect_used,
@@ -23,7 +24,8 @@ use serde_json::{Value, json};
 const LIMIT: Duration = Duration::from_secs(120);
 /// For one answer through the proxy; a client asks again.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// While nobody leads the proxy keeps a request waiting; a fresh one shows sooner that somebody does.
+/// While nobody leads the proxy keeps a request waiting; a fresh one shows sooner that somebody
+/// does.
 const GLANCE: Duration = Duration::from_millis(150);
 
 /// Three nodes of which one leads and all know the servers.

@@ -354,8 +354,8 @@ fn a_mysql_primary_whose_data_have_no_space_is_replaced() {
     full_data_of_mysql().unwrap();
 }
 
-/// Nothing that can be asked shows it (measured on MariaDB 10.11): no status variable, no state of a
-/// session, and a probe that changes a row commits. One that makes a file is no way out: of three
+/// Nothing that can be asked shows it (measured on MariaDB 10.11): no status variable, no state of
+/// a session, and a probe that changes a row commits. One that makes a file is no way out: of three
 /// runs it failed with error 3 and 1005, and found the room of the file that it replaces. What is
 /// asserted is what is missing.
 fn full_data_of_mariadb() -> Result<()> {

@@ -1,4 +1,5 @@
-//! A short selection of the rounds that `cargo xtask rounds --hazards` draws: what once left a cluster without a primary.
+//! A short selection of the rounds that `cargo xtask rounds --hazards` draws: what once left a
+//! cluster without a primary.
 
 use std::time::Duration;
 
@@ -31,8 +32,8 @@ fn play(flavor: Flavor, (twist, pause, strike, source_side_everywhere): Round) -
     Ok(())
 }
 
-/// Appliers hung, and with them whoever stopped them: nobody had the lock on the replicas any more, and a switchover left its old primary
-/// closed for a minute.
+/// Appliers hung, and with them whoever stopped them: nobody had the lock on the replicas any more,
+/// and a switchover left its old primary closed for a minute.
 fn sides(flavor: Flavor) -> Result<()> {
     play(flavor, (Twist::Nothing, 0, Strike::Cut, true))?;
     play(flavor, (Twist::Nothing, 0, Strike::Switchover, true))
@@ -44,7 +45,8 @@ both_flavors!(
     Need::Namespaces
 );
 
-/// Receivers that look connected across a cut network; and a successor that dies 100 ms after its first write.
+/// Receivers that look connected across a cut network; and a successor that dies 100 ms after its
+/// first write.
 fn second_death(flavor: Flavor) -> Result<()> {
     play(
         flavor,

@@ -1,4 +1,5 @@
-//! What may be lost decides whether anybody is opened: on the small side of a partition, and when who acknowledged is away.
+//! What may be lost decides whether anybody is opened: on the small side of a partition, and when
+//! who acknowledged is away.
 
 use anyhow::{Context as _, Result, ensure};
 use baton_e2e::{
@@ -7,8 +8,8 @@ use baton_e2e::{
 use baton_sandbox::Flavor;
 use serde_json::json;
 
-/// `{Baton, r1} | {p1, r2, r3, r4, clients}`: the primary goes on acknowledging through three replicas that nobody cuts off. Nobody is
-/// opened, and after the partition nothing has happened.
+/// `{Baton, r1} | {p1, r2, r3, r4, clients}`: the primary goes on acknowledging through three
+/// replicas that nobody cuts off. Nobody is opened, and after the partition nothing has happened.
 fn small_side(flavor: Flavor) -> Result<()> {
     let bed = Bed::start(&BedOptions {
         sketch: "p1\nr1 <- p1\nr2 <- p1\nr3 <- p1\nr4 <- p1".to_owned(),
@@ -43,8 +44,9 @@ both_flavors!(
     Need::Namespaces
 );
 
-/// The primary and the only replica that acknowledged die together; the one that is left had its receiver stopped. It is not opened by
-/// itself, nor by an order that accepts no loss. Once the other is back, the failover goes on.
+/// The primary and the only replica that acknowledged die together; the one that is left had its
+/// receiver stopped. It is not opened by itself, nor by an order that accepts no loss. Once the
+/// other is back, the failover goes on.
 fn acknowledger_is_gone(flavor: Flavor) -> Result<()> {
     let bed = Bed::start(&BedOptions {
         sketch: "p1\nr1 <- p1\nr2 <- p1".to_owned(),
@@ -82,8 +84,9 @@ both_flavors!(
     super::acknowledger_is_gone
 );
 
-/// The power fails: primary, acknowledger and Baton end. The acknowledger has not applied what it acknowledged, and throws its relay log
-/// away when it starts. A new Baton knows from its store that rows were acknowledged which nobody has who answers.
+/// The power fails: primary, acknowledger and Baton end. The acknowledger has not applied what it
+/// acknowledged, and throws its relay log away when it starts. A new Baton knows from its store
+/// that rows were acknowledged which nobody has who answers.
 fn power_failure(flavor: Flavor) -> Result<()> {
     let mut bed = Bed::start(&BedOptions {
         sketch: "p1\nr1 <- p1\nr2 <- p1".to_owned(),
@@ -141,7 +144,8 @@ fn wait_for_obstacle(bed: &Bed, code: &str) -> Result<()> {
     .with_context(|| format!("{:?}", explanation(bed)))
 }
 
-/// The server stays closed, and nothing is begun, while the cluster is looked at that many times more.
+/// The server stays closed, and nothing is begun, while the cluster is looked at that many times
+/// more.
 fn require_untouched(bed: &Bed, name: &str, rounds: u64) -> Result<()> {
     let target = bed.rounds_done()? + rounds;
     bed.wait("the cluster was looked at", LIMIT, || {

@@ -20,7 +20,8 @@ fn networked(name: &str, flavor: Flavor) -> BedOptions {
     }
 }
 
-/// Baton alone lost the primary. Its replicas still read from it, with clients writing and without: nobody is promoted.
+/// Baton alone lost the primary. Its replicas still read from it, with clients writing and without:
+/// nobody is promoted.
 fn only_baton_is_cut_off(flavor: Flavor) -> Result<()> {
     let bed = Bed::start(&networked("cut-baton", flavor))?;
     let writer = bed.writer()?;
@@ -52,7 +53,8 @@ both_flavors!(
     Need::Namespaces
 );
 
-/// Baton and the replicas lost the primary, clients did not: it is replaced, and fenced once it is back.
+/// Baton and the replicas lost the primary, clients did not: it is replaced, and fenced once it is
+/// back.
 fn primary_is_cut_off(flavor: Flavor) -> Result<()> {
     let bed = Bed::start(&networked("cut-primary", flavor))?;
     let writer = bed.writer()?;

@@ -1,4 +1,5 @@
-//! Nodes that cannot act as they are: started while the backend is away, or under the name of another one.
+//! Nodes that cannot act as they are: started while the backend is away, or under the name of
+//! another one.
 
 #![allow(clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 

@@ -12,7 +12,8 @@ const COMPONENT: &str = concat!(
     "/../../plugins/prebuilt/failover-misbehaving.wasm"
 );
 
-/// One failover after the other, with one kind of misbehaviour each: the default policy answers, and it is said everywhere.
+/// One failover after the other, with one kind of misbehaviour each: the default policy answers,
+/// and it is said everywhere.
 fn misbehave() -> Result<()> {
     let mut bed = Bed::servers_only(&BedOptions {
         sketch: "p1\nr1 <- p1\nr2 <- p1\nr3 <- p1\nr4 <- p1".to_owned(),
@@ -76,7 +77,8 @@ fn require_fallback_is_told(bed: &Bed, how: &str, failover: &Value) -> Result<()
         fallbacks.is_some_and(|count| count != "0"),
         "{how}: {fallbacks:?}"
     );
-    // What cannot be asked at all is known before the primary is fenced, and stands in the audit log as well.
+    // What cannot be asked at all is known before the primary is fenced, and stands in the audit
+    // log as well.
     if how != "dead-server" {
         let audit = bed.api.get("/api/v1/audit")?.to_string();
         assert!(audit.contains("policy-fallback"), "{how}: {audit}");

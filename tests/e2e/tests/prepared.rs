@@ -1,4 +1,5 @@
-//! XA transactions that are prepared when the primary changes are committed on the next one, and on no other.
+//! XA transactions that are prepared when the primary changes are committed on the next one, and on
+//! no other.
 
 use anyhow::{Context as _, Result, ensure};
 use baton_e2e::{Bed, BedOptions, LIMIT, both_flavors, wait_for_replication, word};

@@ -15,7 +15,8 @@ const ROUNDS: u32 = 2;
 /// A failover takes some 60 ms on an idle machine, several times that on a busy one.
 const SPAN_MICROS: u64 = 250_000;
 
-/// At any moment after the primary's death: before the loss is noticed, between any two steps, after the last.
+/// At any moment after the primary's death: before the loss is noticed, between any two steps,
+/// after the last.
 fn die_and_finish(flavor: Flavor) -> Result<()> {
     let mut bed = Bed::start(&BedOptions {
         sketch: "p1\nr1 <- p1\nr2 <- p1\nr3 <- p1\nr4 <- p1".to_owned(),

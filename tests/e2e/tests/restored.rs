@@ -1,4 +1,5 @@
-//! A replica that was set up anew from a dump has its source's history, and its binary log does not tell.
+//! A replica that was set up anew from a dump has its source's history, and its binary log does not
+//! tell.
 
 use anyhow::Result;
 use baton_e2e::{Bed, BedOptions, both_flavors, wait_for_replication, word};

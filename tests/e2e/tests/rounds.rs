@@ -1,4 +1,5 @@
-//! A short selection of the rounds that `cargo xtask rounds` draws: four faults while a primary is killed.
+//! A short selection of the rounds that `cargo xtask rounds` draws: four faults while a primary is
+//! killed.
 
 use std::time::Duration;
 

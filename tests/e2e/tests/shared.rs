@@ -20,8 +20,8 @@ fn reads_from(server: &Server, source: &Server) -> bool {
     shown.is_ok_and(|rows| format!("{rows:?}").contains(&format!("\"{port}\"")))
 }
 
-/// `p2` feeds the shared replica on a channel that a person stopped. It keeps its clients, whatever happens to the other cluster; its own
-/// failover leaves the other cluster alone.
+/// `p2` feeds the shared replica on a channel that a person stopped. It keeps its clients, whatever
+/// happens to the other cluster; its own failover leaves the other cluster alone.
 fn shared_replica(flavor: Flavor) -> Result<()> {
     let mut bed = Bed::servers_only(&BedOptions {
         sketch: "p1\np2\nm1 <- p1, p2\nr1 <- p1\nr2 <- p2".to_owned(),
@@ -115,8 +115,8 @@ fn sizes(bed: &Bed) -> Vec<usize> {
     sizes
 }
 
-/// A died, B took writes, B died, A returns alone and writable: it is closed, and not opened instead. B returns read-only, as its file says:
-/// it is opened, and A follows it.
+/// A died, B took writes, B died, A returns alone and writable: it is closed, and not opened
+/// instead. B returns read-only, as its file says: it is opened, and A follows it.
 fn successor_returns(flavor: Flavor) -> Result<()> {
     let bed = Bed::start(&BedOptions {
         sketch: "a\nb <- a".to_owned(),

@@ -13,8 +13,8 @@ use serde_json::Value;
 /// Generous: longer than any lease lasts.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The backend's active node dies, then the leader and the primary together: another leader reads from another database node what
-/// is recorded, and replaces the primary.
+/// The backend's active node dies, then the leader and the primary together: another leader reads
+/// from another database node what is recorded, and replaces the primary.
 fn everything_has_a_successor(kind: BackendKind) -> Result<()> {
     let sandbox = Sandbox::new("shared-state")?;
     let backend = sandbox.backend(kind, &BackendOptions::default())?;
@@ -59,7 +59,8 @@ fn everything_has_a_successor(kind: BackendKind) -> Result<()> {
     Ok(())
 }
 
-/// Waits until the members of the one cluster are recorded and every node has read them: before, nobody has the right to act on it.
+/// Waits until the members of the one cluster are recorded and every node has read them: before,
+/// nobody has the right to act on it.
 fn wait_for_recorded_members(backend: &BackendBed, members: usize, nodes: usize) -> Result<()> {
     let known = format!(
         "SELECT JSON_LENGTH(members) = {members} AND members_before IS NULL AND \
@@ -80,7 +81,8 @@ enum With {
     NoLeader,
 }
 
-/// The whole backend dies, then the primary: it is replaced by the votes of its cluster alone, and the backend is told when it is back.
+/// The whole backend dies, then the primary: it is replaced by the votes of its cluster alone, and
+/// the backend is told when it is back.
 fn the_backend_may_be_away(kind: BackendKind, with: With) -> Result<()> {
     let sandbox = Sandbox::new("shared-state")?;
     let backend = sandbox.backend(kind, &BackendOptions::default())?;

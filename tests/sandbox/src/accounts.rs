@@ -52,7 +52,8 @@ pub(crate) fn statements(flavor: Flavor) -> String {
 /// - `PROCESS`: the process list, where attached replicas show
 /// - `RELOAD`: `RESET SLAVE ALL`, `FLUSH`
 /// - `REPLICATION SLAVE`: what `SHOW SLAVE HOSTS` wanted before 10.5
-/// - `EVENT`, `SET USER`, `SELECT ON mysql.event`: events run where the primary is, and keep their definers
+/// - `EVENT`, `SET USER`, `SELECT ON mysql.event`: events run where the primary is, and keep their
+///   definers
 const MARIADB: &str = "\
 GRANT REPLICATION SLAVE, REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN, REPLICA MONITOR, \
 BINLOG MONITOR, BINLOG ADMIN, READ_ONLY ADMIN, CONNECTION ADMIN, PROCESS, RELOAD, \
@@ -72,8 +73,8 @@ FLUSH PRIVILEGES;
 /// - `PROCESS`: the process list, where attached replicas show
 /// - `RELOAD`: `RESET REPLICA ALL`, `FLUSH`
 /// - `SELECT ON performance_schema.*`: receivers' heartbeats and errors per worker
-/// - `EVENT`, `SET_ANY_DEFINER`, `ALLOW_NONEXISTENT_DEFINER`: events run where the primary is, and keep their
-///   definers (those that have `SYSTEM_USER`, such as `root`, need that, too)
+/// - `EVENT`, `SET_ANY_DEFINER`, `ALLOW_NONEXISTENT_DEFINER`: events run where the primary is, and
+///   keep their definers (those that have `SYSTEM_USER`, such as `root`, need that, too)
 /// - `XA_RECOVER_ADMIN`: `XA RECOVER`
 const MYSQL: &str = "\
 GRANT REPLICATION SLAVE, REPLICATION CLIENT, PROCESS, RELOAD ON *.* TO 'baton'@'%';

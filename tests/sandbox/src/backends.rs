@@ -346,7 +346,8 @@ impl BackendBed {
     pub fn stop_all(&self) -> Result<()> {
         let (first, others) = self.servers.split_first().context("no nodes")?;
         match &self.engine {
-            // Of two that leave a Galera cluster together, the third may take one for lost, and is then not safe to begin with.
+            // Of two that leave a Galera cluster together, the third may take one for lost, and is
+            // then not safe to begin with.
             Engine::Galera(_) => others.iter().try_for_each(Server::stop)?,
             Engine::MasterMaster(_) | Engine::Ndb(_) | Engine::GroupReplication(_) => {
                 at_once(others, Server::stop)?;

@@ -57,7 +57,8 @@ impl From<Flavor> for Need {
 ///
 /// # Panics
 ///
-/// When `BATON_REQUIRE_SERVERS=1` (CI): there a skip is a failure, except for MySQL Cluster, whose programs no package has.
+/// When `BATON_REQUIRE_SERVERS=1` (CI): there a skip is a failure, except for MySQL Cluster, whose
+/// programs no package has.
 pub fn require(needs: &[Need]) -> Result<(), Skipped> {
     let Some(skipped) = find_missing(needs) else {
         return Ok(());

@@ -24,7 +24,8 @@ pub struct Process {
     child: Mutex<Child>,
 }
 
-/// Whether each thread of a process is stopped, or has ended (`proc_pid_stat(5)`: the state follows the name in parentheses).
+/// Whether each thread of a process is stopped, or has ended (`proc_pid_stat(5)`: the state follows
+/// the name in parentheses).
 fn stands_still(pid: u32) -> Result<bool> {
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
         // It may end while this looks at it.
@@ -88,8 +89,8 @@ impl Process {
         Ok(at)
     }
 
-    /// Stops it in mid-instruction, and says at what moment: its sockets stay open, nothing answers. Returns once all its threads stand still:
-    /// until then one may answer.
+    /// Stops it in mid-instruction, and says at what moment: its sockets stay open, nothing
+    /// answers. Returns once all its threads stand still: until then one may answer.
     pub fn freeze(&self) -> Result<Instant> {
         let at = Instant::now();
         self.require_signal(Signal::STOP)?;

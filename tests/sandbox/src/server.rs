@@ -273,7 +273,8 @@ impl Server {
         self.restart_closed()
     }
 
-    /// Replaces its data with those of a server that nobody has written to yet, and starts it closed: another server at its address.
+    /// Replaces its data with those of a server that nobody has written to yet, and starts it
+    /// closed: another server at its address.
     pub fn replace_with_empty(&self) -> Result<()> {
         if self.pid().is_some() {
             self.kill9()?;
@@ -306,7 +307,8 @@ impl Server {
 
     /// Starts it and returns at once; members of a cluster may have to wait for each other.
     pub(crate) fn launch(&self, extra: &[&str]) -> Result<()> {
-        // MySQL does not start while the process that the file names lives; after a kill that may be anybody's.
+        // MySQL does not start while the process that the file names lives; after a kill that may
+        // be anybody's.
         fs::remove_file(self.inner.folder.join("socket.lock")).ok();
         let command = self.command(extra);
         let process = Process::start(self.name(), command, &self.inner.folder.join("log"))?;

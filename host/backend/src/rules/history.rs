@@ -1,9 +1,10 @@
 //! What the lease epochs tell about lost commits.
 //!
-//! Epochs only grow. A node that shows a lower one than its fellows lacks commits that they have, and is not used beside
-//! them. If all that answer show a lower one than was seen before, the backend as a whole lost commits (an asynchronous
-//! failover, the end of all data nodes, a backup): waiting would not bring them back. It is used with a warning, and the
-//! next lease takes a number above the highest ever seen. If even the tables are gone, a person has to decide.
+//! Epochs only grow. A node that shows a lower one than its fellows lacks commits that they have,
+//! and is not used beside them. If all that answer show a lower one than was seen before, the
+//! backend as a whole lost commits (an asynchronous failover, the end of all data nodes, a backup):
+//! waiting would not bring them back. It is used with a warning, and the next lease takes a number
+//! above the highest ever seen. If even the tables are gone, a person has to decide.
 
 use super::{Condition, Memory, Subject, Verdict, Word};
 use crate::progress::Standing;

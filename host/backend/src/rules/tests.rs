@@ -411,7 +411,8 @@ fn status_variables_alone_prove_nothing() {
     let ok = || Ok(reading(with(|_| {}), Proof::Held));
     let lies = |number| Ok(reading(with(|_| {}), Proof::Refused(number)));
     let lost = || Err(ProbeFailure::Refused);
-    // As measured on a node that was frozen and left behind: "Synced", but reads through the cluster fail.
+    // As measured on a node that was frozen and left behind: "Synced", but reads through the
+    // cluster fail.
     let frozen = || vec![ok(), lost(), lies(1205), lies(1205), lies(1205), lies(1047)];
     assert_eq!(words(&[history(frozen())], memory()), "n1 no: not-proven\n");
     let back = frozen().into_iter().chain([ok(), ok()]);

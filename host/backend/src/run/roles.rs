@@ -126,7 +126,8 @@ impl Roles {
         role
     }
 
-    /// Looks at every pair, starts what has to be done, and says which nodes should be read at once.
+    /// Looks at every pair, starts what has to be done, and says which nodes should be read at
+    /// once.
     pub(super) fn review(
         &mut self,
         judging: &Judging,

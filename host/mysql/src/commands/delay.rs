@@ -1,9 +1,10 @@
 //! The delay of a channel's applier.
 //!
-//! It is changed while both threads are stopped, because a failover has stopped the receiver. Servers then drop what was received:
-//! with the change, unless that names a place in the relay log, which no channel takes that positions itself by GTID; and MariaDB once
-//! more when a thread of such a channel is started (tried on MariaDB 10.11 and MySQL 9.7). So the channel positions itself by file until
-//! the delay is set back.
+//! It is changed while both threads are stopped, because a failover has stopped the receiver.
+//! Servers then drop what was received: with the change, unless that names a place in the relay
+//! log, which no channel takes that positions itself by GTID; and MariaDB once more when a thread
+//! of such a channel is started (tried on MariaDB 10.11 and MySQL 9.7). So the channel positions
+//! itself by file until the delay is set back.
 
 use std::time::Duration;
 
@@ -17,8 +18,9 @@ use crate::failure::number;
 use crate::rows::{Record, Table};
 use crate::text::quote;
 
-/// What a channel whose delay is lifted would ask its source for. No source has it: a receiver that somebody starts by
-/// mistake ends with error 1236, instead of fetching its source's history from the beginning.
+/// What a channel whose delay is lifted would ask its source for. No source has it: a receiver that
+/// somebody starts by mistake ends with error 1236, instead of fetching its source's history from
+/// the beginning.
 pub(crate) const LIFTED: &str = "baton-delay-lifted.000000";
 
 impl Performer<'_> {

@@ -196,10 +196,10 @@ impl Performer<'_> {
         self.kill_writers().await
     }
 
-    /// MySQL's `super_read_only` does not bind who prepares, commits or rolls back an XA transaction,
-    /// whatever the account's privileges (measured on 9.7). The lock does. It is taken only where one is
-    /// prepared, or where our account may not see that: behind a long query its `FLUSH TABLES` keeps
-    /// others from the tables of that query.
+    /// MySQL's `super_read_only` does not bind who prepares, commits or rolls back an XA
+    /// transaction, whatever the account's privileges (measured on 9.7). The lock does. It is taken
+    /// only where one is prepared, or where our account may not see that: behind a long query its
+    /// `FLUSH TABLES` keeps others from the tables of that query.
     async fn hold_prepared(&mut self) -> Result<(), StatementError> {
         let (word, left) = (self.word, self.left());
         let asked = self.session.attempt(PREPARED_MYSQL, left).await;

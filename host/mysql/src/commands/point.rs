@@ -24,18 +24,19 @@ pub(super) struct PointAt<'a> {
     pub(super) account: bool,
 }
 
-/// Seconds between heartbeats of a channel that had none configured. The servers' own choice, 30, is too long for a heartbeat to
-/// tell a living source from a dead one.
+/// Seconds between heartbeats of a channel that had none configured. The servers' own choice, 30,
+/// is too long for a heartbeat to tell a living source from a dead one.
 const HEARTBEAT_PERIOD: f64 = 1.0;
 
-/// Seconds between attempts, and attempts of a MySQL receiver before it gives up (a day), of a channel for which nobody chose
-/// them. The servers' own choices are a minute, and on newer servers ten attempts.
+/// Seconds between attempts, and attempts of a MySQL receiver before it gives up (a day), of a
+/// channel for which nobody chose them. The servers' own choices are a minute, and on newer servers
+/// ten attempts.
 const CONNECT_RETRY: u32 = 1;
 const RETRY_COUNT: u32 = 86_400;
 
 impl Performer<'_> {
-    /// Received and unapplied transactions are dropped with the relay log and fetched again from the new source, which must have
-    /// them; the planner sees to that.
+    /// Received and unapplied transactions are dropped with the relay log and fetched again from
+    /// the new source, which must have them; the planner sees to that.
     pub(super) async fn point_at(&mut self, at: PointAt<'_>) -> Result<(), StatementError> {
         let dialect = self.reader.dialect().clone();
         let shown = self.run(dialect.wording.show()).await?;
@@ -117,7 +118,8 @@ impl Performer<'_> {
             .unwrap_or(HEARTBEAT_PERIOD))
     }
 
-    /// What a channel is given that is not there yet: what others have to the same source, and what the configuration says.
+    /// What a channel is given that is not there yet: what others have to the same source, and what
+    /// the configuration says.
     fn options_of_new_channel(&self, at: &PointAt<'_>) -> ChannelOptions {
         let mariadb = self.reader.dialect().wording == Wording::Connections;
         let seen = &self.access.channels;
@@ -146,9 +148,10 @@ impl Performer<'_> {
         })
     }
 
-    /// MariaDB: a server that wrote itself has its last transactions in `gtid_binlog_pos` only, while a replica asks its
-    /// source for what follows `gtid_slave_pos`. (`MASTER_USE_GTID=current_pos` joins the two at each connect, which is deprecated and
-    /// sends a replica with a single local write out of step.) So the join is made once, here.
+    /// MariaDB: a server that wrote itself has its last transactions in `gtid_binlog_pos` only,
+    /// while a replica asks its source for what follows `gtid_slave_pos`.
+    /// (`MASTER_USE_GTID=current_pos` joins the two at each connect, which is deprecated and sends
+    /// a replica with a single local write out of step.) So the join is made once, here.
     async fn adopt_own_history(&mut self) -> Result<(), StatementError> {
         let sql =
             "SELECT @@global.gtid_slave_pos AS slave_pos, @@global.gtid_binlog_pos AS binlog_pos";
@@ -237,7 +240,8 @@ fn change(
             let can_ask = columns.has_column("Get_Source_public_key")
                 || columns.has_column("Get_master_public_key");
             if can_ask && link.options.asks_for_public_key() {
-                // Without TLS an account with caching_sha2_password cannot log in for the first time otherwise.
+                // Without TLS an account with caching_sha2_password cannot log in for the first
+                // time otherwise.
                 options.push(format!("GET_{prefix}_PUBLIC_KEY=1"));
             }
         }

@@ -54,18 +54,20 @@ pub(super) fn forget(wording: Wording, channel: Option<&str>) -> String {
     }
 }
 
-/// The farewell of MariaDB's semi-synchronous receivers, as short as it can be, and as it was. The session keeps what it was.
+/// The farewell of MariaDB's semi-synchronous receivers, as short as it can be, and as it was. The
+/// session keeps what it was.
 const SHORT_FAREWELL: &str = "SET @baton_farewell = CAST(COALESCE(@baton_farewell, @@GLOBAL.rpl_semi_sync_slave_kill_conn_timeout) AS UNSIGNED); \
      SET GLOBAL rpl_semi_sync_slave_kill_conn_timeout = 1";
 const USUAL_FAREWELL: &str = "SET GLOBAL rpl_semi_sync_slave_kill_conn_timeout = CAST(COALESCE(@baton_farewell, @@GLOBAL.rpl_semi_sync_slave_kill_conn_timeout) AS UNSIGNED); \
      SET @baton_farewell = NULL";
 
-/// Receiver threads of MySQL, by the name of their instrument (MySQL manual, "The threads Table"; the first is the older name). Empty if
-/// the performance schema is off.
+/// Receiver threads of MySQL, by the name of their instrument (MySQL manual, "The threads Table";
+/// the first is the older name). Empty if the performance schema is off.
 const RECEIVER_THREADS: &str = "SELECT PROCESSLIST_ID AS Id, PROCESSLIST_COMMAND AS Command FROM performance_schema.threads \
      WHERE NAME IN ('thread/sql/slave_io', 'thread/sql/replica_io') AND PROCESSLIST_ID IS NOT NULL";
 
-/// How long a receiver may say farewell before its source counts as hung, and the pause between two looks.
+/// How long a receiver may say farewell before its source counts as hung, and the pause between two
+/// looks.
 const FAREWELL_PATIENCE: Duration = Duration::from_millis(450);
 const ROUND: Duration = Duration::from_millis(10);
 
@@ -130,9 +132,10 @@ impl Performer<'_> {
         Ok(())
     }
 
-    /// Stops a receiver (and then does more). A MariaDB receiver with semi-synchronous replication says farewell to its
-    /// source when it is stopped: it connects anew, within `rpl_semi_sync_slave_kill_conn_timeout` (5 s), which a source that
-    /// hangs uses up (seen on MariaDB 10.11). For this statement the limit is the least there is, one second.
+    /// Stops a receiver (and then does more). A MariaDB receiver with semi-synchronous replication
+    /// says farewell to its source when it is stopped: it connects anew, within
+    /// `rpl_semi_sync_slave_kill_conn_timeout` (5 s), which a source that hangs uses up (seen on
+    /// MariaDB 10.11). For this statement the limit is the least there is, one second.
     pub(super) async fn stop_with_short_farewell(
         &mut self,
         stop: &str,
@@ -154,9 +157,11 @@ impl Performer<'_> {
         outcome
     }
 
-    /// A MariaDB receiver that has its source's greeting, and nothing since, keeps `STOP SLAVE` waiting for 23 seconds (`net_retry_count`
-    /// signals, one each two seconds), and the session that waits cannot be ended. Killed before, it is gone a second after the `STOP SLAVE`;
-    /// `KILL` alone does not end its wait (tried on MariaDB 10.11). MySQL 9.7 takes six seconds, and four after a `KILL`, or several.
+    /// A MariaDB receiver that has its source's greeting, and nothing since, keeps `STOP SLAVE`
+    /// waiting for 23 seconds (`net_retry_count` signals, one each two seconds), and the session
+    /// that waits cannot be ended. Killed before, it is gone a second after the `STOP SLAVE`;
+    /// `KILL` alone does not end its wait (tried on MariaDB 10.11). MySQL 9.7 takes six seconds,
+    /// and four after a `KILL`, or several.
     async fn end_connecting(&mut self) -> Result<(), StatementError> {
         if let ReceiverThread::Connecting(id) = self.receiver_thread().await? {
             self.kill_receiver(id).await?;
@@ -203,9 +208,10 @@ impl Performer<'_> {
         )
     }
 
-    /// `KILL` closes the thread's connection before it returns (tried on MariaDB 10.11 and MySQL 9.7, connected and while connecting),
-    /// so nothing that comes later can be acknowledged; what the thread does on its way out is not waited for. One that is killed while it
-    /// connects ends before it asks its source for anything.
+    /// `KILL` closes the thread's connection before it returns (tried on MariaDB 10.11 and MySQL
+    /// 9.7, connected and while connecting), so nothing that comes later can be acknowledged; what
+    /// the thread does on its way out is not waited for. One that is killed while it connects ends
+    /// before it asks its source for anything.
     pub(super) async fn sever_receivers(
         &mut self,
         channel: Option<&str>,
@@ -231,8 +237,8 @@ impl Performer<'_> {
             .map(drop)
     }
 
-    /// A receiver that would say a long farewell is ended and given some time; if its source does not let it go by then, the source
-    /// accepts no connections.
+    /// A receiver that would say a long farewell is ended and given some time; if its source does
+    /// not let it go by then, the source accepts no connections.
     async fn reconnect_after_farewell(&mut self, channel: &str) -> Result<(), StatementError> {
         let ReceiverThread::Running(id) = self.receiver_thread().await? else {
             return self.stop_and_start(channel).await;

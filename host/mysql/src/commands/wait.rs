@@ -11,7 +11,8 @@ use crate::failure::number;
 use crate::rows::Table;
 use crate::text::{quote, seconds};
 
-/// The server's own limit ends this much before ours, so that "not reached" is not taken for "no answer".
+/// The server's own limit ends this much before ours, so that "not reached" is not taken for "no
+/// answer".
 const MARGIN: Duration = Duration::from_millis(20);
 
 impl Performer<'_> {
@@ -20,7 +21,8 @@ impl Performer<'_> {
         set: &GtidSet,
         limit: Duration,
     ) -> Result<(), StatementError> {
-        // Usually all is there already, and what a server wrote itself never comes through replication.
+        // Usually all is there already, and what a server wrote itself never comes through
+        // replication.
         let missing = set.subtract(&self.executed().await?);
         let limit = limit.min(self.left().saturating_sub(MARGIN));
         let sql = match &missing {

@@ -6,8 +6,8 @@ use crate::rows::{Record, Table};
 
 /// Registered replicas with a host, and hosts from which the binary log is read.
 ///
-/// A replica without `report_host` registers without a host. The thread that serves it shows where it connects from, but
-/// not its port; if all such replicas registered with one port, it is theirs.
+/// A replica without `report_host` registers without a host. The thread that serves it shows where
+/// it connects from, but not its port; if all such replicas registered with one port, it is theirs.
 pub(super) fn replicas(registered: &Table, dump_threads: &Table) -> Vec<AttachedReplica> {
     let mut found = Vec::new();
     let mut nameless_ports = Vec::new();

@@ -41,8 +41,9 @@ pub(crate) fn version(text: &str) -> Version {
 
 /// The identity a server has of itself.
 ///
-/// MariaDB's `server_uid` is a hash of a hardware address and the port. Containers on different machines often share such
-/// addresses, so `server_id`, which differs within a topology, is joined to it.
+/// MariaDB's `server_uid` is a hash of a hardware address and the port. Containers on different
+/// machines often share such addresses, so `server_id`, which differs within a topology, is joined
+/// to it.
 pub(super) fn uid(fixed: &Record<'_>, now: &Record<'_>) -> String {
     let server_id = now.owned(&["server_id"]);
     if let Some(uuid) = fixed.filled(&["server_uuid"]) {

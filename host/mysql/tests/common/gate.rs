@@ -10,7 +10,8 @@ use tokio::sync::{Semaphore, watch};
 
 use super::LIMIT;
 
-/// Between a replica and its source: lets through what the source says first, and the rest once it is open.
+/// Between a replica and its source: lets through what the source says first, and the rest once it
+/// is open.
 pub(crate) struct Gate {
     pub(crate) address: Address,
     pub(crate) open: watch::Sender<bool>,

@@ -43,7 +43,8 @@ pub(super) fn mysql(settings: &Settings) -> MysqlSettings {
         account: account(&topology.account),
         tls: tls(&topology.tls),
         connect_timeout: topology.connect_timeout,
-        // Greeting and authentication are answers like any other, but a first login hashes a password.
+        // Greeting and authentication are answers like any other, but a first login hashes a
+        // password.
         handshake_timeout: topology.read_timeout.max(topology.connect_timeout),
         replication: settings.replication.as_ref().map(account),
         replication_tls: settings.replication_tls.as_ref().map(replication_tls),

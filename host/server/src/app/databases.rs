@@ -1,4 +1,5 @@
-//! The databases of Baton's own state, as the API shows them: the one place where the watch's values become documents.
+//! The databases of Baton's own state, as the API shows them: the one place where the watch's
+//! values become documents.
 
 use baton_backend::{BackendStatus, ClusterStatus, Condition, NodeStatus, SelectionStatus, Word};
 use baton_core::policy::{ProbeView, Reach, Reason};
@@ -7,7 +8,8 @@ use baton_http::{
     SelectionDocument, WordDocument,
 };
 
-/// Whether a state could be put there: it takes writes, and what stands against it is only what it holds.
+/// Whether a state could be put there: it takes writes, and what stands against it is only what it
+/// holds.
 pub(super) fn is_fit(node: &NodeStatus) -> bool {
     let is_closed = |condition: &Condition| condition.word == Word::ClosedCopy;
     let closed = node.against.iter().any(is_closed);

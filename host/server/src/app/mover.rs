@@ -1,5 +1,6 @@
-//! Moves the state from one backend to another while nodes run: holds this node's writes, copies, ends the old store, opens the new
-//! one. What each step leaves behind when it is the last one, `baton_store` says.
+//! Moves the state from one backend to another while nodes run: holds this node's writes, copies,
+//! ends the old store, opens the new one. What each step leaves behind when it is the last one,
+//! `baton_store` says.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -82,7 +83,8 @@ impl Backends for Mover {
 }
 
 impl Mover {
-    /// The node that holds the state and the one that is to get it, or everything that stands against the move.
+    /// The node that holds the state and the one that is to get it, or everything that stands
+    /// against the move.
     async fn check(&self, request: &MoveRequest) -> Result<(Target, Target), RequestError> {
         let to = &request.to;
         if !self.clusters.iter().any(|cluster| cluster.name == *to) {
@@ -248,7 +250,8 @@ impl Mover {
         })
     }
 
-    /// Finishes, for ever, the moves whose maker died between the end of the old store and the opening of the new one.
+    /// Finishes, for ever, the moves whose maker died between the end of the old store and the
+    /// opening of the new one.
     pub(super) async fn settle(self: Arc<Self>) {
         let mut found_before = None;
         loop {
@@ -312,7 +315,8 @@ impl Mover {
     }
 }
 
-/// What the target holds already. A closed copy or what was left behind by an earlier move is nobody's.
+/// What the target holds already. A closed copy or what was left behind by an earlier move is
+/// nobody's.
 fn occupied(cluster: &ClusterStatus, epoch: Option<u64>) -> Option<String> {
     let epoch = epoch.filter(|_| cluster.moved_to.is_none())?;
     let nodes: Vec<&str> = cluster.nodes.iter().map(|n| n.address.as_str()).collect();

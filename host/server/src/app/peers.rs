@@ -10,7 +10,8 @@ use serde_json::Value;
 /// For one answer: nodes answer from memory.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// What the other nodes have against the use of a backend. Those that do not answer are passed over only if that is wanted.
+/// What the other nodes have against the use of a backend. Those that do not answer are passed over
+/// only if that is wanted.
 pub(super) async fn against(
     peers: &HttpPeers,
     urls: &[String],

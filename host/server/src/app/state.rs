@@ -33,7 +33,8 @@ pub(super) enum State {
     },
 }
 
-/// A store in front of the databases, with a local disk, and the task that hands over what is there.
+/// A store in front of the databases, with a local disk, and the task that hands over what is
+/// there.
 pub(super) struct Failsafe {
     store: Arc<FailsafeStore>,
     attending: JoinHandle<()>,
@@ -50,7 +51,8 @@ impl State {
         Ok(Self::Embedded(Arc::new(opened.store)))
     }
 
-    /// Watches the databases, and waits until the tables are there on the node that is selected, however long that takes.
+    /// Watches the databases, and waits until the tables are there on the node that is selected,
+    /// however long that takes.
     pub(super) async fn on_databases(
         (node, zone): (&str, Option<String>),
         clusters: Vec<ClusterSpec>,
@@ -89,7 +91,8 @@ impl State {
         }
     }
 
-    /// Keeps what is written under a lease in a file of `data_dir` as well, so that recoveries go on while the databases are away.
+    /// Keeps what is written under a lease in a file of `data_dir` as well, so that recoveries go
+    /// on while the databases are away.
     pub(super) async fn with_local_journal(
         mut self,
         node: &str,
@@ -171,8 +174,9 @@ impl State {
     }
 }
 
-/// Time to live of the lease: several times the longest stall that a healthy cluster of the kind shows when it loses a node (measured, with
-/// the kinds' default timers). A shorter one makes leaders give up during such a stall.
+/// Time to live of the lease: several times the longest stall that a healthy cluster of the kind
+/// shows when it loses a node (measured, with the kinds' default timers). A shorter one makes
+/// leaders give up during such a stall.
 pub(super) fn lease_ttl(kinds: impl Iterator<Item = BackendKind>) -> Duration {
     let of = |kind| match kind {
         BackendKind::Galera | BackendKind::Ndb | BackendKind::GroupReplication => {
@@ -193,7 +197,8 @@ fn journal_file(node: &str) -> String {
     format!("baton-journal-{name}.db")
 }
 
-/// Says what a starting node waits for: to whoever asks at once, to the log when it begins and from time to time.
+/// Says what a starting node waits for: to whoever asks at once, to the log when it begins and from
+/// time to time.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     said: Option<Instant>,

@@ -26,7 +26,8 @@ pub(crate) struct Arguments {
 /// Options of every command that speaks to a node.
 #[derive(Debug, Args)]
 pub(crate) struct Shared {
-    /// Nodes to speak to, separated by commas: reads go to the first that answers, changes to the one that leads.
+    /// Nodes to speak to, separated by commas: reads go to the first that answers, changes to the
+    /// one that leads.
     #[arg(long, global = true, env = "BATON_API", default_value = DEFAULT_API, value_name = "URL[,URL…]")]
     pub(crate) api: String,
     /// User for changes, if the nodes ask for one; the password is taken from BATON_PASSWORD.
@@ -221,7 +222,8 @@ pub(crate) struct Failover {
     /// Promote this server; otherwise the policy chooses.
     #[arg(long, value_name = "SERVER")]
     pub(crate) to: Option<String>,
-    /// Promote it although that loses transactions: at most so many, or `unknown`. `baton explain` shows what would be lost.
+    /// Promote it although that loses transactions: at most so many, or `unknown`. `baton explain`
+    /// shows what would be lost.
     #[arg(long, value_name = "N", requires = "to", value_parser = loss)]
     pub(crate) accept_loss: Option<Loss>,
     /// Do not ask.

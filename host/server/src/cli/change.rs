@@ -87,7 +87,8 @@ fn conclude(screen: Screen, recovery: &Value) -> Result<(), Failure> {
         Screen::show(&recoveries::headline(recovery, SystemTime::now()));
     }
     let text = match json::text(recovery, "outcome").as_deref() {
-        // The primary is another one, and somebody was left behind: a script must not take that for all of it.
+        // The primary is another one, and somebody was left behind: a script must not take that for
+        // all of it.
         Some("succeeded") if !json::list(recovery, "lost").is_empty() => {
             "it succeeded in part: not every server follows".to_owned()
         }

@@ -1,5 +1,5 @@
-//! Lenient reading of the API's JSON: what is missing is shown as missing, not as an error, so that a program of one
-//! version can speak to nodes of another.
+//! Lenient reading of the API's JSON: what is missing is shown as missing, not as an error, so that
+//! a program of one version can speak to nodes of another.
 
 use serde_json::Value;
 

@@ -41,7 +41,8 @@ use crate::{app, config};
 
 /// Runs the program with the process's arguments.
 ///
-/// Exit status: 0 done; 1 refused or failed; 2 wrong command line or configuration; 3 no node answers.
+/// Exit status: 0 done; 1 refused or failed; 2 wrong command line or configuration; 3 no node
+/// answers.
 pub fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -172,7 +173,8 @@ struct Loaded {
     selectors: WasmSelectors,
 }
 
-/// Reads the configuration and loads the components it names, so that one that does not load is one of the problems.
+/// Reads the configuration and loads the components it names, so that one that does not load is one
+/// of the problems.
 fn load(file: &Path) -> Result<Loaded, ConfigError> {
     let (policies, selectors) = (RefCell::new(None), RefCell::new(None));
     let policy = |plugin: &config::PluginSource, settings: &serde_json::Value| {

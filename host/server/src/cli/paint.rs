@@ -1,5 +1,5 @@
-//! Coloured text in columns. Colours are always written; the stream that prints them removes them where they do not belong
-//! (no terminal, `NO_COLOR`).
+//! Coloured text in columns. Colours are always written; the stream that prints them removes them
+//! where they do not belong (no terminal, `NO_COLOR`).
 
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
@@ -62,7 +62,8 @@ impl Cell {
     }
 }
 
-/// Rows as lines, columns aligned, two blanks between them. A cell that is too long for `width` is cut with `…`.
+/// Rows as lines, columns aligned, two blanks between them. A cell that is too long for `width` is
+/// cut with `…`.
 pub(crate) fn table(rows: &[Vec<Cell>], width: Option<usize>) -> Vec<String> {
     const GAP: usize = 2;
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

@@ -1,4 +1,5 @@
-//! Showing a recovery while it goes on: one thread waits for the answer, this one reads the journal.
+//! Showing a recovery while it goes on: one thread waits for the answer, this one reads the
+//! journal.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{RecvTimeoutError, channel};

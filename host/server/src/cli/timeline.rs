@@ -25,7 +25,8 @@ pub(super) fn rows(lines: &[Value]) -> Vec<Vec<Cell>> {
         .collect()
 }
 
-/// Rows for lines that are new since the last look; a line that begins a step is left out if its end is new, too.
+/// Rows for lines that are new since the last look; a line that begins a step is left out if its
+/// end is new, too.
 pub(super) fn rows_of_new(lines: &[&Value]) -> Vec<Vec<Cell>> {
     let ends = |begin: &Value| {
         lines
@@ -36,7 +37,8 @@ pub(super) fn rows_of_new(lines: &[&Value]) -> Vec<Vec<Cell>> {
     told.map(|line| row(line, moment(line), None)).collect()
 }
 
-/// How long each phase took, in the order in which they began; time in which two steps of a phase ran counts once.
+/// How long each phase took, in the order in which they began; time in which two steps of a phase
+/// ran counts once.
 pub(super) fn phases(lines: &[Value]) -> Vec<(String, u64)> {
     let mut phases: Vec<(String, u64, u64)> = Vec::new();
     let mut steps = steps(lines);

@@ -1,4 +1,5 @@
-//! A configuration file against the table of keys: syntax, unknown keys, values. All problems are found, not the first.
+//! A configuration file against the table of keys: syntax, unknown keys, values. All problems are
+//! found, not the first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

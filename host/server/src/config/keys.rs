@@ -1,4 +1,5 @@
-//! The one table of all configuration keys: the reader, the checks, the defaults and `docs/configuration.md` come from it.
+//! The one table of all configuration keys: the reader, the checks, the defaults and
+//! `docs/configuration.md` come from it.
 
 use super::key::{Default, Form, Key, Kind, Rule, Section, duration, word};
 use Default::{Derived, Is, Nothing, Required};

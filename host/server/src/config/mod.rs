@@ -1,6 +1,7 @@
 //! The configuration file: read once, checked in full, turned into settings.
 //!
-//! One table (`keys`) describes every key; from it come the reader, the checks, the defaults and `docs/configuration.md`.
+//! One table (`keys`) describes every key; from it come the reader, the checks, the defaults and
+//! `docs/configuration.md`.
 
 mod databases;
 mod document;
@@ -47,7 +48,8 @@ pub struct Surroundings<'a> {
 pub type PolicyJudge<'a> =
     dyn Fn(&PluginSource, &serde_json::Value) -> Result<(), Vec<String>> + 'a;
 
-/// Reads and checks a configuration file, with the environment and the files it refers to. Changes nothing.
+/// Reads and checks a configuration file, with the environment and the files it refers to. Changes
+/// nothing.
 ///
 /// # Errors
 /// Lists every problem, not the first.

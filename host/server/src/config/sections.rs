@@ -25,14 +25,15 @@ use crate::secret::Secret;
 /// Port of a server whose address has none.
 const MYSQL_PORT: u16 = 3306;
 
-/// Limit for connecting and reading where the file sets none: far above a healthy round trip, and two of them fit into
-/// the default interval.
+/// Limit for connecting and reading where the file sets none: far above a healthy round trip, and
+/// two of them fit into the default interval.
 const PROBE_LIMIT: Duration = Duration::from_millis(500);
 
 /// Limit of a step where the file sets none: long enough for a busy server to stop its appliers.
 const STEP_LIMIT: Duration = Duration::from_secs(5);
 
-/// Limit of fencing in a failover where the file sets none: the outage grows by it when a server hangs.
+/// Limit of fencing in a failover where the file sets none: the outage grows by it when a server
+/// hangs.
 const REVOKE_LIMIT: Duration = Duration::from_secs(3);
 
 /// Builds the settings, noting in the document what is wrong. The result counts only if nothing is.
@@ -97,7 +98,8 @@ fn http(document: &mut Document, data_dir: &Path, around: &Surroundings<'_>) -> 
         users.push(HttpUser { name, password });
     }
     HttpSettings {
-        // The rule of the key refused anything that does not parse; the value stands for a refused one.
+        // The rule of the key refused anything that does not parse; the value stands for a refused
+        // one.
         listen: listen.unwrap_or_else(|| ([127, 0, 0, 1], 3000).into()),
         url_prefix: document.text("http.url_prefix").unwrap_or_default(),
         read_only: document.flag("http.read_only"),

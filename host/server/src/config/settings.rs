@@ -51,7 +51,8 @@ pub struct NodeSettings {
     pub zone: Option<String>,
     /// Its HTTP address, as others reach it.
     pub url: String,
-    /// How long the lease lasts without being renewed; `None` = as the kind of the state's databases needs.
+    /// How long the lease lasts without being renewed; `None` = as the kind of the state's
+    /// databases needs.
     pub lease_ttl: Option<Duration>,
     /// Addresses of the other nodes.
     pub peers: Vec<String>,

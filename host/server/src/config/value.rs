@@ -204,7 +204,8 @@ fn read_nodes(value: &DeValue<'_>) -> Result<Vec<NodeSource>, String> {
     }
 }
 
-/// A URL, or `{ url = URL, zone = "a", tags = { rack = "r1" } }`. Nothing of the value is shown: it may hold a password.
+/// A URL, or `{ url = URL, zone = "a", tags = { rack = "r1" } }`. Nothing of the value is shown: it
+/// may hold a password.
 fn read_node(value: &DeValue<'_>) -> Result<NodeSource, String> {
     let table = match value {
         DeValue::Table(table) if table.get("url").is_some() => table,

@@ -35,7 +35,8 @@ impl Answer {
         }
     }
 
-    /// Answers only when a request has come after this one, so that progress is seen before the end.
+    /// Answers only when a request has come after this one, so that progress is seen before the
+    /// end.
     pub(crate) fn after_another_request(self) -> Self {
         Self { held: true, ..self }
     }

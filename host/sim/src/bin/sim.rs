@@ -1,6 +1,7 @@
-//! Runs simulated stories: `sim [several|hazards] SEED` tells one, `sim [several|hazards] FIRST COUNT` runs many and prints those that
-//! broke an invariant, `sim explore [SEED] [FIRST] [BACKEND] [FAULT]` strikes at every point of every recovery on every kind of
-//! backend, or of those named. Stories of `several` have several nodes, those of `hazards` unusual servers.
+//! Runs simulated stories: `sim [several|hazards] SEED` tells one, `sim [several|hazards] FIRST
+//! COUNT` runs many and prints those that broke an invariant, `sim explore [SEED] [FIRST] [BACKEND]
+//! [FAULT]` strikes at every point of every recovery on every kind of backend, or of those named.
+//! Stories of `several` have several nodes, those of `hazards` unusual servers.
 
 use std::process::ExitCode;
 

@@ -34,8 +34,9 @@ fn grab(run: &mut Run, id: NodeId) -> LeaseEpoch {
     epoch_of(run, id).expect("it leads")
 }
 
-/// Cut off from its peers, a leader lost the lease to one of them, took it back from that one, which it did not hear either, and so on: each
-/// sent the other's sessions away from the servers, and nobody acted as long as the network between them was cut.
+/// Cut off from its peers, a leader lost the lease to one of them, took it back from that one,
+/// which it did not hear either, and so on: each sent the other's sessions away from the servers,
+/// and nobody acted as long as the network between them was cut.
 #[test]
 fn a_leader_that_is_cut_off_from_its_peers_does_not_take_turns_with_them() {
     for pause in [100, 2_000, 8_000] {
@@ -73,8 +74,9 @@ fn cut_from_the_store(run: &Run, id: NodeId) {
     });
 }
 
-/// With real servers, two nodes acted under one epoch and forked a cluster: the lease had changed hands, a node that had not heard from the
-/// store since stood in for the new leader, which was frozen, and took the next epoch after the last that the store had told it.
+/// With real servers, two nodes acted under one epoch and forked a cluster: the lease had changed
+/// hands, a node that had not heard from the store since stood in for the new leader, which was
+/// frozen, and took the next epoch after the last that the store had told it.
 #[test]
 fn who_stands_in_never_repeats_the_epoch_of_a_peer() {
     let (mut run, [first, second, third]) = three();
@@ -82,7 +84,8 @@ fn who_stands_in_never_repeats_the_epoch_of_a_peer() {
     cut_from_the_store(&run, third);
     let led = grab(&mut run, second);
     run.pass(500);
-    // The store goes, the leader is frozen, and the one that knows its epoch from the store is gone.
+    // The store goes, the leader is frozen, and the one that knows its epoch from the store is
+    // gone.
     run.world.change(|state| state.backend.go_away(u64::MAX));
     for node in &mut run.nodes {
         if node.id == second {
@@ -97,8 +100,9 @@ fn who_stands_in_never_repeats_the_epoch_of_a_peer() {
     end(run);
 }
 
-/// A node that hears neither the store nor any peer cannot know which epochs are used. When it hears of the other that has the same one,
-/// it is the one to give way: the store granted it to the other.
+/// A node that hears neither the store nor any peer cannot know which epochs are used. When it
+/// hears of the other that has the same one, it is the one to give way: the store granted it to the
+/// other.
 #[test]
 fn of_two_under_one_epoch_the_one_that_was_granted_it_goes_on() {
     let (mut run, [first, second, third]) = three();

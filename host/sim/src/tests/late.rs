@@ -4,8 +4,9 @@ use super::{end, quiet};
 use crate::server::SimServer;
 use crate::story::order_switchover;
 
-/// With real servers under load, writes could be opened neither on the successor nor, to undo that, on the old primary: the guard had run out
-/// each time. The switchover ended so, and nobody took writes until a person came.
+/// With real servers under load, writes could be opened neither on the successor nor, to undo that,
+/// on the old primary: the guard had run out each time. The switchover ended so, and nobody took
+/// writes until a person came.
 #[test]
 fn a_switchover_that_cannot_be_undone_at_once_is_undone_later() {
     // Undone in the second try; and left open, for a later round.

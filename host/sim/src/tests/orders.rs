@@ -18,8 +18,9 @@ fn is_downtimed(handle: &Handle, server: &ServerId) -> bool {
     found.is_some_and(|found| found.downtime.is_some())
 }
 
-/// A reading of the store that began before a downtime was set, and ended after that had been answered, took it back for a second: time
-/// enough to fail over from a server that a person was working on.
+/// A reading of the store that began before a downtime was set, and ended after that had been
+/// answered, took it back for a second: time enough to fail over from a server that a person was
+/// working on.
 #[test]
 fn a_reading_from_before_an_order_takes_nothing_back() {
     let mut run = quiet();

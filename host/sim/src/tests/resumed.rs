@@ -43,7 +43,8 @@ fn set_process(run: &Run, address: &Address, process: Process) {
     });
 }
 
-/// A failover that has opened its successor and pointed some replicas at it, not all, when the node that drives it ends.
+/// A failover that has opened its successor and pointed some replicas at it, not all, when the node
+/// that drives it ends.
 fn cut_short() -> (Run, Address) {
     let mut run = quiet_with(4);
     run.world.change(|state| {
@@ -85,8 +86,9 @@ fn open(mut run: Run) -> Vec<Address> {
     open
 }
 
-/// With real servers on a busy machine: the leader ended when its failover had opened the successor and pointed some replicas at it; who went
-/// on with the recovery got no answer from the successor just then, began again with the replicas that were left, and opened another one.
+/// With real servers on a busy machine: the leader ended when its failover had opened the successor
+/// and pointed some replicas at it; who went on with the recovery got no answer from the successor
+/// just then, began again with the replicas that were left, and opened another one.
 #[test]
 fn a_successor_that_does_not_answer_for_a_moment_stays_the_successor() {
     for silent_for in [500, 1_500, 3_000, 8_000] {

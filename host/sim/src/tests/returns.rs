@@ -48,7 +48,8 @@ fn is_whole(run: &Run) {
     );
 }
 
-/// A died, B took writes, B died, A returns alone, in its file writable or not; then B returns, read-only as its file says.
+/// A died, B took writes, B died, A returns alone, in its file writable or not; then B returns,
+/// read-only as its file says.
 #[test]
 fn the_successor_is_waited_for_and_opened_again() {
     for writable in [true, false] {
@@ -116,7 +117,8 @@ fn what_a_person_closed_stays_closed() {
     end(run);
 }
 
-/// A person opens a replica by hand beside the primary: it stays open, and is adopted once the primary is closed.
+/// A person opens a replica by hand beside the primary: it stays open, and is adopted once the
+/// primary is closed.
 #[test]
 fn a_replica_that_a_person_promotes_is_adopted_once_the_primary_is_closed() {
     let mut run = quiet_with(2);

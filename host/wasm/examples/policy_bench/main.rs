@@ -1,6 +1,8 @@
-//! What a policy call costs: `cargo run --release -p baton-wasm --example policy_bench [-- PLUGIN]`.
+//! What a policy call costs:
+//! `cargo run --release -p baton-wasm --example policy_bench [-- PLUGIN]`.
 //!
-//! Each call is what a decision pays: conversion of the question, a fresh instance, `configure`, the question, the check of the answer.
+//! Each call is what a decision pays: conversion of the question, a fresh instance, `configure`,
+//! the question, the check of the answer.
 
 mod fleet;
 

@@ -5,7 +5,8 @@ use baton_core::policy::backend::{BackendKind, BackendNode, SelectQuestion};
 
 use super::{context, probe};
 
-/// The node in use refuses connections, another one of its backend is ready, and so is one of a backend that the state may move to.
+/// The node in use refuses connections, another one of its backend is ready, and so is one of a
+/// backend that the state may move to.
 pub(crate) fn select_question() -> SelectQuestion {
     SelectQuestion {
         context: context(),

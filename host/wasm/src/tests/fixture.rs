@@ -101,7 +101,8 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
         .block_on(future)
 }
 
-/// A hostile component of `tests/wat`, compiled and linked but not tried out: it would not survive that.
+/// A hostile component of `tests/wat`, compiled and linked but not tried out: it would not survive
+/// that.
 pub(super) fn hostile(name: &str) -> Result<Policy, LoadError> {
     prepare(
         &engine(),

@@ -18,7 +18,8 @@ fn assess(policy: &Policy) -> Called<failover::Assessment> {
     policy.call_assess(&convert::assess_question(&assess_question()))
 }
 
-/// What the component does when it is asked `assess`: the kind of failure and its text, or the verdict.
+/// What the component does when it is asked `assess`: the kind of failure and its text, or the
+/// verdict.
 fn outcome(name: &str) -> String {
     match assess(&hostile(name).expect(name)).answer {
         Ok(answer) => format!("{:?}", answer.verdict),

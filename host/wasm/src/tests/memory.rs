@@ -6,14 +6,17 @@ use super::fixture::{hostile, misbehaving};
 use crate::convert;
 use crate::self_check;
 
-/// Set in the process that does the rounds. The process of the other tests compiles components meanwhile, which would be measured too.
+/// Set in the process that does the rounds. The process of the other tests compiles components
+/// meanwhile, which would be measured too.
 const ALONE: &str = "BATON_TEST_MEMORY_ALONE";
 
-/// Rounds before the first measurement, so that the pool's slots have been touched, and rounds measured.
+/// Rounds before the first measurement, so that the pool's slots have been touched, and rounds
+/// measured.
 const WARM_UP: usize = 300;
 const ROUNDS: usize = 3_000;
 
-/// What the process may grow by, in bytes: less than 2 KiB a round, far below what one kept instance would cost.
+/// What the process may grow by, in bytes: less than 2 KiB a round, far below what one kept
+/// instance would cost.
 const GROWTH_MAX: usize = 6 << 20;
 
 #[test]

@@ -1,4 +1,5 @@
-//! A policy that passes its self-check and misbehaves afterwards, through the port: the way it happens in production.
+//! A policy that passes its self-check and misbehaves afterwards, through the port: the way it
+//! happens in production.
 
 use std::time::Duration;
 
@@ -83,7 +84,8 @@ fn a_panic_is_explained_in_the_log() {
     );
 }
 
-/// Nothing stands behind the default, so what is left then is to do nothing, or to take the most advanced candidate.
+/// Nothing stands behind the default, so what is left then is to do nothing, or to take the most
+/// advanced candidate.
 #[test]
 fn without_any_policy_nothing_is_done() {
     let mut broken = default_policy();

@@ -13,7 +13,8 @@ use crate::self_check::assess_question;
 
 const CALLS: u32 = 1_000;
 
-/// Two settings of the default policy that answer the same question differently: each answer must be one or the other, whole.
+/// Two settings of the default policy that answer the same question differently: each answer must
+/// be one or the other, whole.
 #[test]
 fn under_load_each_answer_is_of_one_policy() {
     let policies = behind_the_port(default_policy());

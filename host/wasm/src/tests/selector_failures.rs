@@ -1,4 +1,5 @@
-//! Selectors that misbehave, and components of the wrong world, through the port: the way it happens in production.
+//! Selectors that misbehave, and components of the wrong world, through the port: the way it
+//! happens in production.
 
 use baton_core::policy::backend::SelectQuestion;
 use baton_ports::Selectors;

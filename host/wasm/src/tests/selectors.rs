@@ -376,7 +376,8 @@ fn synchronous_before_asynchronous() {
     );
 }
 
-/// Another backend holds other data: it is no choice, however healthy, until the host says that the state is there.
+/// Another backend holds other data: it is no choice, however healthy, until the host says that the
+/// state is there.
 #[test]
 fn state_elsewhere_is_no_choice() {
     let elsewhere = |kind| {

@@ -7,7 +7,8 @@
 //! recovery failover age=1000 auto
 //! ```
 //!
-//! The first server is the one the finding is about and the one to be replaced; the others are candidates, in the sketch's order.
+//! The first server is the one the finding is about and the one to be replaced; the others are
+//! candidates, in the sketch's order.
 
 use baton_core::model::{Flavor, LogFormat, PromotionRule, ThreadState};
 use baton_core::policy::{

@@ -10,7 +10,8 @@ use baton_sandbox::{Flavor, Writer, find_baton};
 use clap::Parser;
 use serde_json::Value;
 
-/// Starts a primary with three replicas and one below the first, starts Baton, writes, kills the primary, and shows what happened.
+/// Starts a primary with three replicas and one below the first, starts Baton, writes, kills the
+/// primary, and shows what happened.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask demo")]
 struct Arguments {

@@ -17,7 +17,8 @@ struct Arguments {
     /// `galera`, `ndb`, `master-master` (of MariaDB), `master-master-mysql` or `group-replication`.
     #[arg(long, value_parser = kind, required_unless_present = "hazards")]
     kind: Option<BackendKind>,
-    /// Rounds with one node and with unusual servers, people and partitions, instead of a backend that fails.
+    /// Rounds with one node and with unusual servers, people and partitions, instead of a backend
+    /// that fails.
     #[arg(long, conflicts_with_all = ["kind", "fault", "trigger", "keep", "slow"])]
     hazards: bool,
     /// Of the managed cluster, `mariadb` or `mysql`; by default the seed decides.

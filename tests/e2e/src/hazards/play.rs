@@ -213,7 +213,8 @@ fn why_held(bed: &Bed) -> String {
     told().unwrap_or_else(|error| format!("{error:#}"))
 }
 
-/// After everything was healed: one server takes writes, the others follow it or were set aside, and nothing acknowledged is lost.
+/// After everything was healed: one server takes writes, the others follow it or were set aside,
+/// and nothing acknowledged is lost.
 fn judge(
     stage: &Stage<'_>,
     writer: Writer,

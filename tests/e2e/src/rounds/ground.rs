@@ -261,8 +261,9 @@ impl Ground {
         .with_context(|| self.describe_backend())
     }
 
-    /// What a person would do with a pair whose nodes both wrote the same line, one of them before it could send it: replication goes on over
-    /// it. The state is Baton's own, and either line will do.
+    /// What a person would do with a pair whose nodes both wrote the same line, one of them before
+    /// it could send it: replication goes on over it. The state is Baton's own, and either line
+    /// will do.
     fn join_fork(&self) -> Result<()> {
         const DUPLICATE_KEY: &str = "1062";
         const KEY_NOT_FOUND: &str = "1032";

@@ -44,7 +44,8 @@ pub struct Round {
     pub took: Duration,
 }
 
-/// Where logs go of rounds that deserve a look: those with violations, and those with a longer gap than `slow`.
+/// Where logs go of rounds that deserve a look: those with violations, and those with a longer gap
+/// than `slow`.
 #[derive(Clone, Copy, Debug)]
 pub struct Keep<'a> {
     /// A folder; each round makes one in it.
