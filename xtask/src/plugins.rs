@@ -1,4 +1,5 @@
-//! `cargo xtask plugins`: builds the policies under `plugins/` into `plugins/prebuilt/`, or the crates named on the command line.
+//! `cargo xtask plugins`: builds the policies under `plugins/` into `plugins/prebuilt/`, or the
+//! crates named on the command line.
 
 mod component;
 mod sources;
@@ -14,13 +15,15 @@ use toolchain::Toolchain;
 /// Where the finished components of the repository's own policies lie.
 const PREBUILT: &str = "plugins/prebuilt";
 
-/// Stack of a policy. The host clears all memory a policy has after each call, and the compiler's default of 1 MiB would be most of it.
+/// Stack of a policy. The host clears all memory a policy has after each call, and the compiler's
+/// default of 1 MiB would be most of it.
 const STACK_BYTES: u32 = 256 << 10;
 
 /// Builds policies to components.
 ///
-/// Without arguments all policies of `plugins/` are built into `plugins/prebuilt/`. Otherwise each argument is the folder of a crate;
-/// one outside the repository gets its component beside its `Cargo.toml`.
+/// Without arguments all policies of `plugins/` are built into `plugins/prebuilt/`. Otherwise each
+/// argument is the folder of a crate; one outside the repository gets its component beside its
+/// `Cargo.toml`.
 pub(crate) fn run(crates: &[PathBuf]) -> Result<()> {
     let root = repository()?;
     let toolchain = toolchain::find()?;
@@ -158,7 +161,8 @@ impl Policy {
 
     /// Flags for the compiler.
     ///
-    /// Panic messages carry source paths. Without the remaps a component would depend on, and tell, where it was built.
+    /// Panic messages carry source paths. Without the remaps a component would depend on, and tell,
+    /// where it was built.
     fn flags(&self, toolchain: &Toolchain) -> Result<String> {
         let cargo_home = match std::env::var("CARGO_HOME") {
             Ok(home) => home,

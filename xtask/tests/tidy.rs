@@ -1,4 +1,5 @@
-//! What holds for the repository as a whole: documents that are true, files that can be read in one sitting.
+//! What holds for the repository as a whole: documents that are true, files that can be read in one
+//! sitting.
 
 #![expect(
     clippy::unwrap_used,
@@ -6,12 +7,16 @@
     reason = "helpers of tests end the test"
 )]
 
+#[path = "tidy/ratchets.rs"]
+mod ratchets;
+#[path = "tidy/repository.rs"]
+mod repository;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-const SOURCE_LINES: usize = 600;
-const TEST_LINES: usize = 800;
+use repository::{demand_none, files, packages, read, root};
 
 /// Where an invariant's test is unless the invariant says otherwise, as `ARCHITECTURE.md` has it.
 const CHECK_TESTS: &str = "host/core/src/check/tests.rs";
@@ -48,64 +53,8 @@ const MACHINE_TRACES: [[&str; 2]; 6] = [
 /// Looks for the same traces in the prebuilt components, and so has to name them.
 const NAMES_TRACES: &str = "host/wasm/src/tests/contract.rs";
 
-fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap().to_owned()
-}
-
-/// Files below the root whose name ends so, with their text, by path relative to the root.
-fn files(endings: &[&str]) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    collect(&root(), endings, &mut found);
-    assert!(!found.is_empty(), "no files end with {endings:?}");
-    found.sort();
-    found
-}
-
-fn collect(folder: &Path, endings: &[&str], found: &mut Vec<(String, String)>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy();
-        if path.is_dir() {
-            // What was built, and what git keeps.
-            if name != "target" && name != ".git" && !path.is_symlink() {
-                collect(&path, endings, found);
-            }
-        } else if endings.iter().any(|ending| name.ends_with(ending)) {
-            let relative = path.strip_prefix(root()).unwrap().display().to_string();
-            found.push((relative, fs::read_to_string(&path).unwrap()));
-        }
-    }
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap()
-}
-
-fn demand_none(what: &str, offences: &[String]) {
-    assert!(offences.is_empty(), "{what}:\n  {}", offences.join("\n  "));
-}
-
 fn is_test(path: &str) -> bool {
     path.ends_with("tests.rs") || path.split('/').any(|part| part == "tests")
-}
-
-#[test]
-fn files_are_short() {
-    let mut offences = Vec::new();
-    for (path, text) in files(&[".rs"]) {
-        // What lies in the folder `tests` at the root is ordinary code, but for what cargo takes for tests there.
-        let limit = if is_test(path.trim_start_matches("tests/")) {
-            TEST_LINES
-        } else {
-            SOURCE_LINES
-        };
-        let lines = text.lines().count();
-        if lines > limit {
-            offences.push(format!("{path}: {lines} lines, at most {limit}"));
-        }
-    }
-    demand_none("files that are too long", &offences);
 }
 
 #[test]
@@ -138,16 +87,6 @@ fn locked_packages_come_from_the_public_registry() {
         offences.extend(foreign.map(|line| format!("{path}: {line}")));
     }
     demand_none("packages from elsewhere", &offences);
-}
-
-/// The folders of the workspace's packages.
-fn packages() -> Vec<String> {
-    let manifests = files(&["Cargo.toml"]).into_iter();
-    let folders = manifests.filter_map(|(path, _)| {
-        let folder = path.strip_suffix("/Cargo.toml")?;
-        (!folder.starts_with("plugins")).then(|| folder.to_owned())
-    });
-    folders.collect()
 }
 
 #[test]
@@ -269,8 +208,8 @@ struct Invariant<'t> {
     tests: Vec<(&'t str, &'t str)>,
 }
 
-/// The only file of the control loop in which a change is sent to a server, and those that may ask it
-/// to: a step comes from a plan that was approved, and is journaled before it is sent.
+/// The only file of the control loop in which a change is sent to a server, and those that may ask
+/// it to: a step comes from a plan that was approved, and is journaled before it is sent.
 const DOOR: &str = "host/control/src/clusters/recover/perform.rs";
 const THROUGH_THE_DOOR: [&str; 2] = [
     "host/control/src/clusters/recover/repair.rs",

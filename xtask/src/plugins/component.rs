@@ -18,7 +18,8 @@ pub(super) fn from_module(core: &[u8]) -> Result<Vec<u8>> {
         .context("cannot make a component of the module")
 }
 
-/// A policy has no clock, files or network, so it needs no WASI. Said here, because the encoder's own words name an import only.
+/// A policy has no clock, files or network, so it needs no WASI. Said here, because the encoder's
+/// own words name an import only.
 fn refuse_wasi(core: &[u8]) -> Result<()> {
     for payload in Parser::new(0).parse_all(core) {
         let Payload::ImportSection(imports) = payload? else {

@@ -1,13 +1,14 @@
-//! Digest of everything a prebuilt policy is made from. Also compiled into the test that fails when a prebuilt policy is stale, so
-//! that there is one definition of it.
+//! Digest of everything a prebuilt policy is made from. Also compiled into the test that fails when
+//! a prebuilt policy is stale, so that there is one definition of it.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-/// SHA-256, in hexadecimal, over path, length and content of every source of the policy `name`: its crate, the SDK, the contract, and
-/// the workspace's manifest and lock file. Line ends are normalised, so a checkout's settings do not matter.
+/// SHA-256, in hexadecimal, over path, length and content of every source of the policy `name`: its
+/// crate, the SDK, the contract, and the workspace's manifest and lock file. Line ends are
+/// normalised, so a checkout's settings do not matter.
 pub(crate) fn digest(root: &Path, name: &str) -> io::Result<String> {
     let plugins = root.join("plugins");
     let mut files = vec![plugins.join("Cargo.toml"), plugins.join("Cargo.lock")];

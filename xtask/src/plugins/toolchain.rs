@@ -9,7 +9,8 @@ use anyhow::{Context, Result, bail};
 /// The only target policies are built for: it has no WASI to import.
 pub(super) const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Debian's compiler for the web and where its standard library's sources lie (packages rustc-web and rust-web-src).
+/// Debian's compiler for the web and where its standard library's sources lie (packages rustc-web
+/// and rust-web-src).
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_SOURCES: &str = "/usr/lib/rustlib/src/rust";
 
