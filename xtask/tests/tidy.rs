@@ -7,6 +7,8 @@
     reason = "helpers of tests end the test"
 )]
 
+#[path = "tidy/dependencies.rs"]
+mod dependencies;
 #[path = "tidy/ratchets.rs"]
 mod ratchets;
 #[path = "tidy/repository.rs"]
