@@ -9,6 +9,8 @@
 
 #[path = "tidy/dependencies.rs"]
 mod dependencies;
+#[path = "tidy/glossary.rs"]
+mod glossary;
 #[path = "tidy/ratchets.rs"]
 mod ratchets;
 #[path = "tidy/repository.rs"]
