@@ -1,4 +1,5 @@
-//! `cargo xtask demo`, `cargo xtask bench` and `cargo xtask rounds`: programs of `tests/e2e`, given a built `baton`.
+//! Programs that `cargo xtask` builds and runs: those of `tests/e2e` (demo, bench, rounds), given a
+//! built `baton`, and the simulator.
 
 use std::path::PathBuf;
 
@@ -29,6 +30,21 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
 /// Plays rounds of faults.
 pub(crate) fn rounds(arguments: &[String]) -> Result<()> {
     delegate("rounds", Profile::Dev, arguments)
+}
+
+/// Runs simulated stories.
+pub(crate) fn sim(arguments: &[String]) -> Result<()> {
+    // With the features of the whole workspace, as tests build it: nothing is compiled twice.
+    run(&mut cargo(&[
+        "build",
+        "--quiet",
+        "--workspace",
+        "--bin",
+        "sim",
+        "--locked",
+    ]))?;
+    let program = Profile::Dev.folder().join("sim");
+    run(std::process::Command::new(program).args(arguments))
 }
 
 fn delegate(program: &str, profile: Profile, arguments: &[String]) -> Result<()> {

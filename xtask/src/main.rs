@@ -4,9 +4,11 @@
 
 mod check;
 mod delegate;
+mod fix;
 mod plugins;
 mod run;
 mod setup;
+mod test;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,6 +28,10 @@ struct Arguments {
 enum Task {
     /// Install what tests and the demo need; changes nothing that is already there.
     Setup,
+    /// Check without tests: format, lints, documentation, tidy, spelling, dependencies, licences.
+    Check,
+    /// Mend what a program can mend: format, lints, spelling, generated documents.
+    Fix,
     /// Run every check and test, as CI does.
     Test {
         /// Leave out what takes real servers, and the documentation.
@@ -53,6 +59,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Run simulated stories: SEED, explore [SEED], hazards FIRST COUNT, several FIRST COUNT.
+    #[command(disable_help_flag = true)]
+    Sim {
+        /// Handed to the simulator.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Build the policies of plugins/ to WebAssembly components, or those of given folders.
     Plugins {
         /// Folders of crates; by default all of plugins/.
@@ -73,11 +86,14 @@ fn main() -> ExitCode {
 fn perform(task: Task) -> Result<()> {
     match task {
         Task::Setup => setup::run_and_tell(setup::Extent::Everything),
-        Task::Test { quick: true } => check::run_all(check::Depth::Quick),
-        Task::Test { quick: false } => check::run_all(check::Depth::Full),
+        Task::Check => check::run_all(),
+        Task::Fix => fix::run_all(),
+        Task::Test { quick: true } => test::run_all(test::Depth::Quick),
+        Task::Test { quick: false } => test::run_all(test::Depth::Full),
         Task::Demo { arguments } => delegate::demo(&arguments),
         Task::Bench { arguments } => delegate::bench(&arguments),
         Task::Rounds { arguments } => delegate::rounds(&arguments),
+        Task::Sim { arguments } => delegate::sim(&arguments),
         Task::Plugins { crates } => plugins::run(&crates),
     }
 }

@@ -3,8 +3,34 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+
+/// A named part of a long task.
+pub(crate) struct Step {
+    name: &'static str,
+    command: Command,
+}
+
+impl Step {
+    pub(crate) fn new(name: &'static str, command: Command) -> Self {
+        Self { name, command }
+    }
+
+    /// Runs it, with its name and the time it took around its output.
+    pub(crate) fn perform(mut self) -> Result<()> {
+        println!("==> {}", self.name);
+        let begun = Instant::now();
+        run(&mut self.command).with_context(|| format!("step {:?}", self.name))?;
+        println!(
+            "==> {}: ok after {:.0} s",
+            self.name,
+            begun.elapsed().as_secs_f64()
+        );
+        Ok(())
+    }
+}
 
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {

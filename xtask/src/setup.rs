@@ -5,6 +5,7 @@
 mod debian;
 mod mysql;
 mod ndb;
+pub(crate) mod tools;
 
 use std::env;
 use std::fs;
@@ -42,6 +43,7 @@ pub(crate) fn install(extent: Extent) -> Result<Vec<Missing>> {
     if extent == Extent::Everything {
         missing.extend(ndb::unpack(&cache)?);
         install_nextest()?;
+        missing.extend(tools::install_typos(&cache));
     }
     Ok(missing)
 }
@@ -63,7 +65,7 @@ fn install_nextest() -> Result<()> {
 }
 
 /// Where the sandbox looks for servers: the same rule as in `tests/sandbox/src/places.rs`.
-fn cache() -> Result<PathBuf> {
+pub(crate) fn cache() -> Result<PathBuf> {
     let path = if let Some(path) = env::var_os("BATON_SANDBOX_DIR") {
         PathBuf::from(path)
     } else if let Some(path) = env::var_os("XDG_CACHE_HOME") {

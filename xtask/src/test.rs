@@ -1,14 +1,15 @@
-//! `cargo xtask test`: what CI runs, and what a person runs before submitting.
+//! `cargo xtask test`: what CI runs, and what a person runs before submitting. It begins with the
+//! checks of `cargo xtask check`.
 
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::run::{cargo, run, target};
+use crate::check::{self, Tidy};
+use crate::run::{Step, cargo, target};
 use crate::setup;
 
 /// How much is checked.
@@ -27,86 +28,35 @@ pub(crate) fn run_all(depth: Depth) -> Result<()> {
         Depth::Quick => Vec::new(),
         Depth::Full => setup::install(setup::Extent::Everything)?,
     };
-    let skips = target().join("skipped.txt");
-    fs::create_dir_all(target()).context("create the target directory")?;
-    fs::write(&skips, "").with_context(|| format!("write {}", skips.display()))?;
-    let outcome = steps(depth, &skips).into_iter().try_for_each(Step::perform);
-    let skipped = fs::read_to_string(&skips).unwrap_or_default();
+    let skips = begin_skipped()?;
+    let outcome =
+        steps(depth, &skips).and_then(|steps| steps.into_iter().try_for_each(Step::perform));
     for missing in missing {
         println!("skipped: {} ({})", missing.what, missing.remedy);
     }
-    for line in distinct(&skipped) {
-        println!("{line}");
-    }
+    tell_skipped(&skips);
     outcome
 }
 
-struct Step {
-    name: &'static str,
-    command: Command,
-}
-
-impl Step {
-    fn perform(mut self) -> Result<()> {
-        println!("==> {}", self.name);
-        let begun = Instant::now();
-        run(&mut self.command).with_context(|| format!("step {:?}", self.name))?;
-        println!(
-            "==> {}: ok after {:.0} s",
-            self.name,
-            begun.elapsed().as_secs_f64()
-        );
-        Ok(())
-    }
-}
-
-fn steps(depth: Depth, skips: &Path) -> Vec<Step> {
-    let step = |name, arguments: &[&str]| Step {
-        name,
-        command: cargo(arguments),
-    };
-    let mut steps = vec![
-        step("format", &["fmt", "--all", "--check"]),
-        step(
-            "lints",
-            &[
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--locked",
-                "--",
-                "-D",
-                "warnings",
-            ],
-        ),
-    ];
-    if depth == Depth::Full {
-        let mut documentation = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
-        documentation.env("RUSTDOCFLAGS", "-D warnings");
-        steps.push(Step {
-            name: "documentation",
-            command: documentation,
-        });
-    }
+fn steps(depth: Depth, skips: &Path) -> Result<Vec<Step>> {
+    // The tidy tests run once, with all other tests.
+    let mut steps = check::steps(Tidy::LeftOut, depth, skips)?;
     // Tests of one package run the program of another, so all programs are built first,
     // together with the tests: built apart, dependencies would get other features and be
     // compiled twice.
-    steps.push(step(
+    steps.push(Step::new(
         "build",
-        &["build", "--workspace", "--bins", "--tests", "--locked"],
+        cargo(&["build", "--workspace", "--bins", "--tests", "--locked"]),
     ));
     if depth == Depth::Full {
-        steps.push(step(
+        steps.push(Step::new(
             "examples",
-            &["test", "--workspace", "--doc", "--locked", "--quiet"],
+            cargo(&["test", "--workspace", "--doc", "--locked", "--quiet"]),
         ));
     }
     // Last, so that their summary is what is read last.
-    steps.push(Step {
-        name: "tests",
-        command: test_command(depth, skips),
-    });
-    steps
+    steps.push(Step::new("tests", test_command(depth, skips)));
+    Ok(steps)
 }
 
 fn test_command(depth: Depth, skips: &Path) -> Command {
@@ -134,6 +84,22 @@ fn test_command(depth: Depth, skips: &Path) -> Command {
         }
     }
     command
+}
+
+/// Prints what was skipped, each line once.
+pub(crate) fn tell_skipped(skips: &Path) {
+    let skipped = fs::read_to_string(skips).unwrap_or_default();
+    for line in distinct(&skipped) {
+        println!("{line}");
+    }
+}
+
+/// An empty file for what is skipped.
+pub(crate) fn begin_skipped() -> Result<PathBuf> {
+    let skips = target().join("skipped.txt");
+    fs::create_dir_all(target()).context("create the target directory")?;
+    fs::write(&skips, "").with_context(|| format!("write {}", skips.display()))?;
+    Ok(skips)
 }
 
 /// Each line once, with how often it was there.

@@ -1,4 +1,5 @@
-//! A story as data: a topology, some Baton nodes, a backend, a fault, perhaps another one in the middle of the recovery.
+//! A story as data: a topology, some Baton nodes, a backend, a fault, perhaps another one in the
+//! middle of the recovery.
 
 use std::fmt;
 
@@ -30,11 +31,13 @@ pub enum First {
     KillCoPrimary,
     /// The primary was replaced, and comes back.
     Return,
-    /// The acting node is left with the primary and one replica, cut off from everything else, and the primary is killed.
+    /// The acting node is left with the primary and one replica, cut off from everything else, and
+    /// the primary is killed.
     Partition,
     /// Nothing beyond what happened before.
     Nothing,
-    /// The pair of a backend is split: the acting node reaches the one, the others the other. Then the primary is killed.
+    /// The pair of a backend is split: the acting node reaches the one, the others the other. Then
+    /// the primary is killed.
     SplitBackend,
 }
 
@@ -155,7 +158,8 @@ impl Scenario {
         }
     }
 
-    /// A story of a single node, of three with an odd third part of the seeds, in an unusual cluster, from a seed alone.
+    /// A story of a single node, of three with an odd third part of the seeds, in an unusual
+    /// cluster, from a seed alone.
     pub fn of_hazards(seed: u64) -> Self {
         let mut random = SmallRng::seed_from_u64(seed ^ 0x4a2a_4d00);
         let firsts = [
@@ -201,7 +205,7 @@ impl Scenario {
             (true, true) => "several ",
             (true, false) => "",
         };
-        format!("cargo run -p baton-sim --bin sim -- {which}{}", self.seed)
+        format!("cargo xtask sim {which}{}", self.seed)
     }
 }
 
@@ -234,7 +238,8 @@ pub struct Outcome {
     pub changes: u32,
     /// Writes of recoveries to the backend after it.
     pub journaled: u32,
-    /// Longest time without a server that takes writes, milliseconds, at the resolution of the simulation.
+    /// Longest time without a server that takes writes, milliseconds, at the resolution of the
+    /// simulation.
     pub gap_ms: u64,
     /// Length of the story, milliseconds.
     pub lasted_ms: u64,

@@ -18,6 +18,7 @@ const PACKAGES: &[&str] = &[
     "jq",
     "curl",
     "xz-utils",
+    "python3-venv",
 ];
 
 /// Packages that start a service by themselves, which nothing here needs.
