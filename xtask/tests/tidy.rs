@@ -25,12 +25,12 @@ use repository::{demand_none, files, packages, read, root};
 /// Where an invariant's test is unless the invariant says otherwise, as `ARCHITECTURE.md` has it.
 const CHECK_TESTS: &str = "host/core/src/check/tests.rs";
 
-/// Crates behind an edge, and the only package of `host` that may build upon them.
-const EDGES: [(&str, &str); 4] = [
-    ("axum", "host/http"),
-    ("mysql_async", "host/mysql"),
-    ("sqlx", "host/store"),
-    ("wasmtime", "host/wasm"),
+/// Crates behind an edge, and the only packages of `host` that may build upon them.
+const EDGES: [(&str, &[&str]); 4] = [
+    ("axum", &["host/http", "host/http-core", "host/compat"]),
+    ("mysql_async", &["host/mysql"]),
+    ("sqlx", &["host/store"]),
+    ("wasmtime", &["host/wasm"]),
 ];
 
 /// Left-overs, in pieces, so that this file does not contain them.
@@ -106,13 +106,16 @@ fn each_edge_has_one_package() {
             }
             let name = line.split(['.', ' ', '=']).next().unwrap();
             let edge = EDGES.iter().find(|(dependency, _)| *dependency == name);
-            let Some((dependency, owner)) = edge.filter(|_| section == "[dependencies]") else {
+            let Some((dependency, owners)) = edge.filter(|_| section == "[dependencies]") else {
                 continue;
             };
-            if *owner == folder {
+            if owners.contains(&folder.as_str()) {
                 in_use.insert(name.to_owned());
             } else if folder.starts_with("host/") {
-                offences.push(format!("{folder}: {dependency} belongs to {owner}"));
+                offences.push(format!(
+                    "{folder}: {dependency} belongs to {}",
+                    owners.join(", ")
+                ));
             }
         }
     }

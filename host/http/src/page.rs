@@ -6,7 +6,6 @@ use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
 
-use crate::compat;
 use crate::server::App;
 
 const INDEX: &str = include_str!("../assets/index.html");
@@ -19,7 +18,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 /// `GET /`.
 pub(crate) async fn index(State(app): State<Arc<App>>) -> Response {
     // The prefix consists of unreserved characters only.
-    let page = INDEX.replace("{base}", app.settings.url_prefix.as_str());
+    let page = INDEX.replace("{base}", app.api.settings.url_prefix.as_str());
     ([(CONTENT_SECURITY_POLICY, POLICY)], Html(page)).into_response()
 }
 
@@ -28,7 +27,7 @@ pub(crate) async fn asset(Path(name): Path<String>) -> Response {
     let (kind, text) = match name.as_str() {
         "baton.css" => ("text/css; charset=utf-8", STYLE),
         "baton.js" => ("text/javascript; charset=utf-8", SCRIPT),
-        _ => return compat::not_found_page().await,
+        _ => return baton_compat::not_found_page().await,
     };
     ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache")], text).into_response()
 }

@@ -11,17 +11,16 @@ use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use axum::middleware::map_response;
 use axum::response::Response;
-use axum::routing::{any, get};
+use axum::routing::get;
+use baton_compat::not_found_page;
 use baton_control::Control;
+use baton_http_core::{ApiContext, BODY_MAX, HttpSettings};
 use tokio::net::TcpListener;
 
 use crate::backend::Backends;
-use crate::peers::{Client, HttpPeers};
-use crate::settings::HttpSettings;
-use crate::{compat, health, metrics, page, v1};
+use crate::peers::HttpPeers;
+use crate::{health, metrics, page, v1};
 
-/// Largest request body; ours are a few names.
-pub(crate) const BODY_MAX: usize = 64 * 1024;
 /// How long open requests may take after the signal to stop; watchers never end by themselves.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -29,13 +28,12 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(crate) struct App {
     pub(crate) control: Arc<dyn Control>,
     pub(crate) backends: Arc<dyn Backends>,
-    pub(crate) settings: HttpSettings,
-    /// To the other nodes.
-    pub(crate) client: Arc<Client>,
+    /// What both APIs need.
+    pub(crate) api: Arc<ApiContext>,
 }
 
-/// All routes over a control loop and the databases of its state. What the node that leads has to do is passed on to it over the
-/// connections of `peers`.
+/// All routes over a control loop and the databases of its state. Changes are forwarded to the
+/// leader over the connections of `peers`.
 pub fn router(
     control: Arc<dyn Control>,
     backends: Arc<dyn Backends>,
@@ -43,11 +41,15 @@ pub fn router(
     peers: &HttpPeers,
 ) -> Router {
     let prefix = settings.url_prefix.as_str().to_owned();
+    let api = Arc::new(ApiContext {
+        control: Arc::clone(&control),
+        settings,
+        client: peers.client(),
+    });
     let app = Arc::new(App {
         control,
         backends,
-        settings,
-        client: peers.client(),
+        api: Arc::clone(&api),
     });
     let routes = Router::new()
         .route("/", get(page::index))
@@ -55,11 +57,9 @@ pub fn router(
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics))
-        .route("/api", any(compat::not_found_page))
-        .route("/api/", any(compat::not_found_page))
-        .route("/api/{*path}", any(compat::answer))
+        .merge(baton_compat::routes(api))
         .nest("/api/v1", v1::routes(&app))
-        .fallback(compat::not_found_page)
+        .fallback(not_found_page)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(map_response(harden))
         .with_state(Arc::clone(&app));
@@ -70,7 +70,7 @@ pub fn router(
     Router::new()
         .nest(&prefix, routes)
         .route(&with_slash, get(page::index).with_state(app))
-        .fallback(compat::not_found_page)
+        .fallback(not_found_page)
 }
 
 /// Serves until `shutdown` is ready, then lets open requests end for a few seconds.

@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use baton_backend::{BackendHandle, NodePeers, PeerKnowledge};
 use baton_control::{Control, Handle, Node, Ports};
 use baton_core::time::{Timestamp, WallTime};
-use baton_http::{Gate, HttpPeers};
+use baton_http::{HttpPeers, StartupRouter};
 use baton_mysql::MysqlServers;
 use baton_ports::{Clock, PeerReport};
 use baton_wasm::{PolicyChoice, WasmPolicies, WasmSelectors};
@@ -108,18 +108,18 @@ async fn serve(
         .await
         .with_context(|| format!("listening on {} (http.listen)", settings.http.listen))?;
     let prefix = convert::http(&settings)?.url_prefix;
-    let gate = Gate::new(prefix);
+    let startup = StartupRouter::new(prefix);
     let (stop, stopped) = watch::channel(false);
     let http = tokio::spawn(baton_http::serve(
         listener,
-        gate.router(),
+        startup.router(),
         until_set(stopped.clone()),
     ));
     tokio::spawn(reload_on_hangup(Arc::clone(&policies), settings.clone()));
     let told = stop_signal();
     tokio::pin!(told);
     let begun = tokio::select! {
-        begun = begin(&settings, (policies, selectors), clock, &gate) => Some(begun?),
+        begun = begin(&settings, (policies, selectors), clock, &startup) => Some(begun?),
         () = &mut told => None,
     };
     let Some((node, state)) = begun else {
@@ -147,15 +147,15 @@ async fn serve(
     node.context("the node's task failed")
 }
 
-/// Everything that a node needs, made and put together; opens the gate. Waits for databases that
+/// Everything that a node needs, made and put together; serves the routes. Waits for databases that
 /// are away.
 async fn begin(
     settings: &Settings,
     (policies, selectors): (Arc<WasmPolicies>, WasmSelectors),
     clock: Arc<dyn Clock>,
-    gate: &Gate,
+    startup: &StartupRouter,
 ) -> anyhow::Result<(Node, State)> {
-    let state = open_state(settings, selectors, Arc::clone(&clock), gate).await?;
+    let state = open_state(settings, selectors, Arc::clone(&clock), startup).await?;
     let http = convert::http(settings)?;
     let peers = HttpPeers::new(&settings.node.peers, http.url_prefix.clone());
     let peers = Arc::new(peers.context("preparing to speak to the other nodes (node.peers)")?);
@@ -167,14 +167,14 @@ async fn begin(
         peers: Arc::clone(&peers) as Arc<dyn baton_ports::Peers>,
         clock: Arc::clone(&clock),
     };
-    let node = prepare(ports, settings, &state, gate).await?;
+    let node = prepare(ports, settings, &state, startup).await?;
     let control = node.handle();
     let handle: Arc<dyn Control> = Arc::<Handle>::clone(&control);
     if let Some(backend) = state.backend() {
         tokio::spawn(inform(backend.clone(), Arc::clone(&control)));
     }
     let databases = backends(settings, &state, (control, clock), &peers);
-    gate.open(baton_http::router(handle, databases, http, &peers));
+    startup.serve(baton_http::router(handle, databases, http, &peers));
     Ok((node, state))
 }
 
@@ -184,14 +184,14 @@ async fn prepare(
     ports: Ports,
     settings: &Settings,
     state: &State,
-    gate: &Gate,
+    startup: &StartupRouter,
 ) -> anyhow::Result<Node> {
     let mut waiting = Waiting::default();
     loop {
         match Node::prepare(ports.clone(), convert::control(settings)).await {
             Ok(node) => return Ok(node),
             Err(error) if state.backend().is_some() => {
-                waiting.pause(gate, &chain(&error)).await;
+                waiting.pause(startup, &chain(&error)).await;
             }
             Err(error) => return Err(error).context("reading the state store"),
         }
@@ -254,7 +254,7 @@ async fn open_state(
     settings: &Settings,
     selectors: WasmSelectors,
     clock: Arc<dyn Clock>,
-    gate: &Gate,
+    startup: &StartupRouter,
 ) -> anyhow::Result<State> {
     match &settings.backend {
         BackendSettings::Sqlite { path } => State::embedded(path.clone()).await,
@@ -262,7 +262,8 @@ async fn open_state(
         BackendSettings::Databases(clusters) => {
             let node = (settings.node.name.as_str(), settings.node.zone.clone());
             let selectors = Arc::new(selectors);
-            let state = State::on_databases(node, clusters.clone(), selectors, clock, gate).await;
+            let state =
+                State::on_databases(node, clusters.clone(), selectors, clock, startup).await;
             if !convert::control(settings).without_backend {
                 return Ok(state);
             }

@@ -1,6 +1,5 @@
 //! The other nodes, over the HTTP API that each of them serves anyway.
 
-mod client;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;
@@ -9,15 +8,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use baton_core::ids::Address;
+use baton_http_core::{ConnectionError, PeerClient, PeerClientError, UrlPrefix};
 use baton_ports::{PeerFailure, PeerReport, PeerSighting, Peers};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::timeout;
 
-pub(crate) use self::client::{Client, ClientSetup, Trouble};
 use self::wire::{ReportDocument, SightingsBody, SightingsDocument};
-use crate::settings::UrlPrefix;
 
 /// Asks the other nodes over HTTP.
 ///
@@ -25,7 +23,7 @@ use crate::settings::UrlPrefix;
 /// that the node has kept waiting fails at once, and the next is refused because nobody listens. A frozen process or a cut
 /// network closes nothing.
 pub struct HttpPeers {
-    client: Arc<Client>,
+    client: Arc<PeerClient>,
     prefix: UrlPrefix,
     /// What each node told this one last, as a token.
     seen: Mutex<BTreeMap<String, String>>,
@@ -36,9 +34,9 @@ impl HttpPeers {
     ///
     /// # Errors
     /// If the system's certificate authorities cannot be read, while one of `urls` needs them.
-    pub fn new(urls: &[String], prefix: UrlPrefix) -> Result<Self, ClientSetup> {
+    pub fn new(urls: &[String], prefix: UrlPrefix) -> Result<Self, PeerClientError> {
         Ok(Self {
-            client: Arc::new(Client::new(urls)?),
+            client: Arc::new(PeerClient::new(urls)?),
             prefix,
             seen: Mutex::default(),
         })
@@ -56,8 +54,8 @@ impl HttpPeers {
             .unwrap_or(Err(PeerFailure::Silent))
     }
 
-    /// The connections, for passing requests on.
-    pub(crate) fn client(&self) -> Arc<Client> {
+    /// The connections, for forwarding requests.
+    pub(crate) fn client(&self) -> Arc<PeerClient> {
         Arc::clone(&self.client)
     }
 
@@ -79,7 +77,7 @@ impl HttpPeers {
                 serde_json::from_slice(&text).map_err(|_| PeerFailure::Strange)
             }
             Ok(_) => Err(PeerFailure::Strange),
-            Err(trouble) => Err(failure(trouble)),
+            Err(error) => Err(failure(error)),
         }
     }
 
@@ -133,10 +131,10 @@ impl Peers for HttpPeers {
     }
 }
 
-fn failure(trouble: Trouble) -> PeerFailure {
-    match trouble {
-        Trouble::Refused | Trouble::Closed => PeerFailure::Gone,
-        Trouble::Unreachable => PeerFailure::Silent,
-        Trouble::Unreadable => PeerFailure::Strange,
+fn failure(error: ConnectionError) -> PeerFailure {
+    match error {
+        ConnectionError::Refused | ConnectionError::Closed => PeerFailure::Gone,
+        ConnectionError::Unreachable => PeerFailure::Silent,
+        ConnectionError::Unreadable => PeerFailure::Strange,
     }
 }

@@ -24,8 +24,8 @@ use super::schema::{
 use super::{By, require_cluster, require_server};
 use crate::backend::MoveDocument;
 use crate::server::App;
-use crate::times::now;
-use crate::work::to_the_end;
+use baton_http_core::run_detached;
+use baton_http_core::times::now;
 
 /// How long a failover may take unless the request says.
 const FAILOVER: Duration = Duration::from_mins(1);
@@ -43,7 +43,7 @@ pub(super) async fn failover(
 ) -> Changed<RecoveryDocument> {
     let request = change_primary(&app, &name, &body, by, Some(FAILOVER))?;
     let control = Arc::clone(&app.control);
-    let row = to_the_end(async move { control.failover(request).await }).await?;
+    let row = run_detached(async move { control.failover(request).await }).await?;
     with_steps(&app, row).await
 }
 
@@ -56,7 +56,7 @@ pub(super) async fn switchover(
 ) -> Changed<RecoveryDocument> {
     let request = change_primary(&app, &name, &body, by, None)?;
     let control = Arc::clone(&app.control);
-    let row = to_the_end(async move { control.switchover(request).await }).await?;
+    let row = run_detached(async move { control.switchover(request).await }).await?;
     with_steps(&app, row).await
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn move_backend(
     let request = body.request(by)?;
     let backends = Arc::clone(&app.backends);
     Ok(Json(
-        to_the_end(async move { backends.move_to(request).await }).await?,
+        run_detached(async move { backends.move_to(request).await }).await?,
     ))
 }
 
@@ -84,7 +84,7 @@ pub(super) async fn recover(
     let to = successor(&app, body.to.as_deref())?;
     let loss = accepted(body.accept_loss.as_ref(), to.as_ref())?;
     let control = Arc::clone(&app.control);
-    let row = to_the_end(async move { control.recover(&server, to, loss, &by).await }).await?;
+    let row = run_detached(async move { control.recover(&server, to, loss, &by).await }).await?;
     with_steps(&app, row).await
 }
 
@@ -97,7 +97,7 @@ pub(super) async fn rejoin(
 ) -> Changed<RecoveryDocument> {
     let (_, server) = require_server(&app, &name)?;
     let control = Arc::clone(&app.control);
-    let row = to_the_end(async move { control.rejoin(&server, &by).await }).await?;
+    let row = run_detached(async move { control.rejoin(&server, &by).await }).await?;
     with_steps(&app, row).await
 }
 
@@ -111,7 +111,7 @@ pub(super) async fn rename(
     let cluster = require_cluster(&app, &name)?.snapshot.cluster.id.clone();
     let wanted = body.name()?.to_owned();
     let (control, id) = (Arc::clone(&app.control), cluster.clone());
-    to_the_end(async move { control.rename(&id, &wanted, &by).await }).await?;
+    run_detached(async move { control.rename(&id, &wanted, &by).await }).await?;
     Ok(Json(documents::cluster(&*require_cluster(
         &app,
         cluster.as_str(),
@@ -126,7 +126,7 @@ pub(super) async fn discover(
 ) -> Changed<ServerRef> {
     let address = body.address()?;
     let (control, target) = (Arc::clone(&app.control), address.clone());
-    let server = to_the_end(async move { control.discover(&target, &by).await }).await?;
+    let server = run_detached(async move { control.discover(&target, &by).await }).await?;
     Ok(Json(ServerRef {
         id: server.as_str().to_owned(),
         address: Some(address.to_string()),
@@ -161,7 +161,7 @@ pub(super) async fn forget(
         Sureness::Unasked
     };
     let control = Arc::clone(&app.control);
-    to_the_end(async move { control.forget(&server, sureness, &by).await }).await?;
+    run_detached(async move { control.forget(&server, sureness, &by).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -237,7 +237,7 @@ pub(super) async fn acknowledge(
     app.control.recovery(&id).await?;
     let control = Arc::clone(&app.control);
     let count =
-        to_the_end(async move { control.acknowledge(Some(&id), None, &by, &comment).await });
+        run_detached(async move { control.acknowledge(Some(&id), None, &by, &comment).await });
     Ok(Json(CountDocument {
         count: count.await?,
     }))
@@ -253,7 +253,7 @@ pub(super) async fn acknowledge_cluster(
     let comment = body.comment()?.to_owned();
     let cluster = require_cluster(&app, &name)?.snapshot.cluster.id.clone();
     let control = Arc::clone(&app.control);
-    let count = to_the_end(async move {
+    let count = run_detached(async move {
         control
             .acknowledge(None, Some(&cluster), &by, &comment)
             .await
@@ -271,7 +271,7 @@ pub(super) async fn acknowledge_all(
 ) -> Changed<CountDocument> {
     let comment = body.comment()?.to_owned();
     let control = Arc::clone(&app.control);
-    let count = to_the_end(async move { control.acknowledge(None, None, &by, &comment).await });
+    let count = run_detached(async move { control.acknowledge(None, None, &by, &comment).await });
     Ok(Json(CountDocument {
         count: count.await?,
     }))
@@ -285,7 +285,7 @@ pub(super) async fn set_recoveries_enabled(
 ) -> Changed<SwitchDocument> {
     let SwitchBody { enabled } = body;
     let control = Arc::clone(&app.control);
-    to_the_end(async move { control.set_recoveries_enabled(enabled, &by).await }).await?;
+    run_detached(async move { control.set_recoveries_enabled(enabled, &by).await }).await?;
     Ok(Json(SwitchDocument {
         enabled: Some(enabled),
     }))
@@ -355,7 +355,7 @@ where
     F: Future<Output = Result<(), RequestError>> + Send + 'static,
 {
     let (_, id) = require_server(app, name)?;
-    to_the_end(change(Arc::clone(&app.control), id.clone())).await?;
+    run_detached(change(Arc::clone(&app.control), id.clone())).await?;
     let (view, id) = require_server(app, id.as_str())?;
     let server = view
         .snapshot

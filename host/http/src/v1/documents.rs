@@ -19,7 +19,7 @@ use super::schema::{
     NodeDocument, PastDocument, PrimaryDocument, ReasonDocument, ServerRef,
 };
 use super::words;
-use crate::times::rfc3339;
+use baton_http_core::times::rfc3339;
 
 pub(super) use record::{audit, recovery, route, step, stray};
 pub(super) use server::{downtime_document, server};

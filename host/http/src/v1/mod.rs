@@ -13,7 +13,6 @@ mod schema;
 mod watch;
 pub(crate) mod words;
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::Router;
@@ -25,9 +24,8 @@ use axum::routing::{MethodRouter, any, delete, get, post};
 use baton_control::ClusterView;
 use baton_core::ids::ServerId;
 
-use crate::access::{authenticate, permit_change};
-use crate::passing::unless_here;
 use crate::server::App;
+use baton_http_core::{Forwarded, authenticate, forward_to_leader, permit_change};
 pub(crate) use problem::Problem;
 
 /// Where a node is told to lead.
@@ -174,18 +172,18 @@ async fn admit(State(app): State<Arc<App>>, mut request: Request, next: Next) ->
     let is_reading = [Method::GET, Method::HEAD].contains(request.method())
         || request.uri().path() == peering::SIGHTINGS;
     let user = if is_reading {
-        authenticate(&app.settings, request.headers())
+        authenticate(&app.api.settings, request.headers())
     } else {
-        permit_change(&app.settings, request.headers())
+        permit_change(&app.api.settings, request.headers())
     };
     let user = match user {
         Ok(user) => user,
         Err(refusal) => return Problem::from(refusal).into_response(),
     };
     if !is_reading && !is_of_this_node(request.uri().path()) {
-        request = match unless_here(&app, request).await {
-            Ok(ControlFlow::Continue(request)) => request,
-            Ok(ControlFlow::Break(answer)) => return answer,
+        request = match forward_to_leader(&app.api, request).await {
+            Ok(Forwarded::Here(request)) => request,
+            Ok(Forwarded::Answered(answer)) => return answer,
             Err(not_passed) => return Problem::from(not_passed).into_response(),
         };
     }

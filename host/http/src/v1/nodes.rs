@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::request::{Body, Name};
 use super::schema::{FellowDocument, NodeDocument};
 use crate::server::App;
-use crate::work::to_the_end;
+use baton_http_core::run_detached;
 
 /// `GET /nodes`.
 pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Vec<FellowDocument>> {
@@ -30,7 +30,7 @@ pub(super) async fn forget(
 ) -> Result<StatusCode, Problem> {
     let control = Arc::clone(&app.control);
     let name = NodeName::new(name);
-    to_the_end(async move { control.forget_node(&name, &by).await }).await?;
+    run_detached(async move { control.forget_node(&name, &by).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -41,7 +41,7 @@ pub(super) async fn reelect(
     Body(NoBody {}): Body<NoBody>,
 ) -> Result<Json<NodeDocument>, Problem> {
     let control = Arc::clone(&app.control);
-    to_the_end(async move { control.reelect(&by).await }).await?;
+    run_detached(async move { control.reelect(&by).await }).await?;
     Ok(Json(documents::node(app.control.node())))
 }
 
@@ -52,6 +52,6 @@ pub(super) async fn grab_election(
     Body(NoBody {}): Body<NoBody>,
 ) -> Result<Json<NodeDocument>, Problem> {
     let control = Arc::clone(&app.control);
-    to_the_end(async move { control.grab_election(&by).await }).await?;
+    run_detached(async move { control.grab_election(&by).await }).await?;
     Ok(Json(documents::node(app.control.node())))
 }

@@ -13,7 +13,7 @@ pub(super) const TEXT: &str = include_str!("../../assets/openapi.json");
 
 /// `GET /openapi.json`.
 pub(super) async fn document(State(app): State<Arc<App>>) -> Response {
-    let base = format!("\"{}/api/v1\"", app.settings.url_prefix.as_str());
+    let base = format!("\"{}/api/v1\"", app.api.settings.url_prefix.as_str());
     (
         [(CONTENT_TYPE, "application/json")],
         TEXT.replace("\"/api/v1\"", &base),

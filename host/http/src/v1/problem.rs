@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 use baton_control::RequestError;
 use serde::Serialize;
 
-use crate::access::{Refusal, ask_for_credentials};
-use crate::passing::NotPassed;
+use baton_http_core::ForwardError;
+use baton_http_core::{Refusal, ask_for_credentials};
 
 /// A refusal. Boxed, because it is the rare half of most results.
 #[derive(Debug)]
@@ -153,20 +153,20 @@ impl From<RequestError> for Problem {
     }
 }
 
-impl From<NotPassed> for Problem {
-    fn from(error: NotPassed) -> Self {
+impl From<ForwardError> for Problem {
+    fn from(error: ForwardError) -> Self {
         let text = error.to_string();
         match error {
-            NotPassed::NotLeader(error) => error.into(),
-            NotPassed::TooLarge => Self::too_large(text),
+            ForwardError::NotLeader(error) => error.into(),
+            ForwardError::TooLarge => Self::too_large(text),
             // Of the same kind as at a node that passes nothing on: nothing was done, another node may be asked.
-            NotPassed::Unsent { .. } => Self::new(
+            ForwardError::Unsent { .. } => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "not-leader",
                 "This node does not lead, and the one that does is not there",
                 text,
             ),
-            NotPassed::Unknown { .. } => Self::new(
+            ForwardError::Unknown { .. } => Self::new(
                 StatusCode::BAD_GATEWAY,
                 "outcome-unknown",
                 "What came of it is unknown",

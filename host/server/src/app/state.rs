@@ -9,7 +9,7 @@ use baton_backend::{Backend, BackendHandle, BackendSpec, ClusterSpec};
 use baton_core::ids::NodeName;
 use baton_core::policy::backend::BackendKind;
 use baton_failsafe::{FailsafeOptions, FailsafeStore};
-use baton_http::Gate;
+use baton_http::StartupRouter;
 use baton_ports::{Clock, Selectors, Store};
 use baton_store::{MySqlOptions, MySqlStore, SCHEMA_VERSION, Selector, SqliteOptions, SqliteStore};
 use tokio::task::JoinHandle;
@@ -58,7 +58,7 @@ impl State {
         clusters: Vec<ClusterSpec>,
         selectors: Arc<dyn Selectors>,
         clock: Arc<dyn Clock>,
-        gate: &Gate,
+        startup: &StartupRouter,
     ) -> Self {
         let spec = BackendSpec {
             node: node.to_owned(),
@@ -76,7 +76,7 @@ impl State {
                 Ok(found) => break found,
                 Err(error) => {
                     let why = format!("{}; {}", crate::causes::chain(&error), why_none(&backend));
-                    waiting.pause(gate, &why).await;
+                    waiting.pause(startup, &why).await;
                 }
             }
         };
@@ -206,13 +206,13 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// Says it, and waits until the next look.
-    pub(super) async fn pause(&mut self, gate: &Gate, why: &str) {
-        self.say(gate, why);
+    pub(super) async fn pause(&mut self, startup: &StartupRouter, why: &str) {
+        self.say(startup, why);
         tokio::time::sleep(LOOK_EVERY).await;
     }
 
-    fn say(&mut self, gate: &Gate, why: &str) {
-        gate.wait_for(format!(
+    fn say(&mut self, startup: &StartupRouter, why: &str) {
+        startup.wait_for(format!(
             "this node has not read the state store since it started, so it does not know whose locks are votes and whether recoveries \
              are on, and acts on nothing until it has; waiting for a database node to keep the state on: {why}"
         ));

@@ -8,7 +8,7 @@ use super::super::schema::{
     StrayDocument,
 };
 use super::millis;
-use crate::times::rfc3339;
+use baton_http_core::times::rfc3339;
 
 /// A recovery as recorded. The decision is JSON of its own; if it is not, it is shown as text.
 pub(in crate::v1) fn recovery(row: RecoveryRow, steps: Option<Vec<StepRow>>) -> RecoveryDocument {

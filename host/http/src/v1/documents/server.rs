@@ -13,7 +13,7 @@ use super::super::schema::{
 };
 use super::super::words;
 use super::{Names, micros, millis};
-use crate::times::{age, rfc3339, wall_of};
+use baton_http_core::times::{age, rfc3339, wall_of};
 
 /// A server of a cluster.
 pub(in crate::v1) fn server(view: &ClusterView, server: &Server) -> ServerDocument {
