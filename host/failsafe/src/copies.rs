@@ -6,7 +6,7 @@ use std::time::Duration;
 use baton_core::ids::{ClusterId, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule};
 use baton_core::time::WallTime;
-use baton_ports::{ClusterRow, RecoveryRow, Route, ServerRow};
+use baton_ports::{ClusterRecord, RecoveryRecord, Route, ServerRecord};
 use tokio::time::Instant;
 
 use crate::port::NEWEST;
@@ -96,32 +96,32 @@ impl<T: Clone> Copy<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Copies {
     pub(crate) switch: Copy<bool>,
-    pub(crate) servers: Copy<Vec<ServerRow>>,
-    pub(crate) clusters: Copy<Vec<ClusterRow>>,
+    pub(crate) servers: Copy<Vec<ServerRecord>>,
+    pub(crate) clusters: Copy<Vec<ClusterRecord>>,
     pub(crate) downtimes: Copy<Vec<(ServerId, Downtime)>>,
     pub(crate) routes: Copy<Vec<Route>>,
     /// The newest recoveries of all clusters.
-    pub(crate) recoveries: Copy<Vec<RecoveryRow>>,
+    pub(crate) recoveries: Copy<Vec<RecoveryRecord>>,
 }
 
 /// What this node recorded since the last answers. Without it, a recovery that only the shared
 /// store has would be unknown, or still running, if the next answer does not come.
 impl Copies {
-    pub(crate) fn begin(&self, row: &RecoveryRow, number: i64) {
+    pub(crate) fn begin(&self, row: &RecoveryRecord, number: i64) {
         self.recoveries.change(|rows| {
             rows.retain(|known| known.id != row.id);
             let row = row.clone();
-            rows.insert(0, RecoveryRow { number, ..row });
+            rows.insert(0, RecoveryRecord { number, ..row });
             rows.truncate(usize::try_from(NEWEST).unwrap_or(usize::MAX));
         });
     }
 
-    pub(crate) fn update(&self, row: &RecoveryRow) {
+    pub(crate) fn update(&self, row: &RecoveryRecord) {
         self.recoveries.change(|rows| {
             if let Some(known) = rows.iter_mut().find(|known| known.id == row.id) {
                 let acknowledged = known.acknowledged.take();
                 let (number, row) = (known.number, row.clone());
-                *known = RecoveryRow {
+                *known = RecoveryRecord {
                     number,
                     acknowledged,
                     ..row
@@ -156,7 +156,7 @@ impl Copies {
         self.change_server(id, |row| row.quarantine = errant.map(str::to_owned));
     }
 
-    fn change_server(&self, id: &ServerId, change: impl FnOnce(&mut ServerRow)) {
+    fn change_server(&self, id: &ServerId, change: impl FnOnce(&mut ServerRecord)) {
         self.servers.change(|rows| {
             if let Some(row) = rows.iter_mut().find(|row| row.id == *id) {
                 change(row);

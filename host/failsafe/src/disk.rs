@@ -15,7 +15,7 @@ use std::time::Duration;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::RecoveryOutcome;
 use baton_ports::{
-    AuditRecord, Claim, ClusterRow, JournalEntry, LocalStore, RecoveryRow, Route, StepRow,
+    AuditRecord, Claim, ClusterRecord, JournalEntry, LocalStore, RecoveryRecord, Route, StepRecord,
     StoreError,
 };
 use tokio::sync::Notify;
@@ -152,12 +152,12 @@ impl Disk {
         Ok(())
     }
 
-    pub(crate) async fn begin(&self, lease: &str, row: &RecoveryRow) -> Result<i64, StoreError> {
+    pub(crate) async fn begin(&self, lease: &str, row: &RecoveryRecord) -> Result<i64, StoreError> {
         let mut turn = self.turn("beginning a recovery").await;
         self.ensure(&mut turn.epochs, lease, row.epoch).await?;
         self.clear_way(lease, row).await?;
         let number = self.store.begin_recovery(lease, row).await?;
-        let row = RecoveryRow {
+        let row = RecoveryRecord {
             number,
             ..row.clone()
         };
@@ -169,10 +169,10 @@ impl Disk {
     /// not conflict with the new one. What the shared store has is removed; what it may lack is
     /// ended. Reads the disk, not the mirror: a call that was dropped midway leaves records that
     /// the mirror lacks.
-    async fn clear_way(&self, lease: &str, row: &RecoveryRow) -> Result<(), StoreError> {
+    async fn clear_way(&self, lease: &str, row: &RecoveryRecord) -> Result<(), StoreError> {
         let open = self.store.running_recoveries().await?;
         let is_earlier =
-            |other: &RecoveryRow| other.cluster == row.cluster && other.epoch < row.epoch;
+            |other: &RecoveryRecord| other.cluster == row.cluster && other.epoch < row.epoch;
         for mut other in open.into_iter().filter(is_earlier) {
             if !self.mirror().unsent.contains_key(&other.id) {
                 self.remove(&other.id).await?;
@@ -195,14 +195,14 @@ impl Disk {
     pub(crate) async fn end_others(
         &self,
         lease: &str,
-        row: &RecoveryRow,
+        row: &RecoveryRecord,
     ) -> Result<(), StoreError> {
         let mut turn = self.turn("ending other recoveries").await;
         self.ensure(&mut turn.epochs, lease, row.epoch).await?;
-        let running: Vec<RecoveryRow> = {
+        let running: Vec<RecoveryRecord> = {
             let mirror = self.mirror();
             let others = mirror.recoveries.values();
-            let is_running = |other: &&RecoveryRow| {
+            let is_running = |other: &&RecoveryRecord| {
                 other.cluster == row.cluster
                     && other.id != row.id
                     && other.outcome == RecoveryOutcome::Running
@@ -211,7 +211,7 @@ impl Disk {
         };
         for other in running {
             tracing::warn!(recovery = %other.id, "it counted as running on the local disk, and not in the shared state store");
-            let ended = RecoveryRow {
+            let ended = RecoveryRecord {
                 outcome: RecoveryOutcome::Failed,
                 ended: Some(row.started),
                 ..other
@@ -224,13 +224,13 @@ impl Disk {
         Ok(())
     }
 
-    pub(crate) async fn update(&self, lease: &str, row: &RecoveryRow) -> Result<(), StoreError> {
+    pub(crate) async fn update(&self, lease: &str, row: &RecoveryRecord) -> Result<(), StoreError> {
         let mut turn = self.turn("updating a recovery").await;
         self.ensure(&mut turn.epochs, lease, row.epoch).await?;
         self.store.update_recovery(lease, row).await?;
         if let Some(known) = self.mirror().recoveries.get_mut(&row.id) {
             let (number, acknowledged) = (known.number, known.acknowledged.take());
-            *known = RecoveryRow {
+            *known = RecoveryRecord {
                 number,
                 acknowledged,
                 ..row.clone()
@@ -245,7 +245,7 @@ impl Disk {
         (lease, epoch): (&str, LeaseEpoch),
         id: &RecoveryId,
         node: &NodeName,
-        known: Option<RecoveryRow>,
+        known: Option<RecoveryRecord>,
     ) -> Result<(), StoreError> {
         let mut turn = self.turn("adopting a recovery").await;
         self.ensure(&mut turn.epochs, lease, epoch).await?;
@@ -259,7 +259,7 @@ impl Disk {
         }
         self.store.adopt_recovery(lease, id, node, epoch).await?;
         if let Some(row) = row {
-            let row = RecoveryRow {
+            let row = RecoveryRecord {
                 node: node.clone(),
                 epoch,
                 ..row
@@ -295,7 +295,7 @@ impl Disk {
         self.store
             .set_primary(lease, epoch, cluster, primary)
             .await?;
-        let row = ClusterRow {
+        let row = ClusterRecord {
             id: cluster.clone(),
             name: cluster.to_string(),
             primary: Some(primary.clone()),
@@ -354,7 +354,7 @@ impl Disk {
     }
 
     /// The lines of a recovery that are here.
-    pub(crate) async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRow>, StoreError> {
+    pub(crate) async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRecord>, StoreError> {
         if !self.mirror().recoveries.contains_key(id) {
             return Ok(Vec::new());
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use baton_core::ids::LeaseEpoch;
-use baton_ports::{RecoveryRow, StoreError};
+use baton_ports::{RecoveryRecord, StoreError};
 use tokio::time::{sleep, timeout};
 
 use crate::disk::Subject;
@@ -116,7 +116,7 @@ impl FailsafeStore {
     }
 
     async fn hand_over_recoveries(&self, lease: &str, epoch: LeaseEpoch) -> Result<(), StoreError> {
-        let mut unsent: Vec<(RecoveryRow, u64)> = {
+        let mut unsent: Vec<(RecoveryRecord, u64)> = {
             let mirror = self.disk.mirror();
             let unsent = mirror.unsent.iter();
             unsent

@@ -2,7 +2,7 @@
 
 use baton_core::ids::ClusterId;
 use baton_core::model::RecoveryOutcome;
-use baton_ports::{ClusterRow, RecoveryRow, Route, StepRow};
+use baton_ports::{ClusterRecord, RecoveryRecord, Route, StepRecord};
 
 use crate::disk::Mirror;
 
@@ -22,7 +22,7 @@ impl Page<'_> {
     };
 
     /// The part of a list of all.
-    pub(crate) fn of(&self, all: Vec<RecoveryRow>) -> Vec<RecoveryRow> {
+    pub(crate) fn of(&self, all: Vec<RecoveryRecord>) -> Vec<RecoveryRecord> {
         let of_cluster = all.into_iter().filter(|row| self.has(row));
         of_cluster
             .skip(size(self.skip))
@@ -30,7 +30,7 @@ impl Page<'_> {
             .collect()
     }
 
-    fn has(&self, row: &RecoveryRow) -> bool {
+    fn has(&self, row: &RecoveryRecord) -> bool {
         self.cluster.is_none_or(|cluster| row.cluster == *cluster)
     }
 }
@@ -41,7 +41,7 @@ fn size(number: u32) -> usize {
 
 /// One recovery that both stores have. The later epoch counts; within one epoch, the local disk was
 /// written first.
-pub(crate) fn recovery(shared: RecoveryRow, mirror: &Mirror) -> RecoveryRow {
+pub(crate) fn recovery(shared: RecoveryRecord, mirror: &Mirror) -> RecoveryRecord {
     let local = mirror.recoveries.get(&shared.id);
     let Some(local) = local.filter(|local| mirror.unsent.contains_key(&local.id)) else {
         return shared;
@@ -51,7 +51,7 @@ pub(crate) fn recovery(shared: RecoveryRow, mirror: &Mirror) -> RecoveryRow {
     if shared.epoch > local.epoch || (has_ended && is_running) {
         return shared;
     }
-    RecoveryRow {
+    RecoveryRecord {
         number: shared.number,
         acknowledged: shared.acknowledged,
         ..local.clone()
@@ -60,11 +60,11 @@ pub(crate) fn recovery(shared: RecoveryRow, mirror: &Mirror) -> RecoveryRow {
 
 /// Recoveries, newest first. Those that the shared store lacks come first on the first page.
 pub(crate) fn recoveries(
-    shared: Vec<RecoveryRow>,
+    shared: Vec<RecoveryRecord>,
     mirror: &Mirror,
     page: Page<'_>,
-) -> Vec<RecoveryRow> {
-    let mut rows: Vec<RecoveryRow> = shared
+) -> Vec<RecoveryRecord> {
+    let mut rows: Vec<RecoveryRecord> = shared
         .into_iter()
         .map(|row| recovery(row, mirror))
         .collect();
@@ -85,8 +85,8 @@ pub(crate) fn recoveries(
 }
 
 /// Running recoveries, oldest first.
-pub(crate) fn running(shared: Vec<RecoveryRow>, mirror: &Mirror) -> Vec<RecoveryRow> {
-    let mut rows: Vec<RecoveryRow> = shared
+pub(crate) fn running(shared: Vec<RecoveryRecord>, mirror: &Mirror) -> Vec<RecoveryRecord> {
+    let mut rows: Vec<RecoveryRecord> = shared
         .into_iter()
         .map(|row| recovery(row, mirror))
         .collect();
@@ -98,29 +98,30 @@ pub(crate) fn running(shared: Vec<RecoveryRow>, mirror: &Mirror) -> Vec<Recovery
 }
 
 /// Not handed over and not in the list; newest first.
-fn local_only(mirror: &Mirror, known: &[RecoveryRow]) -> Vec<RecoveryRow> {
-    let is_new = |row: &&RecoveryRow| {
+fn local_only(mirror: &Mirror, known: &[RecoveryRecord]) -> Vec<RecoveryRecord> {
+    let is_new = |row: &&RecoveryRecord| {
         mirror.unsent.contains_key(&row.id) && !known.iter().any(|known| known.id == row.id)
     };
-    let mut rows: Vec<RecoveryRow> = mirror.recoveries.values().filter(is_new).cloned().collect();
+    let mut rows: Vec<RecoveryRecord> =
+        mirror.recoveries.values().filter(is_new).cloned().collect();
     rows.sort_by_key(|row| std::cmp::Reverse((row.started, row.number)));
     rows
 }
 
 /// Lines of a journal.
-pub(crate) fn steps(mut shared: Vec<StepRow>, local: Vec<StepRow>) -> Vec<StepRow> {
+pub(crate) fn steps(mut shared: Vec<StepRecord>, local: Vec<StepRecord>) -> Vec<StepRecord> {
     let last = shared.last().map_or(0, |step| step.number);
     for step in local {
         if !shared.iter().any(|known| known.entry == step.entry) {
             let number = step.number.saturating_add(last);
-            shared.push(StepRow { number, ..step });
+            shared.push(StepRecord { number, ..step });
         }
     }
     shared
 }
 
 /// Clusters, with the intended primary of the later epoch.
-pub(crate) fn clusters(mut shared: Vec<ClusterRow>, mirror: &Mirror) -> Vec<ClusterRow> {
+pub(crate) fn clusters(mut shared: Vec<ClusterRecord>, mirror: &Mirror) -> Vec<ClusterRecord> {
     for row in &mut shared {
         if let Some(local) = newer_cluster(row, mirror) {
             row.primary.clone_from(&local.primary);
@@ -132,7 +133,10 @@ pub(crate) fn clusters(mut shared: Vec<ClusterRow>, mirror: &Mirror) -> Vec<Clus
 
 /// The record of a cluster on the local disk, if it is newer. An epoch has one holder, so what this
 /// node last wrote under it is the latest.
-pub(crate) fn newer_cluster<'a>(row: &ClusterRow, mirror: &'a Mirror) -> Option<&'a ClusterRow> {
+pub(crate) fn newer_cluster<'a>(
+    row: &ClusterRecord,
+    mirror: &'a Mirror,
+) -> Option<&'a ClusterRecord> {
     let local = mirror.clusters.get(&row.id);
     let unsent = mirror.intents_unsent.is_some();
     local.filter(|local| {

@@ -1,7 +1,7 @@
 //! Writes under an epoch: to the local disk and to the shared store, or to the local disk alone.
 
 use baton_core::ids::{LeaseEpoch, RecoveryId};
-use baton_ports::{Claim, RecoveryRow, StoreError};
+use baton_ports::{Claim, RecoveryRecord, StoreError};
 use tokio::time::sleep;
 
 use crate::disk::Subject;
@@ -126,7 +126,7 @@ impl FailsafeStore {
 
     /// Records a recovery that the shared store accepted and the local disk did not: without it,
     /// later steps could not be journaled here.
-    pub(crate) async fn begin_here(&self, lease: &str, row: &RecoveryRow) {
+    pub(crate) async fn begin_here(&self, lease: &str, row: &RecoveryRecord) {
         let begun = async {
             self.disk.end_others(lease, row).await?;
             self.disk.begin(lease, row).await

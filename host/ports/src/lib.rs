@@ -16,9 +16,10 @@ pub use servers::{
     WatchAnswer,
 };
 pub use store::{
-    AuditLog, AuditRecord, Claim, ClusterRow, Intents, Inventory, JournalEntry, JournalStage,
-    LeaseState, Leases, LocalStore, NodeRow, Nodes, OperatorSettings, RecoveryLog, RecoveryRow,
-    Route, ServerRow, StepRow, Store, StoreError, prelude,
+    AuditLog, AuditRecord, Claim, ClusterRecord, ClusterRow, Intents, Inventory, JournalEntry,
+    JournalStage, LeaseState, Leases, LocalStore, NodeRecord, NodeRow, Nodes, OperatorSettings,
+    RecoveryLog, RecoveryRecord, RecoveryRow, Route, ServerRecord, ServerRow, StepRecord, StepRow,
+    Store, StoreError, prelude,
 };
 
 use baton_core::time::{Timestamp, WallTime};

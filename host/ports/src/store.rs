@@ -55,11 +55,11 @@ mod settings;
 pub use audit::{AuditLog, AuditRecord};
 pub use error::StoreError;
 pub use intents::{Intents, Route};
-pub use inventory::{ClusterRow, Inventory, ServerRow};
+pub use inventory::{ClusterRecord, Inventory, ServerRecord};
 pub use leases::{Claim, LeaseState, Leases};
 pub use local::LocalStore;
-pub use nodes::{NodeRow, Nodes};
-pub use recovery_log::{JournalEntry, JournalStage, RecoveryLog, RecoveryRow, StepRow};
+pub use nodes::{NodeRecord, Nodes};
+pub use recovery_log::{JournalEntry, JournalStage, RecoveryLog, RecoveryRecord, StepRecord};
 pub use settings::OperatorSettings;
 
 /// The whole state store.
@@ -72,6 +72,17 @@ impl<S> Store for S where
     S: Leases + Nodes + Inventory + Intents + RecoveryLog + OperatorSettings + AuditLog + ?Sized
 {
 }
+
+/// The former name of [`ServerRecord`].
+pub type ServerRow = ServerRecord;
+/// The former name of [`ClusterRecord`].
+pub type ClusterRow = ClusterRecord;
+/// The former name of [`NodeRecord`].
+pub type NodeRow = NodeRecord;
+/// The former name of [`RecoveryRecord`].
+pub type RecoveryRow = RecoveryRecord;
+/// The former name of [`StepRecord`].
+pub type StepRow = StepRecord;
 
 /// The methods of all traits, for callers of a store whose type they know.
 pub mod prelude {

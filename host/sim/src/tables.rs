@@ -10,8 +10,8 @@ use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, ServerId};
 use baton_core::model::Downtime;
 use baton_core::right::Voters;
 use baton_ports::{
-    AuditRecord, ClusterRow, LeaseState, NodeRow, RecoveryRow, Route, ServerRow, StepRow,
-    StoreError,
+    AuditRecord, ClusterRecord, LeaseState, NodeRecord, RecoveryRecord, Route, ServerRecord,
+    StepRecord, StoreError,
 };
 
 use crate::network::NodeId;
@@ -20,15 +20,15 @@ use crate::network::NodeId;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tables {
     pub(crate) leases: BTreeMap<String, LeaseState>,
-    pub(crate) servers: BTreeMap<ServerId, ServerRow>,
-    pub(crate) clusters: BTreeMap<ClusterId, ClusterRow>,
+    pub(crate) servers: BTreeMap<ServerId, ServerRecord>,
+    pub(crate) clusters: BTreeMap<ClusterId, ClusterRecord>,
     pub(crate) downtimes: BTreeMap<ServerId, Downtime>,
     pub(crate) disabled: bool,
-    pub(crate) recoveries: Vec<RecoveryRow>,
-    pub(crate) steps: Vec<StepRow>,
+    pub(crate) recoveries: Vec<RecoveryRecord>,
+    pub(crate) steps: Vec<StepRecord>,
     pub(crate) routes: BTreeMap<String, Route>,
     pub(crate) audits: Vec<AuditRecord>,
-    pub(crate) nodes: BTreeMap<NodeName, NodeRow>,
+    pub(crate) nodes: BTreeMap<NodeName, NodeRecord>,
     pub(crate) voters: BTreeMap<ClusterId, Voters>,
     pub(crate) histories: BTreeMap<ClusterId, GtidSet>,
     /// Which node recorded the primary of a cluster last.

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use baton_core::ids::{ClusterId, ServerId};
 use baton_core::right::Voters;
-use baton_ports::{NodeRow, Store};
+use baton_ports::{NodeRecord, Store};
 
 use crate::sketch::{LEASE, node, take};
 use crate::{must, must_fence};
 
-fn row(name: &str, voters_seen: u64) -> NodeRow {
-    NodeRow {
+fn row(name: &str, voters_seen: u64) -> NodeRecord {
+    NodeRecord {
         name: node(name),
         start: "s1".to_owned(),
         url: format!("http://{name}:3000"),
@@ -23,18 +23,18 @@ fn row(name: &str, voters_seen: u64) -> NodeRow {
 pub(crate) async fn nodes_register_and_beat(store: &dyn Store) {
     must(store.beat(&row("n2", 0)).await);
     must(store.beat(&row("n1", 0)).await);
-    let restarted = NodeRow {
+    let restarted = NodeRecord {
         start: "s2".to_owned(),
         ..row("n1", 7)
     };
     must(store.beat(&restarted).await);
     let nodes = must(store.nodes().await);
     let expected = [
-        NodeRow {
+        NodeRecord {
             beats: 2,
             ..restarted
         },
-        NodeRow {
+        NodeRecord {
             beats: 1,
             ..row("n2", 0)
         },

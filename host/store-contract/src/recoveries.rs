@@ -2,7 +2,7 @@
 
 use baton_core::ids::{LeaseEpoch, RecoveryId};
 use baton_core::model::{RecoveryKind, RecoveryOutcome};
-use baton_ports::{JournalStage, RecoveryRow, StepRow, Store};
+use baton_ports::{JournalStage, RecoveryRecord, StepRecord, Store};
 
 use crate::sketch::{LEASE, at, cluster, ended, line, node, recovery, take, take_of};
 use crate::{must, must_conflict, must_fence};
@@ -18,7 +18,7 @@ pub(crate) async fn round_trip(store: &dyn Store) {
         RecoveryKind::Reopen,
     ];
     for (position, kind) in kinds.into_iter().enumerate() {
-        let mut row = RecoveryRow {
+        let mut row = RecoveryRecord {
             kind,
             automatic: position % 2 == 0,
             ..recovery(kind.word(), "c1", epoch)
@@ -33,14 +33,14 @@ pub(crate) async fn round_trip(store: &dyn Store) {
             _ => RecoveryOutcome::Unwound,
         };
         // A change while it runs, then its end.
-        let committed = RecoveryRow {
+        let committed = RecoveryRecord {
             committed: true,
             errors: vec!["a".to_owned()],
             ..row.clone()
         };
         must(store.update_recovery(LEASE, &committed).await);
         assert_eq!(must(store.recovery(&row.id).await), Some(committed));
-        let done = RecoveryRow {
+        let done = RecoveryRecord {
             outcome,
             ..ended(&row)
         };
@@ -143,7 +143,7 @@ pub(crate) async fn adoption_fences_the_earlier_owner(store: &dyn Store) {
         store
             .update_recovery(
                 LEASE,
-                &RecoveryRow {
+                &RecoveryRecord {
                     epoch: new,
                     ..row.clone()
                 },
@@ -151,7 +151,7 @@ pub(crate) async fn adoption_fences_the_earlier_owner(store: &dyn Store) {
             .await,
     );
     must(store.adopt_recovery(LEASE, &row.id, &node("n2"), new).await);
-    let adopted = RecoveryRow {
+    let adopted = RecoveryRecord {
         node: node("n2"),
         epoch: new,
         number,
@@ -278,7 +278,7 @@ pub(crate) async fn acknowledging(store: &dyn Store) {
         "a running recovery was acknowledged"
     );
     // An acknowledgement outlives later updates of the row.
-    let late = RecoveryRow {
+    let late = RecoveryRecord {
         errors: vec!["late".to_owned()],
         ..ended(&recovery("r1", "c1", epoch))
     };
@@ -299,9 +299,9 @@ pub(crate) async fn taken_over_from_elsewhere(store: &dyn Store) {
         recovery("r2", "c2", epoch),
         ended(&recovery("r3", "c2", epoch)),
     ];
-    let steps: Vec<StepRow> = [("r1", 1), ("r2", 1), ("r2", 2)]
+    let steps: Vec<StepRecord> = [("r1", 1), ("r2", 1), ("r2", 2)]
         .into_iter()
-        .map(|(id, step)| StepRow {
+        .map(|(id, step)| StepRecord {
             number: 77,
             recovery: RecoveryId::new(id),
             entry: line(step, JournalStage::Done),
@@ -313,7 +313,7 @@ pub(crate) async fn taken_over_from_elsewhere(store: &dyn Store) {
     for row in &rows {
         let stored = must(store.recovery(&row.id).await);
         let number = stored.as_ref().map_or(0, |stored| stored.number);
-        let expected = RecoveryRow {
+        let expected = RecoveryRecord {
             number,
             ..row.clone()
         };

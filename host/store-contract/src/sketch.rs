@@ -6,7 +6,7 @@ use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, Serv
 use baton_core::model::{PromotionRule, RecoveryKind, RecoveryOutcome};
 use baton_core::time::WallTime;
 use baton_ports::{
-    Claim, JournalEntry, JournalStage, LeaseState, RecoveryRow, ServerRow, Store, StoreError,
+    Claim, JournalEntry, JournalStage, LeaseState, RecoveryRecord, ServerRecord, Store, StoreError,
 };
 
 use crate::must;
@@ -32,6 +32,9 @@ pub fn at(millis: u64) -> WallTime {
 }
 
 /// An address, with MySQL's port.
+///
+/// # Panics
+/// If `host` is not the name of a host.
 pub fn address(host: &str) -> Address {
     match Address::new(host, 3306) {
         Ok(address) => address,
@@ -45,8 +48,8 @@ pub fn server_id(host: &str) -> ServerId {
 }
 
 /// A server of the cluster `of`.
-pub fn server(host: &str, of: Option<&str>) -> ServerRow {
-    ServerRow {
+pub fn server(host: &str, of: Option<&str>) -> ServerRecord {
+    ServerRecord {
         id: server_id(host),
         address: address(host),
         uid: Some(format!("uid-{host}")),
@@ -60,8 +63,8 @@ pub fn server(host: &str, of: Option<&str>) -> ServerRow {
 }
 
 /// A running failover of `of`, under `epoch`.
-pub fn recovery(id: &str, of: &str, epoch: LeaseEpoch) -> RecoveryRow {
-    RecoveryRow {
+pub fn recovery(id: &str, of: &str, epoch: LeaseEpoch) -> RecoveryRecord {
+    RecoveryRecord {
         id: RecoveryId::new(id),
         number: 0,
         cluster: cluster(of),
@@ -87,8 +90,8 @@ pub fn recovery(id: &str, of: &str, epoch: LeaseEpoch) -> RecoveryRow {
 }
 
 /// The same, ended well.
-pub fn ended(row: &RecoveryRow) -> RecoveryRow {
-    RecoveryRow {
+pub fn ended(row: &RecoveryRecord) -> RecoveryRecord {
+    RecoveryRecord {
         successor: Some(server_id("db2")),
         successor_address: Some(address("db2")),
         outcome: RecoveryOutcome::Succeeded,
@@ -119,6 +122,9 @@ pub async fn take(store: &dyn Store, name: &str) -> LeaseState {
 }
 
 /// Takes the lease `lease` for `name`, whoever has it.
+///
+/// # Panics
+/// If the store does not grant it.
 pub async fn take_of(store: &dyn Store, lease: &str, name: &str) -> LeaseState {
     let seen = must(store.lease(lease).await).map(|state| (state.epoch, state.renewals));
     match must(claim(store, lease, name, seen).await) {

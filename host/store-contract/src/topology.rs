@@ -4,7 +4,7 @@ use baton_core::gtid::GtidSet;
 use baton_core::ids::{ClusterId, LeaseEpoch};
 use baton_core::model::{Downtime, PromotionRule};
 use baton_core::time::WallTime;
-use baton_ports::{ClusterRow, Route, ServerRow, Store};
+use baton_ports::{ClusterRecord, Route, ServerRecord, Store};
 
 use crate::sketch::{LEASE, address, at, cluster, node, server, server_id, take, take_of};
 use crate::{must, must_conflict, must_fence};
@@ -12,7 +12,7 @@ use crate::{must, must_conflict, must_fence};
 pub(crate) async fn servers_round_trip(store: &dyn Store) {
     assert_eq!(must(store.servers().await), Vec::new());
     must(store.put_cluster(&cluster("c1"), "orders").await);
-    let bare = ServerRow {
+    let bare = ServerRecord {
         uid: None,
         cluster: None,
         last_seen: None,
@@ -28,7 +28,7 @@ pub(crate) async fn servers_round_trip(store: &dyn Store) {
     stored.sort_by(|a, b| a.id.cmp(&b.id));
     assert_eq!(stored, vec![server("db1", Some("c1")), bare.clone()]);
 
-    let moved = ServerRow {
+    let moved = ServerRecord {
         address: address("db2.new"),
         uid: Some("another".to_owned()),
         cluster: Some(cluster("c1")),
@@ -44,7 +44,7 @@ pub(crate) async fn servers_round_trip(store: &dyn Store) {
 }
 
 pub(crate) async fn put_does_not_touch_operators_words(store: &dyn Store) {
-    let said = ServerRow {
+    let said = ServerRecord {
         promotion: PromotionRule::Must,
         promotion_expires: Some(at(9)),
         quarantine: Some("uuid:1-5".to_owned()),
@@ -63,7 +63,7 @@ pub(crate) async fn put_does_not_touch_operators_words(store: &dyn Store) {
     );
     must(store.set_quarantine(&said.id, Some("uuid:9")).await);
     must(store.put_servers(std::slice::from_ref(&said)).await);
-    let expected = ServerRow {
+    let expected = ServerRecord {
         promotion: PromotionRule::MustNot,
         promotion_expires: Some(at(7)),
         quarantine: Some("uuid:9".to_owned()),
@@ -83,7 +83,7 @@ pub(crate) async fn promotion_and_quarantine(store: &dyn Store) {
         PromotionRule::Neutral,
     ] {
         must(store.set_promotion(&row.id, rule, None).await);
-        let expected = ServerRow {
+        let expected = ServerRecord {
             promotion: rule,
             ..row.clone()
         };
@@ -163,7 +163,7 @@ pub(crate) async fn clusters_are_named_once(store: &dyn Store) {
     must(store.put_cluster(&cluster("c3"), "orders").await);
     let mut names: Vec<(String, String)> = must(store.clusters().await)
         .into_iter()
-        .map(|ClusterRow { id, name, .. }| (id.as_str().to_owned(), name))
+        .map(|ClusterRecord { id, name, .. }| (id.as_str().to_owned(), name))
         .collect();
     names.sort();
     let expected = [("c1", "bills"), ("c2", "Orders"), ("c3", "orders")];
@@ -187,7 +187,7 @@ pub(crate) async fn cluster_with_servers_stays(store: &dyn Store) {
 pub(crate) async fn intended_primary(store: &dyn Store) {
     let epoch = take(store, "n1").await.epoch;
     must(store.put_cluster(&cluster("c1"), "c1").await);
-    let fresh = ClusterRow {
+    let fresh = ClusterRecord {
         id: cluster("c1"),
         name: "c1".to_owned(),
         primary: None,
@@ -205,7 +205,7 @@ pub(crate) async fn intended_primary(store: &dyn Store) {
                 .set_primary(LEASE, epoch, &cluster("c1"), &server_id(host))
                 .await,
         );
-        let expected = ClusterRow {
+        let expected = ClusterRecord {
             primary: Some(server_id(host)),
             primary_epoch: epoch,
             ..fresh.clone()
@@ -213,7 +213,7 @@ pub(crate) async fn intended_primary(store: &dyn Store) {
         assert_eq!(must(store.clusters().await), vec![expected]);
     }
     must(store.put_cluster(&cluster("c1"), "renamed").await);
-    let expected = ClusterRow {
+    let expected = ClusterRecord {
         name: "renamed".to_owned(),
         primary: Some(server_id("db2")),
         primary_epoch: epoch,
@@ -338,7 +338,7 @@ pub(crate) async fn intents_taken_over_from_elsewhere(store: &dyn Store) {
         epoch,
     };
     must(store.put_routes(LEASE, epoch, &[route("db1", epoch)]).await);
-    let intent = |name: &str, primary: &str, epoch| ClusterRow {
+    let intent = |name: &str, primary: &str, epoch| ClusterRecord {
         id: cluster(name),
         name: String::new(),
         primary: Some(server_id(primary)),

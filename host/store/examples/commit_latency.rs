@@ -10,7 +10,7 @@ use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, Serv
 use baton_core::model::{RecoveryKind, RecoveryOutcome};
 use baton_core::time::WallTime;
 use baton_ports::prelude::*;
-use baton_ports::{Claim, JournalEntry, JournalStage, RecoveryRow, Route};
+use baton_ports::{Claim, JournalEntry, JournalStage, RecoveryRecord, Route};
 use baton_store::{Durability, SqliteOptions, SqliteStore};
 
 const ROUNDS: u32 = 1000;
@@ -133,8 +133,8 @@ fn line() -> JournalEntry {
     }
 }
 
-fn running(id: &RecoveryId, epoch: LeaseEpoch) -> Result<RecoveryRow, Box<dyn Error>> {
-    Ok(RecoveryRow {
+fn running(id: &RecoveryId, epoch: LeaseEpoch) -> Result<RecoveryRecord, Box<dyn Error>> {
+    Ok(RecoveryRecord {
         id: id.clone(),
         number: 0,
         cluster: ClusterId::new("c1"),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use baton_core::ids::{ClusterId, LeaseEpoch, RecoveryId};
 use baton_core::model::RecoveryOutcome;
-use baton_ports::{ClusterRow, LocalStore, RecoveryRow, Route, StoreError};
+use baton_ports::{ClusterRecord, LocalStore, RecoveryRecord, Route, StoreError};
 use tokio::sync::Notify;
 
 use crate::rights::Rights;
@@ -13,8 +13,8 @@ use crate::rights::Rights;
 /// What is on the disk, in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Mirror {
-    pub(crate) recoveries: BTreeMap<RecoveryId, RecoveryRow>,
-    pub(crate) clusters: BTreeMap<ClusterId, ClusterRow>,
+    pub(crate) recoveries: BTreeMap<RecoveryId, RecoveryRecord>,
+    pub(crate) clusters: BTreeMap<ClusterId, ClusterRecord>,
     pub(crate) routes: BTreeMap<String, Route>,
     pub(crate) audits: u32,
     /// Recoveries that the shared store may lack, each with a number that changes whenever
@@ -48,7 +48,7 @@ impl Mirror {
 
     /// Recoveries that need not be kept here any longer.
     pub(super) fn done(&self, rights: &Rights) -> Vec<RecoveryId> {
-        let is_done = |row: &&RecoveryRow| {
+        let is_done = |row: &&RecoveryRecord| {
             let ended = row.outcome != RecoveryOutcome::Running || !rights.is_highest(row.epoch);
             ended && !self.unsent.contains_key(&row.id) && !self.under_way.contains_key(&row.id)
         };

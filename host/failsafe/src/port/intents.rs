@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
-use baton_ports::{ClusterRow, Intents, Route, StoreError};
+use baton_ports::{ClusterRecord, Intents, Route, StoreError};
 
 use super::ANY_AGE;
 use crate::FailsafeStore;
@@ -56,7 +56,7 @@ impl Intents for FailsafeStore {
         &self,
         lease: &str,
         epoch: LeaseEpoch,
-        clusters: &[ClusterRow],
+        clusters: &[ClusterRecord],
         routes: &[Route],
     ) -> Result<(), StoreError> {
         self.pass(

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use baton_core::gtid::GtidSet;
 use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
-use baton_ports::{ClusterRow, Inventory, ServerRow, StoreError};
+use baton_ports::{ClusterRecord, Inventory, ServerRecord, StoreError};
 
 use super::ANY_AGE;
 use crate::FailsafeStore;
@@ -11,13 +11,13 @@ use crate::overlay;
 
 #[async_trait]
 impl Inventory for FailsafeStore {
-    async fn servers(&self) -> Result<Vec<ServerRow>, StoreError> {
+    async fn servers(&self) -> Result<Vec<ServerRecord>, StoreError> {
         let copy = (&self.copies.servers, ANY_AGE);
         self.read("reading the servers", copy, self.shared.servers())
             .await
     }
 
-    async fn put_servers(&self, rows: &[ServerRow]) -> Result<(), StoreError> {
+    async fn put_servers(&self, rows: &[ServerRecord]) -> Result<(), StoreError> {
         self.pass("recording servers", self.shared.put_servers(rows))
             .await
     }
@@ -40,7 +40,7 @@ impl Inventory for FailsafeStore {
         Ok(())
     }
 
-    async fn clusters(&self) -> Result<Vec<ClusterRow>, StoreError> {
+    async fn clusters(&self) -> Result<Vec<ClusterRecord>, StoreError> {
         let copy = (&self.copies.clusters, ANY_AGE);
         let rows = self
             .read("reading the clusters", copy, self.shared.clusters())

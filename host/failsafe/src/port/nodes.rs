@@ -3,18 +3,18 @@
 use async_trait::async_trait;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName};
 use baton_core::right::Voters;
-use baton_ports::{NodeRow, Nodes, StoreError};
+use baton_ports::{NodeRecord, Nodes, StoreError};
 
 use crate::FailsafeStore;
 
 #[async_trait]
 impl Nodes for FailsafeStore {
-    async fn beat(&self, node: &NodeRow) -> Result<(), StoreError> {
+    async fn beat(&self, node: &NodeRecord) -> Result<(), StoreError> {
         self.shared.beat(node).await
     }
 
     /// Never an earlier answer: the registered nodes decide when a change of voters has ended.
-    async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
+    async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
         self.pass("reading the nodes", self.shared.nodes()).await
     }
 

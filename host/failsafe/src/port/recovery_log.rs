@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, RecoveryId};
 use baton_core::time::WallTime;
-use baton_ports::{JournalEntry, RecoveryLog, RecoveryRow, StepRow, StoreError};
+use baton_ports::{JournalEntry, RecoveryLog, RecoveryRecord, StepRecord, StoreError};
 
 use super::{ANY_AGE, NEWEST};
 use crate::FailsafeStore;
@@ -15,7 +15,7 @@ use crate::overlay::{self, Page};
 
 #[async_trait]
 impl RecoveryLog for FailsafeStore {
-    async fn begin_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<i64, StoreError> {
+    async fn begin_recovery(&self, lease: &str, row: &RecoveryRecord) -> Result<i64, StoreError> {
         let begun_here = AtomicBool::new(false);
         let local = async {
             let number = self.disk.begin(lease, row).await?;
@@ -46,7 +46,7 @@ impl RecoveryLog for FailsafeStore {
         begun
     }
 
-    async fn update_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<(), StoreError> {
+    async fn update_recovery(&self, lease: &str, row: &RecoveryRecord) -> Result<(), StoreError> {
         self.write(
             "updating a recovery",
             (lease, row.epoch),
@@ -98,8 +98,8 @@ impl RecoveryLog for FailsafeStore {
         &self,
         lease: &str,
         epoch: LeaseEpoch,
-        rows: &[RecoveryRow],
-        steps: &[StepRow],
+        rows: &[RecoveryRecord],
+        steps: &[StepRecord],
     ) -> Result<(), StoreError> {
         self.pass(
             "taking over recoveries",
@@ -108,7 +108,7 @@ impl RecoveryLog for FailsafeStore {
         .await
     }
 
-    async fn running_recoveries(&self) -> Result<Vec<RecoveryRow>, StoreError> {
+    async fn running_recoveries(&self) -> Result<Vec<RecoveryRecord>, StoreError> {
         const OPERATION: &str = "reading running recoveries";
         let kept = self.copies.recoveries.within(ANY_AGE);
         let shared = match kept {
@@ -128,7 +128,7 @@ impl RecoveryLog for FailsafeStore {
         cluster: Option<&ClusterId>,
         skip: u32,
         limit: u32,
-    ) -> Result<Vec<RecoveryRow>, StoreError> {
+    ) -> Result<Vec<RecoveryRecord>, StoreError> {
         const OPERATION: &str = "reading recoveries";
         let page = Page {
             cluster,
@@ -156,7 +156,7 @@ impl RecoveryLog for FailsafeStore {
         Ok(page.of(overlay::recoveries(kept, &self.disk.mirror(), Page::ALL)))
     }
 
-    async fn recovery(&self, id: &RecoveryId) -> Result<Option<RecoveryRow>, StoreError> {
+    async fn recovery(&self, id: &RecoveryId) -> Result<Option<RecoveryRecord>, StoreError> {
         let local = self.unsent_recovery(id);
         if self.health.is_away()
             && let Some(row) = self.known_recovery(id).await
@@ -179,7 +179,7 @@ impl RecoveryLog for FailsafeStore {
 
     /// While the shared store is away: the lines that this node wrote, without earlier lines of
     /// other nodes.
-    async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRow>, StoreError> {
+    async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRecord>, StoreError> {
         let local = self
             .on_disk("reading a journal", self.disk.steps(id))
             .await?;
@@ -226,7 +226,7 @@ impl RecoveryLog for FailsafeStore {
 
 impl FailsafeStore {
     /// A recovery that is not handed over yet.
-    fn unsent_recovery(&self, id: &RecoveryId) -> Option<RecoveryRow> {
+    fn unsent_recovery(&self, id: &RecoveryId) -> Option<RecoveryRecord> {
         let mirror = self.disk.mirror();
         let row = mirror.recoveries.get(id);
         row.filter(|row| mirror.unsent.contains_key(&row.id))
@@ -234,7 +234,7 @@ impl FailsafeStore {
     }
 
     /// The recovery, if it can be found without a long wait.
-    async fn known_recovery(&self, id: &RecoveryId) -> Option<RecoveryRow> {
+    async fn known_recovery(&self, id: &RecoveryId) -> Option<RecoveryRecord> {
         let local = self.disk.mirror().recoveries.get(id).cloned();
         if local.is_some() {
             return local;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use baton_core::ids::{LeaseEpoch, RecoveryId};
 use baton_core::model::RecoveryOutcome;
 use baton_ports::prelude::*;
-use baton_ports::{RecoveryRow, StoreError};
+use baton_ports::{RecoveryRecord, StoreError};
 use tokio::time::{Instant, timeout};
 
 use crate::bed::{AT_MOST, Bed, quick, steps};
@@ -83,7 +83,7 @@ async fn what_ended_elsewhere_does_not_stand_against_the_next_recovery() {
     let epoch = leader.lead("n1").await;
     let first = recovery("r1", "c1", epoch);
     leader.begin_recovery(LEASE, &first).await.unwrap();
-    let ended = RecoveryRow {
+    let ended = RecoveryRecord {
         outcome: RecoveryOutcome::Failed,
         ended: Some(first.started),
         ..first

@@ -9,7 +9,7 @@ use baton_core::model::RecoveryOutcome;
 use baton_core::time::WallTime;
 use baton_failsafe::{FailsafeOptions, FailsafeStatus, FailsafeStore};
 use baton_ports::prelude::*;
-use baton_ports::{Claim, JournalEntry, RecoveryRow};
+use baton_ports::{Claim, JournalEntry, RecoveryRecord};
 use baton_store::{Durability, SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -101,7 +101,7 @@ impl Node {
     }
 
     /// A whole recovery of cluster `c1`, in which `db2` becomes the primary.
-    pub(crate) async fn recover(&self, id: &str, epoch: LeaseEpoch) -> RecoveryRow {
+    pub(crate) async fn recover(&self, id: &str, epoch: LeaseEpoch) -> RecoveryRecord {
         let row = recovery(id, "c1", epoch);
         quick(self.begin_recovery(LEASE, &row)).await.unwrap();
         self.write_lines(id, epoch, 1..3).await;
@@ -134,8 +134,8 @@ impl Node {
             .unwrap();
     }
 
-    pub(crate) async fn end(&self, row: RecoveryRow) -> RecoveryRow {
-        let ended = RecoveryRow {
+    pub(crate) async fn end(&self, row: RecoveryRecord) -> RecoveryRecord {
+        let ended = RecoveryRecord {
             outcome: RecoveryOutcome::Succeeded,
             successor: Some(ServerId::new("db2:3306")),
             successor_address: Some(baton_core::ids::Address::new("db2", 3306).unwrap()),

@@ -10,9 +10,9 @@ use baton_core::model::{Downtime, PromotionRule};
 use baton_core::right::Voters;
 use baton_core::time::WallTime;
 use baton_ports::{
-    AuditLog, AuditRecord, Claim, ClusterRow, Intents, Inventory, JournalEntry, LeaseState, Leases,
-    NodeRow, Nodes, OperatorSettings, RecoveryLog, RecoveryRow, Route, ServerRow, StepRow,
-    StoreError,
+    AuditLog, AuditRecord, Claim, ClusterRecord, Intents, Inventory, JournalEntry, LeaseState,
+    Leases, NodeRecord, Nodes, OperatorSettings, RecoveryLog, RecoveryRecord, Route, ServerRecord,
+    StepRecord, StoreError,
 };
 use baton_store::SqliteStore;
 use tokio::sync::watch;
@@ -125,11 +125,11 @@ impl Leases for FaultyStore {
 
 #[async_trait]
 impl Nodes for FaultyStore {
-    async fn beat(&self, node: &NodeRow) -> Result<(), StoreError> {
+    async fn beat(&self, node: &NodeRecord) -> Result<(), StoreError> {
         self.around(self.inner.beat(node)).await
     }
 
-    async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
+    async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
         self.around(self.inner.nodes()).await
     }
 
@@ -159,11 +159,11 @@ impl Nodes for FaultyStore {
 
 #[async_trait]
 impl Inventory for FaultyStore {
-    async fn servers(&self) -> Result<Vec<ServerRow>, StoreError> {
+    async fn servers(&self) -> Result<Vec<ServerRecord>, StoreError> {
         self.around(self.inner.servers()).await
     }
 
-    async fn put_servers(&self, rows: &[ServerRow]) -> Result<(), StoreError> {
+    async fn put_servers(&self, rows: &[ServerRecord]) -> Result<(), StoreError> {
         self.around(self.inner.put_servers(rows)).await
     }
 
@@ -175,7 +175,7 @@ impl Inventory for FaultyStore {
         self.around(self.inner.set_quarantine(id, errant)).await
     }
 
-    async fn clusters(&self) -> Result<Vec<ClusterRow>, StoreError> {
+    async fn clusters(&self) -> Result<Vec<ClusterRecord>, StoreError> {
         self.around(self.inner.clusters()).await
     }
 
@@ -234,7 +234,7 @@ impl Intents for FaultyStore {
         &self,
         lease: &str,
         epoch: LeaseEpoch,
-        clusters: &[ClusterRow],
+        clusters: &[ClusterRecord],
         routes: &[Route],
     ) -> Result<(), StoreError> {
         self.around(self.inner.merge_intents(lease, epoch, clusters, routes))
@@ -244,11 +244,11 @@ impl Intents for FaultyStore {
 
 #[async_trait]
 impl RecoveryLog for FaultyStore {
-    async fn begin_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<i64, StoreError> {
+    async fn begin_recovery(&self, lease: &str, row: &RecoveryRecord) -> Result<i64, StoreError> {
         self.around(self.inner.begin_recovery(lease, row)).await
     }
 
-    async fn update_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<(), StoreError> {
+    async fn update_recovery(&self, lease: &str, row: &RecoveryRecord) -> Result<(), StoreError> {
         self.around(self.inner.update_recovery(lease, row)).await
     }
 
@@ -278,8 +278,8 @@ impl RecoveryLog for FaultyStore {
         &self,
         lease: &str,
         epoch: LeaseEpoch,
-        rows: &[RecoveryRow],
-        steps: &[StepRow],
+        rows: &[RecoveryRecord],
+        steps: &[StepRecord],
     ) -> Result<(), StoreError> {
         if *self.mood.borrow() == Fault::Busy {
             self.until_here().await;
@@ -288,7 +288,7 @@ impl RecoveryLog for FaultyStore {
             .await
     }
 
-    async fn running_recoveries(&self) -> Result<Vec<RecoveryRow>, StoreError> {
+    async fn running_recoveries(&self) -> Result<Vec<RecoveryRecord>, StoreError> {
         self.around(self.inner.running_recoveries()).await
     }
 
@@ -297,16 +297,16 @@ impl RecoveryLog for FaultyStore {
         cluster: Option<&ClusterId>,
         skip: u32,
         limit: u32,
-    ) -> Result<Vec<RecoveryRow>, StoreError> {
+    ) -> Result<Vec<RecoveryRecord>, StoreError> {
         self.around(self.inner.recoveries(cluster, skip, limit))
             .await
     }
 
-    async fn recovery(&self, id: &RecoveryId) -> Result<Option<RecoveryRow>, StoreError> {
+    async fn recovery(&self, id: &RecoveryId) -> Result<Option<RecoveryRecord>, StoreError> {
         self.around(self.inner.recovery(id)).await
     }
 
-    async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRow>, StoreError> {
+    async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRecord>, StoreError> {
         self.around(self.inner.steps(id)).await
     }
 

@@ -179,7 +179,7 @@ async fn a_recovery_that_somebody_else_finished_is_not_opened_again() {
         .adopt_recovery(LEASE, &row.id, &holder, later)
         .await
         .unwrap();
-    let ended = baton_ports::RecoveryRow {
+    let ended = baton_ports::RecoveryRecord {
         node: holder,
         epoch: later,
         outcome: RecoveryOutcome::Unwound,
@@ -224,7 +224,7 @@ async fn an_open_recovery_of_a_dead_leader_is_ended_without_the_shared_store() {
         .await
         .unwrap();
     heir.write_lines("r1", by_itself, 3..4).await;
-    let mine = baton_ports::RecoveryRow {
+    let mine = baton_ports::RecoveryRecord {
         node: holder,
         epoch: by_itself,
         ..row

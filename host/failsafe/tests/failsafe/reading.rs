@@ -8,7 +8,7 @@ use baton_core::ids::{Address, ClusterId, ServerId};
 use baton_core::model::{Downtime, PromotionRule};
 use baton_core::time::WallTime;
 use baton_ports::prelude::*;
-use baton_ports::{ServerRow, StoreError};
+use baton_ports::{ServerRecord, StoreError};
 
 use crate::bed::{Bed, quick};
 use crate::faulty::Fault;
@@ -165,8 +165,8 @@ async fn the_last_answers_hold_the_recoveries_since() {
     assert_eq!(shown, done);
 }
 
-fn server(name: &str) -> ServerRow {
-    ServerRow {
+fn server(name: &str) -> ServerRecord {
+    ServerRecord {
         id: ServerId::new(format!("{name}:3306")),
         address: Address::new(name, 3306).unwrap(),
         uid: None,

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
 
-use super::{ClusterRow, StoreError};
+use super::{ClusterRecord, StoreError};
 
-/// Where clients of a cluster are sent: the internal key-value table.
+/// Where clients of a cluster are sent: a key and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// Key, for example `mysql/master/<cluster name>`.
@@ -45,7 +45,7 @@ pub trait Intents: Send + Sync {
         &self,
         lease: &str,
         epoch: LeaseEpoch,
-        clusters: &[ClusterRow],
+        clusters: &[ClusterRecord],
         routes: &[Route],
     ) -> Result<(), StoreError>;
 }

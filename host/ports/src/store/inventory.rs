@@ -10,7 +10,7 @@ use super::StoreError;
 
 /// A known server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerRow {
+pub struct ServerRecord {
     /// Identity.
     pub id: ServerId,
     /// Present address.
@@ -33,7 +33,7 @@ pub struct ServerRow {
 
 /// A known cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClusterRow {
+pub struct ClusterRecord {
     /// Identity.
     pub id: ClusterId,
     /// Name, unique.
@@ -48,17 +48,17 @@ pub struct ClusterRow {
 #[async_trait]
 pub trait Inventory: Send + Sync {
     /// All known servers.
-    async fn servers(&self) -> Result<Vec<ServerRow>, StoreError>;
+    async fn servers(&self) -> Result<Vec<ServerRecord>, StoreError>;
     /// Inserts or replaces servers. Promotion rule, its expiry and quarantine keep their values;
     /// a new server starts without them. An unknown cluster is a [`StoreError::Conflict`].
-    async fn put_servers(&self, rows: &[ServerRow]) -> Result<(), StoreError>;
+    async fn put_servers(&self, rows: &[ServerRecord]) -> Result<(), StoreError>;
     /// Forgets a server with all that is recorded about it: its downtime, and that it is the
     /// intended primary of a cluster. `false` if it is unknown.
     async fn forget_server(&self, id: &ServerId) -> Result<bool, StoreError>;
     /// Sets or clears the quarantine of a server (text: its errant transactions).
     async fn set_quarantine(&self, id: &ServerId, errant: Option<&str>) -> Result<(), StoreError>;
     /// All clusters.
-    async fn clusters(&self) -> Result<Vec<ClusterRow>, StoreError>;
+    async fn clusters(&self) -> Result<Vec<ClusterRecord>, StoreError>;
     /// Inserts a cluster, or renames it. Names are unique: [`StoreError::Conflict`].
     async fn put_cluster(&self, id: &ClusterId, name: &str) -> Result<(), StoreError>;
     /// Removes a cluster; [`StoreError::Conflict`] while it has servers.

@@ -8,7 +8,7 @@ use super::StoreError;
 
 /// A Baton node as registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeRow {
+pub struct NodeRecord {
     /// Its name.
     pub name: NodeName,
     /// Unique per process start.
@@ -27,9 +27,9 @@ pub struct NodeRow {
 #[async_trait]
 pub trait Nodes: Send + Sync {
     /// Registers a node, or shows that it is alive: the store counts `beats`.
-    async fn beat(&self, node: &NodeRow) -> Result<(), StoreError>;
+    async fn beat(&self, node: &NodeRecord) -> Result<(), StoreError>;
     /// All registered nodes, by name.
-    async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError>;
+    async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError>;
     /// Removes a node that will not return; `false` if it is unknown.
     async fn forget_node(&self, name: &NodeName) -> Result<bool, StoreError>;
     /// The recorded voters of all clusters.

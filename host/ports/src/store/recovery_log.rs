@@ -9,7 +9,7 @@ use super::StoreError;
 
 /// A recovery as recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecoveryRow {
+pub struct RecoveryRecord {
     /// Identity.
     pub id: RecoveryId,
     /// Number, growing, for the compatible API; 0 before it is stored.
@@ -54,7 +54,7 @@ pub struct RecoveryRow {
     pub committed: bool,
 }
 
-impl RecoveryRow {
+impl RecoveryRecord {
     /// Whether it made its successor the primary, whatever became of that one.
     pub fn has_promoted(&self) -> bool {
         let opened = match self.outcome {
@@ -130,7 +130,7 @@ pub struct JournalEntry {
 
 /// A stored journal line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StepRow {
+pub struct StepRecord {
     /// Growing number.
     pub number: i64,
     /// Its recovery.
@@ -144,10 +144,10 @@ pub struct StepRow {
 pub trait RecoveryLog: Send + Sync {
     /// Opens a recovery and gives its number; [`StoreError::Conflict`] if another one of the same
     /// cluster is running, or if the identity is in use.
-    async fn begin_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<i64, StoreError>;
+    async fn begin_recovery(&self, lease: &str, row: &RecoveryRecord) -> Result<i64, StoreError>;
     /// Updates successor, outcome, end, lost servers, errors and `committed` of a running recovery,
     /// under the epoch in `row`. One that has ended does not run again.
-    async fn update_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<(), StoreError>;
+    async fn update_recovery(&self, lease: &str, row: &RecoveryRecord) -> Result<(), StoreError>;
     /// Takes over a running recovery of an earlier epoch: sets node and epoch.
     async fn adopt_recovery(
         &self,
@@ -172,22 +172,22 @@ pub trait RecoveryLog: Send + Sync {
         &self,
         lease: &str,
         epoch: LeaseEpoch,
-        rows: &[RecoveryRow],
-        steps: &[StepRow],
+        rows: &[RecoveryRecord],
+        steps: &[StepRecord],
     ) -> Result<(), StoreError>;
     /// Running recoveries.
-    async fn running_recoveries(&self) -> Result<Vec<RecoveryRow>, StoreError>;
+    async fn running_recoveries(&self) -> Result<Vec<RecoveryRecord>, StoreError>;
     /// Recoveries, newest first: of one cluster or all, `skip` and `limit` for paging.
     async fn recoveries(
         &self,
         cluster: Option<&ClusterId>,
         skip: u32,
         limit: u32,
-    ) -> Result<Vec<RecoveryRow>, StoreError>;
+    ) -> Result<Vec<RecoveryRecord>, StoreError>;
     /// One recovery.
-    async fn recovery(&self, id: &RecoveryId) -> Result<Option<RecoveryRow>, StoreError>;
+    async fn recovery(&self, id: &RecoveryId) -> Result<Option<RecoveryRecord>, StoreError>;
     /// Journal of a recovery, in order.
-    async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRow>, StoreError>;
+    async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRecord>, StoreError>;
     /// Acknowledges ended recoveries that are not acknowledged yet: one, those of a cluster, or
     /// all. Gives how many.
     async fn acknowledge(

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
-use baton_ports::{ClusterRow, Intents, Route, StoreError};
+use baton_ports::{ClusterRecord, Intents, Route, StoreError};
 
 use crate::link::{READ_PATIENCE, SimStore};
 
@@ -59,7 +59,7 @@ impl Intents for SimStore {
         &self,
         lease: &str,
         epoch: LeaseEpoch,
-        clusters: &[ClusterRow],
+        clusters: &[ClusterRecord],
         routes: &[Route],
     ) -> Result<(), StoreError> {
         const OPERATION: &str = "taking over primaries and routes";

@@ -3,20 +3,20 @@
 use async_trait::async_trait;
 use baton_core::gtid::GtidSet;
 use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
-use baton_ports::{ClusterRow, Inventory, ServerRow, StoreError};
+use baton_ports::{ClusterRecord, Inventory, ServerRecord, StoreError};
 
 use crate::link::{READ_PATIENCE, SimStore};
 use crate::tables::conflict;
 
 #[async_trait]
 impl Inventory for SimStore {
-    async fn servers(&self) -> Result<Vec<ServerRow>, StoreError> {
+    async fn servers(&self) -> Result<Vec<ServerRecord>, StoreError> {
         self.enter_somewhere("reading servers", READ_PATIENCE)
             .await?;
         Ok(self.lock().servers.values().cloned().collect())
     }
 
-    async fn put_servers(&self, rows: &[ServerRow]) -> Result<(), StoreError> {
+    async fn put_servers(&self, rows: &[ServerRecord]) -> Result<(), StoreError> {
         self.enter("writing servers").await?;
         self.lock().put_servers(rows)
     }
@@ -34,7 +34,7 @@ impl Inventory for SimStore {
         Ok(())
     }
 
-    async fn clusters(&self) -> Result<Vec<ClusterRow>, StoreError> {
+    async fn clusters(&self) -> Result<Vec<ClusterRecord>, StoreError> {
         self.enter_somewhere("reading clusters", READ_PATIENCE)
             .await?;
         Ok(self.lock().clusters.values().cloned().collect())
@@ -54,7 +54,7 @@ impl Inventory for SimStore {
         let row = tables
             .clusters
             .entry(id.clone())
-            .or_insert_with(|| ClusterRow {
+            .or_insert_with(|| ClusterRecord {
                 id: id.clone(),
                 name: String::new(),
                 primary: None,

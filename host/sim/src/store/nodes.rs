@@ -3,17 +3,17 @@
 use async_trait::async_trait;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName};
 use baton_core::right::Voters;
-use baton_ports::{NodeRow, Nodes, StoreError};
+use baton_ports::{NodeRecord, Nodes, StoreError};
 
 use crate::link::{READ_PATIENCE, SimStore};
 
 #[async_trait]
 impl Nodes for SimStore {
-    async fn beat(&self, node: &NodeRow) -> Result<(), StoreError> {
+    async fn beat(&self, node: &NodeRecord) -> Result<(), StoreError> {
         self.enter("registering a node").await?;
         let mut tables = self.lock();
         let beats = tables.nodes.get(&node.name).map_or(0, |row| row.beats);
-        let row = NodeRow {
+        let row = NodeRecord {
             beats: beats + 1,
             ..node.clone()
         };
@@ -21,7 +21,7 @@ impl Nodes for SimStore {
         Ok(())
     }
 
-    async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
+    async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
         self.enter("reading the nodes").await?;
         Ok(self.lock().nodes.values().cloned().collect())
     }

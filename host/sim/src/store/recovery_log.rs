@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, RecoveryId};
 use baton_core::model::RecoveryOutcome;
 use baton_core::time::WallTime;
-use baton_ports::{JournalEntry, RecoveryLog, RecoveryRow, StepRow, StoreError};
+use baton_ports::{JournalEntry, RecoveryLog, RecoveryRecord, StepRecord, StoreError};
 
 use tokio::time::sleep;
 
@@ -15,14 +15,14 @@ use crate::network::NodeId;
 
 #[async_trait]
 impl RecoveryLog for SimStore {
-    async fn begin_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<i64, StoreError> {
+    async fn begin_recovery(&self, lease: &str, row: &RecoveryRecord) -> Result<i64, StoreError> {
         self.write("beginning a recovery", |tables| {
             tables.begin_recovery(lease, row)
         })
         .await
     }
 
-    async fn update_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<(), StoreError> {
+    async fn update_recovery(&self, lease: &str, row: &RecoveryRecord) -> Result<(), StoreError> {
         self.write("recording a recovery", |tables| {
             tables.update_recovery(lease, row)
         })
@@ -59,8 +59,8 @@ impl RecoveryLog for SimStore {
         &self,
         lease: &str,
         epoch: LeaseEpoch,
-        rows: &[RecoveryRow],
-        steps: &[StepRow],
+        rows: &[RecoveryRecord],
+        steps: &[StepRecord],
     ) -> Result<(), StoreError> {
         self.enter("taking over recoveries").await?;
         let mut tables = self.lock();
@@ -69,7 +69,7 @@ impl RecoveryLog for SimStore {
         Ok(())
     }
 
-    async fn running_recoveries(&self) -> Result<Vec<RecoveryRow>, StoreError> {
+    async fn running_recoveries(&self) -> Result<Vec<RecoveryRecord>, StoreError> {
         self.enter_somewhere("reading running recoveries", READ_PATIENCE)
             .await?;
         let tables = self.lock();
@@ -85,7 +85,7 @@ impl RecoveryLog for SimStore {
         cluster: Option<&ClusterId>,
         skip: u32,
         limit: u32,
-    ) -> Result<Vec<RecoveryRow>, StoreError> {
+    ) -> Result<Vec<RecoveryRecord>, StoreError> {
         self.enter_somewhere("reading recoveries", READ_PATIENCE)
             .await?;
         let late = self.world.change(|state| {
@@ -108,7 +108,7 @@ impl RecoveryLog for SimStore {
         Ok(rows.skip(skip).take(limit).cloned().collect())
     }
 
-    async fn recovery(&self, id: &RecoveryId) -> Result<Option<RecoveryRow>, StoreError> {
+    async fn recovery(&self, id: &RecoveryId) -> Result<Option<RecoveryRecord>, StoreError> {
         self.enter_somewhere("reading a recovery", READ_PATIENCE)
             .await?;
         Ok(self
@@ -119,7 +119,7 @@ impl RecoveryLog for SimStore {
             .cloned())
     }
 
-    async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRow>, StoreError> {
+    async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRecord>, StoreError> {
         self.enter_somewhere("reading a journal", READ_PATIENCE)
             .await?;
         Ok(self

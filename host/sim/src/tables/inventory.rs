@@ -2,12 +2,12 @@
 
 use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
 use baton_core::model::PromotionRule;
-use baton_ports::{ServerRow, StoreError};
+use baton_ports::{ServerRecord, StoreError};
 
 use super::{Tables, conflict};
 
 impl Tables {
-    pub(crate) fn put_servers(&mut self, rows: &[ServerRow]) -> Result<(), StoreError> {
+    pub(crate) fn put_servers(&mut self, rows: &[ServerRecord]) -> Result<(), StoreError> {
         let mut clusters = rows.iter().filter_map(|row| row.cluster.as_ref());
         if let Some(unknown) = clusters.find(|id| !self.clusters.contains_key(*id)) {
             let why = format!("cluster {unknown} is not recorded");
@@ -15,7 +15,7 @@ impl Tables {
         }
         for row in rows {
             let old = self.servers.get(&row.id);
-            let row = ServerRow {
+            let row = ServerRecord {
                 promotion: old.map_or(PromotionRule::default(), |old| old.promotion),
                 promotion_expires: old.and_then(|old| old.promotion_expires),
                 quarantine: old.and_then(|old| old.quarantine.clone()),
@@ -49,7 +49,7 @@ impl Tables {
         &mut self,
         operation: &'static str,
         id: &ServerId,
-    ) -> Result<&mut ServerRow, StoreError> {
+    ) -> Result<&mut ServerRecord, StoreError> {
         let row = self.servers.get_mut(id);
         row.ok_or_else(|| conflict(operation, format!("server {id} is not recorded")))
     }

@@ -2,7 +2,7 @@
 
 use baton_core::ids::{LeaseEpoch, NodeName, RecoveryId};
 use baton_core::model::RecoveryOutcome;
-use baton_ports::{JournalEntry, RecoveryRow, StepRow, StoreError};
+use baton_ports::{JournalEntry, RecoveryRecord, StepRecord, StoreError};
 
 use super::{Tables, conflict};
 
@@ -10,7 +10,7 @@ impl Tables {
     pub(crate) fn begin_recovery(
         &mut self,
         lease: &str,
-        row: &RecoveryRow,
+        row: &RecoveryRecord,
     ) -> Result<i64, StoreError> {
         const OPERATION: &str = "beginning a recovery";
         self.guard(OPERATION, lease, row.epoch)?;
@@ -28,7 +28,7 @@ impl Tables {
     pub(crate) fn update_recovery(
         &mut self,
         lease: &str,
-        row: &RecoveryRow,
+        row: &RecoveryRecord,
     ) -> Result<(), StoreError> {
         const OPERATION: &str = "recording a recovery";
         self.guard(OPERATION, lease, row.epoch)?;
@@ -75,7 +75,7 @@ impl Tables {
     }
 
     /// Takes over recoveries that were journaled elsewhere.
-    pub(crate) fn merge_recoveries(&mut self, rows: &[RecoveryRow], steps: &[StepRow]) {
+    pub(crate) fn merge_recoveries(&mut self, rows: &[RecoveryRecord], steps: &[StepRecord]) {
         for row in rows {
             if self.is_older(row) {
                 continue;
@@ -93,7 +93,8 @@ impl Tables {
             }
         }
         for step in steps {
-            let is_same = |old: &StepRow| old.recovery == step.recovery && old.entry == step.entry;
+            let is_same =
+                |old: &StepRecord| old.recovery == step.recovery && old.entry == step.entry;
             if !self.steps.iter().any(is_same) {
                 self.add_line(&step.recovery, &step.entry);
             }
@@ -101,7 +102,7 @@ impl Tables {
     }
 
     /// True if a later epoch has the recovery by now, or it has ended and `row` does not know it.
-    fn is_older(&self, row: &RecoveryRow) -> bool {
+    fn is_older(&self, row: &RecoveryRecord) -> bool {
         let old = self.recoveries.iter().find(|old| old.id == row.id);
         old.is_some_and(|old| {
             let has_ended = old.outcome != RecoveryOutcome::Running;
@@ -110,8 +111,8 @@ impl Tables {
     }
 
     /// Another recovery of the same cluster that is running.
-    fn running_beside(&self, row: &RecoveryRow) -> Option<RecoveryId> {
-        let is_other = |other: &&RecoveryRow| {
+    fn running_beside(&self, row: &RecoveryRecord) -> Option<RecoveryId> {
+        let is_other = |other: &&RecoveryRecord| {
             other.cluster == row.cluster
                 && other.id != row.id
                 && other.outcome == RecoveryOutcome::Running
@@ -121,7 +122,7 @@ impl Tables {
     }
 
     /// Of two running recoveries of a cluster, the one that comes later has failed.
-    fn failed_if_another_runs(&self, mut row: RecoveryRow) -> RecoveryRow {
+    fn failed_if_another_runs(&self, mut row: RecoveryRecord) -> RecoveryRecord {
         if row.outcome == RecoveryOutcome::Running
             && let Some(other) = self.running_beside(&row)
         {
@@ -138,7 +139,7 @@ impl Tables {
         id: &RecoveryId,
         belongs: impl FnOnce(LeaseEpoch) -> bool,
         epoch: LeaseEpoch,
-    ) -> Result<&mut RecoveryRow, StoreError> {
+    ) -> Result<&mut RecoveryRecord, StoreError> {
         match self.recoveries.iter_mut().find(|row| row.id == *id) {
             None => Err(conflict(
                 operation,
@@ -149,14 +150,14 @@ impl Tables {
         }
     }
 
-    fn add(&mut self, row: RecoveryRow) -> i64 {
+    fn add(&mut self, row: RecoveryRecord) -> i64 {
         let number = next_number(self.recoveries.len());
-        self.recoveries.push(RecoveryRow { number, ..row });
+        self.recoveries.push(RecoveryRecord { number, ..row });
         number
     }
 
     fn add_line(&mut self, id: &RecoveryId, entry: &JournalEntry) {
-        self.steps.push(StepRow {
+        self.steps.push(StepRecord {
             number: next_number(self.steps.len()),
             recovery: id.clone(),
             entry: entry.clone(),
@@ -173,8 +174,8 @@ fn next_number(count: usize) -> i64 {
 }
 
 /// What changes while a recovery runs.
-fn change(old: &mut RecoveryRow, new: &RecoveryRow) {
-    *old = RecoveryRow {
+fn change(old: &mut RecoveryRecord, new: &RecoveryRecord) {
+    *old = RecoveryRecord {
         successor: new.successor.clone(),
         successor_address: new.successor_address.clone(),
         outcome: new.outcome,

@@ -2,7 +2,7 @@
 
 use baton_core::ids::LeaseEpoch;
 use baton_core::model::RecoveryOutcome;
-use baton_ports::{ClusterRow, RecoveryRow, Route, StepRow};
+use baton_ports::{ClusterRecord, RecoveryRecord, Route, StepRecord};
 
 use super::recovery::{INSERT, RUNNING_ID, STATE, UPDATE, changed_values};
 use super::recovery_row::{insert_values, require_fitting, running_cluster};
@@ -24,8 +24,8 @@ const NEWER_PRIMARY: &str = "UPDATE baton_cluster SET primary_id = ?, primary_ep
 pub(crate) async fn merge(
     session: &mut dyn Session,
     (lease, epoch): (&str, LeaseEpoch),
-    rows: &[RecoveryRow],
-    steps: &[StepRow],
+    rows: &[RecoveryRecord],
+    steps: &[StepRecord],
 ) -> Result<(), Refusal> {
     lease::guard(session, lease, epoch).await?;
     for row in rows {
@@ -40,7 +40,7 @@ pub(crate) async fn merge(
     Ok(())
 }
 
-async fn merge_row(session: &mut dyn Session, row: &RecoveryRow) -> Result<(), Refusal> {
+async fn merge_row(session: &mut dyn Session, row: &RecoveryRecord) -> Result<(), Refusal> {
     let row = &ended_if_another_runs(session, row).await?;
     let stored = session.fetch(STATE, values![&row.id]).await?;
     let Some(mut stored) = stored.into_iter().next() else {
@@ -65,8 +65,8 @@ async fn merge_row(session: &mut dyn Session, row: &RecoveryRow) -> Result<(), R
 /// One recovery runs per cluster: the one that comes later is recorded as failed.
 async fn ended_if_another_runs(
     session: &mut dyn Session,
-    row: &RecoveryRow,
-) -> Result<RecoveryRow, Refusal> {
+    row: &RecoveryRecord,
+) -> Result<RecoveryRecord, Refusal> {
     let Some(cluster) = running_cluster(row) else {
         return Ok(row.clone());
     };
@@ -91,12 +91,12 @@ async fn ended_if_another_runs(
 pub(crate) async fn merge_intents(
     session: &mut dyn Session,
     (lease, epoch): (&str, LeaseEpoch),
-    clusters: &[ClusterRow],
+    clusters: &[ClusterRecord],
     routes: &[Route],
 ) -> Result<(), Refusal> {
     lease::guard(session, lease, epoch).await?;
     for row in clusters {
-        let ClusterRow {
+        let ClusterRecord {
             id,
             name: _,
             primary,

@@ -1,7 +1,7 @@
 //! The journal of recoveries.
 
 use baton_core::ids::{LeaseEpoch, RecoveryId};
-use baton_ports::{JournalEntry, JournalStage, StepRow};
+use baton_ports::{JournalEntry, JournalStage, StepRecord};
 
 use crate::failure::{Failure, Refusal};
 use crate::limits::{SERVER_MAX, WORD_MAX, require_short};
@@ -94,8 +94,8 @@ pub(super) async fn has(
 }
 
 /// A line out of its row.
-pub(crate) fn read(mut row: Row) -> Result<StepRow, Failure> {
-    Ok(StepRow {
+pub(crate) fn read(mut row: Row) -> Result<StepRecord, Failure> {
+    Ok(StepRecord {
         number: row.integer("baton_step.number")?,
         recovery: RecoveryId::new(row.text("baton_step.recovery_id")?),
         entry: JournalEntry {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, ServerId};
 use baton_core::right::Voters;
-use baton_ports::NodeRow;
+use baton_ports::NodeRecord;
 
 use crate::failure::{Failure, Refusal};
 use crate::limits::{NAME_MAX, ROUTE_MAX, WORD_MAX, require_short};
@@ -26,8 +26,8 @@ const INSERT_VOTERS: &str =
     "INSERT INTO baton_voters (version, members, members_before, cluster_id) VALUES (?, ?, ?, ?)";
 
 /// A node out of its row.
-pub(crate) fn read(mut row: Row) -> Result<NodeRow, Failure> {
-    Ok(NodeRow {
+pub(crate) fn read(mut row: Row) -> Result<NodeRecord, Failure> {
+    Ok(NodeRecord {
         name: NodeName::new(row.text("baton_node.name")?),
         start: row.text("baton_node.start_id")?,
         url: row.text("baton_node.url")?,
@@ -38,7 +38,7 @@ pub(crate) fn read(mut row: Row) -> Result<NodeRow, Failure> {
 }
 
 /// Shows that a node lives; the store counts its beats.
-pub(crate) async fn beat(session: &mut dyn Session, node: &NodeRow) -> Result<(), Refusal> {
+pub(crate) async fn beat(session: &mut dyn Session, node: &NodeRecord) -> Result<(), Refusal> {
     require_short("the node's name", node.name.as_str(), NAME_MAX)?;
     require_short("the node's URL", &node.url, ROUTE_MAX)?;
     require_short("the node's start", &node.start, WORD_MAX)?;

@@ -4,7 +4,7 @@
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::RecoveryOutcome;
 use baton_core::time::WallTime;
-use baton_ports::RecoveryRow;
+use baton_ports::RecoveryRecord;
 
 use super::recovery_row::{
     insert_values, recovery_columns, require_fitting, require_successor, running_cluster,
@@ -57,7 +57,7 @@ pub(crate) const ONE: &str = concat!(
 pub(crate) async fn begin(
     session: &mut dyn Session,
     lease: &str,
-    row: &RecoveryRow,
+    row: &RecoveryRecord,
     in_doubt: bool,
 ) -> Result<i64, Refusal> {
     lease::guard(session, lease, row.epoch).await?;
@@ -122,7 +122,7 @@ pub(crate) async fn require_epoch(
 pub(crate) async fn update(
     session: &mut dyn Session,
     lease: &str,
-    row: &RecoveryRow,
+    row: &RecoveryRecord,
 ) -> Result<(), Refusal> {
     lease::guard(session, lease, row.epoch).await?;
     require_successor(row)?;
@@ -135,7 +135,7 @@ pub(crate) async fn update(
 }
 
 /// The values of `UPDATE`.
-pub(super) fn changed_values(row: &RecoveryRow) -> Vec<Value> {
+pub(super) fn changed_values(row: &RecoveryRecord) -> Vec<Value> {
     values![
         row.successor.as_ref(),
         row.successor_address.as_ref().map(ToString::to_string),

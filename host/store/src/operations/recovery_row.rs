@@ -2,7 +2,7 @@
 
 use baton_core::ids::{ClusterId, NodeName, RecoveryId, ServerId};
 use baton_core::model::{RecoveryKind, RecoveryOutcome};
-use baton_ports::RecoveryRow;
+use baton_ports::RecoveryRecord;
 
 use crate::failure::{Failure, Refusal};
 use crate::limits::{NAME_MAX, SERVER_MAX, WORD_MAX, require_short};
@@ -19,7 +19,7 @@ macro_rules! recovery_columns {
 pub(crate) use recovery_columns;
 
 /// Refuses what does not fit into its columns.
-pub(crate) fn require_fitting(row: &RecoveryRow) -> Result<(), Refusal> {
+pub(crate) fn require_fitting(row: &RecoveryRecord) -> Result<(), Refusal> {
     require_short("the recovery's identity", row.id.as_str(), NAME_MAX)?;
     require_short("the cluster's identity", row.cluster.as_str(), NAME_MAX)?;
     require_short("the cluster's name", &row.cluster_name, NAME_MAX)?;
@@ -30,14 +30,14 @@ pub(crate) fn require_fitting(row: &RecoveryRow) -> Result<(), Refusal> {
 }
 
 /// Refuses a successor that does not fit into its columns.
-pub(crate) fn require_successor(row: &RecoveryRow) -> Result<(), Refusal> {
+pub(crate) fn require_successor(row: &RecoveryRecord) -> Result<(), Refusal> {
     let successor = row.successor.as_ref().map_or("", ServerId::as_str);
     require_short("the successor's identity", successor, SERVER_MAX)
 }
 
 /// The values of a new row, then `running_cluster`.
-pub(crate) fn insert_values(row: &RecoveryRow, number: i64) -> Vec<Value> {
-    let RecoveryRow {
+pub(crate) fn insert_values(row: &RecoveryRecord, number: i64) -> Vec<Value> {
+    let RecoveryRecord {
         id,
         number: _,
         cluster,
@@ -93,13 +93,13 @@ pub(crate) fn insert_values(row: &RecoveryRow, number: i64) -> Vec<Value> {
 }
 
 /// The cluster while the recovery runs.
-pub(crate) fn running_cluster(row: &RecoveryRow) -> Option<&ClusterId> {
+pub(crate) fn running_cluster(row: &RecoveryRecord) -> Option<&ClusterId> {
     (row.outcome == RecoveryOutcome::Running).then_some(&row.cluster)
 }
 
 /// A recovery out of its row.
-pub(crate) fn read(mut row: Row) -> Result<RecoveryRow, Failure> {
-    Ok(RecoveryRow {
+pub(crate) fn read(mut row: Row) -> Result<RecoveryRecord, Failure> {
+    Ok(RecoveryRecord {
         id: RecoveryId::new(row.text("baton_recovery.id")?),
         number: row.integer("baton_recovery.number")?,
         cluster: ClusterId::new(row.text("baton_recovery.cluster_id")?),

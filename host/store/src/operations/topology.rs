@@ -3,7 +3,7 @@
 use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
 use baton_core::model::PromotionRule;
 use baton_core::time::WallTime;
-use baton_ports::{ClusterRow, ServerRow};
+use baton_ports::{ClusterRecord, ServerRecord};
 
 use crate::failure::{Failure, Refusal};
 use crate::limits::{NAME_MAX, SERVER_MAX, require_short};
@@ -38,7 +38,7 @@ const SET_PRIMARY: &str = "UPDATE baton_cluster SET primary_id = ?, primary_epoc
 const HAS_CLUSTER: &str = "SELECT 1 FROM baton_cluster WHERE id = ?";
 
 /// A server out of its row.
-pub(crate) fn read_server(mut row: Row) -> Result<ServerRow, Failure> {
+pub(crate) fn read_server(mut row: Row) -> Result<ServerRecord, Failure> {
     let id = ServerId::new(row.text("baton_server.id")?);
     let address = row.address("baton_server.address")?;
     let uid = row.text_or_null("baton_server.uid")?;
@@ -51,7 +51,7 @@ pub(crate) fn read_server(mut row: Row) -> Result<ServerRow, Failure> {
         .iter()
         .map(|text| parse_address("baton_server.aliases", text))
         .collect::<Result<_, _>>()?;
-    Ok(ServerRow {
+    Ok(ServerRecord {
         id,
         address,
         uid,
@@ -65,8 +65,8 @@ pub(crate) fn read_server(mut row: Row) -> Result<ServerRow, Failure> {
 }
 
 /// A cluster out of its row.
-pub(crate) fn read_cluster(mut row: Row) -> Result<ClusterRow, Failure> {
-    Ok(ClusterRow {
+pub(crate) fn read_cluster(mut row: Row) -> Result<ClusterRecord, Failure> {
+    Ok(ClusterRecord {
         id: ClusterId::new(row.text("baton_cluster.id")?),
         name: row.text("baton_cluster.name")?,
         primary: row.server_or_null("baton_cluster.primary_id")?,
@@ -77,7 +77,7 @@ pub(crate) fn read_cluster(mut row: Row) -> Result<ClusterRow, Failure> {
 /// Inserts or replaces servers, but for what operators said about them.
 pub(crate) async fn put_servers(
     session: &mut dyn Session,
-    rows: &[ServerRow],
+    rows: &[ServerRecord],
 ) -> Result<(), Refusal> {
     for row in rows {
         put_server(session, row).await?;
@@ -85,10 +85,10 @@ pub(crate) async fn put_servers(
     Ok(())
 }
 
-async fn put_server(session: &mut dyn Session, row: &ServerRow) -> Result<(), Refusal> {
+async fn put_server(session: &mut dyn Session, row: &ServerRecord) -> Result<(), Refusal> {
     // Named one by one, so that a new field stops the build here. The last three belong to other
     // calls.
-    let ServerRow {
+    let ServerRecord {
         id,
         address,
         uid,

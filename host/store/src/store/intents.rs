@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
-use baton_ports::{ClusterRow, Intents, Route, StoreError};
+use baton_ports::{ClusterRecord, Intents, Route, StoreError};
 
 use crate::failure::Refusal;
 use crate::operations::{handover, route, topology};
@@ -43,7 +43,7 @@ impl<B: Backend> Intents for SqlStore<B> {
         &self,
         lease: &str,
         epoch: LeaseEpoch,
-        clusters: &[ClusterRow],
+        clusters: &[ClusterRecord],
         routes: &[Route],
     ) -> Result<(), StoreError> {
         write!(self, "taking over primaries and routes", |session| {

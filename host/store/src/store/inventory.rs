@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use baton_core::gtid::GtidSet;
 use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
-use baton_ports::{ClusterRow, Inventory, ServerRow, StoreError};
+use baton_ports::{ClusterRecord, Inventory, ServerRecord, StoreError};
 
 use crate::failure::Refusal;
 use crate::operations::{history, topology};
@@ -12,7 +12,7 @@ use crate::store::{SqlStore, finish, write};
 
 #[async_trait]
 impl<B: Backend> Inventory for SqlStore<B> {
-    async fn servers(&self) -> Result<Vec<ServerRow>, StoreError> {
+    async fn servers(&self) -> Result<Vec<ServerRecord>, StoreError> {
         self.all(
             "reading the servers",
             topology::SERVERS,
@@ -22,7 +22,7 @@ impl<B: Backend> Inventory for SqlStore<B> {
         .await
     }
 
-    async fn put_servers(&self, rows: &[ServerRow]) -> Result<(), StoreError> {
+    async fn put_servers(&self, rows: &[ServerRecord]) -> Result<(), StoreError> {
         write!(self, "recording servers", |session| topology::put_servers(
             session, rows
         ))
@@ -40,7 +40,7 @@ impl<B: Backend> Inventory for SqlStore<B> {
         })
     }
 
-    async fn clusters(&self) -> Result<Vec<ClusterRow>, StoreError> {
+    async fn clusters(&self) -> Result<Vec<ClusterRecord>, StoreError> {
         self.all(
             "reading the clusters",
             topology::CLUSTERS,

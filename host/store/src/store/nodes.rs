@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName};
 use baton_core::right::Voters;
-use baton_ports::{NodeRow, Nodes, StoreError};
+use baton_ports::{NodeRecord, Nodes, StoreError};
 
 use crate::failure::Refusal;
 use crate::operations::{health, node};
@@ -12,13 +12,13 @@ use crate::store::{SqlStore, finish, write};
 
 #[async_trait]
 impl<B: Backend> Nodes for SqlStore<B> {
-    async fn beat(&self, node: &NodeRow) -> Result<(), StoreError> {
+    async fn beat(&self, node: &NodeRecord) -> Result<(), StoreError> {
         write!(self, "registering a node", |session| node::beat(
             session, node
         ))
     }
 
-    async fn nodes(&self) -> Result<Vec<NodeRow>, StoreError> {
+    async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
         self.all("reading the nodes", node::NODES, Vec::new(), node::read)
             .await
     }

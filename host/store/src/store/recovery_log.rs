@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, RecoveryId};
 use baton_core::time::WallTime;
-use baton_ports::{JournalEntry, RecoveryLog, RecoveryRow, StepRow, StoreError};
+use baton_ports::{JournalEntry, RecoveryLog, RecoveryRecord, StepRecord, StoreError};
 
 use crate::failure::Refusal;
 use crate::operations::recovery::Acknowledgement;
@@ -14,13 +14,13 @@ use crate::value::values;
 
 #[async_trait]
 impl<B: Backend> RecoveryLog for SqlStore<B> {
-    async fn begin_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<i64, StoreError> {
+    async fn begin_recovery(&self, lease: &str, row: &RecoveryRecord) -> Result<i64, StoreError> {
         write!(self, "beginning a recovery", |session, in_doubt| {
             recovery::begin(session, lease, row, in_doubt)
         })
     }
 
-    async fn update_recovery(&self, lease: &str, row: &RecoveryRow) -> Result<(), StoreError> {
+    async fn update_recovery(&self, lease: &str, row: &RecoveryRecord) -> Result<(), StoreError> {
         write!(self, "updating a recovery", |session| recovery::update(
             session, lease, row
         ))
@@ -54,8 +54,8 @@ impl<B: Backend> RecoveryLog for SqlStore<B> {
         &self,
         lease: &str,
         epoch: LeaseEpoch,
-        rows: &[RecoveryRow],
-        steps: &[StepRow],
+        rows: &[RecoveryRecord],
+        steps: &[StepRecord],
     ) -> Result<(), StoreError> {
         write!(self, "taking over recoveries", |session| handover::merge(
             session,
@@ -65,7 +65,7 @@ impl<B: Backend> RecoveryLog for SqlStore<B> {
         ))
     }
 
-    async fn running_recoveries(&self) -> Result<Vec<RecoveryRow>, StoreError> {
+    async fn running_recoveries(&self) -> Result<Vec<RecoveryRecord>, StoreError> {
         self.all(
             "reading running recoveries",
             recovery::RUNNING,
@@ -80,7 +80,7 @@ impl<B: Backend> RecoveryLog for SqlStore<B> {
         cluster: Option<&ClusterId>,
         skip: u32,
         limit: u32,
-    ) -> Result<Vec<RecoveryRow>, StoreError> {
+    ) -> Result<Vec<RecoveryRecord>, StoreError> {
         let (sql, values) = match cluster {
             Some(cluster) => (recovery::OF_CLUSTER, values![cluster, limit, skip]),
             None => (recovery::ALL, values![limit, skip]),
@@ -89,7 +89,7 @@ impl<B: Backend> RecoveryLog for SqlStore<B> {
             .await
     }
 
-    async fn recovery(&self, id: &RecoveryId) -> Result<Option<RecoveryRow>, StoreError> {
+    async fn recovery(&self, id: &RecoveryId) -> Result<Option<RecoveryRecord>, StoreError> {
         self.one(
             "reading a recovery",
             recovery::ONE,
@@ -99,7 +99,7 @@ impl<B: Backend> RecoveryLog for SqlStore<B> {
         .await
     }
 
-    async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRow>, StoreError> {
+    async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRecord>, StoreError> {
         self.all(
             "reading a journal",
             journal::STEPS,

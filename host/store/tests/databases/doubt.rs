@@ -10,7 +10,7 @@ use baton_core::ids::ClusterId;
 use baton_core::model::RecoveryOutcome;
 use baton_core::time::WallTime;
 use baton_ports::prelude::*;
-use baton_ports::{RecoveryRow, StoreError};
+use baton_ports::{RecoveryRecord, StoreError};
 use baton_sandbox::Flavor;
 use baton_store::MySqlOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -114,7 +114,7 @@ async fn what_was_committed_without_an_answer_is_not_done_twice() {
     store.audit(&audit("once")).await.unwrap();
     assert_eq!(store.audits(0, 10).await.unwrap(), [audit("once")]);
     thief.arm();
-    let done = RecoveryRow {
+    let done = RecoveryRecord {
         outcome: RecoveryOutcome::Succeeded,
         ended: Some(WallTime::from_millis(5)),
         ..row.clone()

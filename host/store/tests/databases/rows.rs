@@ -5,7 +5,7 @@ use std::time::Duration;
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::{RecoveryKind, RecoveryOutcome};
 use baton_core::time::WallTime;
-use baton_ports::{AuditRecord, Claim, JournalEntry, JournalStage, RecoveryRow, Store};
+use baton_ports::{AuditRecord, Claim, JournalEntry, JournalStage, RecoveryRecord, Store};
 
 pub(crate) const LEASE: &str = "act";
 pub(crate) const TTL: Duration = Duration::from_secs(5);
@@ -26,8 +26,8 @@ pub(crate) async fn take(store: &dyn Store, name: &str) -> LeaseEpoch {
     }
 }
 
-pub(crate) fn recovery(id: &str, epoch: LeaseEpoch) -> RecoveryRow {
-    RecoveryRow {
+pub(crate) fn recovery(id: &str, epoch: LeaseEpoch) -> RecoveryRecord {
+    RecoveryRecord {
         id: RecoveryId::new(id),
         number: 0,
         cluster: ClusterId::new(format!("cluster of {id}")),

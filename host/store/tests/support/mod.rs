@@ -10,7 +10,7 @@ use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, Serv
 use baton_core::model::{RecoveryKind, RecoveryOutcome};
 use baton_core::time::WallTime;
 use baton_ports::prelude::*;
-use baton_ports::{AuditRecord, Claim, JournalEntry, JournalStage, RecoveryRow};
+use baton_ports::{AuditRecord, Claim, JournalEntry, JournalStage, RecoveryRecord};
 use baton_store::{Opened, SqliteOptions, SqliteStore};
 use sqlx::{ConnectOptions as _, SqliteConnection};
 
@@ -48,8 +48,8 @@ pub(crate) async fn take(store: &SqliteStore, name: &str) -> LeaseEpoch {
 }
 
 /// A running failover.
-pub(crate) fn recovery(id: &str, cluster: &str, epoch: LeaseEpoch) -> RecoveryRow {
-    RecoveryRow {
+pub(crate) fn recovery(id: &str, cluster: &str, epoch: LeaseEpoch) -> RecoveryRecord {
+    RecoveryRecord {
         id: RecoveryId::new(id),
         number: 0,
         cluster: ClusterId::new(cluster),
