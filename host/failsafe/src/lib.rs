@@ -54,7 +54,7 @@ pub struct FailsafeOptions {
     /// For a claim or a renewal of a lease, before the shared store counts as away; the call itself
     /// goes on. Default 250 ms: less than the control loop waits before it acts without the shared
     /// store.
-    pub bid: Duration,
+    pub claim: Duration,
     /// Between two checks of a shared store that is away. Default 100 ms.
     pub retry: Duration,
     /// For the local disk. Default 5 s: a disk that hangs must not stop the work of the shared
@@ -72,7 +72,7 @@ impl FailsafeOptions {
             node,
             write: Duration::from_millis(120),
             read: Duration::from_secs(1),
-            bid: Duration::from_millis(250),
+            claim: Duration::from_millis(250),
             retry: Duration::from_millis(100),
             local: Duration::from_secs(5),
             switch_age_max: Duration::from_hours(24),

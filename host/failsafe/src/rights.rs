@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(worth(&rights), [Over, Unknown, Unknown, Unknown]);
         rights.granted("act", Some(&n1), LeaseEpoch(7));
         assert_eq!(worth(&rights), [Over, Granted, Unknown, Unknown]);
-        // A grant that was overtaken, and a bid of another node that was told about ours.
+        // A grant that was overtaken, and a claim of another node that was told about ours.
         rights.granted("act", Some(&n1), LeaseEpoch(6));
         rights.refused("act", &row(Some("n1"), 7));
         assert_eq!(worth(&rights), [Over, Granted, Unknown, Unknown]);

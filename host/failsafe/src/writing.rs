@@ -138,19 +138,19 @@ impl FailsafeStore {
 
     /// Waits for a claim or renewal as long as it takes, but counts the shared store as away once
     /// it takes too long.
-    pub(crate) async fn bid<T>(
+    pub(crate) async fn claim<T>(
         &self,
         operation: &'static str,
-        bid: impl Future<Output = Result<T, StoreError>>,
+        call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        tokio::pin!(bid);
+        tokio::pin!(call);
         let outcome = tokio::select! {
             biased;
-            outcome = &mut bid => outcome,
-            () = sleep(self.options.bid) => {
-                let late = format!("{operation} takes longer than {}", brief(self.options.bid));
+            outcome = &mut call => outcome,
+            () = sleep(self.options.claim) => {
+                let late = format!("{operation} takes longer than {}", brief(self.options.claim));
                 self.health.missed(operation, late);
-                bid.await
+                call.await
             }
         };
         if let Err(error) = &outcome

@@ -34,8 +34,8 @@ impl Leases for FailsafeStore {
         highest: LeaseEpoch,
     ) -> Result<Claim, StoreError> {
         let highest = highest.max(self.rights().highest(name));
-        let bid = self.shared.claim_lease(name, node, ttl, expected, highest);
-        let claim = self.bid("claiming a lease", bid).await?;
+        let call = self.shared.claim_lease(name, node, ttl, expected, highest);
+        let claim = self.claim("claiming a lease", call).await?;
         self.note_claim(name, &claim).await;
         Ok(claim)
     }
@@ -46,8 +46,8 @@ impl Leases for FailsafeStore {
         node: &NodeName,
         epoch: LeaseEpoch,
     ) -> Result<Claim, StoreError> {
-        let bid = self.shared.renew_lease(name, node, epoch);
-        let claim = self.bid("renewing a lease", bid).await?;
+        let call = self.shared.renew_lease(name, node, epoch);
+        let claim = self.claim("renewing a lease", call).await?;
         self.note_claim(name, &claim).await;
         Ok(claim)
     }

@@ -22,7 +22,7 @@ async fn a_store_that_goes_on_without_the_shared_one_keeps_the_contract() {
         let options = FailsafeOptions {
             write: patient,
             read: patient,
-            bid: patient,
+            claim: patient,
             ..FailsafeOptions::of(node("n1"))
         };
         let store = FailsafeStore::open(in_memory().await, in_memory().await, options).await;
