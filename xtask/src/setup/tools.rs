@@ -28,7 +28,7 @@ pub(crate) fn install_typos(cache: &Path) -> Option<Missing> {
     let python = folder.join("bin/python3");
     let installed = run(Command::new("python3").args(["-m", "venv"]).arg(&folder)).and_then(|()| {
         let mut pip = Command::new(python);
-        run(pip.args(["-m", "pip", "install", "--quiet", TYPOS]))
+        run(pip.args(["-m", "pip", "install", "--quiet", "--retries", "1", TYPOS]))
     });
     installed.err().map(|error| Missing {
         what: "spelling".into(),
