@@ -26,7 +26,8 @@ pub(crate) enum Answer {
 pub(crate) enum Failure {
     /// No such route.
     NoRoute,
-    /// `{"Code":"ERROR","Message","Details"}` with status 500, whatever went wrong; the details are JSON.
+    /// `{"Code":"ERROR","Message","Details"}` with status 500, whatever went wrong; the details are
+    /// JSON.
     Error {
         message: String,
         details: Option<String>,

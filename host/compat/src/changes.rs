@@ -179,8 +179,8 @@ fn async_discover(
 
 async fn forget(context: &Context, address: Address, by: String) -> Result<Answer, Failure> {
     let control = Arc::clone(&context.api.control);
-    // Exact names only: a guess must not make another server unknown. An address that never answered has its own text
-    // as identity.
+    // Exact names only: a guess must not make another server unknown. An address that never
+    // answered has its own text as identity.
     let found = context
         .clusters
         .find_exact(&address)
@@ -272,7 +272,8 @@ async fn switchover(
     ended(context, row, "graceful-master-takeover: successor promoted")
 }
 
-/// The predecessor chooses for a caller of `graceful-master-takeover` only where there is nothing to choose.
+/// The predecessor chooses for a caller of `graceful-master-takeover` only where there is nothing
+/// to choose.
 fn require_only_replica(view: &ClusterView) -> Result<(), Failure> {
     let legacy = LegacyCluster::of(view);
     let primary = legacy

@@ -52,7 +52,8 @@ impl<'a> LegacyCluster<'a> {
             .unwrap_or_default()
     }
 
-    /// The channel that the predecessor, which knows one, would show: the first with a member as source, else the first.
+    /// The channel that the predecessor, which knows one, would show: the first with a member as
+    /// source, else the first.
     pub(crate) fn channel(&self, id: &ServerId) -> Option<&'a Channel> {
         let edges = self.view.topology.channels_of(id);
         edges
@@ -178,8 +179,8 @@ pub(crate) fn key_text(key: &Key) -> String {
     }
 }
 
-/// The predecessor's name of a cluster: `host:port` of its present primary. If that cannot be told, of a server at the
-/// top of the tree, so that the name does not come and go.
+/// The predecessor's name of a cluster: `host:port` of its present primary. If that cannot be told,
+/// of a server at the top of the tree, so that the name does not come and go.
 pub(crate) fn cluster_name(view: &ClusterView) -> String {
     let servers = &view.snapshot.servers;
     let is_top = |server: &&Server| view.topology.source_of(&server.id).is_none();

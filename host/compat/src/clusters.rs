@@ -43,7 +43,8 @@ impl Clusters {
         clusters
     }
 
-    /// A server by one of its addresses, or else by a part of its host name, if only one server matches.
+    /// A server by one of its addresses, or else by a part of its host name, if only one server
+    /// matches.
     pub(crate) fn find_server(&self, host: &str, port: &str) -> Option<Found> {
         let address = address(host, port).ok()?;
         self.find_exact(&address)

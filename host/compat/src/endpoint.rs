@@ -1,13 +1,11 @@
 //! One row per path: pattern, who may, where it is carried out, what it does, and its handler.
 
-use std::fmt::Write as _;
-
-use baton_http_core::{Access, Forward, Scope};
+use baton_http_core::{Access, Forward};
 use futures::future::{BoxFuture, FutureExt as _, ready};
 
+use crate::Context;
 use crate::answer::{Answer, Failure};
 use crate::changes::Change;
-use crate::{Context, ENDPOINTS};
 
 /// What a handler answers.
 pub(crate) type Outcome = Result<Answer, Failure>;
@@ -30,6 +28,10 @@ pub(crate) struct Endpoint {
     /// Who may, and where it is carried out.
     pub(crate) access: Access,
     /// What it is, for `docs/api.md`; neighbours with the same text share a line there.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a test writes it to docs/api.md")
+    )]
     pub(crate) summary: &'static str,
     pub(crate) handler: Handler,
 }
@@ -127,75 +129,5 @@ fn taken<'a, const N: usize>(parameters: &[&'a str]) -> Result<[&'a str; N], Fai
     <[&str; N]>::try_from(parameters).map_err(|_| Failure::NoRoute)
 }
 
-/// The table of served paths for `docs/api.md`.
-pub fn documentation() -> String {
-    let mut rows: Vec<(String, &str, &str)> = Vec::new();
-    for endpoint in ENDPOINTS.iter() {
-        let access = match (endpoint.access.scope, endpoint.access.forward) {
-            (Scope::Read, _) => "",
-            (Scope::Change, Forward::ToLeader) => "changes, on the leader",
-            (Scope::Change, Forward::Never) => "changes, on the node that is asked",
-        };
-        match rows.last_mut() {
-            Some((paths, summary, row)) if *summary == endpoint.summary && *row == access => {
-                // Writing to a string cannot fail.
-                let written = write!(paths, ", `{}`", endpoint.pattern);
-                debug_assert!(written.is_ok());
-            }
-            _ => rows.push((format!("`{}`", endpoint.pattern), endpoint.summary, access)),
-        }
-    }
-    let lines = rows
-        .into_iter()
-        .map(|(paths, summary, access)| format!("| {paths} | {access} | {summary} |\n"));
-    std::iter::once("| Path | Changes | What |\n| --- | --- | --- |\n".to_owned())
-        .chain(lines)
-        .collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::not_served::is_not_served;
-
-    fn is_parameter(segment: &str) -> bool {
-        segment.starts_with(':')
-    }
-
-    #[test]
-    fn no_path_fits_two_rows() {
-        for (n, one) in ENDPOINTS.iter().enumerate() {
-            for other in ENDPOINTS.iter().skip(n + 1) {
-                let (a, b) = (one.pattern.split('/'), other.pattern.split('/'));
-                let is_apart = a.clone().count() != b.clone().count()
-                    || a.zip(b)
-                        .any(|(a, b)| a != b && !is_parameter(a) && !is_parameter(b));
-                // A row with a word in place of a parameter stands before the other.
-                let is_narrower = one
-                    .parameters(&other.pattern.split('/').collect::<Vec<_>>())
-                    .is_none();
-                assert!(
-                    is_apart || is_narrower,
-                    "{} hides {}",
-                    one.pattern,
-                    other.pattern
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn each_row_is_served() {
-        for endpoint in ENDPOINTS.iter() {
-            let first = endpoint.pattern.split('/').next().unwrap();
-            assert!(!is_not_served(first), "{first} is served and refused");
-            let is_change = matches!(endpoint.handler, Handler::Change(_));
-            assert_eq!(
-                endpoint.access.scope == Scope::Change,
-                is_change,
-                "{}: the scope is not its handler's",
-                endpoint.pattern
-            );
-        }
-    }
-}
+mod tests;

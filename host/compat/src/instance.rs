@@ -260,7 +260,8 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The text in double quotes, ASCII only, as the predecessor shows replication errors; nothing for nothing.
+/// The text in double quotes, ASCII only, as the predecessor shows replication errors; nothing for
+/// nothing.
 fn quoted(text: &str) -> String {
     if text.is_empty() {
         return String::new();

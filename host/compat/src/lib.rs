@@ -1,6 +1,7 @@
 //! The predecessor's API under `/api`: its paths, its envelope, its JSON, so that its client script
 //! and other clients work unchanged. `docs/api.md` lists the differences. Each path is one row of a
-//! table ([`endpoint::Endpoint`]), from which dispatch, permission, forwarding and documents follow.
+//! table ([`endpoint::Endpoint`]), from which dispatch, permission, forwarding and documents
+//! follow.
 
 mod analysis;
 mod answer;
@@ -33,8 +34,6 @@ use changes::Change;
 use clusters::Clusters;
 use endpoint::{Endpoint, Handler};
 use request::ApiRequest;
-
-pub use endpoint::documentation;
 
 /// Every path of this API.
 static ENDPOINTS: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {

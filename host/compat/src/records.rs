@@ -177,8 +177,8 @@ fn shown(context: &Context, rows: Vec<RecoveryRow>) -> Outcome {
     )
 }
 
-/// Rows that the predecessor would have, newest first. It knows no rejoins, and its scripts would take one for a
-/// failover.
+/// Rows that the predecessor would have, newest first. It knows no rejoins, and its scripts would
+/// take one for a failover.
 async fn select(
     context: &Context,
     of: &Of,

@@ -132,7 +132,8 @@ fn entry(clusters: &Clusters, row: &RecoveryRow) -> ReplicationAnalysis {
         RecoveryKind::Failover | RecoveryKind::Switchover | RecoveryKind::CoPrimaryFailover => true,
         RecoveryKind::IntermediateFailover | RecoveryKind::Rejoin | RecoveryKind::Reopen => false,
     };
-    // The predecessor's name of a cluster is that of its primary, and then the failed server was it.
+    // The predecessor's name of a cluster is that of its primary, and then the failed server was
+    // it.
     let present = legacy
         .as_ref()
         .map_or_else(|| row.cluster_name.clone(), |legacy| legacy.name.clone());

@@ -35,8 +35,8 @@ pub(crate) fn tree(legacy: &LegacyCluster<'_>, instances: &[Instance], form: For
     lines.join("\n")
 }
 
-/// Depth-first, from the primary. Servers that hang elsewhere (an old primary that returned) follow as trees of their
-/// own; the predecessor leaves them out.
+/// Depth-first, from the primary. Servers that hang elsewhere (an old primary that returned) follow
+/// as trees of their own; the predecessor leaves them out.
 fn rows<'a>(instances: &'a [Instance], top: Option<&Key>) -> Vec<Row<'a>> {
     let by_key: BTreeMap<&Key, &Instance> = instances.iter().map(|i| (&i.key, i)).collect();
     let is_root = |i: &&Instance| !by_key.contains_key(&i.source_key);

@@ -1,6 +1,6 @@
-//! What the predecessor's client script does with curl and jq, on a real socket: for each of its commands that is served,
-//! the same path and the same selection from the answer. With `ORCHESTRATOR_CLIENT` naming the script itself, it is run,
-//! too.
+//! What the predecessor's client script does with curl and jq, on a real socket: for each of its
+//! commands that is served, the same path and the same selection from the answer. With
+//! `ORCHESTRATOR_CLIENT` naming the script itself, it is run, too.
 
 #![allow(
     clippy::unwrap_used,

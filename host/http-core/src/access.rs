@@ -140,7 +140,8 @@ pub fn permit_change(
     }
 }
 
-/// The answer to missing or wrong credentials, as browsers, curl and the predecessor's client understand it.
+/// The answer to missing or wrong credentials, as browsers, curl and the predecessor's client
+/// understand it.
 pub fn ask_for_credentials(mut response: Response) -> Response {
     *response.status_mut() = StatusCode::UNAUTHORIZED;
     let challenge = HeaderValue::from_static("Basic realm=\"baton\", charset=\"UTF-8\"");

@@ -8,7 +8,8 @@ use std::str::FromStr;
 pub struct HttpSettings {
     /// Refuse everything that changes anything.
     pub read_only: bool,
-    /// Users (name, password) of HTTP basic authentication. If there is one, changes need it. Empty = open to all.
+    /// Users (name, password) of HTTP basic authentication. If there is one, changes need it. Empty
+    /// = open to all.
     pub users: Vec<(String, String)>,
     /// Path under which everything is served.
     pub url_prefix: UrlPrefix,

@@ -1,10 +1,12 @@
-//! What the API shows of the databases that hold Baton's own state, and asks of them. The watch over them is another package's; who
-//! puts the program together converts.
+//! What the API shows of the databases that hold Baton's own state, and asks of them. The watch
+//! over them is another package's; who puts the program together converts.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use baton_control::RequestError;
+use baton_core::policy::backend::BackendKind;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The databases that hold Baton's own state.
@@ -12,7 +14,8 @@ use serde::Serialize;
 pub trait Backends: Send + Sync {
     /// What is known of them, from memory.
     fn status(&self) -> BackendDocument;
-    /// Moves the state to another of the configured backends, and uses that one from then on. Waits for the end.
+    /// Moves the state to another of the configured backends, and uses that one from then on. Waits
+    /// for the end.
     ///
     /// # Errors
     /// [`RequestError::Refused`] with every reason if that is not safe now; nothing was done then.
@@ -31,7 +34,8 @@ pub struct MoveRequest {
 }
 
 /// How the state was moved.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BackendMove")]
 pub struct MoveDocument {
     /// The backend that held it.
     pub from: String,
@@ -48,9 +52,11 @@ pub struct MoveDocument {
 }
 
 /// Everything known of the backends.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Backend")]
 pub struct BackendDocument {
     /// `embedded` or `databases`.
+    #[schemars(extend("enum" = ["embedded", "databases"]))]
     pub mode: &'static str,
     /// In words, without secrets.
     pub store: String,
@@ -65,7 +71,8 @@ pub struct BackendDocument {
 }
 
 /// The choice.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BackendSelection")]
 pub struct SelectionDocument {
     /// Identity of the node in use; null if none is fit.
     pub node: Option<String>,
@@ -86,7 +93,8 @@ pub struct SelectionDocument {
 }
 
 /// A stable word, and a sentence.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Word")]
 pub struct WordDocument {
     /// The word.
     pub code: String,
@@ -95,11 +103,13 @@ pub struct WordDocument {
 }
 
 /// One backend.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BackendCluster")]
 pub struct BackendClusterDocument {
     /// Its name.
     pub name: String,
     /// `galera`, `ndb`, `master-master`, `group-replication`.
+    #[schemars(extend("enum" = BackendKind::ALL.map(BackendKind::word)))]
     pub kind: &'static str,
     /// The state was moved from here to the backend of this name.
     pub moved_to: Option<String>,
@@ -110,7 +120,8 @@ pub struct BackendClusterDocument {
 }
 
 /// One database node.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BackendNode")]
 pub struct BackendNodeDocument {
     /// `<backend>/<host:port>`.
     pub id: String,
@@ -151,9 +162,11 @@ pub struct BackendNodeDocument {
 }
 
 /// How a database node answers.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BackendProbe")]
 pub struct BackendProbeDocument {
     /// `not_probed`, `partial`, `answering`, `silent`.
+    #[schemars(extend("enum" = ["not_probed", "partial", "answering", "silent"]))]
     pub state: &'static str,
     /// Word of the last failure.
     pub failure: Option<String>,

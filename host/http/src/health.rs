@@ -22,7 +22,8 @@ pub(crate) async fn live() -> &'static str {
     "ok\n"
 }
 
-/// The store is healthy and every known server has been probed: pictures shown now are worth something.
+/// The store is healthy and every known server has been probed: pictures shown now are worth
+/// something.
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
     let node = app.control.node();
     let mut missing = Vec::new();

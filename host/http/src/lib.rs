@@ -10,6 +10,7 @@ mod peers;
 mod server;
 mod startup;
 mod v1;
+mod vocabulary;
 
 pub use backend::{
     BackendClusterDocument, BackendDocument, BackendNodeDocument, BackendProbeDocument, Backends,
@@ -19,3 +20,4 @@ pub use baton_http_core::{HttpSettings, UrlPrefix, UrlPrefixError};
 pub use peers::HttpPeers;
 pub use server::{router, serve};
 pub use startup::StartupRouter;
+pub use v1::paths;

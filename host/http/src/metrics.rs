@@ -11,7 +11,7 @@ use baton_control::{ClusterView, NodeStatus};
 use baton_core::model::Reach;
 
 use crate::server::App;
-use crate::v1::words;
+use crate::vocabulary::Vocabulary as _;
 
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -131,17 +131,12 @@ fn of_cluster(view: &ClusterView) -> (&'static str, String) {
 fn reach(views: &[Arc<ClusterView>]) -> Samples {
     let mut samples = Vec::new();
     for view in views {
-        for state in [
-            Reach::NotProbed,
-            Reach::Answering,
-            Reach::Partial,
-            Reach::Silent,
-        ] {
+        for &state in Reach::ALL {
             let servers = view.snapshot.servers.values();
             let number = servers
                 .filter(|server| server.probe.reach() == state)
                 .count();
-            let labels = vec![of_cluster(view), ("state", words::reach(state).to_owned())];
+            let labels = vec![of_cluster(view), ("state", state.word().to_owned())];
             samples.push((labels, count(number)));
         }
     }
@@ -160,7 +155,7 @@ fn findings(views: &[Arc<ClusterView>]) -> Samples {
         for ((code, how), number) in by_code {
             let words = [
                 ("code", code.word().to_owned()),
-                ("severity", words::severity(how).to_owned()),
+                ("severity", how.word().to_owned()),
             ];
             let labels = std::iter::once(of_cluster(view)).chain(words).collect();
             samples.push((labels, count(number)));

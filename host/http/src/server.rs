@@ -101,7 +101,8 @@ pub async fn serve(
     }
 }
 
-/// Headers for every answer: browsers must neither guess types, nor frame the page, nor keep old pictures.
+/// Headers for every answer: browsers must neither guess types, nor frame the page, nor keep old
+/// pictures.
 async fn harden(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -104,7 +104,8 @@ fn a_lost_connection_is_no_lost_process() {
     let fixture = Fixture::usual();
     let node = Process::start(&fixture, HttpSettings::default());
     on_own_runtime(async {
-        // Something between the nodes that drops the first connection in the middle of a question, and passes the others on.
+        // Something between the nodes that drops the first connection in the middle of a question,
+        // and passes the others on.
         let between = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", between.local_addr().unwrap());
         let target = node.address;

@@ -411,7 +411,8 @@ async fn refusals_of_the_control_loop_are_problems() {
     }
 }
 
-/// Each documented path is served with the documented methods and no others, and what it answers fits its schema.
+/// Each documented path is served with the documented methods and no others, and what it answers
+/// fits its schema.
 #[tokio::test]
 async fn answers_fit_the_openapi_document() {
     let (_, router) = usual();
@@ -448,7 +449,8 @@ async fn answers_fit_the_openapi_document() {
     }
 }
 
-/// The part of JSON Schema that the document uses: required and known properties, types, enumerations.
+/// The part of JSON Schema that the document uses: required and known properties, types,
+/// enumerations.
 fn fits(document: &Value, schema: &Value, value: &Value, path: &str) {
     if let Some(target) = schema["$ref"].as_str() {
         return fits(

@@ -19,9 +19,9 @@ use self::wire::{ReportDocument, SightingsBody, SightingsDocument};
 
 /// Asks the other nodes over HTTP.
 ///
-/// A node's end shows in how it does not answer. When a process dies, its system closes its connections: the question
-/// that the node has kept waiting fails at once, and the next is refused because nobody listens. A frozen process or a cut
-/// network closes nothing.
+/// A node's end shows in how it does not answer. When a process dies, its system closes its
+/// connections: the question that the node has kept waiting fails at once, and the next is refused
+/// because nobody listens. A frozen process or a cut network closes nothing.
 pub struct HttpPeers {
     client: Arc<PeerClient>,
     prefix: UrlPrefix,
@@ -45,7 +45,8 @@ impl HttpPeers {
     /// What the node at `url` answers to `GET /api/v1/backend`.
     ///
     /// # Errors
-    /// [`PeerFailure::Silent`] after `limit`; [`PeerFailure::Strange`] if the answer is no JSON, or no success.
+    /// [`PeerFailure::Silent`] after `limit`; [`PeerFailure::Strange`] if the answer is no JSON, or
+    /// no success.
     pub async fn backend(&self, url: &str, limit: Duration) -> Result<Value, PeerFailure> {
         let path = format!("{url}{}/api/v1/backend", self.prefix.as_str());
         let asked = self.ask::<(), Value>(&path, None);
@@ -107,8 +108,8 @@ impl Peers for HttpPeers {
     ) -> Result<PeerReport, PeerFailure> {
         let mut answer = self.ask_report(url, wait, limit).await;
         if matches!(answer, Err(PeerFailure::Gone)) {
-            // A connection alone may end for other reasons (a device between the nodes forgot it); a process that ended does not
-            // take the next one.
+            // A connection alone may end for other reasons (a device between the nodes forgot it);
+            // a process that ended does not take the next one.
             answer = self.ask_report(url, Duration::ZERO, limit).await;
         }
         let report = answer?;

@@ -1,4 +1,5 @@
-//! What nodes tell each other, as JSON: the only file that turns it into the ports' values and back.
+//! What nodes tell each other, as JSON: the only file that turns it into the ports' values and
+//! back.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -6,27 +7,38 @@ use std::time::Duration;
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, ServerId};
 use baton_core::policy::Reach;
 use baton_ports::{PeerReport, PeerSighting};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::vocabulary::{Vocabulary as _, words};
+
 /// What a node says of itself.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PeerReport")]
 pub(crate) struct ReportDocument {
     /// Stands for everything else in this document.
     pub(crate) token: String,
     name: String,
+    /// Another one after each start.
     incarnation: String,
+    /// It holds the lease, or acts while the backend is away.
     acts: bool,
+    /// It acts under an epoch that the backend granted it, not one that it chose while the backend
+    /// was away.
     granted: bool,
+    /// Under which it acts, or the last it saw.
     epoch: u64,
     leader: Option<String>,
     store_answers: bool,
     backend_node: Option<String>,
+    /// Names of the nodes that it hears.
     hears: Vec<String>,
     primaries: Vec<PrimaryDocument>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PeerPrimary")]
 struct PrimaryDocument {
     cluster: String,
     server: String,
@@ -126,9 +138,10 @@ fn token(document: &ReportDocument) -> String {
 }
 
 /// Of which servers a node wants to know.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SightingsBody {
+    /// host:port.
     servers: Vec<String>,
 }
 
@@ -147,18 +160,25 @@ impl SightingsBody {
 }
 
 /// How a node sees servers.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Sightings")]
 pub(crate) struct SightingsDocument {
     servers: Vec<SightingDocument>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Sighting")]
 struct SightingDocument {
     address: String,
+    #[schemars(extend("enum" = words::<Reach>()))]
     reach: String,
+    /// Word of the last failure.
     failure: Option<String>,
+    /// Age of the last full answer.
     answered_age_ms: Option<u64>,
+    /// Age of the last finished attempt.
     attempt_age_ms: Option<u64>,
+    /// Failed attempts since the last full answer.
     failures: u32,
 }
 
@@ -190,7 +210,7 @@ impl SightingDocument {
         let ms = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         Self {
             address: address.to_string(),
-            reach: word(*reach).to_owned(),
+            reach: reach.word().to_owned(),
             failure: failure.clone(),
             answered_age_ms: answered_age.map(ms),
             attempt_age_ms: attempt_age.map(ms),
@@ -209,27 +229,11 @@ impl SightingDocument {
         } = self;
         Some(PeerSighting {
             address: address.parse().ok()?,
-            reach: REACHES.into_iter().find(|known| word(*known) == reach)?,
+            reach: Reach::ALL.iter().copied().find(|one| one.word() == reach)?,
             failure,
             answered_age: answered_age_ms.map(Duration::from_millis),
             attempt_age: attempt_age_ms.map(Duration::from_millis),
             failures,
         })
-    }
-}
-
-const REACHES: [Reach; 4] = [
-    Reach::NotProbed,
-    Reach::Answering,
-    Reach::Partial,
-    Reach::Silent,
-];
-
-fn word(reach: Reach) -> &'static str {
-    match reach {
-        Reach::NotProbed => "not-probed",
-        Reach::Answering => "answering",
-        Reach::Partial => "partial",
-        Reach::Silent => "silent",
     }
 }

@@ -1,15 +1,17 @@
-//! From the JSON of requests to the control loop's values: the only file in this direction. Unknown fields are refused,
-//! because a misspelt `to` must not become "let the policy choose".
+//! From the JSON of requests to the control loop's values: the only file in this direction. Unknown
+//! fields are refused, because a misspelt `to` must not become "let the policy choose".
 
 use std::time::Duration;
 
 use baton_core::ids::Address;
 use baton_core::model::PromotionRule;
 use baton_core::planning::AcceptedLoss;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::problem::Problem;
 use crate::backend::MoveRequest;
+use crate::vocabulary::words;
 
 /// The port of an address without one.
 const DEFAULT_PORT: u16 = 3306;
@@ -21,14 +23,16 @@ const TEXT_MAX: usize = 1024;
 /// Longest downtime: about a century.
 const LENGTH_MAX: Duration = Duration::from_hours(100 * 366 * 24);
 
-/// `POST .../failover`, `.../switchover`, `.../recover`.
-#[derive(Debug, Default, Deserialize)]
+/// How to change the primary.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ChangeBody {
-    /// Identity or address of the server to promote.
+    /// Identity or address of the server to promote; without it the policy chooses.
     pub(super) to: Option<String>,
-    /// What promoting it may lose.
+    /// What promoting it may lose: worth something with `to` only.
     pub(super) accept_loss: Option<LossBody>,
+    /// Give up, and undo, after this: 1s to 10m.
+    #[schemars(extend("examples" = ["30s"]))]
     deadline: Option<String>,
 }
 
@@ -48,22 +52,22 @@ impl ChangeBody {
     }
 }
 
-/// `POST /servers/{id}/recover`.
-#[derive(Debug, Default, Deserialize)]
+/// Whom to promote.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RecoverBody {
-    /// Identity or address of the server to promote.
+    /// Identity or address of the server to promote; without it the policy chooses.
     pub(super) to: Option<String>,
-    /// What promoting it may lose.
+    /// What promoting it may lose: worth something with `to` only.
     pub(super) accept_loss: Option<LossBody>,
 }
 
 /// A number of transactions, or `"unknown"`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum LossBody {
     AtMost(u64),
-    Word(String),
+    Word(#[schemars(extend("enum" = ["unknown"]))] String),
 }
 
 impl LossBody {
@@ -79,18 +83,20 @@ impl LossBody {
 }
 
 /// `DELETE /servers/{id}?force=true`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ForgetQuery {
-    /// Also a server that is in use.
+    /// Also a primary that answers, or a replica that replicates.
     pub(super) force: bool,
 }
 
-/// `POST /backend/move`.
-#[derive(Debug, Deserialize)]
+/// Where the state goes.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MoveBody {
+    /// Name of the backend that gets the state.
     to: String,
+    /// Go on although some other nodes do not say whether they reach it.
     #[serde(default)]
     without_peers: bool,
 }
@@ -105,10 +111,11 @@ impl MoveBody {
     }
 }
 
-/// `POST /discover`.
-#[derive(Debug, Deserialize)]
+/// What to discover.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DiscoverBody {
+    #[schemars(extend("examples" = ["db1.example:3306"]))]
     address: String,
 }
 
@@ -119,8 +126,8 @@ impl DiscoverBody {
     }
 }
 
-/// `POST .../rename`.
-#[derive(Debug, Deserialize)]
+/// The new name.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RenameBody {
     name: String,
@@ -132,12 +139,15 @@ impl RenameBody {
     }
 }
 
-/// `POST /servers/{id}/downtime`.
-#[derive(Debug, Deserialize)]
+/// Why and how long.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DowntimeBody {
     reason: String,
+    /// A duration such as 30s, 10m, 1h 30m.
+    #[schemars(extend("examples" = ["30s"]))]
     duration: String,
+    /// The caller, unless given.
     owner: Option<String>,
 }
 
@@ -165,11 +175,14 @@ impl DowntimeBody {
     }
 }
 
-/// `POST /servers/{id}/promotion`.
-#[derive(Debug, Deserialize)]
+/// The rule.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PromotionBody {
+    #[schemars(extend("enum" = words::<PromotionRule>()))]
     rule: String,
+    /// For ever, unless given.
+    #[schemars(extend("examples" = ["30s"]))]
     expires_in: Option<String>,
 }
 
@@ -189,8 +202,8 @@ impl PromotionBody {
     }
 }
 
-/// `POST .../acknowledge`.
-#[derive(Debug, Deserialize)]
+/// What was learnt.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AcknowledgeBody {
     comment: String,
@@ -202,35 +215,72 @@ impl AcknowledgeBody {
     }
 }
 
-/// `POST /recoveries-enabled`.
-#[derive(Debug, Deserialize)]
+/// On or off.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SwitchBody {
     pub(super) enabled: bool,
 }
 
-/// Requests that need no more than their path.
-#[derive(Debug, Default, Deserialize)]
+/// Nothing; the content type must be there all the same.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct NoBody {}
 
 /// Part of a list.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Paging {
+    #[schemars(extend("default" = 0))]
     skip: Option<u32>,
+    #[schemars(range(min = 1, max = 1000), extend("default" = 100))]
     limit: Option<u32>,
-    /// Only those of this cluster, where a list has several.
-    pub(super) cluster: Option<String>,
+    /// Taken and not looked at.
+    #[schemars(skip)]
+    #[serde(rename = "cluster")]
+    _cluster: Option<String>,
 }
 
 impl Paging {
     /// How many to skip, and how many to give.
-    pub(super) fn window(&self) -> Result<(u32, u32), Problem> {
+    pub(super) fn window(&self) -> Result<Window, Problem> {
+        Window::of(self.skip, self.limit)
+    }
+}
+
+/// Part of a list that has members of several clusters.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ClusterPaging {
+    #[schemars(extend("default" = 0))]
+    skip: Option<u32>,
+    #[schemars(range(min = 1, max = 1000), extend("default" = 100))]
+    limit: Option<u32>,
+    /// Only those of this cluster.
+    pub(super) cluster: Option<String>,
+}
+
+impl ClusterPaging {
+    /// How many to skip, and how many to give.
+    pub(super) fn window(&self) -> Result<Window, Problem> {
+        Window::of(self.skip, self.limit)
+    }
+}
+
+/// Which part of a list is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    pub(super) skip: u32,
+    pub(super) limit: u32,
+}
+
+impl Window {
+    fn of(skip: Option<u32>, limit: Option<u32>) -> Result<Self, Problem> {
         const LIMIT_MAX: u32 = 1000;
-        let limit = self.limit.unwrap_or(100);
+        let limit = limit.unwrap_or(100);
         if (1..=LIMIT_MAX).contains(&limit) {
-            Ok((self.skip.unwrap_or_default(), limit))
+            let skip = skip.unwrap_or_default();
+            Ok(Self { skip, limit })
         } else {
             Err(Problem::invalid(format!(
                 "limit is {limit}, not between 1 and {LIMIT_MAX}"

@@ -17,7 +17,7 @@ use super::bodies::{
 };
 use super::documents;
 use super::problem::Problem;
-use super::request::{Asked, Body, Name};
+use super::request::{Body, Name, QueryParameters};
 use super::schema::{
     ClusterDocument, CountDocument, RecoveryDocument, ServerDocument, ServerRef, SwitchDocument,
 };
@@ -138,7 +138,7 @@ pub(super) async fn forget(
     State(app): Served,
     Extension(By(by)): Caller,
     Name(name): Name,
-    Asked(query): Asked<ForgetQuery>,
+    QueryParameters(query): QueryParameters<ForgetQuery>,
 ) -> Result<StatusCode, Problem> {
     // An address that never answered belongs to no cluster; its own text is its identity.
     let server = require_server(&app, &name)
@@ -311,7 +311,8 @@ fn change_primary(
     })
 }
 
-/// Whom the request wants promoted. A server that is not known makes the request wrong; its path is right.
+/// Whom the request wants promoted. A server that is not known makes the request wrong; its path is
+/// right.
 fn successor(app: &App, to: Option<&str>) -> Result<Option<ServerId>, Problem> {
     let find = |hint: &str| {
         let found = app.control.find_server(hint).map(|(_, id)| id);

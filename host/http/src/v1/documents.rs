@@ -1,5 +1,6 @@
-//! From the control loop's values to the JSON of `/api/v1`: the only place in this direction. Values are taken apart in
-//! full, so that a new field stops the build until someone decides whether clients see it.
+//! From the control loop's values to the JSON of `/api/v1`: the only place in this direction.
+//! Values are taken apart in full, so that a new field stops the build until someone decides
+//! whether clients see it.
 
 mod record;
 mod server;
@@ -7,7 +8,7 @@ mod server;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use baton_control::{ClusterView, NodeLife, NodeStatus, NodeView};
+use baton_control::{ClusterView, NodeStatus, NodeView};
 use baton_core::analysis::{Evidence, Finding, PrimaryView, Report};
 use baton_core::ids::{NodeName, ServerId};
 use baton_core::model::{ActiveRecovery, ClusterRecord, Control, PastRecovery, Server};
@@ -15,10 +16,10 @@ use baton_core::planning::{CandidateView, ExpectedLoss, Explanation, Intention, 
 
 use super::schema::{
     ActiveDocument, CandidateDocument, ClusterDocument, ClusterHead, ClusterSummary,
-    ExplanationDocument, FellowDocument, FindingDocument, IntentionDocument, LossDocument,
-    NodeDocument, PastDocument, PrimaryDocument, ReasonDocument, ServerRef,
+    ExplanationDocument, FindingDocument, IntentionDocument, LossDocument, NodeDocument,
+    NodeViewDocument, PastDocument, PrimaryDocument, ReasonDocument, ServerRef,
 };
-use super::words;
+use crate::vocabulary::{Vocabulary as _, Word};
 use baton_http_core::times::rfc3339;
 
 pub(super) use record::{audit, recovery, route, step, stray};
@@ -84,7 +85,7 @@ pub(super) fn node(status: NodeStatus) -> NodeDocument {
 }
 
 /// A node as this one knows it.
-pub(super) fn fellow(view: NodeView) -> FellowDocument {
+pub(super) fn node_view(view: NodeView) -> NodeViewDocument {
     let NodeView {
         name,
         url,
@@ -98,19 +99,12 @@ pub(super) fn fellow(view: NodeView) -> FellowDocument {
         hears,
     } = view;
     let text = |name: NodeName| name.as_str().to_owned();
-    FellowDocument {
+    NodeViewDocument {
         name: name.map(text),
         url,
         version,
         token,
-        life: match life {
-            NodeLife::This => "this",
-            NodeLife::Answers => "answers",
-            NodeLife::Gone => "gone",
-            NodeLife::Silent => "silent",
-            NodeLife::Strange => "strange",
-            NodeLife::Registered => "registered",
-        },
+        life: Word(life),
         answered_age_ms: answered_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
         is_leader: leads,
         epoch: epoch.map(|epoch| epoch.0),
@@ -145,7 +139,7 @@ fn head(view: &ClusterView) -> ClusterHead {
     let control = &view.snapshot.control;
     let status = match (&control.active, worst) {
         (Some(_), _) => "recovering",
-        (None, Some(severity)) => words::severity(severity),
+        (None, Some(severity)) => severity.word(),
         (None, None) => "ok",
     };
     let answering = |server: &&Server| server.probe.reach() == baton_core::model::Reach::Answering;
@@ -186,8 +180,8 @@ pub(super) fn cluster(view: &ClusterView) -> ClusterDocument {
         head: head(view),
         primary_view: primary_view(&names, primary),
         primary_epoch: view.snapshot.cluster.primary_epoch.0,
-        risk: risk.word(),
-        recoveries_enabled: words::switch(enabled),
+        risk: Word(risk),
+        recoveries_enabled: Word(enabled),
         servers: view
             .snapshot
             .servers
@@ -206,7 +200,7 @@ fn recovering(names: &Names<'_>, active: ActiveRecovery) -> ActiveDocument {
     let ActiveRecovery { id, kind, failed } = active;
     ActiveDocument {
         id: id.as_str().to_owned(),
-        kind: kind.word(),
+        kind: Word(kind),
         failed: names.server(&failed),
     }
 }
@@ -228,8 +222,8 @@ fn past_recovery(names: &Names<'_>, past: PastRecovery) -> PastDocument {
     } = past;
     PastDocument {
         id: id.as_str().to_owned(),
-        kind: kind.word(),
-        outcome: outcome.word(),
+        kind: Word(kind),
+        outcome: Word(outcome),
         promoted,
         automatic,
         started_at: rfc3339(started),
@@ -267,13 +261,13 @@ pub(super) fn finding(view: &ClusterView, finding: Finding) -> FindingDocument {
         evidence,
     } = finding;
     FindingDocument {
-        code: code.word(),
+        code: Word(code),
         cluster: view.snapshot.cluster.id.as_str().to_owned(),
         cluster_name: view.snapshot.cluster.name.clone(),
         server: names.server(&server),
-        severity: words::severity(severity),
-        suggestion: suggestion.word(),
-        recovery: recovery.map(baton_core::model::RecoveryKind::word),
+        severity: Word(severity),
+        suggestion: Word(suggestion),
+        recovery: recovery.map(Word),
         evidence: evidence
             .into_iter()
             .map(|one| evidence_document(&names, one))
@@ -347,10 +341,9 @@ fn intention(names: &Names<'_>, intention: Intention) -> IntentionDocument {
         Intention::Wait { kind, failed } => ("wait", Some(kind), Some(failed)),
         Intention::Hold { kind, failed } => ("hold", kind, Some(failed)),
     };
-    let kind = kind.map(baton_core::model::RecoveryKind::word);
     IntentionDocument {
         action,
-        kind,
+        kind: kind.map(Word),
         failed: failed.map(|id| names.server(&id)),
     }
 }

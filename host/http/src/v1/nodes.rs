@@ -12,14 +12,14 @@ use super::bodies::NoBody;
 use super::documents;
 use super::problem::Problem;
 use super::request::{Body, Name};
-use super::schema::{FellowDocument, NodeDocument};
+use super::schema::{NodeDocument, NodeViewDocument};
 use crate::server::App;
 use baton_http_core::run_detached;
 
 /// `GET /nodes`.
-pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Vec<FellowDocument>> {
+pub(super) async fn list(State(app): State<Arc<App>>) -> Json<Vec<NodeViewDocument>> {
     let nodes = app.control.nodes().await;
-    Json(nodes.into_iter().map(documents::fellow).collect())
+    Json(nodes.into_iter().map(documents::node_view).collect())
 }
 
 /// `DELETE /nodes/{node}`.

@@ -5,6 +5,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use baton_control::RequestError;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use baton_http_core::ForwardError;
@@ -12,10 +13,15 @@ use baton_http_core::{Refusal, ask_for_credentials};
 
 /// A refusal. Boxed, because it is the rare half of most results.
 #[derive(Debug)]
-pub(crate) struct Problem(Box<Details>);
+pub(crate) struct Problem(Box<ProblemDocument>);
 
-#[derive(Debug, Serialize)]
-struct Details {
+/// A refusal (RFC 9457).
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct ProblemDocument {
+    /// urn:baton:problem:... with not-found, no-route, method, malformed, invalid, not-json,
+    /// too-large, refused, not-leader, outcome-unknown, starting, store, recovery-failed,
+    /// unauthorized.
     r#type: String,
     title: &'static str,
     status: u16,
@@ -23,16 +29,18 @@ struct Details {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<String>,
     /// The recovery that was begun.
+    #[schemars(with = "String")]
     #[serde(skip_serializing_if = "Option::is_none")]
     recovery: Option<String>,
     /// The node to ask instead.
+    #[schemars(with = "String")]
     #[serde(skip_serializing_if = "Option::is_none")]
     leader: Option<String>,
 }
 
 impl Problem {
     fn new(status: StatusCode, kind: &str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self(Box::new(Details {
+        Self(Box::new(ProblemDocument {
             r#type: format!("urn:baton:problem:{kind}"),
             title,
             status: status.as_u16(),
@@ -159,7 +167,8 @@ impl From<ForwardError> for Problem {
         match error {
             ForwardError::NotLeader(error) => error.into(),
             ForwardError::TooLarge => Self::too_large(text),
-            // Of the same kind as at a node that passes nothing on: nothing was done, another node may be asked.
+            // Of the same kind as at a node that passes nothing on: nothing was done, another node
+            // may be asked.
             ForwardError::Unsent { .. } => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "not-leader",

@@ -23,9 +23,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
 }
 
 /// The query.
-pub(super) struct Asked<T>(pub(super) T);
+pub(super) struct QueryParameters<T>(pub(super) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParameters<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
@@ -36,8 +36,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     }
 }
 
-/// The JSON body. It must be declared as JSON even if it is empty: no HTML form of another site can do that, so a page
-/// cannot make a visitor's browser change something.
+/// The JSON body. It must be declared as JSON even if it is empty: no HTML form of another site can
+/// do that, so a page cannot make a visitor's browser change something.
 pub(super) struct Body<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
@@ -55,7 +55,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         } else {
             &bytes
         };
-        // A list would be read as the fields in their order: `[]` must not become "fail over, to anybody".
+        // A list would be read as the fields in their order: `[]` must not become "fail over, to
+        // anybody".
         if bytes.trim_ascii_start().first() == Some(&b'[') {
             return Err(Problem::invalid("the body is a list, not an object"));
         }

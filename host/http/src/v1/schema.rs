@@ -2,13 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use baton_control::NodeLife;
+use baton_core::analysis::{Code, Severity};
+use baton_core::model::{
+    Flavor, LogFormat, PromotionRule, Reach, RecoveryKind, RecoveryOutcome, Risk, Switch,
+    ThreadState,
+};
+use baton_core::policy::Suggestion;
+use baton_ports::JournalStage;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-/// A stable word.
-type Word = &'static str;
+use crate::vocabulary::Word;
 
 /// A part of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub(super) struct Page<T> {
     pub(super) items: Vec<T>,
     /// How many to skip for the next part; null if this is the last.
@@ -16,23 +25,27 @@ pub(super) struct Page<T> {
 }
 
 /// A server, by identity and (if known) present address.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ServerRef {
     pub(super) id: String,
     pub(super) address: Option<String>,
 }
 
 /// This node.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Node")]
 pub(super) struct NodeDocument {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) token: String,
+    #[schemars(extend("format" = "date-time"))]
     pub(super) started_at: String,
     pub(super) is_leader: bool,
     pub(super) lease_epoch: Option<u64>,
+    /// It acts without the state store, which is away.
     pub(super) stands_in: bool,
     pub(super) leader: Option<String>,
+    /// Where it serves, as other nodes reach it.
     pub(super) url: String,
     pub(super) store: String,
     pub(super) store_problem: Option<String>,
@@ -43,35 +56,46 @@ pub(super) struct NodeDocument {
 }
 
 /// A Baton node as another one knows it.
-#[derive(Debug, Serialize)]
-pub(super) struct FellowDocument {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Fellow")]
+pub(super) struct NodeViewDocument {
+    /// null: a configured peer that never answered.
     pub(super) name: Option<String>,
     pub(super) url: String,
     pub(super) version: Option<String>,
+    /// Another one after each start.
     pub(super) token: Option<String>,
-    pub(super) life: &'static str,
+    /// this: it is the node that answers; gone: its process ended; silent: frozen or cut off;
+    /// strange: no Baton node answers there; registered: in the store, and no peer of the node that
+    /// answers.
+    pub(super) life: Word<NodeLife>,
+    /// Age of its last answer.
     pub(super) answered_age_ms: Option<u64>,
     pub(super) is_leader: bool,
     pub(super) epoch: Option<u64>,
+    /// false while is_leader: it acts without the state store.
     pub(super) store_answers: Option<bool>,
+    /// Names of the nodes that it hears.
     pub(super) hears: Vec<String>,
 }
 
 /// What is said about a cluster first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ClusterHead {
     pub(super) id: String,
     pub(super) name: String,
-    pub(super) status: Word,
+    #[schemars(extend("enum" = ["ok", "notice", "warning", "critical", "recovering"]))]
+    pub(super) status: &'static str,
     pub(super) primary: Option<ServerRef>,
     pub(super) servers_answering: usize,
     pub(super) automatic: bool,
     pub(super) recovering: Option<ActiveDocument>,
+    #[schemars(extend("format" = "date-time"))]
     pub(super) as_of: String,
 }
 
 /// A cluster in a few lines; servers and findings are counted.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ClusterSummary {
     #[serde(flatten)]
     pub(super) head: ClusterHead,
@@ -80,37 +104,42 @@ pub(super) struct ClusterSummary {
 }
 
 /// A cluster in full.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Cluster")]
 pub(super) struct ClusterDocument {
     #[serde(flatten)]
     pub(super) head: ClusterHead,
     pub(super) primary_view: PrimaryDocument,
     pub(super) primary_epoch: u64,
-    pub(super) risk: Word,
-    pub(super) recoveries_enabled: Word,
+    pub(super) risk: Word<Risk>,
+    pub(super) recoveries_enabled: Word<Switch>,
     pub(super) servers: Vec<ServerDocument>,
     pub(super) findings: Vec<FindingDocument>,
     pub(super) past_recoveries: Vec<PastDocument>,
 }
 
 /// A recovery under way.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Active")]
 pub(super) struct ActiveDocument {
     pub(super) id: String,
-    pub(super) kind: Word,
+    pub(super) kind: Word<RecoveryKind>,
     pub(super) failed: ServerRef,
 }
 
 /// An earlier recovery, as far as the loop remembers it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Past")]
 pub(super) struct PastDocument {
     pub(super) id: String,
-    pub(super) kind: Word,
-    pub(super) outcome: Word,
+    pub(super) kind: Word<RecoveryKind>,
+    pub(super) outcome: Word<RecoveryOutcome>,
     /// It made its successor the primary, whatever became of that one.
     pub(super) promoted: bool,
     pub(super) automatic: bool,
+    #[schemars(extend("format" = "date-time"))]
     pub(super) started_at: String,
+    #[schemars(extend("format" = "date-time"))]
     pub(super) ended_at: Option<String>,
     pub(super) failed: ServerRef,
     pub(super) successor: Option<ServerRef>,
@@ -118,21 +147,25 @@ pub(super) struct PastDocument {
 }
 
 /// Which server the cluster writes to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Primary")]
 pub(super) struct PrimaryDocument {
-    pub(super) state: Word,
+    #[schemars(extend("enum" = ["recorded", "derived", "moved", "unknown"]))]
+    pub(super) state: &'static str,
     pub(super) server: Option<ServerRef>,
     pub(super) recorded: Option<ServerRef>,
     pub(super) candidates: Vec<ServerRef>,
 }
 
 /// A server.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Server")]
 pub(super) struct ServerDocument {
     pub(super) id: String,
     pub(super) address: String,
     pub(super) cluster: String,
-    pub(super) role: Word,
+    #[schemars(extend("enum" = ["primary", "intermediate", "replica", "standalone", "unknown"]))]
+    pub(super) role: &'static str,
     pub(super) probe: ProbeDocument,
     pub(super) read_age_ms: Option<u64>,
     pub(super) facts: Option<FactsDocument>,
@@ -140,7 +173,7 @@ pub(super) struct ServerDocument {
     pub(super) replicas: Vec<ServerRef>,
     pub(super) progress_age_ms: Option<u64>,
     pub(super) errant: Option<String>,
-    pub(super) promotion: Word,
+    pub(super) promotion: Word<PromotionRule>,
     pub(super) place: PlaceDocument,
     pub(super) downtime: Option<DowntimeDocument>,
     pub(super) maintenance: bool,
@@ -149,11 +182,13 @@ pub(super) struct ServerDocument {
 }
 
 /// What probing it shows.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Probe")]
 pub(super) struct ProbeDocument {
-    pub(super) state: Word,
-    pub(super) failure: Option<Word>,
+    pub(super) state: Word<Reach>,
+    pub(super) failure: Option<&'static str>,
     pub(super) error_number: Option<u16>,
+    #[schemars(extend("format" = "date-time"))]
     pub(super) answered_at: Option<String>,
     pub(super) answered_age_ms: Option<u64>,
     pub(super) attempted_age_ms: Option<u64>,
@@ -164,11 +199,12 @@ pub(super) struct ProbeDocument {
 }
 
 /// What it says about itself.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Facts")]
 pub(super) struct FactsDocument {
     pub(super) uid: String,
     pub(super) server_id: u32,
-    pub(super) flavor: Word,
+    pub(super) flavor: Word<Flavor>,
     pub(super) version: String,
     pub(super) version_text: String,
     pub(super) version_comment: String,
@@ -180,7 +216,7 @@ pub(super) struct FactsDocument {
     pub(super) super_read_only: Option<bool>,
     pub(super) log_bin: bool,
     pub(super) log_updates: bool,
-    pub(super) log_format: Word,
+    pub(super) log_format: Word<LogFormat>,
     pub(super) row_image: String,
     pub(super) gtid_mode: String,
     pub(super) gtid_executed: String,
@@ -192,15 +228,17 @@ pub(super) struct FactsDocument {
 }
 
 /// A place in a log.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Position")]
 pub(super) struct PositionDocument {
     pub(super) file: String,
     pub(super) position: u64,
 }
 
 /// Semi-synchronous replication.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts")]
+#[schemars(rename = "SemiSync")]
 pub(super) struct SemiSyncDocument {
     pub(super) source_enabled: bool,
     pub(super) source_active: bool,
@@ -213,7 +251,8 @@ pub(super) struct SemiSyncDocument {
 }
 
 /// Signs of useful work.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Vitals")]
 pub(super) struct VitalsDocument {
     pub(super) uptime_seconds: Option<u64>,
     pub(super) connections: Option<u32>,
@@ -223,23 +262,26 @@ pub(super) struct VitalsDocument {
 }
 
 /// The last commit probe.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Commit")]
 pub(super) struct CommitDocument {
-    pub(super) state: Word,
+    #[schemars(extend("enum" = ["not-tried", "committed", "refused", "stalled"]))]
+    pub(super) state: &'static str,
     pub(super) took_ms: Option<u64>,
     pub(super) error_number: Option<u16>,
 }
 
 /// A replication channel.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Channel")]
 pub(super) struct ChannelDocument {
     pub(super) name: String,
     pub(super) source_address: Option<String>,
     pub(super) source: Option<ServerRef>,
     pub(super) source_uid: Option<String>,
     pub(super) source_server_id: Option<u32>,
-    pub(super) receiver: Word,
-    pub(super) applier: Word,
+    pub(super) receiver: Word<ThreadState>,
+    pub(super) applier: Word<ThreadState>,
     pub(super) receiver_error: Option<ErrorDocument>,
     pub(super) applier_error: Option<ErrorDocument>,
     pub(super) received: String,
@@ -256,14 +298,16 @@ pub(super) struct ChannelDocument {
 }
 
 /// A replication error.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
 pub(super) struct ErrorDocument {
     pub(super) number: u32,
     pub(super) message: String,
 }
 
 /// Where a server stands.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Place")]
 pub(super) struct PlaceDocument {
     pub(super) data_center: String,
     pub(super) region: String,
@@ -271,29 +315,34 @@ pub(super) struct PlaceDocument {
 }
 
 /// Operators said "ignore".
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Downtime")]
 pub(super) struct DowntimeDocument {
     pub(super) owner: String,
     pub(super) reason: String,
+    #[schemars(extend("format" = "date-time"))]
     pub(super) begins_at: String,
+    #[schemars(extend("format" = "date-time"))]
     pub(super) ends_at: String,
 }
 
 /// Something that is wrong.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Finding")]
 pub(super) struct FindingDocument {
-    pub(super) code: Word,
+    pub(super) code: Word<Code>,
     pub(super) cluster: String,
     pub(super) cluster_name: String,
     pub(super) server: ServerRef,
-    pub(super) severity: Word,
-    pub(super) suggestion: Word,
-    pub(super) recovery: Option<Word>,
+    pub(super) severity: Word<Severity>,
+    pub(super) suggestion: Word<Suggestion>,
+    pub(super) recovery: Option<Word<RecoveryKind>>,
     pub(super) evidence: Vec<ReasonDocument>,
 }
 
 /// A reason or a piece of evidence.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Reason")]
 pub(super) struct ReasonDocument {
     pub(super) code: String,
     pub(super) text: String,
@@ -301,7 +350,8 @@ pub(super) struct ReasonDocument {
 }
 
 /// What Baton would do now, and why.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Explanation")]
 pub(super) struct ExplanationDocument {
     pub(super) cluster: String,
     pub(super) name: String,
@@ -316,15 +366,18 @@ pub(super) struct ExplanationDocument {
 }
 
 /// What it would do.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Intention")]
 pub(super) struct IntentionDocument {
-    pub(super) action: Word,
-    pub(super) kind: Option<Word>,
+    #[schemars(extend("enum" = ["nothing", "recovering", "act", "wait", "hold"]))]
+    pub(super) action: &'static str,
+    pub(super) kind: Option<Word<RecoveryKind>>,
     pub(super) failed: Option<ServerRef>,
 }
 
 /// A server as a successor.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Candidate")]
 pub(super) struct CandidateDocument {
     pub(super) server: ServerRef,
     pub(super) rank: Option<u32>,
@@ -336,29 +389,34 @@ pub(super) struct CandidateDocument {
 }
 
 /// What a failover now would lose.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Loss")]
 pub(super) struct LossDocument {
-    pub(super) kind: Word,
+    #[schemars(extend("enum" = ["none", "nothing-acknowledged", "at-most", "unknown"]))]
+    pub(super) kind: &'static str,
     pub(super) transactions: Option<u64>,
     pub(super) reason: Option<String>,
 }
 
 /// A recovery as recorded.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Recovery")]
 pub(super) struct RecoveryDocument {
     pub(super) id: String,
     pub(super) number: i64,
     pub(super) cluster: String,
     pub(super) cluster_name: String,
-    pub(super) kind: Word,
+    pub(super) kind: Word<RecoveryKind>,
     pub(super) finding: Option<String>,
     pub(super) failed: ServerRef,
     pub(super) successor: Option<ServerRef>,
-    pub(super) outcome: Word,
+    pub(super) outcome: Word<RecoveryOutcome>,
     pub(super) automatic: bool,
     pub(super) node: String,
     pub(super) epoch: u64,
+    #[schemars(extend("format" = "date-time"))]
     pub(super) started_at: String,
+    #[schemars(extend("format" = "date-time"))]
     pub(super) ended_at: Option<String>,
     pub(super) duration_ms: Option<u64>,
     pub(super) lost: Vec<ServerRef>,
@@ -372,28 +430,33 @@ pub(super) struct RecoveryDocument {
 }
 
 /// Who acknowledged it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Acknowledged")]
 pub(super) struct AcknowledgedDocument {
     pub(super) by: String,
+    #[schemars(extend("format" = "date-time"))]
     pub(super) at: String,
     pub(super) comment: String,
 }
 
 /// One line of its journal.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Step")]
 pub(super) struct StepDocument {
     pub(super) number: i64,
     pub(super) step: u32,
     pub(super) phase: String,
-    pub(super) stage: Word,
+    pub(super) stage: Word<JournalStage>,
     pub(super) server: Option<String>,
     pub(super) text: String,
+    #[schemars(extend("format" = "date-time"))]
     pub(super) at: String,
     pub(super) since_trigger_us: u64,
 }
 
 /// Where clients of a cluster are sent.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Route")]
 pub(super) struct RouteDocument {
     pub(super) key: String,
     pub(super) value: String,
@@ -401,8 +464,10 @@ pub(super) struct RouteDocument {
 }
 
 /// One line of the audit log.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Audit")]
 pub(super) struct AuditDocument {
+    #[schemars(extend("format" = "date-time"))]
     pub(super) at: String,
     pub(super) kind: String,
     pub(super) server: Option<String>,
@@ -412,14 +477,16 @@ pub(super) struct AuditDocument {
 }
 
 /// An address that never answered.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Stray")]
 pub(super) struct StrayDocument {
     pub(super) address: String,
     pub(super) failure: String,
 }
 
 /// A server with its downtime.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Downtimed")]
 pub(super) struct DowntimedDocument {
     pub(super) server: ServerRef,
     pub(super) cluster: String,
@@ -428,20 +495,23 @@ pub(super) struct DowntimedDocument {
 }
 
 /// The policy in force.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Policy")]
 pub(super) struct PolicyDocument {
-    pub(super) purpose: Word,
+    pub(super) purpose: &'static str,
     pub(super) policy: String,
 }
 
 /// The global switch; null if it cannot be read, which means off.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Switch")]
 pub(super) struct SwitchDocument {
     pub(super) enabled: Option<bool>,
 }
 
 /// How many.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Count")]
 pub(super) struct CountDocument {
     pub(super) count: u64,
 }

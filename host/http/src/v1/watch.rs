@@ -1,5 +1,5 @@
-//! Following changes as server-sent events: one event per change, with the whole present state, so that a client that
-//! misses some misses nothing.
+//! Following changes as server-sent events: one event per change, with the whole present state, so
+//! that a client that misses some misses nothing.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -86,8 +86,8 @@ impl Follow {
         }
     }
 
-    /// What to show next: at once the first time, then when there is something else. What changed during the pause is
-    /// seen by comparing, because a change that nobody waited for wakes nobody.
+    /// What to show next: at once the first time, then when there is something else. What changed
+    /// during the pause is seen by comparing, because a change that nobody waited for wakes nobody.
     async fn next(&mut self) -> Vec<Arc<ClusterView>> {
         let mut views = self.views();
         if let Some(shown) = &self.shown {

@@ -5,6 +5,8 @@ mod backend;
 mod change;
 mod client;
 mod clusters;
+#[cfg(test)]
+mod endpoints;
 mod explain;
 mod failure;
 mod json;

@@ -8,6 +8,7 @@ use super::super::schema::{
     StrayDocument,
 };
 use super::millis;
+use crate::vocabulary::Word;
 use baton_http_core::times::rfc3339;
 
 /// A recovery as recorded. The decision is JSON of its own; if it is not, it is shown as text.
@@ -46,11 +47,11 @@ pub(in crate::v1) fn recovery(row: RecoveryRow, steps: Option<Vec<StepRow>>) -> 
         number,
         cluster: cluster.as_str().to_owned(),
         cluster_name,
-        kind: kind.word(),
+        kind: Word(kind),
         finding: Some(finding).filter(|finding| !finding.is_empty()),
         failed: refer(failed, Some(failed_address)),
         successor: successor.map(|id| refer(id, successor_address)),
-        outcome: outcome.word(),
+        outcome: Word(outcome),
         automatic,
         node: node.as_str().to_owned(),
         epoch: epoch.0,
@@ -90,7 +91,7 @@ pub(in crate::v1) fn step(row: StepRow) -> StepDocument {
         number,
         step,
         phase,
-        stage: stage.word(),
+        stage: Word(stage),
         server: server.map(|id| id.as_str().to_owned()),
         text,
         at: rfc3339(at),

@@ -11,8 +11,8 @@ use super::super::schema::{
     ChannelDocument, CommitDocument, DowntimeDocument, ErrorDocument, FactsDocument, PlaceDocument,
     PositionDocument, ProbeDocument, SemiSyncDocument, ServerDocument, VitalsDocument,
 };
-use super::super::words;
 use super::{Names, micros, millis};
+use crate::vocabulary::Word;
 use baton_http_core::times::{age, rfc3339, wall_of};
 
 /// A server of a cluster.
@@ -70,7 +70,7 @@ pub(in crate::v1) fn server(view: &ClusterView, server: &Server) -> ServerDocume
             .collect(),
         progress_age_ms: progressed_at.map(|at| millis(age(snapshot, at))),
         errant: errant.map(|set| set.to_string()),
-        promotion: promotion.word(),
+        promotion: Word(promotion),
         place: place_document(place),
         downtime: downtime.map(downtime_document),
         maintenance,
@@ -105,7 +105,7 @@ fn role(view: &ClusterView, server: &Server) -> &'static str {
 }
 
 fn probe_document(snapshot: &Snapshot, probe: Probe) -> ProbeDocument {
-    let state = words::reach(probe.reach());
+    let state = Word(probe.reach());
     let Probe {
         answered_at,
         attempted_at,
@@ -174,7 +174,7 @@ fn facts_document(facts: ServerFacts) -> FactsDocument {
     FactsDocument {
         uid,
         server_id,
-        flavor: words::flavor(flavor),
+        flavor: Word(flavor),
         version: version.to_string(),
         version_text,
         version_comment,
@@ -186,7 +186,7 @@ fn facts_document(facts: ServerFacts) -> FactsDocument {
         super_read_only,
         log_bin,
         log_updates,
-        log_format: words::log_format(log_format),
+        log_format: Word(log_format),
         row_image,
         gtid_mode,
         gtid_executed: executed.to_string(),
@@ -290,8 +290,8 @@ fn channel(names: &Names<'_>, edge: Edge, heard_age_ms: Option<u64>) -> ChannelD
         source: member.map(|id| names.server(&id)),
         source_uid,
         source_server_id,
-        receiver: words::thread(receiver),
-        applier: words::thread(applier),
+        receiver: Word(receiver),
+        applier: Word(applier),
         receiver_error: receiver_error.map(error),
         applier_error: applier_error.map(error),
         received: received.to_string(),

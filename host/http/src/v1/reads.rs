@@ -7,10 +7,10 @@ use axum::extract::State;
 use baton_control::ClusterView;
 use baton_core::ids::{ClusterId, RecoveryId};
 
-use super::bodies::Paging;
+use super::bodies::{ClusterPaging, Paging, Window};
 use super::documents::{self, Names};
 use super::problem::Problem;
-use super::request::{Asked, Name};
+use super::request::{Name, QueryParameters};
 use super::schema::{
     AuditDocument, ClusterDocument, ClusterSummary, DowntimedDocument, ExplanationDocument,
     FindingDocument, NodeDocument, Page, PolicyDocument, RecoveryDocument, RouteDocument,
@@ -51,11 +51,12 @@ pub(super) async fn recoveries_enabled(State(app): Served) -> Json<SwitchDocumen
 /// `GET /clusters`.
 pub(super) async fn clusters(
     State(app): Served,
-    Asked(paging): Asked<Paging>,
+    QueryParameters(paging): QueryParameters<Paging>,
 ) -> Shown<Page<ClusterSummary>> {
-    part(&paging, app.control.clusters(), |view| {
+    let views = app.control.clusters();
+    Ok(page(paging.window()?, views, |view| {
         documents::summary(&view)
-    })
+    }))
 }
 
 /// `GET /clusters/{cluster}`.
@@ -85,16 +86,16 @@ pub(super) async fn explanation(
 pub(super) async fn cluster_recoveries(
     State(app): Served,
     Name(name): Name,
-    Asked(paging): Asked<Paging>,
+    QueryParameters(paging): QueryParameters<Paging>,
 ) -> Shown<Page<RecoveryDocument>> {
     let view = require_cluster(&app, &name)?;
-    recoveries_of(&app, Some(&view.snapshot.cluster.id), &paging).await
+    recoveries_of(&app, Some(&view.snapshot.cluster.id), paging.window()?).await
 }
 
 /// `GET /servers`.
 pub(super) async fn servers(
     State(app): Served,
-    Asked(paging): Asked<Paging>,
+    QueryParameters(paging): QueryParameters<ClusterPaging>,
 ) -> Shown<Page<ServerDocument>> {
     let views = views(&app, &paging)?;
     let all = views.iter().flat_map(|view| {
@@ -103,9 +104,10 @@ pub(super) async fn servers(
             .values()
             .map(move |server| (view, server))
     });
-    part(&paging, all.collect(), |(view, server)| {
+    let window = paging.window()?;
+    Ok(page(window, all.collect(), |(view, server)| {
         documents::server(view, server)
-    })
+    }))
 }
 
 /// `GET /servers/{server}`.
@@ -133,29 +135,29 @@ pub(super) async fn strays(State(app): Served) -> Json<Vec<StrayDocument>> {
 /// `GET /findings`.
 pub(super) async fn findings(
     State(app): Served,
-    Asked(paging): Asked<Paging>,
+    QueryParameters(paging): QueryParameters<ClusterPaging>,
 ) -> Shown<Page<FindingDocument>> {
     let all = views(&app, &paging)?
         .iter()
         .flat_map(|view| findings_of(view))
         .collect();
-    part(&paging, all, |finding| finding)
+    Ok(page(paging.window()?, all, |finding| finding))
 }
 
 /// `GET /downtimes`.
 pub(super) async fn downtimes(
     State(app): Served,
-    Asked(paging): Asked<Paging>,
+    QueryParameters(paging): QueryParameters<ClusterPaging>,
 ) -> Shown<Page<DowntimedDocument>> {
     let views = views(&app, &paging)?;
     let all = views.iter().flat_map(|view| downtimes_of(view)).collect();
-    part(&paging, all, |downtime| downtime)
+    Ok(page(paging.window()?, all, |downtime| downtime))
 }
 
 /// `GET /recoveries`.
 pub(super) async fn recoveries(
     State(app): Served,
-    Asked(paging): Asked<Paging>,
+    QueryParameters(paging): QueryParameters<ClusterPaging>,
 ) -> Shown<Page<RecoveryDocument>> {
     let cluster = paging
         .cluster
@@ -165,7 +167,7 @@ pub(super) async fn recoveries(
     recoveries_of(
         &app,
         cluster.as_deref().map(|view| &view.snapshot.cluster.id),
-        &paging,
+        paging.window()?,
     )
     .await
 }
@@ -197,9 +199,9 @@ pub(super) async fn routes(State(app): Served) -> Shown<Vec<RouteDocument>> {
 /// `GET /audit`.
 pub(super) async fn audit(
     State(app): Served,
-    Asked(paging): Asked<Paging>,
+    QueryParameters(paging): QueryParameters<Paging>,
 ) -> Shown<Page<AuditDocument>> {
-    let (skip, limit) = paging.window()?;
+    let Window { skip, limit } = paging.window()?;
     let rows = app.control.audits(skip, limit).await?;
     let next_skip = next(skip, limit, rows.len());
     Ok(Json(Page {
@@ -208,7 +210,7 @@ pub(super) async fn audit(
     }))
 }
 
-fn views(app: &App, paging: &Paging) -> Result<Vec<Arc<ClusterView>>, Problem> {
+fn views(app: &App, paging: &ClusterPaging) -> Result<Vec<Arc<ClusterView>>, Problem> {
     match &paging.cluster {
         Some(hint) => Ok(vec![require_cluster(app, hint)?]),
         None => Ok(app.control.clusters()),
@@ -246,9 +248,8 @@ fn downtimes_of(view: &ClusterView) -> Vec<DowntimedDocument> {
 async fn recoveries_of(
     app: &App,
     cluster: Option<&ClusterId>,
-    paging: &Paging,
+    Window { skip, limit }: Window,
 ) -> Shown<Page<RecoveryDocument>> {
-    let (skip, limit) = paging.window()?;
     let rows = app.control.recoveries(cluster, skip, limit).await?;
     let next_skip = next(skip, limit, rows.len());
     let items = rows
@@ -258,8 +259,9 @@ async fn recoveries_of(
     Ok(Json(Page { items, next_skip }))
 }
 
-fn part<T, D>(paging: &Paging, all: Vec<T>, show: impl FnMut(T) -> D) -> Shown<Page<D>> {
-    let (skip, limit) = paging.window()?;
+/// The wanted part of a list.
+fn page<T, D>(window: Window, all: Vec<T>, show: impl FnMut(T) -> D) -> Json<Page<D>> {
+    let Window { skip, limit } = window;
     let left = all.len().saturating_sub(skip as usize);
     let items: Vec<D> = all
         .into_iter()
@@ -272,7 +274,7 @@ fn part<T, D>(paging: &Paging, all: Vec<T>, show: impl FnMut(T) -> D) -> Shown<P
     } else {
         None
     };
-    Ok(Json(Page { items, next_skip }))
+    Json(Page { items, next_skip })
 }
 
 /// The store cannot tell whether more follows; a full part means perhaps.

@@ -5,31 +5,31 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::problem::Problem;
-use super::request::{Asked, Body};
+use super::request::{Body, QueryParameters};
 use crate::peers::wire::{ReportDocument, SightingsBody, SightingsDocument};
 use crate::server::App;
 
-/// Where other nodes ask for sightings: a question too long for a URL.
-pub(super) const SIGHTINGS: &str = "/peer/sightings";
-
-/// Longest time that a question is kept.
+/// Longest time that a request is held.
 const WAIT_MAX_MS: u64 = 30_000;
 
-/// `GET /peer/report?wait=MS&seen=TOKEN`.
-#[derive(Debug, Default, Deserialize)]
+/// How long to wait for a change.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Question {
+pub(super) struct ReportQuery {
+    /// Milliseconds after which the question is answered although nothing changed.
     wait: u64,
+    /// The token of the report that the asker has.
     seen: String,
 }
 
-/// `GET /peer/report`: at once if the report is not the one that the asker has seen, else when it changes.
+/// `GET /peer/report`: at once if the asker has seen another report, else when the report changes.
 pub(super) async fn report(
     State(app): State<Arc<App>>,
-    Asked(Question { wait, seen }): Asked<Question>,
+    QueryParameters(ReportQuery { wait, seen }): QueryParameters<ReportQuery>,
 ) -> Json<ReportDocument> {
     let report = app.control.peer_report();
     let document = ReportDocument::of(&report);
@@ -41,7 +41,7 @@ pub(super) async fn report(
     Json(ReportDocument::of(&report))
 }
 
-/// `POST /peer/sightings`.
+/// `POST /peer/sightings`: POST, because the list of servers is too long for a URL.
 pub(super) async fn sightings(
     State(app): State<Arc<App>>,
     Body(body): Body<SightingsBody>,
