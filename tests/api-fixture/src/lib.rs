@@ -10,15 +10,13 @@
     reason = "a fixture of tests: one that cannot go on fails"
 )]
 
+mod requests;
 pub mod world;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use axum::Router;
-use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode};
 use baton_control::{
     ChangePrimary, ClusterView, Control, NodeLife, NodeStatus, NodeView, RequestError, Sureness,
 };
@@ -30,9 +28,8 @@ use baton_core::planning::{
 use baton_core::policy::Reach;
 use baton_core::time::WallTime;
 use baton_ports::{AuditRecord, PeerReport, PeerSighting, RecoveryRow, Route, StepRow};
-use http_body_util::BodyExt;
-use tower::ServiceExt;
 
+pub use requests::{Got, delete, get, post, send};
 pub use world::{recovery_row, steps_of, wall};
 
 /// What a test may change about the node.
@@ -478,54 +475,6 @@ impl Control for Fixture {
         });
         Ok(all.skip(skip as usize).take(limit as usize).collect())
     }
-}
-
-/// An answer, read in full.
-pub struct Got {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub text: String,
-}
-
-impl Got {
-    pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {:?}", self.text))
-    }
-
-    pub fn kind(&self) -> &str {
-        self.headers
-            .get("content-type")
-            .map_or("", |value| value.to_str().unwrap())
-    }
-}
-
-/// Sends any request.
-pub async fn send(router: &Router, request: Request<Body>) -> Got {
-    let response = router.clone().oneshot(request).await.unwrap();
-    let (parts, body) = response.into_parts();
-    let bytes = body.collect().await.unwrap().to_bytes();
-    let text = String::from_utf8(bytes.to_vec()).unwrap();
-    Got {
-        status: parts.status,
-        headers: parts.headers,
-        text,
-    }
-}
-
-/// `GET`.
-pub async fn get(router: &Router, path: &str) -> Got {
-    send(router, Request::get(path).body(Body::empty()).unwrap()).await
-}
-
-/// `POST` of JSON.
-pub async fn post(router: &Router, path: &str, body: &str) -> Got {
-    let request = Request::post(path).header("content-type", "application/json");
-    send(router, request.body(Body::from(body.to_owned())).unwrap()).await
-}
-
-/// `DELETE`.
-pub async fn delete(router: &Router, path: &str) -> Got {
-    send(router, Request::delete(path).body(Body::empty()).unwrap()).await
 }
 
 fn limit(deadline: Option<std::time::Duration>) -> String {

@@ -1,4 +1,4 @@
-//! What can be changed. Each change is carried out to its end, also if the client hangs up.
+//! Changes. Each is carried out to its end, also if the client disconnects.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What can be read.
+//! Reads, answered from the picture in memory and from the store.
 
 use std::sync::Arc;
 

@@ -1,19 +1,23 @@
 //! The JSON documents that `/api/v1` answers with.
 
+mod server;
+
 use std::collections::BTreeMap;
 
 use baton_control::NodeLife;
 use baton_core::analysis::{Code, Severity};
-use baton_core::model::{
-    Flavor, LogFormat, PromotionRule, Reach, RecoveryKind, RecoveryOutcome, Risk, Switch,
-    ThreadState,
-};
+use baton_core::model::{RecoveryKind, RecoveryOutcome, Risk, Switch};
 use baton_core::policy::Suggestion;
 use baton_ports::JournalStage;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::vocabulary::Word;
+
+pub(super) use server::{
+    ChannelDocument, CommitDocument, DowntimeDocument, ErrorDocument, FactsDocument, PlaceDocument,
+    PositionDocument, ProbeDocument, SemiSyncDocument, ServerDocument, VitalsDocument,
+};
 
 /// A part of a list.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -155,175 +159,6 @@ pub(super) struct PrimaryDocument {
     pub(super) server: Option<ServerRef>,
     pub(super) recorded: Option<ServerRef>,
     pub(super) candidates: Vec<ServerRef>,
-}
-
-/// A server.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Server")]
-pub(super) struct ServerDocument {
-    pub(super) id: String,
-    pub(super) address: String,
-    pub(super) cluster: String,
-    #[schemars(extend("enum" = ["primary", "intermediate", "replica", "standalone", "unknown"]))]
-    pub(super) role: &'static str,
-    pub(super) probe: ProbeDocument,
-    pub(super) read_age_ms: Option<u64>,
-    pub(super) facts: Option<FactsDocument>,
-    pub(super) channels: Vec<ChannelDocument>,
-    pub(super) replicas: Vec<ServerRef>,
-    pub(super) progress_age_ms: Option<u64>,
-    pub(super) errant: Option<String>,
-    pub(super) promotion: Word<PromotionRule>,
-    pub(super) place: PlaceDocument,
-    pub(super) downtime: Option<DowntimeDocument>,
-    pub(super) maintenance: bool,
-    pub(super) tags: Vec<String>,
-    pub(super) quarantined: bool,
-}
-
-/// What probing it shows.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Probe")]
-pub(super) struct ProbeDocument {
-    pub(super) state: Word<Reach>,
-    pub(super) failure: Option<&'static str>,
-    pub(super) error_number: Option<u16>,
-    #[schemars(extend("format" = "date-time"))]
-    pub(super) answered_at: Option<String>,
-    pub(super) answered_age_ms: Option<u64>,
-    pub(super) attempted_age_ms: Option<u64>,
-    pub(super) failing_for_ms: Option<u64>,
-    pub(super) failures: u32,
-    pub(super) successes: u32,
-    pub(super) round_trip_us: Option<u64>,
-}
-
-/// What it says about itself.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Facts")]
-pub(super) struct FactsDocument {
-    pub(super) uid: String,
-    pub(super) server_id: u32,
-    pub(super) flavor: Word<Flavor>,
-    pub(super) version: String,
-    pub(super) version_text: String,
-    pub(super) version_comment: String,
-    pub(super) hostname: String,
-    pub(super) port: u16,
-    pub(super) report_host: Option<String>,
-    pub(super) report_port: Option<u16>,
-    pub(super) read_only: bool,
-    pub(super) super_read_only: Option<bool>,
-    pub(super) log_bin: bool,
-    pub(super) log_updates: bool,
-    pub(super) log_format: Word<LogFormat>,
-    pub(super) row_image: String,
-    pub(super) gtid_mode: String,
-    pub(super) gtid_executed: String,
-    pub(super) gtid_purged: Option<String>,
-    pub(super) binlog: Option<PositionDocument>,
-    pub(super) semi_sync: Option<SemiSyncDocument>,
-    pub(super) vitals: VitalsDocument,
-    pub(super) cluster_hint: Option<String>,
-}
-
-/// A place in a log.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Position")]
-pub(super) struct PositionDocument {
-    pub(super) file: String,
-    pub(super) position: u64,
-}
-
-/// Semi-synchronous replication.
-#[derive(Debug, Serialize, JsonSchema)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
-#[schemars(rename = "SemiSync")]
-pub(super) struct SemiSyncDocument {
-    pub(super) source_enabled: bool,
-    pub(super) source_active: bool,
-    pub(super) wait_for: u32,
-    pub(super) clients: u32,
-    pub(super) waiting_sessions: u32,
-    pub(super) timeout_ms: Option<u64>,
-    pub(super) replica_enabled: bool,
-    pub(super) replica_active: bool,
-}
-
-/// Signs of useful work.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Vitals")]
-pub(super) struct VitalsDocument {
-    pub(super) uptime_seconds: Option<u64>,
-    pub(super) connections: Option<u32>,
-    pub(super) connections_max: Option<u32>,
-    pub(super) threads_running: Option<u32>,
-    pub(super) commit: CommitDocument,
-}
-
-/// The last commit probe.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Commit")]
-pub(super) struct CommitDocument {
-    #[schemars(extend("enum" = ["not-tried", "committed", "refused", "stalled"]))]
-    pub(super) state: &'static str,
-    pub(super) took_ms: Option<u64>,
-    pub(super) error_number: Option<u16>,
-}
-
-/// A replication channel.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Channel")]
-pub(super) struct ChannelDocument {
-    pub(super) name: String,
-    pub(super) source_address: Option<String>,
-    pub(super) source: Option<ServerRef>,
-    pub(super) source_uid: Option<String>,
-    pub(super) source_server_id: Option<u32>,
-    pub(super) receiver: Word<ThreadState>,
-    pub(super) applier: Word<ThreadState>,
-    pub(super) receiver_error: Option<ErrorDocument>,
-    pub(super) applier_error: Option<ErrorDocument>,
-    pub(super) received: String,
-    pub(super) auto_position: bool,
-    pub(super) lag_ms: Option<u64>,
-    pub(super) delay_ms: u64,
-    pub(super) filtered: bool,
-    pub(super) read_position: PositionDocument,
-    pub(super) applied_position: PositionDocument,
-    pub(super) relay_position: PositionDocument,
-    pub(super) heard_age_ms: Option<u64>,
-    pub(super) heartbeat_period_ms: Option<u64>,
-    pub(super) tls: bool,
-}
-
-/// A replication error.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Error")]
-pub(super) struct ErrorDocument {
-    pub(super) number: u32,
-    pub(super) message: String,
-}
-
-/// Where a server stands.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Place")]
-pub(super) struct PlaceDocument {
-    pub(super) data_center: String,
-    pub(super) region: String,
-    pub(super) environment: String,
-}
-
-/// Operators said "ignore".
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Downtime")]
-pub(super) struct DowntimeDocument {
-    pub(super) owner: String,
-    pub(super) reason: String,
-    #[schemars(extend("format" = "date-time"))]
-    pub(super) begins_at: String,
-    #[schemars(extend("format" = "date-time"))]
-    pub(super) ends_at: String,
 }
 
 /// Something that is wrong.
