@@ -56,7 +56,7 @@ fn collect(src: &Path, folder: &Path, found: &mut Imports) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() && name != "tests" {
             collect(src, &path, found);
-        } else if name.ends_with(".rs") && name != "tests.rs" && name != "lib.rs" {
+        } else if is_source(&path) {
             let relative = path.strip_prefix(src).unwrap();
             let first = relative.components().next().unwrap();
             let module = first.as_os_str().to_string_lossy();
@@ -67,6 +67,13 @@ fn collect(src: &Path, folder: &Path, found: &mut Imports) {
             found.entry(module).or_default().extend(others);
         }
     }
+}
+
+/// True for a source file that is neither a test nor the root of a package.
+fn is_source(path: &Path) -> bool {
+    let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+    let stem = path.file_stem().unwrap();
+    is_rust && stem != "tests" && stem != "lib"
 }
 
 /// The top-level modules that a source file names as `crate::module`, outside its tests and comments.

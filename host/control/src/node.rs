@@ -106,14 +106,7 @@ impl Node {
                 backend_node: Mutex::default(),
                 token: format!("{}-{start}", registry.settings.node),
             }),
-            observer: Arc::new(Observer {
-                registry: Arc::clone(&registry),
-                servers: Arc::clone(&ports.servers),
-                clock: Arc::clone(&ports.clock),
-                counters: Arc::clone(&counters),
-                healthy: Semaphore::new(registry.settings.concurrency),
-                silent: Semaphore::new(registry.settings.silent_concurrency),
-            }),
+            observer: Arc::new(observer(&ports, &registry, &counters)),
             factory: ClusterFactory {
                 registry: Arc::clone(&registry),
                 operators: Arc::clone(&operators),
@@ -250,4 +243,15 @@ fn keeper(
         },
         start,
     )
+}
+
+fn observer(ports: &Ports, registry: &Arc<Registry>, counters: &Arc<Counters>) -> Observer {
+    Observer {
+        registry: Arc::clone(registry),
+        servers: Arc::clone(&ports.servers),
+        clock: Arc::clone(&ports.clock),
+        counters: Arc::clone(counters),
+        healthy: Semaphore::new(registry.settings.concurrency),
+        silent: Semaphore::new(registry.settings.silent_concurrency),
+    }
 }

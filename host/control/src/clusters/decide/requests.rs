@@ -20,7 +20,7 @@ use crate::api::RequestError;
 
 /// How long an order waits for the quorum.
 const RIGHT_PATIENCE: Duration = Duration::from_secs(5);
-/// Between two looks at what is missing.
+/// Pause between two checks.
 const RIGHT_PAUSE: Duration = Duration::from_millis(20);
 
 /// A person's order to one cluster.
@@ -32,7 +32,7 @@ pub(crate) struct Request {
     pub(crate) reply: oneshot::Sender<Result<RecoveryRow, RequestError>>,
 }
 
-/// What is ordered.
+/// The operation that is ordered.
 #[derive(Clone, Debug)]
 pub(crate) enum RequestKind {
     /// Replace the primary although it may live.
@@ -127,50 +127,13 @@ impl ClusterLoop {
             self.observe_again(&snapshot).await;
             snapshot = self.present()?;
         }
-        let primary = || {
-            let found = snapshot.cluster.primary.clone();
-            found.ok_or_else(|| RequestError::refused("the cluster has no known primary"))
-        };
-        let mut accepted = None;
-        let (kind, subject, requested, finding) = match kind {
-            RequestKind::Failover {
-                to: Some(to),
-                accept_loss: _,
-            } if snapshot.cluster.primary.as_ref() == Some(&to) => {
-                (RecoveryKind::Reopen, to, None, String::new())
-            }
-            RequestKind::Failover { to, accept_loss } => {
-                if let Some(to) = &to {
-                    is_not_outdated(&snapshot, to)?;
-                }
-                accepted = accept_loss;
-                (RecoveryKind::Failover, primary()?, to, String::new())
-            }
-            RequestKind::Switchover { to } => {
-                (RecoveryKind::Switchover, primary()?, to, String::new())
-            }
-            RequestKind::Rejoin { server } => (RecoveryKind::Rejoin, server, None, String::new()),
-            RequestKind::Recover {
-                server,
-                to,
-                accept_loss,
-            } => {
-                accepted = accept_loss;
-                let settings = &self.members.registry.settings.analysis;
-                let report = baton_core::analysis::analyze(&snapshot, settings);
-                let finding = report
-                    .findings
-                    .into_iter()
-                    .find(|f| f.server == server && f.recovery.is_some());
-                let Some((finding, kind)) = finding.and_then(|f| f.recovery.map(|kind| (f, kind)))
-                else {
-                    return Err(RequestError::refused(&format!(
-                        "{server} has no finding that a recovery answers"
-                    )));
-                };
-                (kind, server, to, finding.code.word().to_owned())
-            }
-        };
+        let Resolved {
+            kind,
+            subject,
+            requested,
+            accepted,
+            finding,
+        } = self.resolve(kind, &snapshot)?;
         let consent = consent(requested.as_ref(), accepted)?;
         self.refuse_at_once(
             &snapshot,
@@ -198,18 +161,70 @@ impl ClusterLoop {
             .await
             .map_err(|error| self.not_begun(error))?;
         self.judge.note_ended(&row, false, self.members.clock.now());
-        if row.outcome == RecoveryOutcome::Succeeded {
-            return Ok(row);
-        }
-        let reasons = if row.errors.is_empty() {
-            "see its journal".to_owned()
-        } else {
-            row.errors.join("; ")
+        ended(row)
+    }
+
+    /// Which recovery the order asks for, and of which server.
+    fn resolve(&self, kind: RequestKind, snapshot: &Snapshot) -> Result<Resolved, RequestError> {
+        let primary = || {
+            let found = snapshot.cluster.primary.clone();
+            found.ok_or_else(|| RequestError::refused("the cluster has no known primary"))
         };
-        let message = format!("{} {}: {reasons}", row.kind.word(), row.outcome.word());
-        Err(RequestError::Failed {
-            message,
-            recovery: row.id,
+        Ok(match kind {
+            RequestKind::Failover {
+                to: Some(to),
+                accept_loss: _,
+            } if snapshot.cluster.primary.as_ref() == Some(&to) => {
+                Resolved::of(RecoveryKind::Reopen, to)
+            }
+            RequestKind::Failover { to, accept_loss } => {
+                if let Some(to) = &to {
+                    is_not_outdated(snapshot, to)?;
+                }
+                Resolved {
+                    requested: to,
+                    accepted: accept_loss,
+                    ..Resolved::of(RecoveryKind::Failover, primary()?)
+                }
+            }
+            RequestKind::Switchover { to } => Resolved {
+                requested: to,
+                ..Resolved::of(RecoveryKind::Switchover, primary()?)
+            },
+            RequestKind::Rejoin { server } => Resolved::of(RecoveryKind::Rejoin, server),
+            RequestKind::Recover {
+                server,
+                to,
+                accept_loss,
+            } => Resolved {
+                requested: to,
+                accepted: accept_loss,
+                ..self.resolve_finding(server, snapshot)?
+            },
+        })
+    }
+
+    /// The recovery that answers what the analysis finds about a server.
+    fn resolve_finding(
+        &self,
+        server: ServerId,
+        snapshot: &Snapshot,
+    ) -> Result<Resolved, RequestError> {
+        let settings = &self.members.registry.settings.analysis;
+        let report = baton_core::analysis::analyze(snapshot, settings);
+        let mut findings = report.findings.iter();
+        let found = findings.find_map(|finding| {
+            let kind = finding.recovery.filter(|_| finding.server == server)?;
+            Some((kind, finding.code.word().to_owned()))
+        });
+        let Some((kind, finding)) = found else {
+            return Err(RequestError::refused(&format!(
+                "{server} has no finding that a recovery answers"
+            )));
+        };
+        Ok(Resolved {
+            finding,
+            ..Resolved::of(kind, server)
         })
     }
 
@@ -311,6 +326,47 @@ impl ClusterLoop {
     }
 }
 
+/// What an order asks for.
+struct Resolved {
+    kind: RecoveryKind,
+    subject: ServerId,
+    /// The server that is to be promoted.
+    requested: Option<ServerId>,
+    /// The loss that was accepted with it.
+    accepted: Option<AcceptedLoss>,
+    /// Code of the finding, or empty.
+    finding: String,
+}
+
+impl Resolved {
+    fn of(kind: RecoveryKind, subject: ServerId) -> Self {
+        Self {
+            kind,
+            subject,
+            requested: None,
+            accepted: None,
+            finding: String::new(),
+        }
+    }
+}
+
+/// The answer to an order whose recovery has ended.
+fn ended(row: RecoveryRow) -> Result<RecoveryRow, RequestError> {
+    if row.outcome == RecoveryOutcome::Succeeded {
+        return Ok(row);
+    }
+    let reasons = if row.errors.is_empty() {
+        "see its journal".to_owned()
+    } else {
+        row.errors.join("; ")
+    };
+    let message = format!("{} {}: {reasons}", row.kind.word(), row.outcome.word());
+    Err(RequestError::Failed {
+        message,
+        recovery: row.id,
+    })
+}
+
 /// Consent belongs to a named server.
 fn consent(
     requested: Option<&ServerId>,
@@ -328,7 +384,7 @@ fn consent(
     }
 }
 
-/// Why nobody can be promoted, and what a person can do about it.
+/// Why no server can be promoted, and what the operator can do about it.
 fn refusal(snapshot: &Snapshot, blocked: &Blocked, requested: Option<&ServerId>) -> RequestError {
     let mut reasons = blocked.reasons.clone();
     if reasons.iter().all(Reason::is_loss) {
