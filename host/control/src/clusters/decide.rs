@@ -138,7 +138,7 @@ impl ClusterLoop {
         }
     }
 
-    /// Looks after the cluster until it is gone.
+    /// Runs until the cluster is gone.
     pub(crate) async fn run(mut self) {
         let mut next = Instant::now();
         loop {
@@ -245,7 +245,8 @@ impl ClusterLoop {
         join_all(readings).await;
     }
 
-    /// Carries a repair out in the background, unless something else is under way on that server.
+    /// Carries out a repair in the background, unless a reading or repair of that server is in
+    /// progress.
     fn repair(&mut self, epoch: LeaseEpoch, repair: Repair, limit: Duration) {
         let server = repair.server().clone();
         if !self.reading.insert(server.clone()) {
@@ -261,7 +262,7 @@ impl ClusterLoop {
         });
     }
 
-    /// Records a primary that was not recorded, or that somebody else promoted.
+    /// Records a primary that is not recorded yet, or that something other than Baton promoted.
     async fn adopt_primary(&mut self, snapshot: &Snapshot, report: &Report) {
         let found = match &report.primary {
             PrimaryView::Derived(id) => id,
@@ -308,7 +309,7 @@ impl ClusterLoop {
         self.members.registry.published();
     }
 
-    /// One standing session on every member that answers, while this node may recover the cluster.
+    /// Keeps a standing session on every answering member while this node may recover the cluster.
     fn keep_standing(&mut self, snapshot: &Snapshot) {
         let leads = snapshot.control.lease.is_some() && snapshot.control.automatic;
         let gone = self

@@ -11,8 +11,8 @@ use baton_core::model::{
 };
 use baton_core::policy::Suggestion;
 
-/// Of the servers that a recovery touched or did not reach, those that do not follow the primary
-/// when it ends.
+/// The servers of `of` that do not follow the primary. `of` holds the servers that a recovery
+/// changed or did not reach.
 pub(crate) fn not_following(snapshot: &Snapshot, of: &BTreeSet<ServerId>) -> Vec<ServerId> {
     let topology = Topology::of(snapshot);
     of.iter()
@@ -58,8 +58,8 @@ pub(crate) fn why_not_following(snapshot: &Snapshot, id: &ServerId) -> String {
     }
 }
 
-/// Those of `left` that follow the primary again, whoever brought them back: if their replication
-/// stops later, somebody stopped it.
+/// The servers of `left` that follow the primary again, whatever brought them back. If their
+/// replication stops later, an operator stopped it.
 pub(super) fn back(snapshot: &Snapshot, left: &BTreeSet<ServerId>) -> Vec<ServerId> {
     if standing_primary(snapshot).is_none() {
         return Vec::new();
@@ -69,8 +69,8 @@ pub(super) fn back(snapshot: &Snapshot, left: &BTreeSet<ServerId>) -> Vec<Server
     follow.cloned().collect()
 }
 
-/// What the loop is to answer: those of `left` that answer, do not follow the primary, and have
-/// nothing that a person must repair first.
+/// A finding for each server of `left` that answers, does not follow the primary, and needs no
+/// operator first.
 pub(super) fn findings(snapshot: &Snapshot, left: &BTreeSet<ServerId>) -> Vec<Finding> {
     let Some(primary) = standing_primary(snapshot) else {
         return Vec::new();

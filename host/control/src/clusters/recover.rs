@@ -80,7 +80,7 @@ pub(crate) enum NotBegun {
     LeftOpen {
         /// Which.
         recovery: RecoveryId,
-        /// What is wrong, and what follows.
+        /// What is wrong, and what happens next.
         text: String,
     },
 }
@@ -103,8 +103,8 @@ pub(crate) struct Recovery<'a> {
 impl Driver {
     /// Runs an order to its end and gives the recorded row.
     ///
-    /// Dropping the future midway leaves the recovery open in the store; whoever takes the lease
-    /// next resumes it.
+    /// If dropped midway, the recovery stays open in the store; the next holder of the lease
+    /// resumes it.
     pub(crate) async fn carry_out(&self, order: Order) -> Result<RecoveryRow, NotBegun> {
         let _busy = self.right.lease.busy();
         let mut recovery = self.begin(order).await?;
@@ -248,7 +248,7 @@ impl Recovery<'_> {
     /// Records the end. A store that does not answer leaves the row open: it is closed when the
     /// recovery is resumed.
     pub(crate) async fn end(mut self, mut outcome: RecoveryOutcome) -> RecoveryRow {
-        // Also after an undoing: a step whose reply was lost may have taken effect.
+        // Also after an undo: a step whose reply was lost may have taken effect.
         self.read_changed_servers().await;
         self.note_left_behind(outcome);
         if outcome == RecoveryOutcome::Succeeded {

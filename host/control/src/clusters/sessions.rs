@@ -1,6 +1,6 @@
 //! Standing sessions that hold a cluster's advisory lock on its servers. Every change goes through
-//! one of them, never through a pool: the lock dies with the session, so whoever has the lock knows
-//! that nothing of an old holder still runs there.
+//! one of them, never through a pool. The lock ends with the session, so the holder of the lock
+//! knows that no statement of an earlier holder still runs there.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -18,20 +18,21 @@ use crate::lease::Keeper;
 use crate::locking::lock;
 use crate::standby::Standby;
 
-/// How often a standing session is used, so that it does not end by its own `wait_timeout` of some
-/// ten seconds.
+/// How often a standing session is pinged, so that its `wait_timeout` of some ten seconds does not
+/// end it.
 const PING: Duration = Duration::from_secs(3);
 
-/// How long a lock in other hands is waited for, and the pause between two tries.
+/// How long a lock that another session holds is waited for, and the pause between two tries.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
-/// Pause before a lock that another holder kept, and a server that did not answer, are tried again.
+/// Pause before the next try: after a lock that was not released, and after a server that did not
+/// answer.
 const LOCK_RETRY: Duration = Duration::from_millis(100);
 const OPEN_RETRY: Duration = Duration::from_secs(1);
-/// How long its holder may take to leave by itself.
+/// How long the holder may take to release the lock before its connection is killed.
 const EVICT_AFTER: Duration = Duration::from_millis(100);
-/// A holder of one lock is sent away at most this often, so that two nodes that cannot hear each
-/// other do not duel without end.
+/// A lock's holder is killed at most this often, so that two nodes that cannot reach each other do
+/// not kill each other's sessions without end.
 const EVICT_EVERY: Duration = Duration::from_secs(2);
 
 type Slot = Arc<AsyncMutex<Option<Session>>>;
@@ -93,7 +94,7 @@ impl Sessions {
         lock(&self.gained).get(server).copied()
     }
 
-    /// True if a session with the lock stands, or is in use.
+    /// True if a session with the lock is open, or is in use.
     pub(crate) fn holds(&self, server: &ServerId) -> bool {
         let slot = lock(&self.slots).get(server).cloned();
         slot.is_some_and(|slot| match slot.try_lock() {
@@ -133,9 +134,10 @@ impl Sessions {
         Ok(session)
     }
 
-    /// Takes the lock. A holder may be on its way out (the session of a process that was killed a
-    /// moment ago). One that stays while this node acts is of an earlier term, or our own from
-    /// before the network was cut: its server has not noticed. It is sent away.
+    /// Takes the lock. The holder may be about to end: the session of a process that was killed a
+    /// moment ago. A holder that stays while this node leads is of an earlier term, or this node's
+    /// own session from before a network failure that the server has not noticed. Its connection is
+    /// killed.
     async fn take(
         &self,
         server: &ServerId,
@@ -181,7 +183,7 @@ impl Sessions {
         }
     }
 
-    /// With cause, and not again and again.
+    /// True if this node leads and did not evict a holder there a moment ago.
     fn may_evict(&self, server: &ServerId, limit: Duration) -> bool {
         let now = self.clock.now();
         let mut evicted = lock(&self.evicted);
@@ -195,8 +197,8 @@ impl Sessions {
         may
     }
 
-    /// Keeps a standing session to `server` for ever. To be dropped when this node does not lead or
-    /// the server is gone.
+    /// Keeps a standing session to `server` until dropped: when this node stops leading, or the
+    /// server is forgotten.
     pub(crate) async fn stand(&self, server: ServerId) {
         loop {
             let pause = self.stand_once(&server).await;
@@ -209,9 +211,9 @@ impl Sessions {
         }
     }
 
-    /// Looks after the session, unless it is in use by somebody else: then it needs no ping. The
-    /// slot is held while a session is opened, so that a step that wants one meanwhile waits for it
-    /// instead of finding the lock taken by its own node. Gives the pause until next time.
+    /// Pings the session, or opens one, unless it is in use. Holds the slot while it opens a
+    /// session, so that a step that needs one waits for it and does not find the lock taken by its
+    /// own node. Gives the pause until the next call.
     async fn stand_once(&self, server: &ServerId) -> Duration {
         let settings = &self.registry.settings;
         let slot = self.slot(server);
@@ -235,13 +237,13 @@ impl Sessions {
         }
     }
 
-    /// Leaves the fence that stands ready for `server`; false if there is none.
+    /// Sends the fence that is prepared for `server`; false if there is none.
     pub(crate) fn leave_fence(&self, server: &ServerId) -> bool {
         self.standby.leave(server)
     }
 
-    /// Ends the session to a server that nobody listens on any more: it must not be found in its
-    /// slot when the server is back.
+    /// Ends the session to a server that refuses connections, so that nothing uses it when the
+    /// server is back.
     pub(crate) fn end(&self, server: &ServerId) {
         if let Ok(mut guard) = self.slot(server).try_lock() {
             *guard = None;
@@ -261,8 +263,8 @@ impl Sessions {
             match session.read(limit).await {
                 Err(failure) => {
                     *guard = None;
-                    // The session of a server that was started anew is gone, and says nothing about
-                    // the server.
+                    // A reset means that the server was restarted; it says nothing about the server
+                    // now.
                     if !matches!(failure, ProbeFailure::Reset) {
                         return Err(failure);
                     }
@@ -323,7 +325,7 @@ impl Lent {
     }
 }
 
-/// Why work on a session did not come to its end.
+/// Why work on a session failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum WorkError {
     #[error(transparent)]
@@ -341,7 +343,7 @@ pub(crate) enum WorkError {
 }
 
 impl WorkError {
-    /// True if nobody can say whether the change took effect.
+    /// True if the change may or may not have taken effect.
     pub(crate) fn outcome_unknown(&self) -> bool {
         match self {
             Self::Lost(_)

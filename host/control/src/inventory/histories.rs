@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::{Inventory, Registry};
 use crate::locking::lock;
 
-/// How often it is looked for something to record.
+/// How often the histories are checked.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often a history that grows is recorded. A primary that does not answer is recorded at once.
 const WRITE_EVERY: Duration = Duration::from_secs(10);
@@ -29,11 +29,11 @@ pub(crate) struct Histories {
     pub(crate) written: Mutex<Written>,
 }
 
-/// What was recorded of a cluster, and when.
+/// The recorded history of each cluster, and when it was recorded.
 pub(crate) type Written = BTreeMap<ClusterId, (GtidSet, Timestamp)>;
 
 impl Histories {
-    /// Takes over what was recorded. A store that cannot be read keeps no cluster waiting.
+    /// Takes over the recorded histories. If the store cannot be read, no cluster waits for it.
     pub(crate) async fn recall(&self) {
         match self.store.histories().await {
             Ok(recorded) => self.registry.recall(recorded, self.clock.now()),
@@ -46,7 +46,7 @@ impl Histories {
         }
     }
 
-    /// Records what was seen, while this node leads, for ever.
+    /// Records the histories while this node leads, until dropped.
     pub(crate) async fn keep(&self) {
         loop {
             self.write(WRITE_EVERY).await;
@@ -54,7 +54,7 @@ impl Histories {
         }
     }
 
-    /// Records what was recorded longer ago than `pause`, and has grown since.
+    /// Records the histories that have grown, and were recorded longer ago than `pause`.
     pub(crate) async fn write(&self, pause: Duration) {
         for (epoch, cluster, seen) in self.due(pause) {
             match self

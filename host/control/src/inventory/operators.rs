@@ -16,7 +16,7 @@ use crate::counters::Counters;
 
 /// How often the store is read.
 const READ_EVERY: Duration = Duration::from_secs(1);
-/// What is found within this time is recorded together.
+/// Servers that are found within this time are recorded together.
 const SWARM: Duration = Duration::from_millis(10);
 /// How often last-seen times are written.
 const SEEN_EVERY: u32 = 60;
@@ -28,7 +28,7 @@ struct Recorded {
     switch: Switch,
     downtimes: BTreeMap<ServerId, Downtime>,
     servers: Vec<ServerRow>,
-    /// Empty where nobody else writes them.
+    /// Empty if only this node writes them.
     clusters: Vec<ClusterRow>,
     /// The newest ones.
     recoveries: Vec<RecoveryRow>,
@@ -43,13 +43,13 @@ pub(crate) struct Operators {
 }
 
 impl Operators {
-    /// Reads and writes for ever.
+    /// Reads and writes until dropped.
     pub(crate) async fn keep(&self) {
         let mut round: u32 = 0;
         let mut led = false;
         loop {
             self.read().await;
-            // What is recorded comes from one node: the one that leads.
+            // Only the leader records.
             let leads = self.registry.leads();
             if leads && (round.is_multiple_of(SEEN_EVERY) || !led) {
                 self.registry.mark_all_dirty();
@@ -62,8 +62,7 @@ impl Operators {
         }
     }
 
-    /// Waits, and meanwhile records what is found: a process that dies must leave behind whom it
-    /// knew.
+    /// Waits, and records new servers meanwhile: the next process needs them even if this one dies.
     async fn record_until(&self, wait: Duration) {
         let over = sleep(wait);
         tokio::pin!(over);
@@ -72,7 +71,7 @@ impl Operators {
                 () = &mut over => return,
                 () = self.registry.unrecorded.notified() => {}
             }
-            // Servers are found in swarms.
+            // Servers are usually found several at a time.
             sleep(SWARM).await;
             self.write().await;
         }
@@ -129,7 +128,7 @@ impl Operators {
             .collect();
         let servers = self.store.servers().await?;
         let leads = self.registry.leads();
-        // Where the store is this node's own, nobody else hands anything over.
+        // A store of its own has no other writer.
         let clusters = if !leads || self.registry.settings.shared_store {
             self.store.clusters().await?
         } else {
@@ -146,10 +145,10 @@ impl Operators {
     }
 
     fn take_over(&self, recorded: Recorded) {
-        if !self.registry.leads() {
-            self.registry.follow(&recorded.servers, &recorded.clusters);
-        } else {
+        if self.registry.leads() {
             self.registry.learn_primaries(&recorded.clusters);
+        } else {
+            self.registry.follow(&recorded.servers, &recorded.clusters);
         }
         let rules: BTreeMap<ServerId, (PromotionRule, bool)> = recorded
             .servers

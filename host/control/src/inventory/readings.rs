@@ -1,17 +1,17 @@
-//! Which of several readings of the store, under way at once, counts.
+//! Which of several concurrent readings of the store counts.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Readings of the store, numbered as they begin. The one that began last counts: what an operator
-/// was answered is in every reading that began after it, and need not be in one that began before
-/// and ends later. The same holds for what this node did itself.
+/// Readings of the store, numbered when they begin. The one that began last counts. It holds every
+/// order that was answered before it began; a reading that began earlier and ends later may lack
+/// the order. The same holds for this node's own changes.
 #[derive(Debug, Default)]
 pub(crate) struct Readings(Mutex<Numbers>);
 
 #[derive(Debug, Default)]
 pub(crate) struct Numbers {
     begun: u64,
-    /// Up to this one, readings do not count any more.
+    /// Readings up to this number are outdated.
     past: u64,
 }
 
@@ -20,14 +20,14 @@ impl Readings {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// To be called before anything is read; gives the reading's number.
+    /// Call this before reading; gives the reading's number.
     pub(crate) fn begin(&self) -> u64 {
         let mut numbers = self.lock();
         numbers.begun += 1;
         numbers.begun
     }
 
-    /// To be held while what was read is taken over; `None` if it does not count any more.
+    /// Hold the guard while the reading is taken over; `None` if the reading is outdated.
     pub(crate) fn take(&self, reading: u64) -> Option<MutexGuard<'_, Numbers>> {
         let mut numbers = self.lock();
         if reading <= numbers.past {
@@ -37,8 +37,8 @@ impl Readings {
         Some(numbers)
     }
 
-    /// To be held while something is changed that is in the store already: readings that began
-    /// before it do not count any more.
+    /// Hold the guard while memory takes over a change that the store has already: readings that
+    /// began before are outdated.
     pub(crate) fn outdate(&self) -> MutexGuard<'_, Numbers> {
         let mut numbers = self.lock();
         numbers.past = numbers.begun;

@@ -42,11 +42,11 @@ use crate::settings::ControlSettings;
 pub(crate) enum Started {
     /// A server to watch.
     Server(ServerId),
-    /// A cluster to look after.
+    /// A cluster that needs a loop.
     Cluster(ClusterId),
 }
 
-/// What is known of a cluster beside its members.
+/// What is known of a cluster besides its members.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterEntry {
     pub(crate) row: ClusterRow,
@@ -55,8 +55,8 @@ pub(crate) struct ClusterEntry {
     pub(crate) past: Vec<PastRecovery>,
     /// Servers that a recovery left behind and that were not brought back yet.
     pub(crate) left: BTreeSet<ServerId>,
-    /// The store has an open recovery that nobody here works on: a process that was started again
-    /// has handed it over, perhaps.
+    /// The store has an open recovery that this process does not work on: a restarted process may
+    /// have handed it over.
     pub(crate) unfinished: bool,
     /// The most that was seen of its history.
     pub(crate) highest: Option<Highest>,
@@ -109,11 +109,11 @@ pub(crate) struct Registry {
     pub(crate) settings: ControlSettings,
     started: mpsc::UnboundedSender<Started>,
     changes: watch::Sender<u64>,
-    /// Told when a server was placed, or this node came to lead: what is known is to be recorded at
-    /// once, because the next process cannot find the replicas of a primary that died meanwhile.
+    /// Notified when a server was placed, or this node began to lead. The inventory is recorded at
+    /// once then: the next process cannot find the replicas of a primary that died meanwhile.
     pub(crate) unrecorded: Notify,
-    /// Held while changes are written: of two writers at once, the one with the older picture could
-    /// be the last.
+    /// Held while changes are written: of two concurrent writers, the one with the older picture
+    /// could be last.
     pub(crate) recording: tokio::sync::Mutex<()>,
     /// Of the store. Locked before the registry itself.
     pub(crate) readings: Readings,
@@ -137,7 +137,7 @@ impl Registry {
         (Arc::new(registry), receiver)
     }
 
-    /// The latest picture. It does not change any more; whoever wants news asks again.
+    /// The latest picture. It never changes: ask again for news.
     pub(crate) fn latest(&self) -> Arc<Inventory> {
         Arc::clone(&lock(&self.latest))
     }
@@ -151,7 +151,7 @@ impl Registry {
         drop(self.started.send(started));
     }
 
-    /// Told after each published change.
+    /// Notified after each published view.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }

@@ -1,8 +1,8 @@
-//! Writers that wait for acknowledgements although replicas follow. A receiver tells its source
-//! that it acknowledges when it connects, and not again; and a recovery that was cut short may have
-//! left a replica without that role. Either way nobody can commit, and the replicas look healthy.
-//! The other way round, a recovery that was cut short may have left a primary that waits for
-//! nobody.
+//! Semi-synchronous replication that is stuck. A receiver tells its source only when it connects
+//! that it acknowledges, and a recovery that was interrupted may have left a replica without that
+//! role. In both cases commits on the primary hang while the replicas look healthy. The opposite is
+//! repaired, too: an interrupted recovery may have left a primary that does not wait for
+//! acknowledgements.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,28 +16,28 @@ use baton_core::time::Timestamp;
 
 use super::ClusterLoop;
 
-/// How long writers wait before the replicas are looked after: a replica that connects anew is
-/// given time for it.
+/// How long commits hang before the replicas are repaired: a replica that reconnects is given time
+/// for it.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Pause between two attempts.
 const AGAIN: Duration = Duration::from_secs(5);
 /// Limit of one attempt.
 const LIMIT: Duration = Duration::from_millis(2500);
-/// So long after a recovery, a primary that was to wait for acknowledgements is told to. Later, a
-/// person may have wanted it so.
+/// Within this time after a recovery, semi-sync is enabled on a primary that should have it. Later,
+/// an operator may have disabled it on purpose.
 const MADE_UP_FOR: Duration = Duration::from_mins(10);
 
-/// Since when writers of which primary wait, and when something was done about it.
+/// Since when commits of which primary hang, and when a repair was tried.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     since: Option<(ServerId, Timestamp)>,
     tried: Option<Timestamp>,
-    /// When a primary that was to wait was told to.
+    /// When semi-sync was last enabled on a primary.
     told: Option<Timestamp>,
 }
 
 impl Waiting {
-    /// Whom to make acknowledge now, if anybody.
+    /// The replicas to repair now.
     fn due(&mut self, snapshot: &Snapshot) -> Vec<ServerId> {
         let now = snapshot.taken_at;
         let Some((primary, lacking)) = stalled(snapshot) else {
@@ -61,7 +61,7 @@ impl Waiting {
 }
 
 impl Waiting {
-    /// The primary that is to wait for acknowledgements and does not, if it is to be told now.
+    /// The primary on which semi-sync is to be enabled now, if any.
     fn primary_to_configure(&mut self, snapshot: &Snapshot) -> Option<ServerId> {
         let now = snapshot.taken_at;
         let rests = self.told.is_some_and(|at| now.since(at) < AGAIN);
@@ -82,7 +82,7 @@ impl Waiting {
     }
 }
 
-/// Somebody who follows it could acknowledge: otherwise its writers would only hang.
+/// True if a replica could acknowledge. Otherwise commits would only hang.
 fn acknowledged_by_anybody(snapshot: &Snapshot, primary: &Server) -> bool {
     let topology = Topology::of(snapshot);
     let mut edges = topology.replicas_of(&primary.id).iter();
@@ -97,7 +97,7 @@ fn acknowledged_by_anybody(snapshot: &Snapshot, primary: &Server) -> bool {
     })
 }
 
-/// The primary, and how many acknowledging replicas it lacks, if its writers wait for them.
+/// The primary whose commits hang, and how many acknowledging replicas it lacks.
 fn stalled(snapshot: &Snapshot) -> Option<(&Server, usize)> {
     let primary = snapshot.servers.get(snapshot.cluster.primary.as_ref()?)?;
     let facts = primary.last_facts()?;
@@ -144,8 +144,7 @@ fn is_in_service(replica: &Server) -> bool {
 }
 
 impl ClusterLoop {
-    /// Has replicas tell a primary whose writers wait that they acknowledge, and a primary wait
-    /// that was to.
+    /// Repairs replicas that do not acknowledge, and a primary that does not wait.
     pub(super) fn have_acknowledged(&mut self, snapshot: &Snapshot) {
         let Some(epoch) = snapshot.control.lease.filter(|_| self.may_act(snapshot)) else {
             return;

@@ -87,20 +87,20 @@ impl Series {
     }
 }
 
-/// When what was last asked for.
+/// When each reading and each reconnect test was last started.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     reconnected: BTreeMap<ServerId, Timestamp>,
     read: BTreeMap<ServerId, Series>,
     /// How long the next reading was put off.
     put_off: Option<Duration>,
-    /// Replicas made to connect anew, by this node or by one that ended in the middle.
+    /// Reconnect tests, of this node or of one that ended in the middle of a test.
     tested: BTreeMap<ServerId, ReconnectTest>,
 }
 
 impl ClusterLoop {
-    /// Starts what is missing, in the background: nothing here waits for a server. Gives the pause
-    /// after which more is to be asked.
+    /// Starts readings and reconnect tests in the background; waits for no server. Gives the pause
+    /// until more evidence is due.
     pub(crate) fn gather(&mut self, snapshot: &Snapshot, report: &Report) -> Option<Duration> {
         self.evidence.put_off = None;
         for request in &report.probes {
@@ -153,7 +153,7 @@ impl ClusterLoop {
                 && serves(snapshot, &topology, &ended.source)
                 && has_ended(snapshot, replica, ended);
             if is_due {
-                // Until it is seen at work, it may be needed again.
+                // Kept until it is seen running: it may be needed again.
                 ended.at = now;
                 over.push((replica.clone(), ended.channel.clone()));
             }
@@ -306,8 +306,8 @@ fn follows(topology: &Topology, replica: &ServerId, ended: &ReconnectTest) -> bo
     replicas.any(|edge| edge.replica == *replica && edge.channel.name == ended.channel)
 }
 
-/// Somebody started it. A thread that was killed may show as running until its source lets it go,
-/// which is not before that one answers.
+/// True if the receiver was started. A killed thread may be shown as running until its source
+/// releases it, which is not before the source answers.
 fn is_at_work(snapshot: &Snapshot, replica: &ServerId, ended: &ReconnectTest) -> bool {
     let (Some(server), Some(since)) = (snapshot.servers.get(replica), ended.answers_since) else {
         return false;
@@ -328,7 +328,8 @@ fn serves(snapshot: &Snapshot, topology: &Topology, id: &ServerId) -> bool {
     source.probe.reach() == Reach::Answering && !source.quarantined && stands
 }
 
-/// Its receiver was not let go by its source when it was ended, or shows as stopped.
+/// True if the source did not release the receiver when it was stopped, or the receiver is shown as
+/// stopped.
 fn has_ended(snapshot: &Snapshot, replica: &ServerId, ended: &ReconnectTest) -> bool {
     let in_vain = snapshot
         .servers

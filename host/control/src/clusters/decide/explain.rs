@@ -1,5 +1,5 @@
-//! "What is wrong, what would you do now, and why not?", asked of the policy as a decision would,
-//! changing nothing.
+//! Explains a cluster: what is wrong, what Baton would do now, and why not. Asks the policy as a
+//! decision would, and changes nothing.
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ pub(crate) async fn explain(
     }
 }
 
-/// What stops a recovery; if there is no recovery for what is wrong, why not.
+/// What stops a recovery. If no recovery answers the finding, the finding's evidence.
 fn obstacles(view: &ClusterView, judged: &Judged) -> Vec<Reason> {
     if judged.subject.is_some() || !judged.obstacles.is_empty() {
         return judged.obstacles.clone();
@@ -64,7 +64,7 @@ fn obstacles(view: &ClusterView, judged: &Judged) -> Vec<Reason> {
     evidence.cloned().map(Reason::from).collect()
 }
 
-/// The finding that is spoken about if none has a recovery.
+/// The finding to explain if none has a recovery.
 fn worst(view: &ClusterView) -> Option<&Finding> {
     let mut findings = view.report.findings.iter();
     findings.find(|finding| finding.severity == Severity::Critical)

@@ -45,8 +45,8 @@ impl Restarts {
     }
 }
 
-/// Its source answers us, nobody works on it, and its applier runs: with both threads stopped,
-/// MariaDB throws the relay log away when one of them starts.
+/// True if its receiver gave up, its source answers, no operator works on it, and its applier runs:
+/// with both threads stopped, MariaDB discards the relay log when one of them starts.
 fn gave_up(snapshot: &Snapshot, edge: &Edge) -> bool {
     let answers = |id: &ServerId| {
         let server = snapshot.servers.get(id);
@@ -65,9 +65,9 @@ fn is_in_service(replica: &Server) -> bool {
 }
 
 impl ClusterLoop {
-    /// Starts the receivers again that gave up and whose source answers.
+    /// Starts receivers again that gave up, once their source answers.
     pub(super) fn start_who_gave_up(&mut self, snapshot: &Snapshot) {
-        // What another node left open comes first: it may have stopped them.
+        // An open recovery of another node comes first: it may have stopped them.
         let acts = self.resumed && self.may_act(snapshot);
         let Some(epoch) = snapshot.control.lease.filter(|_| acts) else {
             return;

@@ -60,7 +60,7 @@ pub(crate) struct Memory {
     last_fallback: String,
 }
 
-/// Attempts on a server that failed, without one that succeeded in between.
+/// Failed attempts on a server since the last success.
 #[derive(Clone, Copy, Debug)]
 struct Failed {
     kind: RecoveryKind,
@@ -74,7 +74,7 @@ struct Failed {
 enum Ending {
     Success,
     Failure,
-    /// Failed for a reason that says nothing about the servers.
+    /// Failed for a reason that is not the servers' fault.
     Hindered,
 }
 
@@ -94,13 +94,13 @@ impl Memory {
         self.pause_until = Some(now.plus(retry(self.not_begun)));
     }
 
-    /// What could not be begun, or ended, a moment ago is left alone now.
+    /// True if a recovery could not begin, or end, a moment ago: nothing is tried again yet.
     pub(crate) fn is_pausing(&self, now: Timestamp) -> bool {
         self.pause_until.is_some_and(|until| until > now)
     }
 
-    /// `no_fault`: another node had the votes meanwhile, or this process did not run, so a failure
-    /// says nothing about the servers.
+    /// `no_fault`: another node had the quorum meanwhile, or this process did not run, so a failure
+    /// is not the servers' fault.
     pub(crate) fn note_ended(&mut self, row: &RecoveryRow, no_fault: bool, now: Timestamp) {
         let ending = match (row.outcome, no_fault) {
             (RecoveryOutcome::Succeeded, _) => Ending::Success,
@@ -194,13 +194,13 @@ impl ClusterLoop {
         &left - &self.judge.back
     }
 
-    /// What was read from the store is read again and again: whoever came back is remembered until
-    /// a later recovery leaves it behind.
+    /// The store is read repeatedly, so a server that follows again is remembered until a later
+    /// recovery leaves it behind.
     fn settle(&mut self, back: &[ServerId]) {
         self.judge.back.extend(back.iter().cloned());
     }
 
-    /// What stops a recovery whatever a policy says.
+    /// What stops a recovery, whatever the policy answers.
     pub(crate) fn obstacles(
         &self,
         snapshot: &Snapshot,

@@ -1,4 +1,4 @@
-//! The host's own rules: what stops a recovery whatever a policy says.
+//! The host's own rules: what stops a recovery, whatever the policy answers.
 
 use baton_core::analysis::Finding;
 use baton_core::model::{RecoveryKind, Snapshot, Switch};

@@ -1,5 +1,5 @@
-//! Steps that compare where two servers stand. What a fence promises is read back, never taken on
-//! trust.
+//! Steps that compare the GTID sets of two servers. The effect of a fence is verified by reading
+//! the server again.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::clusters::members::Members;
 use crate::clusters::sessions::WorkError;
 use crate::right::refused;
 
-/// The fenced server first: what it executes after that reading is what the fence has to prevent.
+/// Reads the fenced server first: the fence has to prevent what it executes after that reading.
 pub(super) async fn verify_covers(
     members: &Members,
     server: &ServerId,
@@ -38,8 +38,8 @@ pub(super) async fn verify_covers(
     }
 }
 
-/// Compares a fenced server with the present primary. One with transactions of its own is set
-/// aside.
+/// Compares a fenced server with the present primary. A server with errant transactions is
+/// quarantined.
 pub(super) async fn classify(
     performer: &Performer,
     returned: &ServerId,

@@ -1,4 +1,4 @@
-//! The journal: what is about to happen is on disk before it happens.
+//! The journal: a line is on disk before its step is sent.
 
 use baton_core::ids::ServerId;
 use baton_core::planning::{Phase, Step, StepId};
@@ -57,8 +57,8 @@ impl Recovery<'_> {
         self.next_step = self.next_step.max(next);
     }
 
-    /// Keeps a line for the next write. For what nothing waits for: each write costs a commit of
-    /// the backend, and while a primary is dead its clients wait for all of them.
+    /// Keeps a line for the next write, if nothing depends on it. Each write costs a commit of the
+    /// backend, and while a primary is down, its clients wait for each of them.
     pub(crate) fn defer(&mut self, line: JournalEntry) {
         self.unwritten.push(line);
     }

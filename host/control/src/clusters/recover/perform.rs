@@ -1,5 +1,5 @@
-//! Performing one step at the edge. Preconditions are read again just before acting; acting twice
-//! does no harm.
+//! Performing one step on the servers. Preconditions are read again just before the change;
+//! performing a step twice does no harm.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -179,8 +179,8 @@ async fn send_plain(
     outcome
 }
 
-/// A severed receiver may look as if it ran; one that was started since does run. A delay that was
-/// set back is not lifted any more.
+/// Notes what the command did to the server's channels. A severed receiver may be shown as running;
+/// one that was started since is running. A delay that was set again is not lifted any more.
 fn note_channels(members: &Members, server: &ServerId, command: &ServerCommand) {
     match command {
         ServerCommand::SeverReceivers {
@@ -309,7 +309,8 @@ async fn await_writable(
     }
 }
 
-/// What is prepared on a new primary. Its coordinator has to end it there from now on.
+/// Names the XA transactions that are prepared on a new primary: their coordinator has to end them
+/// there.
 fn in_doubt(facts: &ServerFacts) -> String {
     let prepared = facts.prepared.iter().flatten();
     let names: Vec<&String> = prepared.collect();

@@ -1,5 +1,5 @@
-//! Repairs beside recoveries. They take the same way to a server: plan, objections, journal, right
-//! to act.
+//! Repairs outside of recoveries. They pass the same checks: plan, objections, journal, right to
+//! act.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ use crate::right::refused;
 /// push everything else out of the audit log.
 const JOURNALED_EVERY: Duration = Duration::from_mins(10);
 
-/// When which kind of repair of a server was journaled last.
+/// When each kind of repair of a server was last journaled.
 #[derive(Debug, Default)]
 struct Journaled(Mutex<BTreeMap<Key, Timestamp>>);
 

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::{Performer, Recovery};
 use crate::clusters::sessions::WorkError;
 
-/// What became known while a plan ran, beside its verdict.
+/// Problems while a plan ran, beside its verdict.
 #[derive(Debug, Default)]
 struct Mishaps {
     /// The store did not take the journal.
@@ -71,7 +71,7 @@ impl Recovery<'_> {
         let mut lines: Vec<JournalEntry> = Vec::new();
         let mut events: Vec<Event> = Vec::new();
         loop {
-            // Woken up after a pause of the whole process: it goes on if it may still act.
+            // After a pause of the whole process: make sure that this node may still act.
             self.driver.right.lease.settle().await;
             if let Some(reason) = self.reason_to_stop(run) {
                 events.push(Event::Cancel(reason));
@@ -123,9 +123,9 @@ impl Recovery<'_> {
         }
     }
 
-    /// Writes what is about to begin. If that is impossible, the steps are not sent, and the events
-    /// that say so are given; after writes are open the rest goes on all the same, because stopping
-    /// there helps nobody.
+    /// Journals the steps that are about to begin. If that fails, the steps are not sent, and the
+    /// events that say so are given. After writes are open, the steps are sent all the same: to
+    /// stop there helps nobody.
     async fn record(
         &mut self,
         ready: &[Step],

@@ -51,7 +51,7 @@ pub(crate) struct Entry {
     pub(crate) resolved: Vec<String>,
     /// Since when it answers with the `server_uuid` of another entry that is a different server.
     pub(crate) same_uid_since: Option<Timestamp>,
-    /// Told when the server is forgotten or merged, so that its watcher ends.
+    /// Notified when the server is forgotten or merged, so that its watcher ends.
     pub(crate) stop: Arc<Notify>,
 }
 
@@ -205,8 +205,7 @@ impl Entry {
 /// as far as anybody can tell.
 const JUST_STARTED: Duration = Duration::from_mins(10);
 
-/// How a server that is read now came to be read-only, if it is. `was_lost`: it did not answer
-/// since the last reading.
+/// Why a server is read-only, if it is. `was_lost`: it did not answer since the last reading.
 fn closed(
     before: Closed,
     old: Option<&Observed<ServerFacts>>,
@@ -236,10 +235,10 @@ fn closed(
     }
 }
 
-/// Whether the server was started between two readings. Uptimes are whole seconds: of one that died
-/// in its first second and was back in the next they tell nothing. Then the lost connection does,
-/// if the process can have started since: a person who closes a server does not end its
-/// connections.
+/// True if the server was restarted between two readings. Uptimes are whole seconds. If a server
+/// dies in its first second and is back in the next, they show nothing. Then a lost connection
+/// does, if the process can have started since: an operator who sets `read_only` does not end
+/// Baton's connections.
 fn was_restarted(
     old: &Observed<ServerFacts>,
     (new, began): (&ServerFacts, Timestamp),

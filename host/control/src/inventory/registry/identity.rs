@@ -9,12 +9,12 @@ use baton_ports::WatchAnswer;
 use super::Inventory;
 use super::entry::Entry;
 
-/// How it is known that an address leads to a server that has an entry.
+/// How it is known that an address leads to a server that has an entry already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
     /// The server answered there.
     Answering,
-    /// Nobody asked there: names or another server say so.
+    /// That address was not asked: names or another server say so.
     Unasked,
 }
 

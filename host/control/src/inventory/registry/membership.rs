@@ -257,9 +257,9 @@ impl Inventory {
             .and_then(|source| self.servers.get(source)?.cluster.clone());
         match (present, wanted) {
             (Some(present), Some(wanted)) if present != wanted => {
-                // It was pointed at a server of another cluster, and replicates from it: it moved
-                // over. Whoever leads says so, and the others learn it from the store: what each of
-                // them thought would go to and fro with what is recorded.
+                // It replicates from a server of another cluster now: it moved. Only the leader
+                // decides that. Otherwise each node's view and the record would replace each other
+                // again and again.
                 if self.lease.is_some() && !self.is_recovering(&present) {
                     self.place(id, &wanted);
                     self.drop_if_empty(&present);
@@ -326,9 +326,9 @@ impl Inventory {
         Some(name)
     }
 
-    /// Whoever replication connects with a server, over others that have no cluster yet. What was
-    /// read before this node led was not placed then: placing a part of it would found a cluster
-    /// for each part.
+    /// All servers that replication connects with a server, through others that have no cluster
+    /// yet. Readings from before this node led were not placed then; placing only a part of them
+    /// would create a cluster for each part.
     fn connected_with(&self, id: &ServerId) -> Connected {
         let mut found = Connected {
             unplaced: vec![id.clone()],
@@ -412,9 +412,8 @@ impl Inventory {
             .unwrap_or(plain)
     }
 
-    /// Any member may be the one that the configuration names, also one that was found after its
-    /// cluster. A name that a person gave stays; one that is a member's address was nobody's
-    /// choice.
+    /// Names the cluster as configured for a member, also for one that was found later. A name that
+    /// an operator gave stays; the address of a member is a default name.
     pub(super) fn name_as_configured(&mut self, id: &ServerId, settings: &ControlSettings) {
         let entry = self.servers.get(id).filter(|_| self.lease.is_some());
         let Some((address, cluster)) =

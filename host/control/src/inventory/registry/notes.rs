@@ -1,4 +1,4 @@
-//! What happened to a server's channels, noted by whoever made it happen.
+//! What was done to a server's channels, noted by the caller that did it.
 
 use baton_core::ids::ServerId;
 use baton_core::time::Timestamp;
@@ -7,7 +7,7 @@ use super::Registry;
 use super::entry::stamp;
 
 impl Registry {
-    /// Notes that a receiver was made to connect anew, at the end of the statement that started it.
+    /// Notes that a receiver was reconnected, at the end of the statement that started it.
     pub(crate) fn note_reconnected(&self, id: &ServerId, channel: &str, at: Timestamp) {
         if let Some(entry) = self.lock().servers.get_mut(id) {
             stamp(&mut entry.reconnected, channel, at);
@@ -34,7 +34,8 @@ impl Registry {
         }
     }
 
-    /// Notes that the delay of a channel, or of all, was set back, or that the channel is gone.
+    /// Notes that the delay of a channel, or of all, was set again, or that the channel was
+    /// removed.
     pub(crate) fn note_delayed(&self, id: &ServerId, channel: Option<&str>) {
         if let Some(entry) = self.lock().servers.get_mut(id) {
             let meant = |name: &str| channel.is_none_or(|channel| channel == name);
@@ -50,7 +51,7 @@ impl Registry {
         }
     }
 
-    /// Notes that a receiver was to connect anew and was not even let go by its source.
+    /// Notes that a reconnect failed because the source did not release the receiver.
     pub(crate) fn note_reconnect_failed(&self, id: &ServerId, channel: &str, at: Timestamp) {
         let mut inner = self.lock();
         if let Some(entry) = inner.servers.get_mut(id) {

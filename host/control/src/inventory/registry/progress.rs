@@ -1,4 +1,4 @@
-//! What does not move: receivers that receive nothing, and commits that wait.
+//! What makes no progress: receivers that receive nothing, and commits that wait.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub(super) fn note_outages(
     new: &ServerFacts,
     at: Timestamp,
 ) {
-    // What is known about a channel ends when it is pointed elsewhere.
+    // A channel that is pointed elsewhere starts without a past.
     outages.retain(|outage| {
         let now = find(new, &outage.channel);
         let before = old.and_then(|old| find(&old.value, &outage.channel));
@@ -83,7 +83,8 @@ pub(super) fn note_space(
     note_still(since, waits, (old, new), at);
 }
 
-/// Notes since when XA transactions are prepared. What nobody may see is not known for any time.
+/// Notes since when each XA transaction is prepared. Without the privilege to see them, nothing is
+/// noted.
 pub(super) fn note_prepared(
     since: &mut BTreeMap<String, Timestamp>,
     new: &ServerFacts,
@@ -145,7 +146,7 @@ impl Inventory {
         let Some(entry) = self.servers.get_mut(id) else {
             return;
         };
-        // Where the source was read later, nothing is known anew: what was, stays.
+        // If the source was read later, the reading adds nothing: keep what is known.
         entry.starving.retain(|(name, _)| {
             !lacking
                 .iter()

@@ -99,8 +99,8 @@ impl Registry {
         }
     }
 
-    /// Takes over what was recorded of the clusters' histories. It counts as seen now: a primary
-    /// that serves without some of it, and is read after this, has begun it anew.
+    /// Takes over the recorded histories of the clusters, as seen now. A primary that is read after
+    /// this and lacks a part of its history has lost it.
     pub(crate) fn recall(&self, recorded: Vec<(ClusterId, GtidSet)>, now: Timestamp) {
         let mut inner = self.lock();
         for (cluster, set) in recorded {
