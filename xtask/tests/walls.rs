@@ -8,20 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules of `host/control` that any room may import: they import no room.
-const GROUND: [&str; 5] = ["api", "counters", "locking", "patience", "settings"];
-
-/// Modules of `host/control` that belong to leadership and have no folder of their own.
-const LEADERSHIP: [&str; 9] = [
-    "duplicate_name",
-    "lease",
-    "leadership",
-    "nodes",
-    "peers",
-    "right",
-    "standby",
-    "testimony",
-    "voters",
-];
+const GROUND: [&str; 5] = ["api", "counters", "locking", "store_retry", "settings"];
 
 /// For each room of `host/control`, the rooms that it may import.
 const ROOMS: [(&str, &[&str]); 3] = [
@@ -29,9 +16,6 @@ const ROOMS: [(&str, &[&str]); 3] = [
     ("leadership", &["inventory"]),
     ("clusters", &["inventory", "leadership"]),
 ];
-
-/// The one import against the direction: the vote counts locks, and the sessions hold them.
-const COUNTS_LOCKS: (&str, &str) = ("right", "clusters");
 
 /// Which top-level modules each top-level module of a package imports.
 type Imports = BTreeMap<String, BTreeSet<String>>;
@@ -121,9 +105,6 @@ fn circles(imports: &Imports) -> Vec<String> {
 }
 
 fn room(module: &str) -> Option<&str> {
-    if LEADERSHIP.contains(&module) {
-        return Some("leadership");
-    }
     let mut rooms = ROOMS.iter().map(|(room, _)| *room);
     rooms.find(|room| *room == module)
 }
@@ -136,12 +117,11 @@ fn rooms_of_control_import_in_one_direction() {
         let mut rooms = ROOMS.iter().filter(|(room, _)| *room == own);
         let allowed = rooms.next().map_or(&[][..], |(_, allowed)| allowed);
         for other in others {
-            let exception = COUNTS_LOCKS == (module.as_str(), other.as_str());
             let is_allowed = match room(&other) {
                 Some(other) => other == own || allowed.contains(&other),
                 None => GROUND.contains(&other.as_str()),
             };
-            if !is_allowed && !exception {
+            if !is_allowed {
                 offences.push(format!("{module} ({own}) imports {other}"));
             }
         }

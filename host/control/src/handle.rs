@@ -18,12 +18,9 @@ use crate::api::{
 use crate::clusters::{ClusterTable, Request, RequestKind, explain};
 use crate::counters::Counters;
 use crate::inventory::{Operators, Registry};
-use crate::lease::{HeldLease, Keeper};
-use crate::locking::lock;
+use crate::leadership::{HeldLease, Leadership, LeaseKeeper};
 use crate::node::Ports;
-use crate::nodes::{self, Nodes};
-use crate::patience::patiently;
-use crate::testimony;
+use crate::store_retry::retry_while_unavailable;
 
 /// How long a forgotten server is not learned again from its neighbours.
 const FORGOTTEN_FOR: Duration = Duration::from_secs(60);
@@ -33,8 +30,8 @@ pub struct Handle {
     pub(crate) ports: Ports,
     pub(crate) registry: Arc<Registry>,
     pub(crate) operators: Arc<Operators>,
-    pub(crate) lease: Arc<Keeper>,
-    pub(crate) nodes: Arc<Nodes>,
+    pub(crate) lease: Arc<LeaseKeeper>,
+    pub(crate) leadership: Arc<Leadership>,
     pub(crate) clusters: Arc<ClusterTable>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) started: WallTime,
@@ -55,12 +52,12 @@ impl Handle {
     /// Which node of its backend this node uses now, as `<backend>/<host:port>`: the others are
     /// told.
     pub fn uses_backend_node(&self, node: Option<String>) {
-        *lock(&self.nodes.backend_node) = node;
+        self.leadership.set_backend_node(node);
     }
 
     /// What the other nodes that answer said last.
     pub fn living_peers(&self) -> Vec<PeerReport> {
-        self.nodes.peers.living()
+        self.leadership.peer_reports()
     }
 
     fn views(&self) -> Vec<Arc<ClusterView>> {
@@ -142,7 +139,7 @@ impl Handle {
 
     async fn reread(&self) {
         // The answer must show in what is read next, even if the store is away for a moment.
-        if let Err(error) = patiently(|| self.operators.try_read_now()).await {
+        if let Err(error) = retry_while_unavailable(|| self.operators.try_read_now()).await {
             self.operators.mistrust_now(&error);
         }
         self.registry.wake_all();
@@ -161,10 +158,10 @@ impl Control for Handle {
         NodeStatus {
             name: settings.node.clone(),
             version: settings.version.clone(),
-            token: self.nodes.token.clone(),
+            token: self.leadership.token.clone(),
             started: self.started,
             lease: self.lease.epoch_for(Duration::ZERO),
-            stands_in: self.lease.stands_in(),
+            stands_in: self.lease.leads_without_store(),
             barred: self.lease.barred(),
             leader: self.lease.leader(),
             url: settings.url.clone(),
@@ -240,15 +237,15 @@ impl Control for Handle {
     }
 
     async fn leader_url(&self) -> Option<String> {
-        testimony::leader_url(&self.nodes).await
+        self.leadership.leader_url().await
     }
 
     async fn nodes(&self) -> Vec<NodeView> {
-        nodes::list(&self.nodes).await
+        self.leadership.nodes().await
     }
 
     async fn forget_node(&self, name: &NodeName, by: &str) -> Result<(), RequestError> {
-        nodes::forget(&self.nodes, name).await?;
+        self.leadership.forget_node(name).await?;
         let text = format!("forget node {name}");
         self.note("forget-node", None, None, by, text).await;
         Ok(())
@@ -256,28 +253,28 @@ impl Control for Handle {
 
     async fn reelect(&self, by: &str) -> Result<(), RequestError> {
         let text = "the lease is given up".to_owned();
-        nodes::may_reelect(&self.nodes)?;
+        self.leadership.may_step_down()?;
         self.note("reelect", None, None, by, text).await;
-        self.lease.stand_down().await;
+        self.lease.step_down().await;
         Ok(())
     }
 
     async fn grab_election(&self, by: &str) -> Result<(), RequestError> {
         let text = format!("{} takes the lease", self.registry.settings.node);
         self.note("grab-election", None, None, by, text).await;
-        nodes::grab(&self.nodes).await
+        self.leadership.lead().await
     }
 
     fn peer_report(&self) -> PeerReport {
-        testimony::report(&self.nodes)
+        self.leadership.report()
     }
 
     async fn peer_report_changed(&self, seen: &PeerReport, limit: Duration) -> PeerReport {
-        testimony::changed(&self.nodes, seen, limit).await
+        self.leadership.report_changed(seen, limit).await
     }
 
     fn peer_sightings(&self, servers: &[Address]) -> Vec<PeerSighting> {
-        testimony::sightings(&self.nodes, servers)
+        self.leadership.sightings(servers)
     }
 
     async fn discover(&self, address: &Address, by: &str) -> Result<ServerId, RequestError> {
@@ -375,7 +372,7 @@ impl Control for Handle {
         let known = self.registry.forget(server, until).is_some();
         // Asked again after the store failed to answer, memory knows it no more, but the store may.
         let store = &self.ports.store;
-        let recorded = patiently(|| store.forget_server(server)).await;
+        let recorded = retry_while_unavailable(|| store.forget_server(server)).await;
         let recorded = recorded.map_err(|error| store_error(&error))?;
         if known || recorded {
             Ok(())
@@ -500,7 +497,8 @@ impl Control for Handle {
     ) -> Result<u64, RequestError> {
         let at = self.ports.clock.wall();
         let store = &self.ports.store;
-        let done = patiently(|| store.acknowledge(id, cluster, by, at, comment)).await;
+        let done =
+            retry_while_unavailable(|| store.acknowledge(id, cluster, by, at, comment)).await;
         let count = done.map_err(|error| store_error(&error))?;
         self.note(
             "acknowledge",
@@ -524,7 +522,7 @@ impl Control for Handle {
             return Err(RequestError::not_found("server", server.as_str()));
         }
         let store = &self.ports.store;
-        let set = patiently(|| store.set_downtime(server, downtime.as_ref())).await;
+        let set = retry_while_unavailable(|| store.set_downtime(server, downtime.as_ref())).await;
         set.map_err(|error| store_error(&error))?;
         let (kind, text) = match &downtime {
             Some(downtime) => ("begin-downtime", downtime.reason.clone()),
@@ -547,7 +545,7 @@ impl Control for Handle {
         }
         self.operators.write().await;
         let store = &self.ports.store;
-        let set = patiently(|| store.set_promotion(server, rule, expires)).await;
+        let set = retry_while_unavailable(|| store.set_promotion(server, rule, expires)).await;
         set.map_err(|error| store_error(&error))?;
         self.note("promotion", Some(server), None, by, rule.word().to_owned())
             .await;
@@ -557,7 +555,7 @@ impl Control for Handle {
 
     async fn set_recoveries_enabled(&self, enabled: bool, by: &str) -> Result<(), RequestError> {
         let store = &self.ports.store;
-        let set = patiently(|| store.set_recoveries_enabled(enabled)).await;
+        let set = retry_while_unavailable(|| store.set_recoveries_enabled(enabled)).await;
         set.map_err(|error| store_error(&error))?;
         let text = if enabled { "enabled" } else { "disabled" };
         self.note("recoveries", None, None, by, text.to_owned())

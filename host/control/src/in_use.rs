@@ -1,4 +1,4 @@
-//! Servers that are not forgotten without a second look.
+//! Refuses to forget a server that is in use.
 
 use baton_core::ids::{ClusterId, ServerId};
 use baton_core::model::Reach;
@@ -7,7 +7,7 @@ use crate::api::{Control as _, RequestError};
 use crate::handle::Handle;
 
 impl Handle {
-    /// Refuses for a primary that answers, and for a replica that replicates.
+    /// Refuses for a primary that answers and for a replica that replicates.
     pub(crate) fn refuse_in_use(
         &self,
         cluster: Option<&ClusterId>,

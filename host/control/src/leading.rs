@@ -7,9 +7,9 @@ use baton_ports::StoreError;
 use tokio::time::timeout;
 
 use crate::inventory::{Histories, Operators, Registry};
-use crate::lease::Keeper;
-use crate::peers::PeerTable;
-use crate::voters::VoterRegistry;
+use crate::leadership::LeaseKeeper;
+use crate::leadership::PeerTable;
+use crate::leadership::VoterRegistry;
 
 /// How long a new leader tries to read what the last leader recorded, before it acts on what it knows.
 const CATCH_UP: Duration = Duration::from_millis(500);
@@ -17,7 +17,7 @@ const CATCH_UP: Duration = Duration::from_millis(500);
 /// Passes the lease on to the loops of the clusters.
 pub(crate) struct LeaseRelay {
     pub(crate) registry: Arc<Registry>,
-    pub(crate) lease: Arc<Keeper>,
+    pub(crate) lease: Arc<LeaseKeeper>,
     pub(crate) operators: Arc<Operators>,
     pub(crate) histories: Arc<Histories>,
     pub(crate) voters: Arc<VoterRegistry>,

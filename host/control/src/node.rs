@@ -13,13 +13,13 @@ use crate::clusters::{ClusterFactory, ClusterTable};
 use crate::counters::Counters;
 use crate::handle::Handle;
 use crate::inventory::{Histories, Observer, Operators, Registry, Started};
+use crate::leadership::GUARD_MARGIN;
+use crate::leadership::Leadership;
+use crate::leadership::PeerTable;
+use crate::leadership::VoterRegistry;
+use crate::leadership::{LEASE, LeaseKeeper, LeaseSettings};
 use crate::leading::{LeaseRelay, follow_reported_primaries};
-use crate::lease::{Keeper, LEASE, LeaseSettings};
-use crate::nodes::Nodes;
-use crate::peers::PeerTable;
-use crate::right::GUARD_MARGIN;
 use crate::settings::ControlSettings;
-use crate::voters::VoterRegistry;
 
 /// The ports a node works through.
 #[derive(Clone)]
@@ -42,10 +42,10 @@ pub struct Node {
     registry: Arc<Registry>,
     operators: Arc<Operators>,
     histories: Arc<Histories>,
-    lease: Arc<Keeper>,
+    lease: Arc<LeaseKeeper>,
     peers: Arc<PeerTable>,
     voters: Arc<VoterRegistry>,
-    nodes: Arc<Nodes>,
+    leadership: Arc<Leadership>,
     observer: Arc<Observer>,
     factory: ClusterFactory,
     clusters: Arc<ClusterTable>,
@@ -76,7 +76,7 @@ impl Node {
         let lease = Arc::new(keeper(&ports, &registry.settings, &peers, &start));
         // Standing in after a restart, it must exceed what an earlier process of this node acted
         // under.
-        lease.see_epoch(ports.store.highest_epoch(LEASE).await?);
+        lease.raise_epoch(ports.store.highest_epoch(LEASE).await?);
         let operators = Arc::new(Operators {
             registry: Arc::clone(&registry),
             store: Arc::clone(&ports.store),
@@ -97,7 +97,7 @@ impl Node {
                 lease: Arc::clone(&lease),
                 start: start.clone(),
             }),
-            nodes: Arc::new(Nodes {
+            leadership: Arc::new(Leadership {
                 registry: Arc::clone(&registry),
                 lease: Arc::clone(&lease),
                 peers: Arc::clone(&peers),
@@ -137,7 +137,7 @@ impl Node {
             registry: Arc::clone(&self.registry),
             operators: Arc::clone(&self.operators),
             lease: Arc::clone(&self.lease),
-            nodes: Arc::clone(&self.nodes),
+            leadership: Arc::clone(&self.leadership),
             clusters: Arc::clone(&self.clusters),
             counters: Arc::clone(&self.counters),
             started: self.started_at,
@@ -229,8 +229,8 @@ fn keeper(
     settings: &ControlSettings,
     peers: &Arc<PeerTable>,
     start: &str,
-) -> Keeper {
-    Keeper::new(
+) -> LeaseKeeper {
+    LeaseKeeper::new(
         Arc::clone(&ports.store),
         Arc::clone(&ports.clock),
         Arc::clone(peers),
@@ -239,7 +239,7 @@ fn keeper(
             ttl: settings.lease_ttl,
             guard: settings.plan.guard + GUARD_MARGIN,
             shared: settings.shared_store,
-            stand_in: settings.shared_store && settings.without_backend,
+            without_store: settings.shared_store && settings.without_backend,
         },
         start,
     )

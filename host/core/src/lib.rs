@@ -18,11 +18,11 @@ pub mod command;
 pub mod execution;
 pub mod gtid;
 pub mod ids;
+pub mod leadership;
 pub mod model;
 pub mod operation;
 pub mod planning;
 pub mod policy;
-pub mod right;
 #[cfg(any(test, feature = "sketch"))]
 pub mod sketch;
 pub mod time;

@@ -109,7 +109,7 @@ pub struct BackendClusterDocument {
     /// Its name.
     pub name: String,
     /// `galera`, `ndb`, `master-master`, `group-replication`.
-    #[schemars(extend("enum" = BackendKind::ALL.map(BackendKind::word)))]
+    #[schemars(extend("enum" = BackendKind::ALL.iter().map(|kind| kind.word()).collect::<Vec<_>>()))]
     pub kind: &'static str,
     /// The state was moved from here to the backend of this name.
     pub moved_to: Option<String>,

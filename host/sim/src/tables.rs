@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use baton_core::gtid::GtidSet;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, ServerId};
+use baton_core::leadership::quorum::Voters;
 use baton_core::model::Downtime;
-use baton_core::right::Voters;
 use baton_ports::{
     AuditRecord, ClusterRecord, LeaseState, NodeRecord, RecoveryRecord, Route, ServerRecord,
     StepRecord, StoreError,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use baton_control::vote_term;
 use baton_core::ids::{Address, LeaseEpoch, ServerId};
-use baton_core::right::{Voters, Votes as Held};
+use baton_core::leadership::quorum::{Voters, Votes as Held};
 
 use crate::invariants::Violation;
 use crate::network::NodeId;

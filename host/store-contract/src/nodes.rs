@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use baton_core::ids::{ClusterId, ServerId};
-use baton_core::right::Voters;
+use baton_core::leadership::quorum::Voters;
 use baton_ports::{NodeRecord, Store};
 
 use crate::sketch::{LEASE, node, take};

@@ -1,6 +1,6 @@
 //! Building the loop of a cluster from the parts of the node.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use baton_core::ids::ClusterId;
 use baton_ports::{Clock, Policies, Servers, Store};
@@ -13,11 +13,11 @@ use super::records::Records;
 use super::recover::{Driver, Performer, Repairs};
 use super::sessions::Sessions;
 use super::table::ClusterHandle;
+use crate::clusters::quorum::ClusterQuorum;
 use crate::counters::Counters;
 use crate::inventory::{Operators, Registry};
-use crate::lease::Keeper;
-use crate::peers::PeerTable;
-use crate::right::Right;
+use crate::leadership::LeaseKeeper;
+use crate::leadership::PeerTable;
 
 /// Requests waiting for one cluster; a person's orders, so a few are plenty.
 const REQUESTS: usize = 16;
@@ -26,7 +26,7 @@ const REQUESTS: usize = 16;
 pub(crate) struct ClusterFactory {
     pub(crate) registry: Arc<Registry>,
     pub(crate) operators: Arc<Operators>,
-    pub(crate) lease: Arc<Keeper>,
+    pub(crate) lease: Arc<LeaseKeeper>,
     pub(crate) peers: Arc<PeerTable>,
     pub(crate) servers: Arc<dyn Servers>,
     pub(crate) store: Arc<dyn Store>,
@@ -43,7 +43,14 @@ impl ClusterFactory {
             Arc::clone(&inventory.clusters.get(id)?.wake)
         };
         let members = Arc::new(self.members(id));
-        let right = Arc::new(Right::new(&members, Arc::clone(&self.lease)));
+        let quorum = Arc::new(ClusterQuorum {
+            registry: Arc::clone(&self.registry),
+            clock: Arc::clone(&self.clock),
+            lease: Arc::clone(&self.lease),
+            sessions: Arc::clone(&members.sessions),
+            cluster: id.clone(),
+            checks: Mutex::default(),
+        });
         let records = Arc::new(Records {
             cluster: id.clone(),
             store: Arc::clone(&self.store),
@@ -57,13 +64,13 @@ impl ClusterFactory {
         });
         let performer = Arc::new(Performer {
             members: Arc::clone(&members),
-            right: Arc::clone(&right),
+            quorum: Arc::clone(&quorum),
             records: Arc::clone(&records),
         });
         let repairs = Arc::new(Repairs::new(Arc::clone(&performer)));
         let driver = Arc::new(Driver {
             members: Arc::clone(&members),
-            right: Arc::clone(&right),
+            quorum: Arc::clone(&quorum),
             records: Arc::clone(&records),
             policy: Arc::clone(&policy),
             performer,
@@ -82,7 +89,7 @@ impl ClusterFactory {
         };
         let peers = Arc::clone(&self.peers);
         let built = ClusterLoop::new(
-            (members, right),
+            (members, quorum),
             (records, policy),
             (driver, repairs),
             peers,

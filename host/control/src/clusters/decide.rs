@@ -31,9 +31,9 @@ use super::policy::PolicyClient;
 use super::records::{Records, routes};
 use super::recover::{Driver, NotBegun, Order, Repairs};
 use crate::api::ClusterView;
+use crate::clusters::quorum::ClusterQuorum;
+use crate::leadership::PeerTable;
 use crate::locking::lock;
-use crate::peers::PeerTable;
-use crate::right::Right;
 pub(crate) use explain::explain;
 pub(crate) use held::HeldFindings;
 pub(crate) use judge::Judged;
@@ -75,7 +75,7 @@ pub(crate) struct LoopLinks {
 /// One cluster's loop.
 pub(crate) struct ClusterLoop {
     members: Arc<Members>,
-    right: Arc<Right>,
+    quorum: Arc<ClusterQuorum>,
     records: Arc<Records>,
     policy: Arc<PolicyClient>,
     driver: Arc<Driver>,
@@ -105,7 +105,7 @@ pub(crate) struct ClusterLoop {
 
 impl ClusterLoop {
     pub(crate) fn new(
-        (members, right): (Arc<Members>, Arc<Right>),
+        (members, quorum): (Arc<Members>, Arc<ClusterQuorum>),
         (records, policy): (Arc<Records>, Arc<PolicyClient>),
         (driver, repairs): (Arc<Driver>, Arc<Repairs>),
         peers: Arc<PeerTable>,
@@ -113,7 +113,7 @@ impl ClusterLoop {
     ) -> Self {
         Self {
             members,
-            right,
+            quorum,
             records,
             policy,
             driver,
@@ -272,7 +272,7 @@ impl ClusterLoop {
         if snapshot.cluster.primary.as_ref() == Some(found) {
             return;
         }
-        let Some(epoch) = self.right.lease.epoch_for(Duration::ZERO) else {
+        let Some(epoch) = self.quorum.lease.epoch_for(Duration::ZERO) else {
             return;
         };
         tracing::info!(cluster = %snapshot.cluster.name, server = %found, "primary recorded");
@@ -345,9 +345,9 @@ impl ClusterLoop {
         let driver = Arc::clone(&self.driver);
         match self.publish_during(driver.carry_out(order)).await {
             Ok(row) => {
-                let has_lease = self.right.lease.epoch_for(Duration::ZERO) == Some(row.epoch);
-                let no_right = !has_lease || self.right.was_refused(begun);
-                let no_fault = no_right || self.right.lease.was_frozen_since(begun);
+                let has_lease = self.quorum.lease.epoch_for(Duration::ZERO) == Some(row.epoch);
+                let no_right = !has_lease || self.quorum.was_missing_since(begun);
+                let no_fault = no_right || self.quorum.lease.stalled_since(begun);
                 self.judge
                     .note_ended(&row, no_fault, self.members.clock.now());
             }

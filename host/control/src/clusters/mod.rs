@@ -9,6 +9,8 @@ mod decide;
 mod left_behind;
 mod members;
 mod policy;
+mod prepared_fence;
+mod quorum;
 mod records;
 mod recover;
 mod sessions;
@@ -16,6 +18,4 @@ mod table;
 
 pub(crate) use build::ClusterFactory;
 pub(crate) use decide::{Request, RequestKind, explain};
-pub(crate) use members::Members;
-pub(crate) use sessions::{NoSession, Sessions, WorkError};
 pub(crate) use table::ClusterTable;

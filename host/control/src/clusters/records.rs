@@ -7,7 +7,7 @@ use baton_ports::{AuditRecord, JournalEntry, RecoveryRow, Route, StepRow, Store,
 
 use crate::counters::Counters;
 use crate::inventory::Operators;
-use crate::lease::LEASE;
+use crate::leadership::LEASE;
 
 /// Writes and reads one cluster's records. The store refuses a write under an earlier epoch of the
 /// lease.

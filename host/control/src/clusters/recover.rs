@@ -28,7 +28,7 @@ use super::left_behind::{not_following, why_not_following};
 use super::members::Members;
 use super::policy::PolicyClient;
 use super::records::Records;
-use crate::right::Right;
+use crate::clusters::quorum::ClusterQuorum;
 
 /// How often the end of a recovery is tried to be recorded, and the pause between two tries.
 const END_TRIES: u32 = 20;
@@ -37,7 +37,7 @@ const END_RETRY: Duration = Duration::from_millis(250);
 /// Drives the recoveries of one cluster.
 pub(crate) struct Driver {
     pub(crate) members: Arc<Members>,
-    pub(crate) right: Arc<Right>,
+    pub(crate) quorum: Arc<ClusterQuorum>,
     pub(crate) records: Arc<Records>,
     pub(crate) policy: Arc<PolicyClient>,
     pub(crate) performer: Arc<Performer>,
@@ -106,7 +106,7 @@ impl Driver {
     /// If dropped midway, the recovery stays open in the store; the next holder of the lease
     /// resumes it.
     pub(crate) async fn carry_out(&self, order: Order) -> Result<RecoveryRow, NotBegun> {
-        let _busy = self.right.lease.busy();
+        let _busy = self.quorum.lease.busy();
         let mut recovery = self.begin(order).await?;
         let end = recovery.operate().await;
         self.close_and_replace(recovery, end).await
@@ -138,9 +138,9 @@ impl Driver {
     }
 
     async fn begin(&self, order: Order) -> Result<Recovery<'_>, NotBegun> {
-        self.right.lease.settle().await;
+        self.quorum.lease.settle().await;
         let epoch = self
-            .right
+            .quorum
             .lease
             .epoch_for(Duration::from_millis(500))
             .ok_or(NotBegun::NoLease)?;
@@ -174,7 +174,7 @@ impl Driver {
         match error {
             StoreError::Conflict { .. } => NotBegun::Refused(error.with_causes()),
             StoreError::Fenced { .. } => {
-                self.right.lease.ask_again();
+                self.quorum.lease.ask_again();
                 NotBegun::NoLease
             }
             StoreError::Retry { .. }

@@ -13,10 +13,10 @@ use baton_ports::{Clock, LockState, Servers, Session, StatementError, WatchAnswe
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::{sleep, timeout};
 
+use crate::clusters::prepared_fence::PreparedFence;
 use crate::inventory::Registry;
-use crate::lease::Keeper;
+use crate::leadership::LeaseKeeper;
 use crate::locking::lock;
-use crate::standby::Standby;
 
 /// How often a standing session is pinged, so that its `wait_timeout` of some ten seconds does not
 /// end it.
@@ -41,10 +41,10 @@ type Slot = Arc<AsyncMutex<Option<Session>>>;
 pub(crate) struct Sessions {
     registry: Arc<Registry>,
     servers: Arc<dyn Servers>,
-    lease: Arc<Keeper>,
+    lease: Arc<LeaseKeeper>,
     clock: Arc<dyn Clock>,
     lock_name: String,
-    standby: Standby,
+    prepared_fence: PreparedFence,
     slots: Mutex<BTreeMap<ServerId, Slot>>,
     /// When each lock was gained, and when a holder was last sent away.
     gained: Mutex<BTreeMap<ServerId, Timestamp>>,
@@ -71,13 +71,13 @@ impl Sessions {
     pub(crate) fn new(
         registry: Arc<Registry>,
         servers: Arc<dyn Servers>,
-        (lease, clock): (Arc<Keeper>, Arc<dyn Clock>),
+        (lease, clock): (Arc<LeaseKeeper>, Arc<dyn Clock>),
         cluster: &ClusterId,
     ) -> Self {
         let lock_name = format!("baton:{cluster}");
-        let standby = Standby::new(cluster.clone(), lock_name.clone());
+        let prepared_fence = PreparedFence::new(cluster.clone(), lock_name.clone());
         Self {
-            standby,
+            prepared_fence,
             registry,
             servers,
             lease,
@@ -110,7 +110,7 @@ impl Sessions {
 
     /// Ends all sessions, which frees the locks.
     pub(crate) fn close(&self) {
-        self.standby.close();
+        self.prepared_fence.close();
         lock(&self.slots).clear();
         lock(&self.gained).clear();
     }
@@ -205,7 +205,7 @@ impl Sessions {
             if self.holds(&server) {
                 let now = self.clock.now();
                 let ports = (self.registry.as_ref(), self.servers.as_ref());
-                self.standby.refresh(&server, ports, now).await;
+                self.prepared_fence.refresh(&server, ports, now).await;
             }
             sleep(pause).await;
         }
@@ -239,7 +239,7 @@ impl Sessions {
 
     /// Sends the fence that is prepared for `server`; false if there is none.
     pub(crate) fn leave_fence(&self, server: &ServerId) -> bool {
-        self.standby.leave(server)
+        self.prepared_fence.leave(server)
     }
 
     /// Ends the session to a server that refuses connections, so that nothing uses it when the

@@ -22,9 +22,9 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, ServerId};
+use baton_core::leadership::quorum::Voters;
 use baton_core::model::{ActiveRecovery, PastRecovery, ProbeFailure, ServerFacts, Switch};
 use baton_core::planning::Highest;
-use baton_core::right::Voters;
 use baton_core::time::{Timestamp, WallTime};
 use baton_ports::{ClusterRow, WatchAnswer};
 use tokio::sync::{Notify, mpsc, watch};

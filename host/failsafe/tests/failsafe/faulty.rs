@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use baton_core::gtid::GtidSet;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
+use baton_core::leadership::quorum::Voters;
 use baton_core::model::{Downtime, PromotionRule};
-use baton_core::right::Voters;
 use baton_core::time::WallTime;
 use baton_ports::{
     AuditLog, AuditRecord, Claim, ClusterRecord, Intents, Inventory, JournalEntry, LeaseState,

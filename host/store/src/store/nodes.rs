@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use baton_core::ids::{ClusterId, LeaseEpoch, NodeName};
-use baton_core::right::Voters;
+use baton_core::leadership::quorum::Voters;
 use baton_ports::{NodeRecord, Nodes, StoreError};
 
 use crate::failure::Refusal;

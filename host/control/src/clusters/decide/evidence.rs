@@ -169,7 +169,7 @@ impl ClusterLoop {
 
     pub(super) fn may_act(&self, snapshot: &Snapshot) -> bool {
         let leads = snapshot.control.automatic && snapshot.control.lease.is_some();
-        leads && self.right.outlook(snapshot).is_none()
+        leads && self.quorum.missing(snapshot).is_none()
     }
 
     /// Reads every answering member again after a source was lost: what the replicas show after the

@@ -213,7 +213,7 @@ impl ClusterLoop {
             found.extend(loss_objections(snapshot, &finding.server, &list));
         }
         if snapshot.control.lease.is_some() {
-            found.extend(self.right.outlook(snapshot));
+            found.extend(self.quorum.missing(snapshot));
         }
         let settings = &self.members.registry.settings;
         let mut add = |code: &str, text: String| {

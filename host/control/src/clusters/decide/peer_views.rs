@@ -13,7 +13,7 @@ use baton_ports::PeerSighting;
 
 use super::ClusterLoop;
 use crate::clusters::members::Members;
-use crate::peers::PeerTable;
+use crate::leadership::PeerTable;
 
 /// How long peers are waited for: those that are known to be silent are not asked at all.
 const LIMIT: Duration = Duration::from_millis(100);

@@ -288,7 +288,7 @@ impl ClusterLoop {
         let end = self.members.clock.now().plus(RIGHT_PATIENCE);
         let end = deadline.map_or(end, |deadline| deadline.min(end));
         while let Some(snapshot) = self.members.snapshot() {
-            let leads = self.right.lease.epoch_for(Duration::ZERO).is_some();
+            let leads = self.quorum.lease.epoch_for(Duration::ZERO).is_some();
             let is_over = self.members.clock.now() >= end;
             if snapshot.control.automatic {
                 self.keep_standing(&snapshot);
@@ -304,16 +304,16 @@ impl ClusterLoop {
     /// to know the voters.
     pub(super) fn seems_to_have_right(&self, snapshot: &Snapshot) -> bool {
         if snapshot.control.automatic {
-            self.right.outlook(snapshot).is_none()
+            self.quorum.missing(snapshot).is_none()
         } else {
-            self.right.knows_voters()
+            self.quorum.knows_voters()
         }
     }
 
     fn not_begun(&self, error: NotBegun) -> RequestError {
         match error {
             NotBegun::NoLease => RequestError::NotLeader {
-                leader: self.right.lease.leader(),
+                leader: self.quorum.lease.leader(),
             },
             NotBegun::Gone => RequestError::not_found("cluster", &self.members.cluster.to_string()),
             NotBegun::Refused(text) => RequestError::refused(&text),

@@ -9,8 +9,8 @@ use baton_core::planning::classify_returned;
 
 use super::Performer;
 use crate::clusters::members::Members;
+use crate::clusters::quorum::refused;
 use crate::clusters::sessions::WorkError;
-use crate::right::refused;
 
 /// Reads the fenced server first: the fence has to prevent what it executes after that reading.
 pub(super) async fn verify_covers(

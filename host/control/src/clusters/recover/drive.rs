@@ -45,7 +45,7 @@ impl Recovery<'_> {
         let mut event = Event::Begun;
         loop {
             // Woken up after a pause of the whole process: it goes on if it may still act.
-            self.driver.right.lease.settle().await;
+            self.driver.quorum.lease.settle().await;
             let Some(snapshot) = self.driver.members.snapshot() else {
                 return End {
                     outcome: RecoveryOutcome::Failed,
@@ -60,7 +60,7 @@ impl Recovery<'_> {
                 read_limit: settings.read_limit,
                 attaches_by_itself: settings.rejoin == RejoinMode::FenceAndAttach,
                 has_lease: self.has_lease(),
-                refused_at: self.driver.right.refused_at(),
+                refused_at: self.driver.quorum.missing_at(),
                 next_step: self.next_step(),
                 touched: &self.touched,
             };
@@ -82,7 +82,7 @@ impl Recovery<'_> {
     }
 
     fn has_lease(&self) -> bool {
-        self.driver.right.lease.epoch_for(Duration::ZERO) == Some(self.row.epoch)
+        self.driver.quorum.lease.epoch_for(Duration::ZERO) == Some(self.row.epoch)
     }
 
     async fn take(&mut self, note: Note) {

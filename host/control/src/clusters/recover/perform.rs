@@ -16,9 +16,9 @@ use tokio::time::sleep;
 
 use super::compare::{classify, verify_covers};
 use crate::clusters::members::Members;
+use crate::clusters::quorum::{ClusterQuorum, refused};
 use crate::clusters::records::{Records, routes};
 use crate::clusters::sessions::WorkError;
-use crate::right::{Right, refused};
 
 /// Pause between two read-backs.
 const READ_BACK: Duration = Duration::from_millis(20);
@@ -28,7 +28,7 @@ const SILENT_FOR: Duration = Duration::from_secs(1);
 /// Performs single steps: the only part that changes servers.
 pub(crate) struct Performer {
     pub(crate) members: Arc<Members>,
-    pub(crate) right: Arc<Right>,
+    pub(crate) quorum: Arc<ClusterQuorum>,
     pub(crate) records: Arc<Records>,
 }
 
@@ -41,34 +41,34 @@ impl Performer {
         epoch: LeaseEpoch,
         step: &Step,
     ) -> Result<String, WorkError> {
-        let (members, right, limit) = (&*self.members, &self.right, step.limit);
+        let (members, quorum, limit) = (&*self.members, &self.quorum, step.limit);
         match &step.action {
             Action::Confirm { target, others } => {
-                right.confirm(epoch, target.as_ref(), others, limit).await
+                quorum.confirm(epoch, target.as_ref(), others, limit).await
             }
             Action::Command { server, command } => send(self, epoch, server, command, limit).await,
             Action::Observe { server } => {
                 members.observe(server, limit).await.map(|_| String::new())
             }
             Action::Drain { server } => {
-                right.ensure_right(epoch, limit).await?;
+                quorum.ensure(epoch, limit).await?;
                 let facts = members.observe(server, limit).await?;
                 let (channels, all) = members.own_part(server, facts.possessed());
                 apply(members, server, (&facts, &channels), all, limit).await
             }
             Action::CatchUp { server, from } => {
-                right.ensure_right(epoch, limit).await?;
+                quorum.ensure(epoch, limit).await?;
                 catch_up(members, server, from, limit).await
             }
             Action::VerifyCovers { server, from } => {
                 verify_covers(members, server, from, limit).await
             }
             Action::Classify { returned, primary } => {
-                right.ensure_right(epoch, limit).await?;
+                quorum.ensure(epoch, limit).await?;
                 classify(self, returned, primary, limit).await
             }
             Action::LeaveFence { server } => {
-                right.ensure_right(epoch, limit).await?;
+                quorum.ensure(epoch, limit).await?;
                 Ok(if members.sessions.leave_fence(server) {
                     format!("a fence waits for {server}")
                 } else {
@@ -134,20 +134,20 @@ async fn send(
     command: &ServerCommand,
     limit: Duration,
 ) -> Result<String, WorkError> {
-    let (members, right) = (&*performer.members, &performer.right);
+    let (members, quorum) = (&*performer.members, &performer.quorum);
     match command.properties().right {
         // Refused when its guard does not fit in what remains of the lease. The step before armed
         // it.
-        RightNeeded::Guarded(guard) => right.check_lease(epoch, guard.within)?,
+        RightNeeded::Guarded(guard) => quorum.check_lease(epoch, guard.within)?,
         RightNeeded::Asked => {
-            right.check_lease(epoch, Duration::ZERO)?;
-            right.ensure_right(epoch, limit).await?;
+            quorum.check_lease(epoch, Duration::ZERO)?;
+            quorum.ensure(epoch, limit).await?;
         }
     }
     let sent = send_plain(members, server, command, limit).await;
     if let Err(WorkError::Statement(StatementError::GuardFailed { .. })) = &sent {
         // The server itself counted short.
-        right.note_refused(members.clock.now());
+        quorum.note_missing();
     }
     sent?;
     Ok(super::events::told(members, server, command, limit).await)

@@ -12,9 +12,9 @@ use baton_core::time::Timestamp;
 use baton_ports::AuditRecord;
 
 use super::Performer;
+use crate::clusters::quorum::refused;
 use crate::clusters::sessions::WorkError;
 use crate::locking::lock;
-use crate::right::refused;
 
 /// A repair that is repeated is journaled once in this time: a primary that hangs for hours would
 /// push everything else out of the audit log.

@@ -19,9 +19,9 @@ impl Driver {
     /// Every member must have been probed before, so that what the servers show now decides, not
     /// what was intended.
     pub(crate) async fn resume(&self, mut row: RecoveryRow) -> Result<RecoveryRow, NotBegun> {
-        let _busy = self.right.lease.busy();
+        let _busy = self.quorum.lease.busy();
         let epoch = self
-            .right
+            .quorum
             .lease
             .epoch_for(std::time::Duration::from_millis(500))
             .ok_or(NotBegun::NoLease)?;

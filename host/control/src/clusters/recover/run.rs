@@ -72,7 +72,7 @@ impl Recovery<'_> {
         let mut events: Vec<Event> = Vec::new();
         loop {
             // After a pause of the whole process: make sure that this node may still act.
-            self.driver.right.lease.settle().await;
+            self.driver.quorum.lease.settle().await;
             if let Some(reason) = self.reason_to_stop(run) {
                 events.push(Event::Cancel(reason));
             }
@@ -229,7 +229,7 @@ impl Recovery<'_> {
         if run.writes_may_be_open() || self.row.committed {
             return None;
         }
-        if self.driver.right.lease.epoch_for(Duration::ZERO) != Some(self.row.epoch) {
+        if self.driver.quorum.lease.epoch_for(Duration::ZERO) != Some(self.row.epoch) {
             return Some("the lease was lost".to_owned());
         }
         let late = self

@@ -1,11 +1,12 @@
 //! Changes that leadership, operators and recoveries make.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
+use baton_core::leadership::quorum::Voters;
+use baton_core::leadership::voter_records::{VoterRecords, adopt};
 use baton_core::model::{ActiveRecovery, RecoveryKind, Switch};
 use baton_core::planning::Highest;
-use baton_core::right::Voters;
 use baton_core::time::WallTime;
 use baton_ports::RecoveryRow;
 
@@ -105,17 +106,9 @@ impl Registry {
 
     /// Takes over recorded voters. Of two records of one cluster the later one counts, wherever it
     /// is known from. Gives what is known now.
-    pub(crate) fn adopt_voters(
-        &self,
-        recorded: &BTreeMap<ClusterId, Voters>,
-    ) -> BTreeMap<ClusterId, Voters> {
+    pub(crate) fn adopt_voters(&self, recorded: &VoterRecords) -> VoterRecords {
         let mut inner = self.lock();
-        for (cluster, voters) in recorded {
-            let known = inner.voters.entry(cluster.clone()).or_default();
-            if known.version < voters.version {
-                known.clone_from(voters);
-            }
-        }
+        adopt(&mut inner.voters, recorded);
         inner.voters.clone()
     }
 

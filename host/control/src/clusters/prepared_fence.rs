@@ -1,5 +1,7 @@
-//! A fence that stands ready for a cluster's primary. When the primary hangs and is replaced, the
-//! fence is left in its sockets: it is the first thing that the server does when it goes on.
+//! A prepared fence for a cluster's primary.
+//!
+//! If the primary hangs and is replaced, the fence is sent and stays in its socket buffers: it is
+//! the first statement that the server executes when it goes on.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -11,16 +13,15 @@ use baton_ports::{Servers, StandbyFence};
 use crate::inventory::Registry;
 use crate::locking::lock;
 
-/// How long one stands ready before another takes its place. It is never tried out, because a
-/// statement without an answer would make it useless; so it is renewed before something on the way
-/// forgets the connection.
+/// How long a fence is kept before a new one replaces it. A fence is never tested, because a
+/// statement without an answer would make it useless. So it is renewed before a firewall or a proxy
+/// forgets its connection.
 const RENEW: Duration = Duration::from_mins(1);
-/// How long a server that hangs is waited for. Connections do not live much longer than this
-/// without a word.
+/// How long a fence waits for a server that hangs. A silent connection does not live much longer.
 const WAIT: Duration = Duration::from_mins(10);
 
-/// The fence of one cluster.
-pub(crate) struct Standby {
+/// The prepared fence of one cluster.
+pub(crate) struct PreparedFence {
     cluster: ClusterId,
     lock_name: String,
     ready: Mutex<Option<Ready>>,
@@ -32,7 +33,7 @@ struct Ready {
     fence: Box<dyn StandbyFence>,
 }
 
-impl Standby {
+impl PreparedFence {
     pub(crate) fn new(cluster: ClusterId, lock_name: String) -> Self {
         Self {
             cluster,
@@ -41,8 +42,8 @@ impl Standby {
         }
     }
 
-    /// Opens a fence for `server` if it is the primary and none is fresh. The old one stays ready
-    /// until the new one is.
+    /// Opens a fence for `server` if it is the primary and has no fresh one. The old fence stays
+    /// ready until the new one is.
     pub(crate) async fn refresh(
         &self,
         server: &ServerId,
@@ -61,7 +62,7 @@ impl Standby {
             return;
         };
         let limit = registry.settings.connect_limit;
-        // Without one the server is fenced when it is seen again.
+        // Without a prepared fence the server is fenced when it answers again.
         if let Ok(fence) = servers.standby(&address, &self.lock_name, limit).await {
             *lock(&self.ready) = Some(Ready {
                 server: server.clone(),
@@ -85,7 +86,9 @@ impl Standby {
                     tracing::warn!(%server, "a replaced primary went on, and was fenced at once");
                 }
                 Err(error) => {
-                    tracing::warn!(%server, %error, "the fence left for a replaced primary is gone");
+                    tracing::warn!(
+                        %server, %error, "the fence left for a replaced primary is gone"
+                    );
                 }
             }
         });

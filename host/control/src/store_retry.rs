@@ -1,4 +1,4 @@
-//! A person's order outlasts a moment without the store.
+//! Repeats an operator's request to the store while the store is unavailable.
 
 use std::future::Future;
 use std::time::Duration;
@@ -6,20 +6,21 @@ use std::time::Duration;
 use baton_ports::StoreError;
 use tokio::time::{Instant, sleep};
 
-/// How long an order is tried: a store that goes to another of its nodes is back sooner.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// Between two tries.
+/// How long a request is repeated: a store that fails over to another of its nodes is back sooner.
+const RETRY_LIMIT: Duration = Duration::from_secs(3);
+/// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Does what is asked of the store, again while the store is away. What may have been done already is not done again.
+/// Sends a request to the store again while the store is unavailable. A request whose outcome is
+/// unknown is not repeated.
 ///
 /// # Errors
-/// As the last try.
-pub(crate) async fn patiently<T, F>(ask: impl Fn() -> F) -> Result<T, StoreError>
+/// The error of the last try.
+pub(crate) async fn retry_while_unavailable<T, F>(ask: impl Fn() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + RETRY_LIMIT;
     loop {
         match ask().await {
             Err(StoreError::Unavailable { .. }) if Instant::now() < until => sleep(PAUSE).await,
@@ -35,7 +36,7 @@ mod tests {
 
     use super::*;
 
-    /// A store that is away for the first tries.
+    /// A store that is unavailable for the first `away` tries.
     fn after(away: u32, tries: &AtomicU32) -> Result<u32, StoreError> {
         let tried = tries.fetch_add(1, Ordering::Relaxed) + 1;
         if tried > away {
@@ -48,17 +49,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_order_waits_for_a_store_that_comes_back_and_not_for_ever() {
+    async fn a_request_is_repeated_while_the_store_is_unavailable_up_to_the_limit() {
         let tries = AtomicU32::new(0);
-        assert!(matches!(patiently(|| ready(after(5, &tries))).await, Ok(6)));
+        assert!(matches!(
+            retry_while_unavailable(|| ready(after(5, &tries))).await,
+            Ok(6)
+        ));
         let begun = Instant::now();
-        let given_up = patiently(|| ready(after(u32::MAX, &tries))).await;
+        let given_up = retry_while_unavailable(|| ready(after(u32::MAX, &tries))).await;
         assert!(matches!(given_up, Err(StoreError::Unavailable { .. })));
-        assert_eq!(begun.elapsed(), PATIENCE);
+        assert_eq!(begun.elapsed(), RETRY_LIMIT);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_may_have_been_done_is_not_done_again() {
+    async fn a_request_with_an_unknown_outcome_is_not_repeated() {
         let tries = AtomicU32::new(0);
         let unknown = || async {
             tries.fetch_add(1, Ordering::Relaxed);
@@ -67,7 +71,7 @@ mod tests {
                 source: "cut off".into(),
             })
         };
-        assert!(patiently(unknown).await.is_err());
+        assert!(retry_while_unavailable(unknown).await.is_err());
         assert_eq!(tries.into_inner(), 1);
     }
 }

@@ -1,10 +1,10 @@
-//! The other Baton nodes: who of them lives, who acts, what they see.
+//! The other Baton nodes: asks each of them for its report, for ever.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use baton_core::ids::{Address, NodeName};
+use baton_core::leadership::{self, Contact};
 use baton_core::time::Timestamp;
 use baton_ports::{Clock, PeerFailure, PeerReport, PeerSighting, Peers};
 use futures::future::join_all;
@@ -12,75 +12,48 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::duplicate_name::is_later;
-use crate::lease::Holder;
 use crate::locking::lock;
 
-/// How long a peer keeps a question before it answers that nothing changed. The pending answer is what shows its end at once.
+/// How long a peer holds a request before it answers that nothing changed. The end of the peer's
+/// process ends the pending request, so it is noticed at once.
 const WAIT: Duration = Duration::from_secs(1);
-/// How long after that it is silent.
+/// A peer that has not answered this long after that is silent.
 const LIMIT: Duration = Duration::from_millis(700);
 /// Pause before a peer that did not answer is asked again.
 const RETRY: Duration = Duration::from_millis(200);
-
-/// Whether a node lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
-    /// It answers.
-    Living,
-    /// Its process is gone, since then.
-    Gone(Timestamp),
-    /// It does not answer, since then: frozen, or cut off from here.
-    Silent(Timestamp),
-    /// A later start of it answers since then, so the process that is asked about has ended.
-    Replaced(Timestamp),
-    /// It is none of the configured peers, or never answered.
-    Unknown,
-}
 
 /// What is known of one peer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PeerState {
     pub(crate) report: Option<PeerReport>,
     pub(crate) answered: Option<Timestamp>,
-    /// Since when this start of it is heard.
+    /// When this start of its process answered first.
     pub(crate) heard_since: Option<Timestamp>,
-    /// Failing since, and how.
+    /// Since when it does not answer, and how that shows.
     pub(crate) failing: Option<(Timestamp, PeerFailure)>,
 }
 
-/// Which start of a node speaks, compared with the one that is asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Start {
-    Same,
-    Earlier,
-    Later,
-}
-
 impl PeerState {
-    /// `None` if it is another node.
-    fn starts_as(&self, holder: &Holder) -> Option<Start> {
-        let report = self.report.as_ref().filter(|r| r.name == holder.name)?;
-        let prefix = format!("{}-", holder.name);
-        let heard = report.incarnation.strip_prefix(&prefix);
-        let (Some(heard), Some(asked)) = (heard, holder.start.as_deref()) else {
-            return Some(Start::Same);
+    /// The facts that an election decides by; `None` if the peer has never answered.
+    fn facts(self) -> Option<leadership::Peer> {
+        let report = self.report?;
+        let prefix = format!("{}-", report.name);
+        let start = report.incarnation.strip_prefix(&prefix).map(str::to_owned);
+        let contact = match self.failing {
+            None => Contact::Answers,
+            Some((since, PeerFailure::Gone)) => Contact::Gone(since),
+            Some((since, PeerFailure::Silent | PeerFailure::Strange)) => Contact::Silent(since),
         };
-        Some(if heard == asked {
-            Start::Same
-        } else if is_later(heard, asked) {
-            Start::Later
-        } else {
-            Start::Earlier
+        Some(leadership::Peer {
+            name: report.name,
+            start,
+            contact,
+            heard_since: self.heard_since,
+            leads: report.acts,
+            granted: report.granted,
+            epoch: report.epoch,
+            hears: report.hears,
         })
-    }
-
-    fn life(&self) -> Life {
-        match self.failing {
-            None => Life::Living,
-            Some((since, PeerFailure::Gone)) => Life::Gone(since),
-            Some((since, PeerFailure::Silent | PeerFailure::Strange)) => Life::Silent(since),
-        }
     }
 }
 
@@ -106,7 +79,7 @@ impl PeerTable {
         }
     }
 
-    /// Told whenever a report or a life changed.
+    /// Told whenever a report changed, or whether a peer answers.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -118,7 +91,7 @@ impl PeerTable {
             let table = Arc::clone(&self);
             tasks.spawn(async move { table.watch(index).await });
         }
-        // A task never ends by itself; without peers there is nothing to do.
+        // The tasks never end by themselves. Without peers there is nothing to do.
         while tasks.join_next().await.is_some() {}
         std::future::pending::<()>().await;
     }
@@ -127,7 +100,7 @@ impl PeerTable {
         let Some((url, slot)) = self.slots.get(index) else {
             return;
         };
-        // The first answer is wanted at once.
+        // The first request asks for an answer at once.
         let mut wait = Duration::ZERO;
         loop {
             let outcome = self.port.report(url, wait, LIMIT).await;
@@ -141,6 +114,12 @@ impl PeerTable {
                 sleep(RETRY).await;
             }
         }
+    }
+
+    /// The facts of the peers that have answered at least once, for an election.
+    pub(crate) fn known(&self) -> leadership::Peers {
+        let states = self.states().into_iter();
+        leadership::Peers(states.filter_map(|(_, state)| state.facts()).collect())
     }
 
     /// Configured peers with what is known of each.
@@ -168,51 +147,8 @@ impl PeerTable {
             .collect()
     }
 
-    /// Whether the node lives, as seen from here; that start of it, if the start is known.
-    pub(crate) fn life(&self, holder: &Holder) -> Life {
-        let states = self.states().into_iter();
-        let named: Vec<PeerState> = states
-            .map(|(_, state)| state)
-            .filter(|state| state.starts_as(holder).is_some())
-            .collect();
-        let of = |start: Start| {
-            named
-                .iter()
-                .find(|state| state.starts_as(holder) == Some(start))
-        };
-        if let Some(state) = of(Start::Same) {
-            return state.life();
-        }
-        if let Some(since) = of(Start::Later).and_then(|state| state.heard_since) {
-            return Life::Replaced(since);
-        }
-        // The holder has begun since this node last heard of it.
-        of(Start::Earlier).map_or(Life::Unknown, PeerState::life)
-    }
-
-    /// True if a peer that answers us hears the node.
-    pub(crate) fn is_heard_by_others(&self, name: &NodeName) -> bool {
-        self.living()
-            .iter()
-            .any(|report| report.hears.contains(name))
-    }
-
-    /// The peer that acts now, if one says so.
-    pub(crate) fn actor(&self) -> Option<NodeName> {
-        let acting = self.living().into_iter().filter(|report| report.acts);
-        acting
-            .max_by_key(|report| report.epoch)
-            .map(|report| report.name)
-    }
-
-    /// Place of `own` among all living nodes, by name: whose turn it is when several could do the same.
-    pub(crate) fn rank(&self, own: &NodeName) -> u32 {
-        let before: BTreeSet<NodeName> =
-            self.heard().into_iter().filter(|name| name < own).collect();
-        u32::try_from(before.len()).unwrap_or(u32::MAX)
-    }
-
-    /// How the peers that answer within `limit` see these servers: peer's name, and its sightings.
+    /// How the peers that answer within `limit` see these servers: name of the peer, and what it
+    /// sees.
     pub(crate) async fn ask(
         &self,
         servers: &[Address],
@@ -220,7 +156,7 @@ impl PeerTable {
     ) -> Vec<(NodeName, Vec<PeerSighting>)> {
         let asked = self.slots.iter().map(|(url, slot)| async move {
             let state = read(slot);
-            // One that is known to be silent would only cost the limit.
+            // A peer that is known to be silent would only cost the limit.
             let name = state.report.filter(|_| state.failing.is_none())?.name;
             let seen = self.port.sightings(url, servers, limit).await.ok()?;
             Some((name, seen))
@@ -238,7 +174,7 @@ fn read(slot: &Mutex<PeerState>) -> PeerState {
     lock(slot).clone()
 }
 
-/// Takes an outcome in; true if it changes anything that others wait for.
+/// Takes in what came of a request. True if it changes anything that others wait for.
 fn note(slot: &Mutex<PeerState>, outcome: Result<PeerReport, PeerFailure>, now: Timestamp) -> bool {
     let mut state = lock(slot);
     match outcome {
@@ -261,7 +197,7 @@ fn note(slot: &Mutex<PeerState>, outcome: Result<PeerReport, PeerFailure>, now: 
     }
 }
 
-/// No other nodes: for a single one, and for tests.
+/// No other nodes: for a single node, and for tests.
 #[derive(Debug)]
 pub struct NoPeers;
 
@@ -289,6 +225,8 @@ impl Peers for NoPeers {
 
 #[cfg(test)]
 mod tests {
+    use baton_core::ids::LeaseEpoch;
+
     use super::*;
 
     fn report(start: &str) -> PeerReport {
@@ -297,7 +235,7 @@ mod tests {
             incarnation: format!("n2-{start}"),
             acts: false,
             granted: false,
-            epoch: baton_core::ids::LeaseEpoch(3),
+            epoch: LeaseEpoch(3),
             leader: None,
             store_answers: true,
             backend_node: None,
@@ -306,39 +244,28 @@ mod tests {
         }
     }
 
-    #[derive(Debug)]
-    struct Stopped;
-
-    impl Clock for Stopped {
-        fn now(&self) -> Timestamp {
-            Timestamp::from_micros(1)
-        }
-
-        fn wall(&self) -> baton_core::time::WallTime {
-            baton_core::time::WallTime::from_millis(1)
-        }
+    #[test]
+    fn a_new_start_of_a_peer_is_heard_since_its_first_answer() {
+        let slot = Mutex::new(PeerState::default());
+        let hear = |start: &str, at: u64| {
+            note(&slot, Ok(report(start)), Timestamp::from_micros(at));
+            read(&slot).facts().unwrap()
+        };
+        hear("a0-1", 10);
+        let first = hear("b0-1", 20);
+        assert_eq!(first.start.as_deref(), Some("b0-1"));
+        assert_eq!(hear("b0-1", 30).heard_since, first.heard_since);
+        assert_eq!(first.heard_since, Some(Timestamp::from_micros(20)));
     }
 
     #[test]
-    fn a_holder_whose_later_start_answers_is_gone() {
-        let table = PeerTable::new(Arc::new(NoPeers), Arc::new(Stopped), &["url".to_owned()]);
-        let holder = |start: &str| Holder {
-            name: NodeName::new("n2"),
-            start: Some(start.to_owned()),
-        };
-        assert_eq!(table.life(&holder("a0-1")), Life::Unknown);
-        let hear = |start: &str, at: u64| {
-            let (_, slot) = &table.slots[0];
-            note(slot, Ok(report(start)), Timestamp::from_micros(at))
-        };
-        hear("a0-1", 10);
-        assert_eq!(table.life(&holder("a0-1")), Life::Living);
-        hear("b0-1", 20);
-        hear("b0-1", 30);
-        let since = Timestamp::from_micros(20);
-        assert_eq!(table.life(&holder("a0-1")), Life::Replaced(since));
-        assert_eq!(table.life(&holder("b0-1")), Life::Living);
-        // A start that this node has not heard yet, of a node whose earlier start it heard last.
-        assert_eq!(table.life(&holder("c0-1")), Life::Living);
+    fn a_peer_is_silent_since_its_first_failure() {
+        let slot = Mutex::new(PeerState::default());
+        let at = Timestamp::from_micros;
+        assert!(note(&slot, Ok(report("a0-1")), at(10)));
+        assert!(note(&slot, Err(PeerFailure::Silent), at(20)));
+        assert!(!note(&slot, Err(PeerFailure::Silent), at(30)));
+        let facts = read(&slot).facts().unwrap();
+        assert_eq!(facts.contact, Contact::Silent(at(20)));
     }
 }

@@ -1,36 +1,38 @@
-//! The voter registry: which Baton nodes there are, and whose locks are votes. Nodes register and say which member sets they have read; the node that
-//! leads records the sets, and ends a change of one when every registered node knows of it.
+//! The registry of nodes and voters in the store.
+//!
+//! Each node registers itself and the newest voter records that it has read. The leader records the
+//! members whose locks are votes, and ends a change of them when every registered node has read it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
-use baton_core::right::Voters;
-use baton_ports::{NodeRow, Store, StoreError};
+use baton_core::leadership::duplicate_name::{DuplicateNames, Precedence, Registration};
+use baton_core::leadership::quorum::Voters;
+use baton_core::leadership::voter_records::next_records;
+use baton_ports::{NodeRecord, Store, StoreError};
 use tokio::time::{Instant, sleep};
 
-use crate::duplicate_name::{DuplicateNames, Place};
+use super::{GUARD_MARGIN, LEASE, LeaseKeeper};
 use crate::inventory::Registry;
-use crate::lease::{Keeper, LEASE};
-use crate::right::GUARD_MARGIN;
 
 /// Pause between two rounds.
 const ROUND: Duration = Duration::from_secs(1);
-/// Between two beats without news.
-const BEAT_EVERY: Duration = Duration::from_secs(3);
+/// Time between two heartbeats without news.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(3);
 
-/// Keeps the record of nodes and voters.
+/// Registers this node and keeps the voter records.
 pub(crate) struct VoterRegistry {
     pub(crate) registry: Arc<Registry>,
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) lease: Arc<Keeper>,
+    pub(crate) lease: Arc<LeaseKeeper>,
     /// Unique per process start.
     pub(crate) start: String,
 }
 
 impl VoterRegistry {
-    /// For ever.
+    /// Registers and reads for ever.
     pub(crate) async fn keep(&self) {
         let mut due = Instant::now();
         let mut told: Option<u64> = None;
@@ -38,17 +40,19 @@ impl VoterRegistry {
         let mut gives_way = false;
         let mut read = self.newest();
         loop {
-            // What was known a round ago: a step that was verified by the members before may execute for as long as a guard lasts.
+            // `read` was read one pause ago. A step that was verified by the members before may
+            // execute for as long as a guard lasts; the pause is longer.
             let timely = Instant::now() >= due;
             if told != Some(read) || timely {
                 if timely {
-                    due = Instant::now() + BEAT_EVERY;
-                    // The row says something of others only once this process has written it.
+                    due = Instant::now() + HEARTBEAT_EVERY;
+                    // Another start in the row means something only after this process has
+                    // written the row.
                     if told.is_some() {
                         gives_way = self.gives_way(&mut duplicates, gives_way).await;
                     }
                 }
-                match self.beat(read, gives_way).await {
+                match self.send_heartbeat(read, gives_way).await {
                     Ok(()) => told = Some(read),
                     Err(error) => {
                         tracing::debug!(error = error.with_causes(), "node not registered");
@@ -60,13 +64,14 @@ impl VoterRegistry {
             }
             read = self.newest();
             let changes = told != Some(read) || self.is_changing();
-            sleep(if changes { self.quick() } else { ROUND }).await;
+            sleep(if changes { self.short_pause() } else { ROUND }).await;
         }
     }
 
-    /// Pause while members change: a majority of both sets is needed meanwhile, which a node that dies just then makes hard to get. Longer
-    /// than a step that was verified by the members before may be on its way.
-    fn quick(&self) -> Duration {
+    /// Pause while members change. It is short, because a majority of both sets is needed
+    /// meanwhile, and the death of a member may prevent that. It is longer than a step that was
+    /// verified by the members before may be on its way.
+    fn short_pause(&self) -> Duration {
         let guard = self
             .registry
             .settings
@@ -84,29 +89,31 @@ impl VoterRegistry {
             .any(|voters| voters.previous.is_some())
     }
 
-    /// The row of one that gives way is the other process's.
-    async fn beat(&self, read: u64, gives_way: bool) -> Result<(), StoreError> {
+    /// A process that gives way to another one leaves the row to it.
+    async fn send_heartbeat(&self, read: u64, gives_way: bool) -> Result<(), StoreError> {
         if gives_way {
             return Ok(());
         }
         self.store.beat(&self.row(read)).await
     }
 
-    /// Whether another process runs under this node's name and was there first. This node's row is written by this process alone, once it
-    /// has written it, so another start in it is one that lives. Its lease is its own all the same, since the holder there is a start
-    /// and not a name; but nobody could tell the two apart. A store that does not answer changes nothing.
+    /// True if another process under this node's name goes first, so that this one must not act.
+    ///
+    /// Once this process has written the row, another start in it belongs to a live process. The
+    /// lease is safe all the same, since its holder is a start and not a name; but nobody could
+    /// tell the two processes apart. If the store does not answer, nothing changes.
     async fn gives_way(&self, duplicates: &mut DuplicateNames, gave_way: bool) -> bool {
         let Ok(rows) = self.store.nodes().await else {
             return gave_way;
         };
         let settings = &self.registry.settings;
         let own = rows.into_iter().find(|row| row.name == settings.node);
-        match duplicates.look(&self.start, own) {
-            Place::Alone => {
+        match duplicates.note(&self.start, own.map(registration)) {
+            Precedence::Unique => {
                 self.lease.unbar();
                 false
             }
-            Place::First(other) => {
+            Precedence::First(other) => {
                 tracing::error!(
                     node = %settings.node, url = other.url, own_url = settings.url,
                     "another process was started under this node's name and will not act: give each node a name of its own (node.name)"
@@ -114,7 +121,7 @@ impl VoterRegistry {
                 self.lease.unbar();
                 false
             }
-            Place::Second(other) => {
+            Precedence::Second(other) => {
                 let why = format!(
                     "another process runs under the name {} (at {}), so this one (at {}) does not act: stop one of them, or give each node \
                      a name of its own (node.name)",
@@ -126,9 +133,9 @@ impl VoterRegistry {
         }
     }
 
-    fn row(&self, voters_seen: u64) -> NodeRow {
+    fn row(&self, voters_seen: u64) -> NodeRecord {
         let settings = &self.registry.settings;
-        NodeRow {
+        NodeRecord {
             name: settings.node.clone(),
             start: self.start.clone(),
             url: settings.url.clone(),
@@ -144,50 +151,27 @@ impl VoterRegistry {
         versions.max().unwrap_or(0)
     }
 
-    /// Reads what is recorded.
+    /// Reads the voter records.
     pub(crate) async fn read(&self) -> Result<(), StoreError> {
         let recorded = self.store.voters().await?.into_iter().collect();
         self.registry.adopt_voters(&recorded);
         Ok(())
     }
 
-    /// Reads what is recorded; the node that leads records what changed.
+    /// Reads the voter records. The leader also writes those that change.
     async fn round(&self) -> Result<(), StoreError> {
         let recorded = self.store.voters().await?.into_iter().collect();
         let known = self.registry.adopt_voters(&recorded);
         let Some(epoch) = self.lease.epoch_for(ROUND) else {
             return Ok(());
         };
-        if self.lease.stands_in() {
+        if self.lease.leads_without_store() {
             return Ok(());
         }
-        let mut version = known
-            .values()
-            .map(|voters| voters.version)
-            .max()
-            .unwrap_or(0);
-        let seen_by_all = self.seen_by_all().await?;
-        for (cluster, members) in self.members() {
-            let was = known.get(&cluster).cloned().unwrap_or_default();
-            let next = if recorded.get(&cluster).is_none_or(|row| *row != was) && was.version > 0 {
-                // The store has forgotten what this node read there: an asynchronous pair may, and so may a backup.
-                Some(Voters {
-                    version: version.saturating_add(1),
-                    ..was
-                })
-            } else {
-                let ended = seen_by_all.and_then(|seen| was.settled(seen));
-                ended
-                    .map(|ended| Voters {
-                        version: version.saturating_add(1),
-                        ..ended
-                    })
-                    .or_else(|| was.change_to(&members, version.saturating_add(1)))
-            };
-            if let Some(next) = next {
-                version = next.version;
-                self.record(epoch, &cluster, next).await?;
-            }
+        let read_by_all = self.read_by_all().await?;
+        let members = self.members();
+        for (cluster, voters) in next_records(&known, &recorded, &members, read_by_all) {
+            self.record(epoch, &cluster, voters).await?;
         }
         Ok(())
     }
@@ -213,13 +197,13 @@ impl VoterRegistry {
         Ok(())
     }
 
-    /// The version that every registered node has read at least; `None` if none is registered.
-    async fn seen_by_all(&self) -> Result<Option<u64>, StoreError> {
+    /// The version that every registered node has read; `None` if no node is registered.
+    async fn read_by_all(&self) -> Result<Option<u64>, StoreError> {
         let nodes = self.store.nodes().await?;
         Ok(nodes.iter().map(|node| node.voters_seen).min())
     }
 
-    /// Members of all clusters as this node sees them, as soon as all of them were asked.
+    /// Members of all clusters as this node observes them.
     fn members(&self) -> BTreeMap<ClusterId, BTreeSet<ServerId>> {
         let inventory = self.registry.latest();
         let mut members: BTreeMap<ClusterId, BTreeSet<ServerId>> = BTreeMap::new();
@@ -232,5 +216,13 @@ impl VoterRegistry {
             }
         }
         members
+    }
+}
+
+fn registration(row: NodeRecord) -> Registration {
+    Registration {
+        start: row.start,
+        heartbeats: row.beats,
+        url: row.url,
     }
 }

@@ -1,43 +1,55 @@
-//! The right to act on a cluster: a vote of its own members, with the lease worth half a vote.
+//! The quorum of a cluster: a majority of its recorded members' locks, with the lease worth half a
+//! vote.
 //!
-//! Two actors never have it at the same time, whatever the backend says: more than half of all weight is needed, each
-//! member's advisory lock has one holder, and the lease has one. While the recorded member set changes, the right is needed in
-//! the old set and in the new one, so that an actor that knows only the old one cannot have it beside us.
+//! A node that has it has the right to act on the cluster. Two nodes never have it at the same
+//! time, whatever the store says: more than half of all weight is needed, the advisory lock of each
+//! member has one holder, and so has the lease. While the recorded set of members changes, a
+//! majority of the old set and of the new one is needed. So a node that knows only the old set
+//! cannot have the quorum beside a node that knows the change.
+
+mod checks;
+mod missing;
+mod poll;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::ids::ServerId;
 
+pub use checks::QuorumChecks;
+pub use missing::missing_quorum;
+pub use poll::{Poll, PollResult, lock_counts_in};
+
 /// Weights count in halves: a lock is two, the lease one.
 const LOCK: usize = 2;
 const LEASE: usize = 1;
 
-/// The members whose locks are votes, as recorded. They are recorded, not observed, because actors that observe different
-/// members would count different majorities.
+/// The members whose locks are votes, as recorded. They are recorded, not observed: nodes that
+/// observe different members would count different majorities.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Voters {
     /// Grows with each change, over all clusters.
     pub version: u64,
     /// The members.
     pub current: BTreeSet<ServerId>,
-    /// The set before, as long as some node may not know the present one.
+    /// The last set, as long as some node may not know the present one.
     pub previous: Option<BTreeSet<ServerId>>,
 }
 
-/// What an actor holds.
+/// The votes that a node holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Votes {
-    /// Members whose lock is held, long enough that nothing of an earlier holder is on its way.
+    /// Members whose lock it holds, for long enough that no step of an earlier holder is on its
+    /// way.
     pub locks: BTreeSet<ServerId>,
-    /// The lease is held, long enough, and outlives what is about to be done.
+    /// It holds the lease, for long enough, and the lease outlives what is about to be done.
     pub lease: bool,
 }
 
-/// How a vote came out.
+/// The result of a count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
-    /// Locks held, members asked: in the set where it is tightest.
+    /// Locks held: while the members change, in the set that lacks the majority.
     pub locks: usize,
     /// Members of that set.
     pub members: usize,
@@ -65,7 +77,7 @@ impl fmt::Display for Tally {
 }
 
 impl Voters {
-    /// Counts. Without recorded members nobody has the right.
+    /// Counts the votes. Without recorded members nobody has the quorum.
     pub fn count(&self, votes: &Votes) -> Tally {
         let now = count_in(&self.current, votes);
         match &self.previous {
@@ -77,15 +89,15 @@ impl Voters {
         }
     }
 
-    /// Everybody who has a vote in one of the sets.
+    /// The members of both sets.
     pub fn everybody(&self) -> BTreeSet<ServerId> {
         let mut all = self.current.clone();
         all.extend(self.previous.iter().flatten().cloned());
         all
     }
 
-    /// The change to `members`, to be recorded by whoever has the right in both; `None` if there is nothing to change, or the last change
-    /// is not known to everybody yet. `version` must be greater than any given before, in all clusters.
+    /// The change to `members`. `None` if there is nothing to change, or if some node may not know
+    /// the last change yet. `version` must be greater than all versions before, of all clusters.
     pub fn change_to(&self, members: &BTreeSet<ServerId>, version: u64) -> Option<Self> {
         if self.previous.is_some() || self.current == *members || members.is_empty() {
             return None;
@@ -97,9 +109,9 @@ impl Voters {
         })
     }
 
-    /// The end of a change, once every registered node has read version `seen_by_all`.
-    pub fn settled(&self, seen_by_all: u64) -> Option<Self> {
-        (self.previous.is_some() && seen_by_all >= self.version).then(|| Self {
+    /// The end of a change, once every registered node has read version `read_by_all`.
+    pub fn settled(&self, read_by_all: u64) -> Option<Self> {
+        (self.previous.is_some() && read_by_all >= self.version).then(|| Self {
             previous: None,
             ..self.clone()
         })
@@ -167,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_the_right_where_no_members_are_recorded() {
+    fn without_recorded_members_nobody_has_the_quorum() {
         let votes = Votes {
             locks: set(&[1, 2, 3]),
             lease: true,
@@ -175,21 +187,22 @@ mod tests {
         assert!(!Voters::default().count(&votes).granted);
     }
 
-    /// All ways in which two actors can share the locks and the lease of up to five servers, one knowing the old set and one
-    /// the change: never both.
+    /// All ways in which two nodes can share the locks and the lease of up to five servers, where
+    /// one node knows the old set and the other one the change: never do both have the quorum.
     #[test]
-    fn two_actors_never_both_have_the_right() {
+    fn two_nodes_never_both_have_the_quorum() {
         let old_sets: [&[u32]; 4] = [&[0, 1], &[0, 1, 2], &[0, 1, 2, 3], &[2, 3, 4]];
         let new_sets: [&[u32]; 5] = [&[0], &[0, 1, 2], &[0, 1, 2, 3, 4], &[1, 2, 3], &[3, 4]];
         let mut both_possible_without_joint = 0;
         for old in old_sets {
             for new in new_sets {
                 for owners in 0..3_u32.pow(6) {
-                    // Digit n: who holds the lock of server n (or, for the last, the lease): nobody, first, second.
+                    // Digit n: who holds the lock of server n (the last digit: the lease). 0 is
+                    // nobody.
                     let owner = |n: u32| owners / 3_u32.pow(n) % 3;
-                    let votes = |actor: u32| Votes {
-                        locks: set(&(0..5).filter(|n| owner(*n) == actor).collect::<Vec<_>>()),
-                        lease: owner(5) == actor,
+                    let votes = |node: u32| Votes {
+                        locks: set(&(0..5).filter(|n| owner(*n) == node).collect::<Vec<_>>()),
+                        lease: owner(5) == node,
                     };
                     let stale = voters(old, None).count(&votes(1)).granted;
                     let joint = voters(new, Some(old)).count(&votes(2)).granted;
@@ -210,7 +223,10 @@ mod tests {
     #[test]
     fn a_change_waits_for_the_last_one_to_be_known() {
         let first = Voters::default().change_to(&set(&[1, 2, 3]), 1).unwrap();
-        assert_eq!(first.previous, None, "nobody could act before");
+        assert_eq!(
+            first.previous, None,
+            "without members nobody could act before"
+        );
         let second = first.change_to(&set(&[1, 2, 3, 4]), 2).unwrap();
         assert_eq!(second.previous, Some(set(&[1, 2, 3])));
         assert_eq!(second.change_to(&set(&[1]), 3), None);

@@ -1,9 +1,11 @@
-//! Every interleaving of the protocol around the vote in a small world: three actors, clocks that run unequally, members that change.
+//! Every interleaving of the protocol around the quorum in a small world: three nodes, clocks that
+//! run unequally, members that change.
 //!
-//! Each statement is one atomic move; any move may be delayed for ever (a frozen process, a slow network); sessions die at any time;
-//! locks are taken and their holders sent away; the lease changes hands. Ages are kept instead of instants, so that no bound of time is
-//! needed. What is checked: no step of an actor executes while another one has the right. Each rule is shown to be needed by
-//! leaving it out.
+//! Each statement is one atomic move. Any move may be delayed for ever (a stopped process, a slow
+//! network). Sessions end at any time, locks change hands, their holders' sessions are ended, and
+//! the lease changes hands. Ages are kept instead of instants, so that no bound of time is needed.
+//! The check: no step of a node executes while another node has the quorum. Each rule of the
+//! protocol is shown to be needed: without it the check fails.
 
 #![expect(
     clippy::disallowed_types,
@@ -15,52 +17,54 @@ use std::collections::{BTreeSet, HashSet};
 use super::{Voters, Votes};
 use crate::ids::ServerId;
 
-const ACTORS: usize = 3;
-/// Ticks that a guard lasts on a server.
+const NODES: usize = 3;
+/// Ticks for which a guard lasts on a server.
 const GUARD: u8 = 2;
 
 /// The rules that are followed, and the clocks.
 #[derive(Clone)]
 struct Rules {
     servers: usize,
-    /// Which server each actor wants to open.
-    candidates: [usize; ACTORS],
-    /// How many ticks of the world each actor waits after it gained anything: one guard and a margin, by its own clock.
-    waits: [u8; ACTORS],
-    /// How many ticks each actor believes in a lease after its renewal, by its own clock.
-    believes: [u8; ACTORS],
-    /// How many ticks a contender leaves an unchanged lease alone, by the fastest clock.
+    /// The server that each node wants to open.
+    candidates: [usize; NODES],
+    /// Ticks of the world that each node waits after it gained a lock or the lease: one guard and a
+    /// margin, by its own clock.
+    waits: [u8; NODES],
+    /// Ticks for which each node counts a lease after its renewal, by its own clock.
+    believes: [u8; NODES],
+    /// Ticks for which a contender leaves an unchanged lease alone, by the fastest clock.
     lease_rests: u8,
     /// The step carries its own condition.
     guarded: bool,
-    /// A gained lock or lease voids a verification under way.
-    voids: bool,
-    /// The locks that a verification sees are confirmed one by one, not at once.
+    /// A gained lock or lease cancels a verification under way.
+    cancels: bool,
+    /// A verification confirms the locks one by one, not all at once.
     one_by_one: bool,
     /// Recorded members, in the order in which they are recorded.
     records: Vec<Voters>,
-    /// A change is settled only when every actor has read it.
+    /// A change is settled only when every node has read it.
     joint: bool,
-    /// An actor says that it has read a change only when nothing that it verified by the old members can still execute.
+    /// A node reports that it has read a change only when nothing that it verified by the old
+    /// members can still execute.
     reads_late: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Stage {
     Idle,
-    /// The guard is armed; these locks (bits) and perhaps the lease were seen since.
+    /// The guard is armed. These locks (bits) and perhaps the lease were confirmed since.
     Verifying(u8, bool),
-    /// Enough was seen.
-    Right,
+    /// The confirmed votes are a quorum.
+    Quorum,
     /// The step is on its way.
     Sent,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Actor {
-    /// Ticks since it gained something, as far as they matter.
+struct Node {
+    /// Ticks since it gained a lock or the lease, as far as they matter.
     gained: u8,
-    /// Ticks that its guard lasts still.
+    /// Ticks for which its guard still lasts.
     left: u8,
     stage: Stage,
     /// The record it knows.
@@ -71,15 +75,15 @@ struct Actor {
 struct World {
     /// Who holds the lock of each server.
     holders: [Option<u8>; 3],
-    /// Who was granted the lease, and ticks since its last renewal.
+    /// Holder of the lease, and ticks since its last renewal.
     lease: Option<(u8, u8)>,
     record: u8,
-    actors: [Actor; ACTORS],
+    nodes: [Node; NODES],
 }
 
 struct Explorer {
     rules: Rules,
-    /// Whether a set of locks (bits), with or without the lease, is enough: by record.
+    /// Whether a set of locks (bits), without or with the lease, is a quorum: by record.
     enough: Vec<[[bool; 2]; 8]>,
     seen: HashSet<World>,
     todo: Vec<World>,
@@ -107,9 +111,9 @@ impl Explorer {
         }
     }
 
-    /// Number of states; `None` if a step executes while another actor has the right.
+    /// Number of states; `None` if a step executes while another node has the quorum.
     fn explore(mut self) -> Option<usize> {
-        let actor = Actor {
+        let node = Node {
             gained: 9,
             left: 0,
             stage: Stage::Idle,
@@ -119,13 +123,13 @@ impl Explorer {
             holders: [None; 3],
             lease: None,
             record: 0,
-            actors: [actor; ACTORS],
+            nodes: [node; NODES],
         };
         self.put(start);
         while let Some(world) = self.todo.pop() {
             self.tick(world);
             self.settle(world);
-            for x in 0..ACTORS {
+            for x in 0..NODES {
                 if !self.step(world, x) {
                     return None;
                 }
@@ -139,27 +143,27 @@ impl Explorer {
     }
 
     fn put(&mut self, mut world: World) {
-        for (x, actor) in world.actors.iter_mut().enumerate() {
-            // What cannot have an effect any more is nothing.
-            if actor.left == 0 && (self.rules.guarded || actor.stage != Stage::Sent) {
-                actor.stage = Stage::Idle;
+        for (x, node) in world.nodes.iter_mut().enumerate() {
+            // A step that cannot execute any more needs no state.
+            if node.left == 0 && (self.rules.guarded || node.stage != Stage::Sent) {
+                node.stage = Stage::Idle;
             }
-            actor.gained = actor.gained.min(self.rules.waits[x]);
+            node.gained = node.gained.min(self.rules.waits[x]);
         }
         if self.seen.insert(world) {
             self.todo.push(world);
         }
     }
 
-    fn with(&mut self, mut world: World, x: usize, change: impl FnOnce(&mut Actor)) {
-        change(&mut world.actors[x]);
+    fn with(&mut self, mut world: World, x: usize, change: impl FnOnce(&mut Node)) {
+        change(&mut world.nodes[x]);
         self.put(world);
     }
 
     fn tick(&mut self, mut world: World) {
-        for actor in &mut world.actors {
-            actor.gained = actor.gained.saturating_add(1);
-            actor.left = actor.left.saturating_sub(1);
+        for node in &mut world.nodes {
+            node.gained = node.gained.saturating_add(1);
+            node.left = node.left.saturating_sub(1);
         }
         if let Some((_, age)) = &mut world.lease {
             *age = (*age + 1).min(self.rules.lease_rests);
@@ -167,11 +171,11 @@ impl Explorer {
         self.put(world);
     }
 
-    fn gain(&self, actor: &mut Actor) {
-        actor.gained = 0;
-        if self.rules.voids && actor.stage != Stage::Sent {
-            actor.stage = Stage::Idle;
-            actor.left = 0;
+    fn gain(&self, node: &mut Node) {
+        node.gained = 0;
+        if self.rules.cancels && node.stage != Stage::Sent {
+            node.stage = Stage::Idle;
+            node.left = 0;
         }
     }
 
@@ -179,21 +183,23 @@ impl Explorer {
         for server in 0..self.rules.servers {
             let mut next = world;
             if world.holders[server] == Some(x as u8) {
-                // The session dies; a later lock is another session's, on which nothing is armed.
+                // The session ends. A later lock belongs to another session, on which no guard is
+                // armed.
                 next.holders[server] = None;
                 if server == self.rules.candidates[x] {
-                    next.actors[x].stage = Stage::Idle;
-                    next.actors[x].left = 0;
+                    next.nodes[x].stage = Stage::Idle;
+                    next.nodes[x].left = 0;
                 }
             } else {
-                // It was free, or its holder's session is ended. With it ends what the holder sent on it.
+                // The lock was free, or the session of its holder is ended, and with it the step
+                // that the holder sent on it.
                 if let Some(other) = world.holders[server].map(usize::from)
                     && server == self.rules.candidates[other]
                 {
-                    next.actors[other].left = 0;
+                    next.nodes[other].left = 0;
                 }
                 next.holders[server] = Some(x as u8);
-                self.gain(&mut next.actors[x]);
+                self.gain(&mut next.nodes[x]);
             }
             self.put(next);
         }
@@ -208,23 +214,23 @@ impl Explorer {
             let mut next = world;
             next.lease = Some((x as u8, 0));
             if !own {
-                self.gain(&mut next.actors[x]);
+                self.gain(&mut next.nodes[x]);
             }
             self.put(next);
         }
     }
 
     fn verify(&mut self, world: World, x: usize) {
-        let actor = world.actors[x];
+        let node = world.nodes[x];
         let candidate = self.rules.candidates[x];
-        let waited = actor.gained >= self.rules.waits[x];
-        if actor.stage == Stage::Idle && waited && world.holders[candidate] == Some(x as u8) {
-            self.with(world, x, |actor| {
-                actor.left = GUARD;
-                actor.stage = Stage::Verifying(1 << candidate, false);
+        let waited = node.gained >= self.rules.waits[x];
+        if node.stage == Stage::Idle && waited && world.holders[candidate] == Some(x as u8) {
+            self.with(world, x, |node| {
+                node.left = GUARD;
+                node.stage = Stage::Verifying(1 << candidate, false);
             });
         }
-        let Stage::Verifying(seen, lease) = actor.stage else {
+        let Stage::Verifying(seen, lease) = node.stage else {
             return;
         };
         let held = |server: &usize| world.holders[*server] == Some(x as u8);
@@ -242,34 +248,34 @@ impl Explorer {
             self.see(world, x, (seen, true));
         }
         let enough = |record: usize| self.enough[record][usize::from(seen)][usize::from(lease)];
-        if enough(usize::from(actor.knows)) {
-            self.with(world, x, |actor| actor.stage = Stage::Right);
+        if enough(usize::from(node.knows)) {
+            self.with(world, x, |node| node.stage = Stage::Quorum);
         }
         self.record(world, x, (seen, lease));
     }
 
     fn see(&mut self, world: World, x: usize, (seen, lease): (u8, bool)) {
-        self.with(world, x, |actor| {
-            actor.stage = Stage::Verifying(seen, lease);
+        self.with(world, x, |node| {
+            node.stage = Stage::Verifying(seen, lease);
         });
     }
 
-    /// Whoever has the right in the old members and in the change records it.
+    /// A node that has the quorum in the old members and in the change records the change.
     fn record(&mut self, world: World, x: usize, (seen, lease): (u8, bool)) {
-        let knows = world.actors[x].knows;
+        let knows = world.nodes[x].knows;
         let next = usize::from(knows) + 1;
         let begins = knows == 0 && world.record == 0 && next < self.rules.records.len();
         if begins && self.enough[next][usize::from(seen)][usize::from(lease)] {
             let mut changed = world;
             changed.record = if self.rules.joint { 1 } else { 2 };
-            changed.actors[x].knows = changed.record;
-            changed.actors[x].stage = Stage::Idle;
+            changed.nodes[x].knows = changed.record;
+            changed.nodes[x].stage = Stage::Idle;
             self.put(changed);
         }
     }
 
     fn settle(&mut self, world: World) {
-        let known = world.actors.iter().map(|actor| actor.knows).min();
+        let known = world.nodes.iter().map(|node| node.knows).min();
         let version = |record: u8| self.rules.records[usize::from(record)].version;
         let by_all = known.map_or(0, version);
         let change = &self.rules.records[usize::from(world.record)];
@@ -282,37 +288,37 @@ impl Explorer {
     }
 
     fn read(&mut self, world: World, x: usize) {
-        if world.actors[x].knows != world.record {
-            let may = world.actors[x].stage != Stage::Sent || !self.rules.reads_late;
+        if world.nodes[x].knows != world.record {
+            let may = world.nodes[x].stage != Stage::Sent || !self.rules.reads_late;
             if may {
-                self.with(world, x, |actor| {
-                    actor.knows = world.record;
-                    if actor.stage != Stage::Sent {
-                        actor.stage = Stage::Idle;
+                self.with(world, x, |node| {
+                    node.knows = world.record;
+                    if node.stage != Stage::Sent {
+                        node.stage = Stage::Idle;
                     }
                 });
             }
         }
     }
 
-    /// The step is sent, and arrives. False if it takes effect while another one has the right.
+    /// The step is sent, and arrives. False if it executes while another node has the quorum.
     fn step(&mut self, world: World, x: usize) -> bool {
-        let actor = world.actors[x];
-        if actor.stage == Stage::Right {
-            self.with(world, x, |actor| actor.stage = Stage::Sent);
+        let node = world.nodes[x];
+        if node.stage == Stage::Quorum {
+            self.with(world, x, |node| node.stage = Stage::Sent);
         }
-        if actor.stage != Stage::Sent {
+        if node.stage != Stage::Sent {
             return true;
         }
         let holds = world.holders[self.rules.candidates[x]] == Some(x as u8);
-        let executes = !self.rules.guarded || holds && actor.left > 0;
-        let rival = |y: usize| y != x && world.actors[y].stage == Stage::Right;
-        if executes && (0..ACTORS).any(rival) {
+        let executes = !self.rules.guarded || holds && node.left > 0;
+        let rival = |y: usize| y != x && world.nodes[y].stage == Stage::Quorum;
+        if executes && (0..NODES).any(rival) {
             return false;
         }
-        self.with(world, x, |actor| {
-            actor.stage = Stage::Idle;
-            actor.left = 0;
+        self.with(world, x, |node| {
+            node.stage = Stage::Idle;
+            node.left = 0;
         });
         true
     }
@@ -326,8 +332,9 @@ fn members(servers: &[usize]) -> BTreeSet<ServerId> {
     servers.iter().copied().map(id).collect()
 }
 
-/// All rules, clocks that differ: the second actor's runs so fast that its wait is barely a guard, the first one's so slow that
-/// it believes in its lease half as long again.
+/// All rules, and clocks that differ: the clock of the second node runs so fast that it waits
+/// barely one guard. The clock of the first node runs so slowly that it counts its lease half as
+/// long again.
 fn rules(servers: usize) -> Rules {
     let all: Vec<usize> = (0..servers).collect();
     let first = Voters::default().change_to(&members(&all), 1);
@@ -338,7 +345,7 @@ fn rules(servers: usize) -> Rules {
         believes: [3, 2, 2],
         lease_rests: 3,
         guarded: true,
-        voids: true,
+        cancels: true,
         one_by_one: servers < 3,
         records: first.into_iter().collect(),
         joint: true,
@@ -346,7 +353,7 @@ fn rules(servers: usize) -> Rules {
     }
 }
 
-/// The members become `to`, in two moves.
+/// The members become `to`, in two steps.
 fn changing(servers: usize, to: &[usize]) -> Rules {
     let mut rules = rules(servers);
     let first = rules.records[0].clone();
@@ -360,7 +367,7 @@ fn changing(servers: usize, to: &[usize]) -> Rules {
 }
 
 #[test]
-fn no_step_executes_while_another_actor_has_the_right() {
+fn no_step_executes_while_another_node_has_the_quorum() {
     for servers in [1, 2, 3] {
         let states = Explorer::new(rules(servers)).explore();
         assert!(
@@ -371,7 +378,7 @@ fn no_step_executes_while_another_actor_has_the_right() {
 }
 
 #[test]
-fn nor_while_the_members_change() {
+fn no_step_executes_without_quorum_while_members_change() {
     for to in [&[0][..], &[1]] {
         let states = Explorer::new(changing(2, to)).explore();
         assert!(
@@ -388,7 +395,7 @@ fn each_rule_is_needed() {
     let mut no_guard = rules(2);
     no_guard.guarded = false;
     let mut keeps = rules(2);
-    keeps.voids = false;
+    keeps.cancels = false;
     let mut no_joint = changing(2, &[1]);
     no_joint.joint = false;
     let mut reads_early = changing(2, &[0]);
@@ -396,10 +403,10 @@ fn each_rule_is_needed() {
     for (rule, rules) in [
         ("waiting after a gain", no_wait),
         ("the guard in the statement", no_guard),
-        ("a gain voids what was verified", keeps),
-        ("changes in two moves", no_joint),
+        ("a gain cancels a verification", keeps),
+        ("changes in two steps", no_joint),
         (
-            "a guard between reading a change and saying so",
+            "a guard between reading a change and reporting it",
             reads_early,
         ),
     ] {
