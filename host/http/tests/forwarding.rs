@@ -246,3 +246,45 @@ fn a_frozen_leader_is_not_waited_for_when_another_has_taken_over() {
 fn detail(got: &Got) -> String {
     got.json()["detail"].as_str().unwrap().to_owned()
 }
+
+/// Each endpoint that changes something is for the leader and needs credentials, but for these.
+#[tokio::test]
+async fn changes_of_every_endpoint_are_guarded_and_forwarded() {
+    const HERE: [&str; 2] = ["/node/grab-election", "/servers/{server}/refresh"];
+    const READS: [&str; 1] = ["/peer/sightings"];
+    let (_, router) = follower("http://127.0.0.1:1".into(), guarded());
+    for (method, path) in baton_http::paths() {
+        let is_change = method != "get" && !READS.contains(&path);
+        let is_for_leader = is_change && !HERE.contains(&path);
+        let real = format!("/api/v1{}", path.replace("{server}", "shop-2:3306"));
+        let method = method.to_uppercase();
+        if path.ends_with("/watch") {
+            continue;
+        }
+        let mut anonymous = asked(&method, &real, "{}");
+        anonymous.headers_mut().remove("authorization");
+        let got = send(&router, anonymous).await;
+        assert_eq!(
+            got.status == 401,
+            is_change,
+            "{method} {path}: {}",
+            got.text
+        );
+        let got = send(&router, asked(&method, &real, "{}")).await;
+        let is_forwarded = got.status == 503 && got.text.contains("was to be passed on");
+        assert_eq!(is_forwarded, is_for_leader, "{method} {path}: {}", got.text);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_answered_with_those_that_are_served() {
+    let router = routes(&Fixture::usual(), guarded());
+    for (path, allowed) in [
+        ("/api/v1/servers/shop-2", "GET,HEAD,DELETE"),
+        ("/api/v1/clusters/shop/failover", "POST"),
+    ] {
+        let got = send(&router, asked("PUT", path, "{}")).await;
+        assert_eq!(got.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(got.headers["allow"], allowed, "{path}");
+    }
+}

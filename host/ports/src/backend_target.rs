@@ -1,4 +1,5 @@
-//! Which database node Baton's own state is used on now: published by the watch over the backend, followed by the store.
+//! Which database node Baton's own state is used on now: published by the watch over the backend,
+//! followed by the store.
 
 use std::fmt;
 
@@ -13,7 +14,8 @@ pub struct Target {
     pub url: String,
     /// Kind of its backend.
     pub kind: BackendKind,
-    /// Grows with each published choice, also when the same node is chosen again: sessions of an older one are not used any more.
+    /// Grows with each published choice, also when the same node is chosen again: sessions of an
+    /// older one are not used any more.
     pub generation: u64,
 }
 

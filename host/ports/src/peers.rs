@@ -15,7 +15,8 @@ pub struct PeerReport {
     pub incarnation: String,
     /// It acts: it holds the lease, or acts without the backend.
     pub acts: bool,
-    /// The store granted it the epoch under which it acts; one that took over while the store was away chose its epoch itself.
+    /// The store granted it the epoch under which it acts; one that took over while the store was
+    /// away chose its epoch itself.
     pub granted: bool,
     /// Epoch under which it acts, or the last it saw.
     pub epoch: LeaseEpoch,
@@ -55,15 +56,17 @@ pub enum PeerFailure {
     Gone,
     /// No answer in time: frozen, or the network is cut.
     Silent,
-    /// It answered something else than expected (another program, another version, a wrong password).
+    /// It answered something else than expected (another program, another version, a wrong
+    /// password).
     Strange,
 }
 
 /// Asks the other nodes. One implementation speaks HTTP, the other is the simulator's.
 #[async_trait]
 pub trait Peers: Send + Sync {
-    /// Asks the node at `url` for its report. The node answers at once if its report differs from what was given to this asker
-    /// before, else after `wait`; so the end of its process is noticed at once. `limit` counts from the end of `wait`.
+    /// Asks the node at `url` for its report. The node answers at once if its report differs from
+    /// what was given to this asker before, else after `wait`; so the end of its process is noticed
+    /// at once. `limit` counts from the end of `wait`.
     ///
     /// # Errors
     /// See [`PeerFailure`].
@@ -74,7 +77,8 @@ pub trait Peers: Send + Sync {
         limit: Duration,
     ) -> Result<PeerReport, PeerFailure>;
 
-    /// Asks the node at `url` how it sees these servers now. A server that it does not watch is left out.
+    /// Asks the node at `url` how it sees these servers now. A server that it does not watch is
+    /// left out.
     ///
     /// # Errors
     /// See [`PeerFailure`].
