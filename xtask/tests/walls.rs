@@ -1,5 +1,5 @@
-//! Which module may import which. Inside a package the compiler allows every import; these tests read
-//! the source and allow only what the architecture has.
+//! Which module may import which. Inside a package the compiler allows every import; these tests
+//! read the source and allow only what the architecture has.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests end the test")]
 
@@ -60,7 +60,8 @@ fn is_source(path: &Path) -> bool {
     is_rust && stem != "tests" && stem != "lib"
 }
 
-/// The top-level modules that a source file names as `crate::module`, outside its tests and comments.
+/// The top-level modules that a source file names as `crate::module`, outside its tests and
+/// comments.
 fn imported(text: &str) -> BTreeSet<String> {
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let lines = code.lines().filter(|line| !line.trim().starts_with("//"));

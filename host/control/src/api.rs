@@ -53,7 +53,8 @@ pub struct NodeStatus {
     pub recoveries_enabled: Option<bool>,
     /// Every known server has been probed at least once.
     pub warm: bool,
-    /// Counters for metrics: (name without prefix, value), names are a fixed set ending in `_total` or `_seconds_total`.
+    /// Counters for metrics: (name without prefix, value), names are a fixed set ending in `_total`
+    /// or `_seconds_total`.
     pub counters: Vec<(&'static str, f64)>,
 }
 
@@ -175,11 +176,13 @@ pub struct ChangePrimary {
     pub cluster: ClusterId,
     /// Whom to promote: this server or nobody. `None` = let the policy choose.
     pub to: Option<ServerId>,
-    /// What promoting `to` may lose. It is worth nothing for another server, nor for a switchover, which loses nothing.
+    /// What promoting `to` may lose. It is worth nothing for another server, nor for a switchover,
+    /// which loses nothing.
     pub accept_loss: Option<AcceptedLoss>,
     /// Who asks, for the audit.
     pub by: String,
-    /// Give up (and undo) after this; `None` = as configured for a switchover, without limit for a failover.
+    /// Give up (and undo) after this; `None` = as configured for a switchover, without limit for a
+    /// failover.
     pub deadline: Option<Duration>,
 }
 
@@ -192,7 +195,8 @@ pub enum Sureness {
     Sure,
 }
 
-/// The control loop as the outside sees it. Reads are answered from memory; they never block on servers.
+/// The control loop as the outside sees it. Reads are answered from memory; they never block on
+/// servers.
 #[async_trait]
 pub trait Control: Send + Sync {
     /// This node.
@@ -203,18 +207,23 @@ pub trait Control: Send + Sync {
     fn find_cluster(&self, hint: &str) -> Option<Arc<ClusterView>>;
     /// A server by identity or by an exact address or alias.
     fn find_server(&self, hint: &str) -> Option<(Arc<ClusterView>, ServerId)>;
-    /// Known addresses that do not belong to a cluster yet (never answered), with the last failure's text.
+    /// Known addresses that do not belong to a cluster yet (never answered), with the last
+    /// failure's text.
     fn strays(&self) -> Vec<(Address, String)>;
     /// Waits until the view of a cluster (or of any, with `None`) changes, at most `limit`.
     async fn changed(&self, cluster: Option<&ClusterId>, limit: Duration);
 
-    /// Where the node that leads serves its API, without a slash at the end; `None` if this node leads, or it is not known.
+    /// Where the node that leads serves its API, without a slash at the end; `None` if this node
+    /// leads, or it is not known.
     async fn leader_url(&self) -> Option<String>;
-    /// All nodes: this one, its configured peers, and those registered in the store, by name. Without the store, what is known without.
+    /// All nodes: this one, its configured peers, and those registered in the store, by name.
+    /// Without the store, what is known without.
     async fn nodes(&self) -> Vec<NodeView>;
-    /// Forgets a node that is gone for good: whatever waits for every node does not wait for it any more.
+    /// Forgets a node that is gone for good: whatever waits for every node does not wait for it any
+    /// more.
     async fn forget_node(&self, name: &NodeName, by: &str) -> Result<(), RequestError>;
-    /// Gives the lease up, so that another node leads. Refused during a recovery, and where nobody could take over.
+    /// Gives the lease up, so that another node leads. Refused during a recovery, and where nobody
+    /// could take over.
     async fn reelect(&self, by: &str) -> Result<(), RequestError>;
     /// Makes this node lead, whoever leads now.
     async fn grab_election(&self, by: &str) -> Result<(), RequestError>;
@@ -222,15 +231,17 @@ pub trait Control: Send + Sync {
     fn peer_report(&self) -> PeerReport;
     /// Waits until the report differs from `seen`, at most `limit`, and gives it.
     async fn peer_report_changed(&self, seen: &PeerReport, limit: Duration) -> PeerReport;
-    /// How this node sees these servers now, for another node. Those it does not watch are left out.
+    /// How this node sees these servers now, for another node. Those it does not watch are left
+    /// out.
     fn peer_sightings(&self, servers: &[Address]) -> Vec<PeerSighting>;
 
-    /// Probes an address now and begins to watch it. The server is identified (or a finding says why not) within the probe's timeouts.
+    /// Probes an address now and begins to watch it. The server is identified (or a finding says
+    /// why not) within the probe's timeouts.
     async fn discover(&self, address: &Address, by: &str) -> Result<ServerId, RequestError>;
     /// Reads a server now.
     async fn refresh(&self, server: &ServerId) -> Result<(), RequestError>;
-    /// Forgets a server; it is not rediscovered through others for a while. One that is in use, a primary that answers or a replica that
-    /// replicates, is refused unless the caller is `Sure`.
+    /// Forgets a server; it is not rediscovered through others for a while. One that is in use, a
+    /// primary that answers or a replica that replicates, is refused unless the caller is `Sure`.
     async fn forget(
         &self,
         server: &ServerId,
@@ -242,11 +253,13 @@ pub trait Control: Send + Sync {
 
     /// Explains a cluster: asks the policy as a decision would, changes nothing.
     async fn explain(&self, cluster: &ClusterId) -> Result<Explanation, RequestError>;
-    /// Replaces the primary although it may be alive (it is fenced first if it answers). Waits for the end.
+    /// Replaces the primary although it may be alive (it is fenced first if it answers). Waits for
+    /// the end.
     async fn failover(&self, request: ChangePrimary) -> Result<RecoveryRow, RequestError>;
     /// Replaces a living primary without losing anything. Waits for the end.
     async fn switchover(&self, request: ChangePrimary) -> Result<RecoveryRow, RequestError>;
-    /// Recovers whatever finding `server` has now, as an automatic recovery would, by a person's order. Waits for the end.
+    /// Recovers whatever finding `server` has now, as an automatic recovery would, by a person's
+    /// order. Waits for the end.
     async fn recover(
         &self,
         server: &ServerId,
@@ -254,7 +267,8 @@ pub trait Control: Send + Sync {
         accept_loss: Option<AcceptedLoss>,
         by: &str,
     ) -> Result<RecoveryRow, RequestError>;
-    /// Attaches a server to the present primary (fences it first; refuses with errant transactions listed). Waits for the end.
+    /// Attaches a server to the present primary (fences it first; refuses with errant transactions
+    /// listed). Waits for the end.
     async fn rejoin(&self, server: &ServerId, by: &str) -> Result<RecoveryRow, RequestError>;
 
     /// Recoveries, newest first.

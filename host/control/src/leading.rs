@@ -11,7 +11,8 @@ use crate::leadership::LeaseKeeper;
 use crate::leadership::PeerTable;
 use crate::leadership::VoterRegistry;
 
-/// How long a new leader tries to read what the last leader recorded, before it acts on what it knows.
+/// How long a new leader tries to read what the last leader recorded, before it acts on what it
+/// knows.
 const CATCH_UP: Duration = Duration::from_millis(500);
 
 /// Passes the lease on to the loops of the clusters.
@@ -24,8 +25,8 @@ pub(crate) struct LeaseRelay {
 }
 
 impl LeaseRelay {
-    /// Tells the loops who may act, for ever. A new leader first reads what the last leader recorded;
-    /// so does one whose epoch changed, since another node may have led in between.
+    /// Tells the loops who may act, for ever. A new leader first reads what the last leader
+    /// recorded; so does one whose epoch changed, since another node may have led in between.
     pub(crate) async fn keep(&self) {
         let mut held = self.lease.subscribe();
         loop {
@@ -67,8 +68,8 @@ impl LeaseRelay {
     }
 }
 
-/// Takes over primaries that other nodes report, for ever. A primary that was recorded under a later
-/// epoch is the primary, even if the store cannot be read now.
+/// Takes over primaries that other nodes report, for ever. A primary that was recorded under a
+/// later epoch is the primary, even if the store cannot be read now.
 pub(crate) async fn follow_reported_primaries(registry: Arc<Registry>, peers: Arc<PeerTable>) {
     let mut changes = peers.subscribe();
     loop {

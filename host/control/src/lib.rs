@@ -1,4 +1,5 @@
-//! The loop of a Baton node: observe, decide, act under the lease. Knows servers, store, policies and clock only as ports.
+//! The loop of a Baton node: observe, decide, act under the lease. Knows servers, store, policies
+//! and clock only as ports.
 
 mod api;
 mod clusters;

@@ -1,5 +1,5 @@
-//! Locks held for a lookup or an update, never across an await. A panic elsewhere does not make what they guard wrong: each update is
-//! complete before the lock is given back.
+//! Locks held for a lookup or an update, never across an await. A panic elsewhere does not make
+//! what they guard wrong: each update is complete before the lock is given back.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -49,7 +49,8 @@ pub struct ControlSettings {
     pub read_limit: Duration,
     /// Most sessions being opened at once to servers that answered before.
     pub concurrency: usize,
-    /// Most sessions being opened at once to servers that do not answer: they never delay the others.
+    /// Most sessions being opened at once to servers that do not answer: they never delay the
+    /// others.
     pub silent_concurrency: usize,
     /// Servers unseen for so long are forgotten.
     pub forget_after: Duration,
@@ -79,12 +80,13 @@ pub struct ControlSettings {
     pub url: String,
     /// Where the other Baton nodes listen, as configured.
     pub peers: Vec<String>,
-    /// The store is shared with other nodes: who acts on a cluster needs the vote of its members. False for an embedded store, which has
-    /// one node only.
+    /// The store is shared with other nodes: who acts on a cluster needs the vote of its members.
+    /// False for an embedded store, which has one node only.
     pub shared_store: bool,
     /// Act by the clusters' votes alone while a shared store is away.
     pub without_backend: bool,
-    /// How many other nodes must agree that a primary is lost before it is called dead; more than there are means all that answer.
+    /// How many other nodes must agree that a primary is lost before it is called dead; more than
+    /// there are means all that answer.
     pub confirmations: u32,
     /// Analysis.
     pub analysis: AnalysisSettings,

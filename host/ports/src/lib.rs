@@ -1,5 +1,5 @@
-//! The ports of Baton: what the loop needs from the outside, as traits with exactly two implementations each, the real
-//! one and the simulator's.
+//! The ports of Baton: what the loop needs from the outside, as traits with exactly two
+//! implementations each, the real one and the simulator's.
 
 mod backend_target;
 mod peers;

@@ -42,8 +42,9 @@ pub trait Policies: Send + Sync {
     fn describe(&self) -> String;
 }
 
-/// Answers which backend node to use. Never fails: the built-in `backend-first` stands behind every configured selector, and
-/// the host's own rule (a node that is not ready is never chosen) behind every answer.
+/// Answers which backend node to use. Never fails: the built-in `backend-first` stands behind every
+/// configured selector, and the host's own rule (a node that is not ready is never chosen) behind
+/// every answer.
 #[async_trait]
 pub trait Selectors: Send + Sync {
     /// Which node now?

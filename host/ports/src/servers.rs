@@ -11,7 +11,8 @@ use std::time::Duration;
 /// A full reading.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WatchAnswer {
-    /// When the server began to evaluate it, as far as this node can tell: after the requested pause.
+    /// When the server began to evaluate it, as far as this node can tell: after the requested
+    /// pause.
     pub began: Timestamp,
     /// Time from then to the last byte.
     pub round_trip: Duration,
@@ -24,8 +25,9 @@ pub struct WatchAnswer {
 /// Dropping a future of it midway leaves the session unusable: drop the session, too.
 #[async_trait]
 pub trait Watch: Send {
-    /// Lets the server pause for `pause`, then reads everything, in one round trip where the protocol allows.
-    /// Because the session waits for the server all the time, the end of the server's process is noticed at once.
+    /// Lets the server pause for `pause`, then reads everything, in one round trip where the
+    /// protocol allows. Because the session waits for the server all the time, the end of the
+    /// server's process is noticed at once.
     ///
     /// # Errors
     /// `limit` counts from the end of the pause. After an error the session must be dropped.
@@ -94,10 +96,11 @@ impl fmt::Display for FailureWord {
     }
 }
 
-/// A standing session that holds (or wants) the cluster's advisory lock on one server. Every change goes through it.
+/// A standing session that holds (or wants) the cluster's advisory lock on one server. Every change
+/// goes through it.
 ///
-/// Dropping a future of it midway leaves the session unusable and the outcome of a change unknown: drop the session, too.
-/// Dropping the session ends it, which frees the lock.
+/// Dropping a future of it midway leaves the session unusable and the outcome of a change unknown:
+/// drop the session, too. Dropping the session ends it, which frees the lock.
 #[async_trait]
 pub trait ActSession: Send {
     /// Reads everything now.
@@ -118,14 +121,15 @@ pub trait ActSession: Send {
     /// After an error the session must be dropped.
     async fn verify_lock(&mut self, limit: Duration) -> Result<LockState, ProbeFailure>;
 
-    /// Ends the session that holds the lock, so that it can be taken: for a holder whose term is over. When the lock is free,
-    /// nothing of that session runs on the server any more.
+    /// Ends the session that holds the lock, so that it can be taken: for a holder whose term is
+    /// over. When the lock is free, nothing of that session runs on the server any more.
     ///
     /// # Errors
     /// After an error the session must be dropped. A holder that is gone already is no error.
     async fn evict(&mut self, connection: u64, limit: Duration) -> Result<(), ProbeFailure>;
 
-    /// Sets the server-side deadline that guarded commands check. To be sent *before* the locks elsewhere are verified.
+    /// Sets the server-side deadline that guarded commands check. To be sent *before* the locks
+    /// elsewhere are verified.
     ///
     /// # Errors
     /// After an error the session must be dropped.
@@ -145,11 +149,13 @@ pub trait ActSession: Send {
 /// Both kinds of session to one server.
 pub type Session = Box<dyn ActSession>;
 
-/// A fence that can be left for a server that hangs: its sessions stand open, and nothing was sent on them since. So its
-/// statements wait in the server's sockets, and are the first that it carries out when it goes on.
+/// A fence that can be left for a server that hangs: its sessions stand open, and nothing was sent
+/// on them since. So its statements wait in the server's sockets, and are the first that it carries
+/// out when it goes on.
 #[async_trait]
 pub trait StandbyFence: Send {
-    /// Sends the fence and waits until it is carried out. The server refuses it if somebody else holds the lock by then.
+    /// Sends the fence and waits until it is carried out. The server refuses it if somebody else
+    /// holds the lock by then.
     ///
     /// # Errors
     /// As for any change.
@@ -169,7 +175,8 @@ pub trait Servers: Send + Sync {
         limit: Duration,
     ) -> Result<Box<dyn Watch>, ProbeFailure>;
 
-    /// Opens a session for acting, for the lock named `lock` (at most 64 bytes). Does not take the lock yet.
+    /// Opens a session for acting, for the lock named `lock` (at most 64 bytes). Does not take the
+    /// lock yet.
     ///
     /// # Errors
     /// Each kind of failure is its own fact.
@@ -180,7 +187,8 @@ pub trait Servers: Send + Sync {
         limit: Duration,
     ) -> Result<Session, ProbeFailure>;
 
-    /// Opens what a fence needs to wait for a server that hangs. The lock named `lock` must be held there by a session of ours.
+    /// Opens what a fence needs to wait for a server that hangs. The lock named `lock` must be held
+    /// there by a session of ours.
     ///
     /// # Errors
     /// Each kind of failure is its own fact.

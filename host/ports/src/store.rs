@@ -23,7 +23,8 @@
 //! test of the new store. It is the specification: it names each rule and needs only the port.
 //! On etcd, for example:
 //!
-//! - Each record is a key with a JSON value: `/baton/server/<id>`, `/baton/recovery/<id>`, and so on.
+//! - Each record is a key with a JSON value: `/baton/server/<id>`, `/baton/recovery/<id>`, and so
+//!   on.
 //! - A write is one transaction of etcd (`Txn`). A call under an epoch compares the value of
 //!   `/baton/lease/<name>` in the same transaction; when the comparison fails, read the lease: if
 //!   it is held under another epoch, or free, the answer is `Fenced`, else something else that was

@@ -1,6 +1,8 @@
-//! How long the store's writes take on a disk: `cargo run --release -p baton-store --example commit_latency -- DIR`.
+//! How long the store's writes take on a disk: `cargo run --release -p baton-store --example
+//! commit_latency -- DIR`.
 //!
-//! A failover journals before and after each step, so these times are part of the time without a writer.
+//! A failover journals before and after each step, so these times are part of the time without a
+//! writer.
 
 use std::error::Error;
 use std::path::Path;

@@ -70,7 +70,8 @@ pub(crate) enum Leases {
 }
 
 impl<B: Backend> SqlStore<B> {
-    /// Copies the whole state. With a lease and its epoch, nothing is written under that lease meanwhile.
+    /// Copies the whole state. With a lease and its epoch, nothing is written under that lease
+    /// meanwhile.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] if the lease is not held under the epoch.
@@ -78,8 +79,8 @@ impl<B: Backend> SqlStore<B> {
         write!(self, "copying the state", |session| dump(session, under))
     }
 
-    /// Puts a copy in place of what the store holds. A reader sees all of it or, until it is whole, nothing at all. After an error the
-    /// store is not usable until a copy was put there again.
+    /// Puts a copy in place of what the store holds. A reader sees all of it or, until it is whole,
+    /// nothing at all. After an error the store is not usable until a copy was put there again.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if the store is not empty and may not be replaced.

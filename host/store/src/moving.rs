@@ -7,8 +7,8 @@
 //!    the state went, so that the old store grants no lease any more.
 //! 3. `open_copy`: the new store opens the copy, under a higher epoch.
 //!
-//! Before step 2 the old store goes on as if nothing had happened. After it, any node may do step 3.
-//! At no moment do both stores grant a lease. [`Relocation`] does the steps in order.
+//! Before step 2 the old store goes on as if nothing had happened. After it, any node may do step
+//! 3. At no moment do both stores grant a lease. [`Relocation`] does the steps in order.
 
 mod relocation;
 

@@ -49,7 +49,8 @@ pub trait Backend: Send + Sync + 'static {
     fn attempts(&self) -> Attempts {
         Attempts::default()
     }
-    /// After a failed attempt: waits as long as it is good, and returns when the operation is to be done once more, from its beginning.
+    /// After a failed attempt: waits as long as it is good, and returns when the operation is to be
+    /// done once more, from its beginning.
     ///
     /// # Errors
     /// With what the caller is to be told, if it is not to be repeated.

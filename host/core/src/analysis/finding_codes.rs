@@ -1,5 +1,5 @@
-//! All findings: each with its word, what is observed, what the predecessor calls it, and what Baton
-//! would do. `docs/findings.md` shows the same table, and a test writes it there.
+//! All findings: each with its word, what is observed, what the predecessor calls it, and what
+//! Baton would do. `docs/findings.md` shows the same table, and a test writes it there.
 
 /// Defines the findings. A row that lacks something does not compile.
 macro_rules! findings {

@@ -52,8 +52,8 @@ use context::{Context, ReportBuilder};
 /// A rule looks at the cluster and adds what it finds.
 type Rule = fn(&Context<'_>, &mut ReportBuilder);
 
-/// All rules, by the file they stand in. They do not look at each other's findings, so their order does not matter; only the
-/// last one speaks of what is left.
+/// All rules, by the file they stand in. They do not look at each other's findings, so their order
+/// does not matter; only the last one speaks of what is left.
 const RULES: &[&[Rule]] = &[
     silent_primary::RULES,
     silent_intermediate::RULES,

@@ -99,7 +99,8 @@ impl MySqlStore {
         Some(Hold { _permits: permits })
     }
 
-    /// Connects, and makes the tables or brings them up to date. Gives the schema that was found; 0 if there was none.
+    /// Connects, and makes the tables or brings them up to date. Gives the schema that was found; 0
+    /// if there was none.
     ///
     /// # Errors
     /// Names the node, and what to do.

@@ -44,7 +44,8 @@ impl SqliteStore {
     /// Opens the database at `path`, or a new one in memory for `":memory:"`.
     ///
     /// # Errors
-    /// Says what is wrong with the file and what to do about it. Nothing but an unfinished new file is left behind.
+    /// Says what is wrong with the file and what to do about it. Nothing but an unfinished new file
+    /// is left behind.
     pub async fn open(
         path: impl AsRef<Path>,
         options: &SqliteOptions,

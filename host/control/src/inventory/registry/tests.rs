@@ -112,7 +112,8 @@ fn what_was_read_before_this_node_led_becomes_one_cluster() {
     assert_eq!(names, ["p:3306"], "named after the top");
 }
 
-/// What a node that does not lead made of its readings went to and fro with what the one that leads had recorded.
+/// What a node that does not lead made of its readings went to and fro with what the one that leads
+/// had recorded.
 #[test]
 fn only_the_node_that_leads_moves_servers_between_clusters() {
     let mut world = Discovery::of(
@@ -303,7 +304,8 @@ fn a_restart_and_a_person_close_a_server_differently() {
     }
 }
 
-/// A configuration that named a replica had no effect: the cluster silently recovered on request only.
+/// A configuration that named a replica had no effect: the cluster silently recovered on request
+/// only.
 #[test]
 fn any_member_names_its_cluster() {
     for named in ["p1", "r1", "r2"] {
@@ -311,7 +313,8 @@ fn any_member_names_its_cluster() {
         let mut settings = ControlSettings::new(baton_core::ids::NodeName::new("n"));
         settings.cluster_names.insert(address, "shop".to_owned());
         let world = Discovery::with("p1 rw\nr1 <- p1\nr2 <- p1", settings);
-        // A replica that was read before its source is placed with it, and named at its next reading.
+        // A replica that was read before its source is placed with it, and named at its next
+        // reading.
         for server in ["r1", "p1", "r2", "r1"] {
             world.read(server);
         }
@@ -333,8 +336,9 @@ fn any_member_names_its_cluster() {
     }
 }
 
-/// Uptimes are whole seconds: of a server that dies in its first second and is back in the next, only
-/// the lost connection tells that it was restarted. A person who closes one does not end its connections.
+/// Uptimes are whole seconds: of a server that dies in its first second and is back in the next,
+/// only the lost connection tells that it was restarted. A person who closes one does not end its
+/// connections.
 #[test]
 fn a_restart_within_a_second_is_told_by_the_lost_connection() {
     for (lost, uptime, expected) in [
@@ -369,7 +373,8 @@ fn a_restart_within_a_second_is_told_by_the_lost_connection() {
     }
 }
 
-/// Seen: a switchover to a replica that was set up from a dump waited for what its old primary had had before that.
+/// Seen: a switchover to a replica that was set up from a dump waited for what its old primary had
+/// had before that.
 #[test]
 fn a_replica_that_was_restored_has_what_was_before() {
     let mut world = Discovery::of("p1 rw mariadb\nr1 mariadb <- p1\nr2 mariadb <- p1");
