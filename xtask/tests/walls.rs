@@ -8,7 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules of `host/control` that any room may import: they import no room.
-const GROUND: [&str; 5] = ["api", "counters", "locking", "store_retry", "settings"];
+const GROUND: [&str; 6] = [
+    "api",
+    "counters",
+    "locking",
+    "order_kind",
+    "settings",
+    "store_retry",
+];
 
 /// For each room of `host/control`, the rooms that it may import.
 const ROOMS: [(&str, &[&str]); 3] = [

@@ -6,10 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use baton_core::analysis::Report;
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
-use baton_core::model::{Downtime, PromotionRule, Snapshot, Topology};
-use baton_core::planning::{AcceptedLoss, Explanation};
+use baton_core::model::{
+    Downtime, PromotionRule, RecoveryKind, RecoveryOutcome, Snapshot, Topology,
+};
+use baton_core::planning::{AcceptedLoss, CandidateView, Explanation, ForeseenStep};
 use baton_core::time::WallTime;
 use baton_ports::{AuditRecord, PeerReport, PeerSighting, RecoveryRow, Route, StepRow, StoreError};
+
+use crate::order_kind::OrderKind;
 
 /// The latest published state of one cluster.
 #[derive(Clone, Debug)]
@@ -195,6 +199,27 @@ pub enum Sureness {
     Sure,
 }
 
+/// What an order would come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderForecast {
+    /// The kind of recovery that it is.
+    pub kind: RecoveryKind,
+    /// The server that it is about.
+    pub subject: ServerId,
+    /// How it would end.
+    pub outcome: RecoveryOutcome,
+    /// Who would take over.
+    pub successor: Option<ServerId>,
+    /// What would be done, in order.
+    pub steps: Vec<ForeseenStep>,
+    /// What would go wrong, or stands in the way; the first one first.
+    pub problems: Vec<String>,
+    /// Whom the policy would be asked about, and what it says.
+    pub candidates: Vec<CandidateView>,
+    /// `name@version` of the policy that ranked; `None` if none had to.
+    pub policy: Option<String>,
+}
+
 /// The control loop as the outside sees it. Reads are answered from memory; they never block on
 /// servers.
 #[async_trait]
@@ -253,6 +278,13 @@ pub trait Control: Send + Sync {
 
     /// Explains a cluster: asks the policy as a decision would, changes nothing.
     async fn explain(&self, cluster: &ClusterId) -> Result<Explanation, RequestError>;
+    /// What an order would come to now: the same operation, with no effect performed. Asks the
+    /// policy, changes nothing; any node answers from what it sees.
+    async fn forecast(
+        &self,
+        cluster: &ClusterId,
+        order: OrderKind,
+    ) -> Result<OrderForecast, RequestError>;
     /// Replaces the primary although it may be alive (it is fenced first if it answers). Waits for
     /// the end.
     async fn failover(&self, request: ChangePrimary) -> Result<RecoveryRow, RequestError>;

@@ -13,13 +13,15 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use crate::api::{
-    ChangePrimary, ClusterView, Control, NodeStatus, NodeView, RequestError, Sureness, store_error,
+    ChangePrimary, ClusterView, Control, NodeStatus, NodeView, OrderForecast, RequestError,
+    Sureness, store_error,
 };
-use crate::clusters::{ClusterTable, Request, RequestKind, explain};
+use crate::clusters::{ClusterTable, Request, explain, forecast};
 use crate::counters::Counters;
 use crate::inventory::{Operators, Registry};
 use crate::leadership::{HeldLease, Leadership, LeaseKeeper};
 use crate::node::Ports;
+use crate::order_kind::OrderKind;
 use crate::store_retry::retry_while_unavailable;
 
 /// How long a forgotten server is not learned again from its neighbours.
@@ -87,7 +89,7 @@ impl Handle {
     async fn order(
         &self,
         cluster: &ClusterId,
-        kind: RequestKind,
+        kind: OrderKind,
         by: &str,
         deadline: Option<Duration>,
     ) -> Result<RecoveryRow, RequestError> {
@@ -113,36 +115,6 @@ impl Handle {
         answer
             .await
             .map_err(|_| RequestError::refused("the node is stopping"))?
-    }
-
-    /// Audit is best effort: an operator's word counts even if the log of it cannot be written.
-    async fn note(
-        &self,
-        kind: &str,
-        server: Option<&ServerId>,
-        cluster: Option<&ClusterId>,
-        by: &str,
-        text: String,
-    ) {
-        let record = AuditRecord {
-            at: self.ports.clock.wall(),
-            kind: kind.to_owned(),
-            server: server.and_then(|id| self.registry.address(id)),
-            cluster: cluster.cloned(),
-            by: by.to_owned(),
-            text,
-        };
-        if let Err(error) = self.ports.store.audit(&record).await {
-            tracing::warn!(error = error.with_causes(), "audit not written");
-        }
-    }
-
-    async fn reread(&self) {
-        // The answer must show in what is read next, even if the store is away for a moment.
-        if let Err(error) = retry_while_unavailable(|| self.operators.try_read_now()).await {
-            self.operators.mistrust_now(&error);
-        }
-        self.registry.wake_all();
     }
 }
 
@@ -414,11 +386,24 @@ impl Control for Handle {
         let view = self.view(cluster)?;
         let found = self.clusters.get(cluster);
         let found = found.ok_or_else(|| RequestError::not_found("cluster", cluster.as_str()))?;
-        Ok(explain(&found.policy, &found.published, &view).await)
+        let settings = &self.registry.settings;
+        Ok(explain(&found.policy, settings, &found.published, &view).await)
+    }
+
+    async fn forecast(
+        &self,
+        cluster: &ClusterId,
+        order: OrderKind,
+    ) -> Result<OrderForecast, RequestError> {
+        let view = self.view(cluster)?;
+        let found = self.clusters.get(cluster);
+        let found = found.ok_or_else(|| RequestError::not_found("cluster", cluster.as_str()))?;
+        let settings = &self.registry.settings;
+        forecast(&found.policy, settings, &view.snapshot, order).await
     }
 
     async fn failover(&self, request: ChangePrimary) -> Result<RecoveryRow, RequestError> {
-        let kind = RequestKind::Failover {
+        let kind = OrderKind::Failover {
             to: request.to,
             accept_loss: request.accept_loss,
         };
@@ -427,7 +412,7 @@ impl Control for Handle {
     }
 
     async fn switchover(&self, request: ChangePrimary) -> Result<RecoveryRow, RequestError> {
-        let kind = RequestKind::Switchover { to: request.to };
+        let kind = OrderKind::Switchover { to: request.to };
         let configured = self.registry.settings.switchover_deadline;
         let deadline = request.deadline.unwrap_or(configured);
         self.order(&request.cluster, kind, &request.by, Some(deadline))
@@ -442,7 +427,7 @@ impl Control for Handle {
         by: &str,
     ) -> Result<RecoveryRow, RequestError> {
         let cluster = self.cluster_of(server)?;
-        let kind = RequestKind::Recover {
+        let kind = OrderKind::Recover {
             server: server.clone(),
             to,
             accept_loss,
@@ -454,7 +439,7 @@ impl Control for Handle {
         let cluster = self.cluster_of(server)?;
         self.order(
             &cluster,
-            RequestKind::Rejoin {
+            OrderKind::Rejoin {
                 server: server.clone(),
             },
             by,

@@ -9,6 +9,7 @@ use baton_core::model::{
     Flavor, LogFormat, PromotionRule, Reach, RecoveryKind, RecoveryOutcome, Risk, Switch,
     ThreadState,
 };
+use baton_core::planning::Phase;
 use baton_core::policy::{self, Suggestion};
 use baton_ports::JournalStage;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -52,8 +53,7 @@ impl<V: Vocabulary> JsonSchema for Word<V> {
     }
 }
 
-/// A type's values with the words of this API, or with the words that the type has itself. A value
-/// that is left out does not compile.
+/// A type's values with the words of this API. A value that is left out does not compile.
 macro_rules! vocabulary {
     ($of:ty { $($value:ident => $word:literal),+ $(,)? }) => {
         impl Vocabulary for $of {
@@ -64,14 +64,18 @@ macro_rules! vocabulary {
             }
         }
     };
-    ($of:ty { $($value:ident),+ $(,)? }) => {
-        impl Vocabulary for $of {
-            const ALL: &'static [Self] = &[$(<$of>::$value),+];
+}
+
+/// Types that have words of their own, see [`baton_core::words`].
+macro_rules! own_words {
+    ($($of:ty),+ $(,)?) => {
+        $(impl Vocabulary for $of {
+            const ALL: &'static [Self] = <$of>::ALL;
 
             fn word(self) -> &'static str {
-                match self { $(<$of>::$value)|+ => <$of>::word(self) }
+                <$of>::word(self)
             }
-        }
+        })+
     };
 }
 
@@ -122,45 +126,13 @@ vocabulary!(NodeLife {
     Strange => "strange",
     Registered => "registered",
 });
-vocabulary!(RecoveryKind {
-    Failover,
-    IntermediateFailover,
-    CoPrimaryFailover,
-    Switchover,
-    Rejoin,
-    Reopen,
-});
-vocabulary!(RecoveryOutcome {
-    Running,
-    Succeeded,
-    Failed,
-    Unwound,
-});
-vocabulary!(PromotionRule {
-    Must,
-    Prefer,
-    Neutral,
-    PreferNot,
-    MustNot,
-});
-vocabulary!(Risk {
-    Usual,
-    Nothing,
-    Acknowledged,
-});
-vocabulary!(Suggestion { Act, Wait, Hold });
-vocabulary!(JournalStage {
-    Begun,
-    Done,
-    Failed,
-    Unknown,
-    Skipped,
-});
-
-impl Vocabulary for Code {
-    const ALL: &'static [Self] = Code::ALL;
-
-    fn word(self) -> &'static str {
-        Code::word(self)
-    }
-}
+own_words!(
+    Code,
+    JournalStage,
+    Phase,
+    PromotionRule,
+    RecoveryKind,
+    RecoveryOutcome,
+    Risk,
+    Suggestion,
+);

@@ -2,6 +2,7 @@
 
 mod contract;
 mod epochs;
+mod foreseen;
 mod late;
 mod orders;
 mod published;

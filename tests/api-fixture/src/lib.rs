@@ -10,6 +10,7 @@
     reason = "a fixture of tests: one that cannot go on fails"
 )]
 
+mod foreseen;
 mod requests;
 pub mod world;
 
@@ -18,13 +19,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use baton_control::{
-    ChangePrimary, ClusterView, Control, NodeLife, NodeStatus, NodeView, RequestError, Sureness,
+    ChangePrimary, ClusterView, Control, NodeLife, NodeStatus, NodeView, OrderForecast, OrderKind,
+    RequestError, Sureness,
 };
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule, RecoveryKind, RecoveryOutcome};
-use baton_core::planning::{
-    AcceptedLoss, CandidateView, ExpectedLoss, Explanation, Intention, Reason,
-};
+use baton_core::planning::{AcceptedLoss, Explanation};
 use baton_core::policy::Reach;
 use baton_core::time::WallTime;
 use baton_ports::{AuditRecord, PeerReport, PeerSighting, RecoveryRow, Route, StepRow};
@@ -282,62 +282,16 @@ impl Control for Fixture {
 
     async fn explain(&self, cluster: &ClusterId) -> Result<Explanation, RequestError> {
         let view = self.find_cluster(cluster.as_str()).unwrap();
-        let failed = ServerId::new("blog-1:3306");
-        let about = |id: &str| vec![ServerId::new(id)];
-        let reason = |code: &str, text: &str, about: Vec<ServerId>| Reason {
-            code: code.into(),
-            text: text.into(),
-            about,
-        };
-        Ok(Explanation {
-            cluster: cluster.clone(),
-            name: view.snapshot.cluster.name.clone(),
-            report: view.report.clone(),
-            intention: Intention::Hold {
-                kind: Some(RecoveryKind::Failover),
-                failed,
-            },
-            reasons: vec![reason(
-                "evidence-complete",
-                "both replicas have lost the primary",
-                Vec::new(),
-            )],
-            obstacles: vec![reason(
-                "not-automatic",
-                "the cluster is not recovered without a person",
-                Vec::new(),
-            )],
-            candidates: vec![
-                CandidateView {
-                    server: ServerId::new("blog-2:3306"),
-                    rank: Some(1),
-                    score: Some(90),
-                    missing: Some(0),
-                    unapplied: Some(3),
-                    reasons: vec![reason(
-                        "most-advanced",
-                        "it has received everything",
-                        about("blog-2:3306"),
-                    )],
-                    excluded: false,
-                },
-                CandidateView {
-                    server: ServerId::new("blog-3:3306"),
-                    rank: None,
-                    score: None,
-                    missing: None,
-                    unapplied: None,
-                    reasons: vec![reason(
-                        "must-not",
-                        "its promotion rule is must_not",
-                        about("blog-3:3306"),
-                    )],
-                    excluded: true,
-                },
-            ],
-            expected_loss: ExpectedLoss::AtMost { transactions: 2 },
-            policy: "failover-default@0.1.0".into(),
-        })
+        Ok(foreseen::explanation(&view))
+    }
+
+    async fn forecast(
+        &self,
+        cluster: &ClusterId,
+        order: OrderKind,
+    ) -> Result<OrderForecast, RequestError> {
+        self.find_cluster(cluster.as_str()).unwrap();
+        Ok(foreseen::forecast(&order))
     }
 
     async fn failover(&self, r: ChangePrimary) -> Result<RecoveryRow, RequestError> {

@@ -37,7 +37,7 @@ use crate::locking::lock;
 pub(crate) use explain::explain;
 pub(crate) use held::HeldFindings;
 pub(crate) use judge::Judged;
-pub(crate) use requests::{Request, RequestKind};
+pub(crate) use requests::Request;
 
 /// Cadence at which a cluster is looked at while evidence is coming in.
 const FAST: Duration = Duration::from_millis(50);

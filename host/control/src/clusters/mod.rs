@@ -6,6 +6,7 @@
 
 mod build;
 mod decide;
+mod forecast;
 mod left_behind;
 mod members;
 mod policy;
@@ -13,9 +14,11 @@ mod prepared_fence;
 mod quorum;
 mod records;
 mod recover;
+mod resolve;
 mod sessions;
 mod table;
 
 pub(crate) use build::ClusterFactory;
-pub(crate) use decide::{Request, RequestKind, explain};
+pub(crate) use decide::{Request, explain};
+pub(crate) use forecast::forecast;
 pub(crate) use table::ClusterTable;

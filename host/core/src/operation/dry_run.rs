@@ -12,7 +12,7 @@ use crate::check::check;
 use crate::execution::{expected_after, is_expected_to_fail};
 use crate::ids::ServerId;
 use crate::model::{ActiveRecovery, RecoveryOutcome, Snapshot};
-use crate::planning::{Candidate, Phase, Plan, PlanSettings, StepId};
+use crate::planning::{Candidate, ForeseenStep, Phase, Plan, PlanSettings, StepId};
 
 /// More turns than any operation takes whose effects are as hoped.
 const TURNS: u32 = 64;
@@ -30,24 +30,11 @@ pub struct DryRunSettings {
     pub attaches_by_itself: bool,
 }
 
-/// One thing that would be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Foreseen {
-    /// What it is for.
-    pub phase: Phase,
-    /// The server it is about.
-    pub server: Option<ServerId>,
-    /// In words.
-    pub text: String,
-    /// It would fail, because the server does not answer. The plan tolerates that.
-    pub fails: bool,
-}
-
 /// What an operation would come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forecast {
     /// What would be done, in order.
-    pub steps: Vec<Foreseen>,
+    pub steps: Vec<ForeseenStep>,
     /// What would go wrong, or stands in the way; the first one first.
     pub problems: Vec<String>,
     /// Who would take over.
@@ -177,7 +164,7 @@ impl DryRun {
                 phase,
                 server,
                 text,
-            } => forecast.steps.push(Foreseen {
+            } => forecast.steps.push(ForeseenStep {
                 phase,
                 server,
                 text,
@@ -185,7 +172,7 @@ impl DryRun {
             }),
             Note::Problem(text) => forecast.problems.push(text),
             Note::Successor(successor) => forecast.successor = successor,
-            Note::SetAside { server, text, .. } => forecast.steps.push(Foreseen {
+            Note::SetAside { server, text, .. } => forecast.steps.push(ForeseenStep {
                 phase: Phase::Rejoin,
                 server: Some(server),
                 text,
@@ -210,7 +197,7 @@ impl DryRun {
         for step in &plan.steps {
             let fails = is_expected_to_fail(&self.snapshot, &step.action);
             tolerated |= fails;
-            self.forecast.steps.push(Foreseen {
+            self.forecast.steps.push(ForeseenStep {
                 phase: step.phase,
                 server: step.action.server().cloned(),
                 text: step.action.describe(),

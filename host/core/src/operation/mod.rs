@@ -34,7 +34,7 @@ use relocation::Relocation;
 use reopen::Reopen;
 use replacement::Replacement;
 
-pub use dry_run::{Ahead, DryRun, DryRunSettings, Forecast, Foreseen};
+pub use dry_run::{Ahead, DryRun, DryRunSettings, Forecast};
 pub use turn::{End, Event, Next, Note, PlanEnd, Ranked, Reading, Turn};
 
 /// What an operation is ordered to do. It does not change while the operation runs.

@@ -1,5 +1,7 @@
 //! The answer to "what is wrong, what would you do now, and why not?".
 
+use super::candidate::Candidate;
+use super::plan::Phase;
 use crate::analysis::{Evidence, Report};
 use crate::ids::{ClusterId, ServerId};
 use crate::model::RecoveryKind;
@@ -55,6 +57,35 @@ pub struct CandidateView {
     pub reasons: Vec<Reason>,
     /// True if Baton itself excludes it (no policy can allow it).
     pub excluded: bool,
+}
+
+impl CandidateView {
+    /// A candidate before the policy was asked.
+    pub fn of(candidate: &Candidate) -> Self {
+        let warnings = candidate.warnings.iter().cloned();
+        Self {
+            server: candidate.server.clone(),
+            rank: None,
+            score: None,
+            missing: candidate.missing,
+            unapplied: candidate.unapplied,
+            reasons: candidate.exclusions().chain(warnings).collect(),
+            excluded: !candidate.is_allowed(),
+        }
+    }
+}
+
+/// One thing that an operation would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeseenStep {
+    /// What it is for.
+    pub phase: Phase,
+    /// The server it is about.
+    pub server: Option<ServerId>,
+    /// In words.
+    pub text: String,
+    /// It would fail, because the server does not answer. The plan tolerates that.
+    pub fails: bool,
 }
 
 /// A reason with an owned code, since policies invent codes.
@@ -119,6 +150,10 @@ pub struct Explanation {
     pub candidates: Vec<CandidateView>,
     /// What would be lost.
     pub expected_loss: ExpectedLoss,
+    /// What the recovery would do, in order; empty if no recovery answers what is wrong.
+    pub steps: Vec<ForeseenStep>,
+    /// What would go wrong with it, or stands in its way; the first one first.
+    pub problems: Vec<String>,
     /// `name@version` of the policy that was asked.
     pub policy: String,
 }

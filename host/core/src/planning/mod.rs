@@ -34,7 +34,7 @@ pub use election::{AcceptedLoss, Choice, Consent, Election, expected_loss, loss_
 pub use eligibility::Ineligible;
 pub(crate) use eligibility::{declared, logging};
 pub use events::with_events_restored;
-pub use explain::{CandidateView, ExpectedLoss, Explanation, Intention, Reason};
+pub use explain::{CandidateView, ExpectedLoss, Explanation, ForeseenStep, Intention, Reason};
 pub use failover::{SecureRequest, finish_steps, plan_promote, plan_secure, record_steps};
 pub use history::{Highest, History, raise_highest};
 pub use inherited::inherited_replicas;

@@ -62,6 +62,33 @@ pub(super) struct RecoverBody {
     pub(super) accept_loss: Option<LossBody>,
 }
 
+/// An order whose course is foreseen.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ForecastBody {
+    /// What would be ordered.
+    pub(super) order: OrderWord,
+    /// Identity or address of the server that `recover` and `rejoin` are about.
+    #[serde(default)]
+    pub(super) server: Option<String>,
+    /// Identity or address of the server to promote; without it the policy chooses.
+    #[serde(default)]
+    pub(super) to: Option<String>,
+    /// What promoting it may lose: worth something with `to` only.
+    #[serde(default)]
+    pub(super) accept_loss: Option<LossBody>,
+}
+
+/// What can be ordered.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OrderWord {
+    Failover,
+    Switchover,
+    Recover,
+    Rejoin,
+}
+
 /// A number of transactions, or `"unknown"`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]

@@ -313,7 +313,7 @@ fn change_primary(
 
 /// Whom the request wants promoted. A server that is not known makes the request wrong; its path is
 /// right.
-fn successor(app: &App, to: Option<&str>) -> Result<Option<ServerId>, Problem> {
+pub(super) fn successor(app: &App, to: Option<&str>) -> Result<Option<ServerId>, Problem> {
     let find = |hint: &str| {
         let found = app.control.find_server(hint).map(|(_, id)| id);
         found.ok_or_else(|| Problem::invalid(format!("to is {hint:?}, which is no known server")))
@@ -322,7 +322,7 @@ fn successor(app: &App, to: Option<&str>) -> Result<Option<ServerId>, Problem> {
 }
 
 /// What may be lost: of a server that is named.
-fn accepted(
+pub(super) fn accepted(
     loss: Option<&LossBody>,
     to: Option<&ServerId>,
 ) -> Result<Option<AcceptedLoss>, Problem> {

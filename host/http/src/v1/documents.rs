@@ -8,16 +8,19 @@ mod server;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use baton_control::{ClusterView, NodeStatus, NodeView};
+use baton_control::{ClusterView, NodeStatus, NodeView, OrderForecast};
 use baton_core::analysis::{Evidence, Finding, PrimaryView, Report};
 use baton_core::ids::{NodeName, ServerId};
 use baton_core::model::{ActiveRecovery, ClusterRecord, Control, PastRecovery, Server};
-use baton_core::planning::{CandidateView, ExpectedLoss, Explanation, Intention, Reason};
+use baton_core::planning::{
+    CandidateView, ExpectedLoss, Explanation, ForeseenStep, Intention, Reason,
+};
 
 use super::schema::{
     ActiveDocument, CandidateDocument, ClusterDocument, ClusterHead, ClusterSummary,
-    ExplanationDocument, FindingDocument, IntentionDocument, LossDocument, NodeDocument,
-    NodeViewDocument, PastDocument, PrimaryDocument, ReasonDocument, ServerRef,
+    ExplanationDocument, FindingDocument, ForecastDocument, ForeseenStepDocument,
+    IntentionDocument, LossDocument, NodeDocument, NodeViewDocument, PastDocument, PrimaryDocument,
+    ReasonDocument, ServerRef,
 };
 use crate::vocabulary::{Vocabulary as _, Word};
 use baton_http_core::times::rfc3339;
@@ -305,6 +308,8 @@ pub(super) fn explanation(view: &ClusterView, explanation: Explanation) -> Expla
         obstacles,
         candidates,
         expected_loss,
+        steps,
+        problems,
         policy,
     } = explanation;
     let Report {
@@ -329,7 +334,58 @@ pub(super) fn explanation(view: &ClusterView, explanation: Explanation) -> Expla
             .map(|one| candidate(&names, one))
             .collect(),
         expected_loss: loss(expected_loss),
+        steps: steps
+            .into_iter()
+            .map(|step| foreseen(&names, step))
+            .collect(),
+        problems,
         policy,
+    }
+}
+
+/// What an order would come to.
+pub(super) fn forecast(view: &ClusterView, forecast: OrderForecast) -> ForecastDocument {
+    let names = Names::of(view);
+    let OrderForecast {
+        kind,
+        subject,
+        outcome,
+        successor,
+        steps,
+        problems,
+        candidates,
+        policy,
+    } = forecast;
+    let candidates = candidates.into_iter();
+    ForecastDocument {
+        cluster: view.snapshot.cluster.id.as_str().to_owned(),
+        name: view.snapshot.cluster.name.clone(),
+        kind: Word(kind),
+        subject: names.server(&subject),
+        outcome: Word(outcome),
+        successor: successor.map(|id| names.server(&id)),
+        steps: steps
+            .into_iter()
+            .map(|step| foreseen(&names, step))
+            .collect(),
+        problems,
+        candidates: candidates.map(|one| candidate(&names, one)).collect(),
+        policy,
+    }
+}
+
+fn foreseen(names: &Names<'_>, step: ForeseenStep) -> ForeseenStepDocument {
+    let ForeseenStep {
+        phase,
+        server,
+        text,
+        fails,
+    } = step;
+    ForeseenStepDocument {
+        phase: Word(phase),
+        server: server.map(|id| names.server(&id)),
+        text,
+        fails,
     }
 }
 

@@ -94,6 +94,13 @@ fn clusters() -> Vec<Endpoint> {
             "What is wrong, what Baton would do now and why, what stops it, whom it would \
          promote and what would be lost. Asks the policy; changes nothing.",
         ),
+        Endpoint::post(
+            "/clusters/{cluster}/forecast",
+            reads::forecast,
+            "What an order would come to now: each step, who would take over, what stands in \
+         the way. The same operation with no effect performed; asks the policy, changes nothing.",
+        )
+        .reads(),
         Endpoint::get(
             "/clusters/{cluster}/recoveries",
             reads::cluster_recoveries,

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use baton_control::ClusterView;
+use baton_control::{ClusterView, OrderKind};
 use baton_core::ids::{ClusterId, RecoveryId};
 
-use super::bodies::{ClusterPaging, Paging, Window};
+use super::bodies::{ClusterPaging, ForecastBody, OrderWord, Paging, Window};
+use super::changes::{accepted, successor};
 use super::documents::{self, Names};
 use super::problem::Problem;
-use super::request::{Name, QueryParameters};
+use super::request::{Body, Name, QueryParameters};
 use super::schema::{
     AuditDocument, ClusterDocument, ClusterSummary, DowntimedDocument, ExplanationDocument,
-    FindingDocument, NodeDocument, Page, PolicyDocument, RecoveryDocument, RouteDocument,
-    ServerDocument, StepDocument, StrayDocument, SwitchDocument,
+    FindingDocument, ForecastDocument, NodeDocument, Page, PolicyDocument, RecoveryDocument,
+    RouteDocument, ServerDocument, StepDocument, StrayDocument, SwitchDocument,
 };
 use super::{require_cluster, require_server};
 use crate::backend::BackendDocument;
@@ -80,6 +81,36 @@ pub(super) async fn explanation(
     let view = require_cluster(&app, &name)?;
     let explanation = app.control.explain(&view.snapshot.cluster.id).await?;
     Ok(Json(documents::explanation(&view, explanation)))
+}
+
+/// `POST /clusters/{cluster}/forecast`.
+pub(super) async fn forecast(
+    State(app): Served,
+    Name(name): Name,
+    Body(body): Body<ForecastBody>,
+) -> Shown<ForecastDocument> {
+    let view = require_cluster(&app, &name)?;
+    let to = successor(&app, body.to.as_deref())?;
+    let accept_loss = accepted(body.accept_loss.as_ref(), to.as_ref())?;
+    let server = || match &body.server {
+        Some(hint) => require_server(&app, hint).map(|(_, id)| id),
+        None => Err(Problem::invalid(
+            "server is missing: say which server the order is about",
+        )),
+    };
+    let order = match body.order {
+        OrderWord::Failover => OrderKind::Failover { to, accept_loss },
+        OrderWord::Switchover => OrderKind::Switchover { to },
+        OrderWord::Rejoin => OrderKind::Rejoin { server: server()? },
+        OrderWord::Recover => OrderKind::Recover {
+            server: server()?,
+            to,
+            accept_loss,
+        },
+    };
+    let cluster = &view.snapshot.cluster.id;
+    let forecast = app.control.forecast(cluster, order).await?;
+    Ok(Json(documents::forecast(&view, forecast)))
 }
 
 /// `GET /clusters/{cluster}/recoveries`.

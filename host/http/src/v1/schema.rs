@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use baton_control::NodeLife;
 use baton_core::analysis::{Code, Severity};
 use baton_core::model::{RecoveryKind, RecoveryOutcome, Risk, Switch};
+use baton_core::planning::Phase;
 use baton_core::policy::Suggestion;
 use baton_ports::JournalStage;
 use schemars::JsonSchema;
@@ -197,7 +198,40 @@ pub(super) struct ExplanationDocument {
     pub(super) obstacles: Vec<ReasonDocument>,
     pub(super) candidates: Vec<CandidateDocument>,
     pub(super) expected_loss: LossDocument,
+    /// What the recovery would do, in order; empty if no recovery answers what is wrong.
+    pub(super) steps: Vec<ForeseenStepDocument>,
+    /// What would go wrong with it, or stands in its way; the first one first.
+    pub(super) problems: Vec<String>,
     pub(super) policy: String,
+}
+
+/// What an order would come to.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Forecast")]
+pub(super) struct ForecastDocument {
+    pub(super) cluster: String,
+    pub(super) name: String,
+    pub(super) kind: Word<RecoveryKind>,
+    pub(super) subject: ServerRef,
+    /// How it would end; `running` if that depends on what servers answer then.
+    pub(super) outcome: Word<RecoveryOutcome>,
+    pub(super) successor: Option<ServerRef>,
+    pub(super) steps: Vec<ForeseenStepDocument>,
+    /// What would go wrong, or stands in the way; the first one first.
+    pub(super) problems: Vec<String>,
+    pub(super) candidates: Vec<CandidateDocument>,
+    pub(super) policy: Option<String>,
+}
+
+/// One thing that would be done.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ForeseenStep")]
+pub(super) struct ForeseenStepDocument {
+    pub(super) phase: Word<Phase>,
+    pub(super) server: Option<ServerRef>,
+    pub(super) text: String,
+    /// It would fail, because the server does not answer; that is tolerated.
+    pub(super) fails: bool,
 }
 
 /// What it would do.

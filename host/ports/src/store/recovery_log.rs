@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::{RecoveryKind, RecoveryOutcome};
 use baton_core::time::WallTime;
+use baton_core::words;
 
 use super::StoreError;
 
@@ -82,31 +83,13 @@ pub enum JournalStage {
     Skipped,
 }
 
-impl JournalStage {
-    /// Stable word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Begun => "begun",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Unknown => "unknown",
-            Self::Skipped => "skipped",
-        }
-    }
-
-    /// Reads the word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [
-            Self::Begun,
-            Self::Done,
-            Self::Failed,
-            Self::Unknown,
-            Self::Skipped,
-        ]
-        .into_iter()
-        .find(|stage| stage.word() == word)
-    }
-}
+words!(JournalStage {
+    Begun = "begun",
+    Done = "done",
+    Failed = "failed",
+    Unknown = "unknown",
+    Skipped = "skipped",
+});
 
 /// One line of a recovery's journal.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -110,6 +110,9 @@ pub(crate) enum Command {
     Rejoin {
         /// Identity or `host:port`.
         server: String,
+        /// Show what it would come to now, step by step, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Say whether a server should take over when a primary is replaced.
     Promotion {
@@ -229,6 +232,9 @@ pub(crate) struct Failover {
     /// Do not ask.
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// Show what it would come to now, step by step, and change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -241,6 +247,9 @@ pub(crate) struct Switchover {
     /// Give up and undo after this; by default what the node's configuration says.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) deadline: Option<Duration>,
+    /// Show what it would come to now, step by step, and change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use super::client::{Client, segment};
 use super::failure::Failure;
 use super::paint::append;
 use super::screen::Screen;
-use super::{json, progress, recoveries};
+use super::{forecast, json, progress, recoveries};
 
 /// How long an answer may take where the request sets no limit; the node has limits of its own.
 const PATIENCE: Duration = Duration::from_mins(15);
@@ -20,11 +20,6 @@ const MARGIN: Duration = Duration::from_mins(1);
 
 /// Replaces a primary, dead or alive.
 pub(crate) fn failover(client: &Client, screen: Screen, request: &Failover) -> Result<(), Failure> {
-    let cluster = client.read(&format!("/api/v1/clusters/{}", segment(&request.cluster)))?;
-    if !request.yes {
-        confirm(&cluster)?;
-    }
-    let path = format!("/api/v1/clusters/{}/failover", segment(&request.cluster));
     let mut body = body(request.to.as_deref(), None);
     if let (Some(loss), Some(fields)) = (request.accept_loss, body.as_object_mut()) {
         let loss = match loss {
@@ -33,6 +28,15 @@ pub(crate) fn failover(client: &Client, screen: Screen, request: &Failover) -> R
         };
         fields.insert("accept_loss".to_owned(), loss);
     }
+    if request.dry_run {
+        let order = order("failover", None, body);
+        return forecast::show(client, screen, &request.cluster, &order);
+    }
+    let cluster = client.read(&format!("/api/v1/clusters/{}", segment(&request.cluster)))?;
+    if !request.yes {
+        confirm(&cluster)?;
+    }
+    let path = format!("/api/v1/clusters/{}/failover", segment(&request.cluster));
     conclude(
         screen,
         &progress::change(client, screen, &path, &body, PATIENCE)?,
@@ -45,6 +49,10 @@ pub(crate) fn switchover(
     screen: Screen,
     request: &Switchover,
 ) -> Result<(), Failure> {
+    if request.dry_run {
+        let order = order("switchover", None, body(request.to.as_deref(), None));
+        return forecast::show(client, screen, &request.cluster, &order);
+    }
     let path = format!("/api/v1/clusters/{}/switchover", segment(&request.cluster));
     let body = body(request.to.as_deref(), request.deadline);
     let limit = request
@@ -57,12 +65,32 @@ pub(crate) fn switchover(
 }
 
 /// Attaches a server to its cluster's primary.
-pub(crate) fn rejoin(client: &Client, screen: Screen, server: &str) -> Result<(), Failure> {
+pub(crate) fn rejoin(
+    client: &Client,
+    screen: Screen,
+    server: &str,
+    dry_run: bool,
+) -> Result<(), Failure> {
+    if dry_run {
+        let order = order("rejoin", Some(server), json!({}));
+        return forecast::show(client, screen, server, &order);
+    }
     let path = format!("/api/v1/servers/{}/rejoin", segment(server));
     conclude(
         screen,
         &progress::change(client, screen, &path, &json!({}), PATIENCE)?,
     )
+}
+
+/// What a dry run is asked about.
+fn order(order: &str, server: Option<&str>, mut body: Value) -> Value {
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("order".to_owned(), order.into());
+        if let Some(server) = server {
+            fields.insert("server".to_owned(), server.into());
+        }
+    }
+    body
 }
 
 fn body(to: Option<&str>, deadline: Option<Duration>) -> Value {

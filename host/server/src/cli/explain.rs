@@ -43,6 +43,7 @@ pub(super) fn render(document: &Value, width: Option<usize>) -> String {
     findings(&mut page, document);
     reasons(&mut page, "Why", document, "reasons");
     reasons(&mut page, "What stops it", document, "obstacles");
+    steps(&mut page, document);
     candidates(&mut page, document);
     page.head("Expected loss");
     page.text(PLAIN, "  ", &loss(document));
@@ -137,6 +138,27 @@ fn reasons(page: &mut Page, head: &str, document: &Value, path: &str) {
         let code = json::text(reason, "code").unwrap_or_default();
         let text = json::text(reason, "text").unwrap_or_default();
         page.text(PLAIN, "  ", &format!("{text} ({code})"));
+    }
+}
+
+/// What the recovery would do, and what would go wrong with it.
+fn steps(page: &mut Page, document: &Value) {
+    let steps = json::list(document, "steps");
+    let problems = json::list(document, "problems");
+    if steps.is_empty() && problems.is_empty() {
+        return;
+    }
+    page.head("What it would do");
+    for step in steps {
+        let text = json::text(step, "text").unwrap_or_default();
+        if json::flag(step, "fails") == Some(true) {
+            page.text(WARN, "  ", &format!("{text} (would fail)"));
+        } else {
+            page.text(PLAIN, "  ", &text);
+        }
+    }
+    for problem in problems.iter().filter_map(Value::as_str) {
+        page.text(BAD, "  ", problem);
     }
 }
 

@@ -9,6 +9,7 @@ mod clusters;
 mod endpoints;
 mod explain;
 mod failure;
+mod forecast;
 mod json;
 mod nodes;
 mod operate;
@@ -92,7 +93,7 @@ fn dispatch(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
         Command::Downtime(request) => operate::downtime(&client()?, screen, &request),
         Command::Discover { server } => operate::discover(&client()?, screen, &server),
         Command::Forget { server, yes } => operate::forget(&client()?, screen, &server, yes),
-        Command::Rejoin { server } => change::rejoin(&client()?, screen, &server),
+        Command::Rejoin { server, dry_run } => change::rejoin(&client()?, screen, &server, dry_run),
         Command::Promotion { server, rule, time } => {
             operate::promotion(&client()?, screen, &server, rule, time)
         }

@@ -5,52 +5,103 @@ use std::sync::Arc;
 
 use baton_core::analysis::{Finding, Severity};
 use baton_core::ids::ServerId;
-use baton_core::model::RecoveryKind;
+use baton_core::model::{ProbeFailure, RecoveryKind, Snapshot};
 use baton_core::planning::{
-    Candidate, CandidateView, ExpectedLoss, Explanation, Intention, Reason, candidates,
-    delayed_last, expected_loss, rank_question,
+    CandidateView, ExpectedLoss, Explanation, Intention, Reason, candidates, expected_loss,
 };
 
 use super::Published;
 use super::judge::Judged;
 use crate::api::ClusterView;
-use crate::clusters::policy::{PolicyClient, reason};
+use crate::clusters::forecast::{Question, foresee};
+use crate::clusters::policy::PolicyClient;
+use crate::settings::ControlSettings;
 
 /// Explains a cluster from its last published state.
+///
+/// What would be done is the operation's dry run. Without anything to recover from, candidates and
+/// loss are those of the present primary's loss.
 pub(crate) async fn explain(
     client: &PolicyClient,
+    settings: &ControlSettings,
     published: &Published,
     view: &Arc<ClusterView>,
 ) -> Explanation {
     let snapshot = &view.snapshot;
     let judged = published.judged();
-    let replaced = judged
-        .subject
-        .as_ref()
-        .filter(|(kind, _)| kind.replaces_lost_primary())
-        .map(|(_, server)| server.clone())
-        .or_else(|| view.report.primary.server().cloned());
-    let list = replaced
-        .as_ref()
-        .map(|id| candidates(snapshot, id, None))
-        .unwrap_or_default();
-    let mut policy = judged.policy.clone();
-    let ranked = match &replaced {
-        Some(id) => rank(client, view, id, &list, &mut policy).await,
-        None => Vec::new(),
+    let due = judged.subject.as_ref();
+    let due = due.filter(|_| snapshot.control.active.is_none());
+    let seen = match due {
+        Some((kind, subject)) => {
+            let question = question(*kind, subject);
+            Some(foresee(client, settings, snapshot, &question).await)
+        }
+        None => None,
     };
+    let replaces = |(kind, _): &&(RecoveryKind, ServerId)| kind.replaces_lost_primary();
+    let replaced = match judged.subject.as_ref().filter(replaces) {
+        Some((_, server)) => Some(server.clone()),
+        None => view.report.primary.server().cloned(),
+    };
+    let loss = match (&replaced, due.filter(replaces).and(seen.clone())) {
+        (None, _) => None,
+        (Some(_), Some(seen)) => Some(seen),
+        (Some(primary), None) => {
+            let question = question(RecoveryKind::Failover, primary);
+            Some(foresee(client, settings, &without(snapshot, primary), &question).await)
+        }
+    };
+    let mut list = loss.as_ref().map(|seen| seen.forecast.candidates.clone());
+    if let (Some(list), Some(replaced)) = (&mut list, &replaced)
+        && list.is_empty()
+    {
+        *list = candidates(snapshot, replaced, None);
+    }
+    let list = list.unwrap_or_default();
+    let mut views = loss
+        .as_ref()
+        .map(|seen| seen.candidates.clone())
+        .unwrap_or_default();
+    if views.is_empty() {
+        views = list.iter().map(CandidateView::of).collect();
+    }
+    let ranked_by = loss.and_then(|seen| seen.policy);
+    let (steps, problems) = seen.map_or_else(Default::default, |seen| {
+        (seen.forecast.steps, seen.forecast.problems)
+    });
     Explanation {
         cluster: snapshot.cluster.id.clone(),
         name: snapshot.cluster.name.clone(),
         intention: intention(view, &judged),
         reasons: judged.reasons.clone(),
         obstacles: obstacles(view, &judged),
-        candidates: ranked,
+        candidates: views,
         expected_loss: replaced
             .map_or(ExpectedLoss::None, |id| expected_loss(snapshot, &id, &list)),
         report: view.report.clone(),
-        policy,
+        policy: ranked_by.unwrap_or(judged.policy),
+        steps,
+        problems,
     }
+}
+
+fn question(kind: RecoveryKind, subject: &ServerId) -> Question {
+    Question {
+        kind,
+        subject: subject.clone(),
+        automatic: true,
+        requested: None,
+        consent: None,
+    }
+}
+
+/// The cluster as it would look if its primary ended now.
+fn without(snapshot: &Snapshot, primary: &ServerId) -> Snapshot {
+    let mut lost = snapshot.clone();
+    if let Some(server) = lost.servers.get_mut(primary) {
+        server.probe.failed(lost.taken_at, ProbeFailure::Refused);
+    }
+    lost
 }
 
 /// What stops a recovery. If no recovery answers the finding, the finding's evidence.
@@ -94,77 +145,5 @@ fn intention(view: &ClusterView, judged: &Judged) -> Intention {
             kind: *kind,
             failed: failed.clone(),
         },
-    }
-}
-
-async fn rank(
-    client: &PolicyClient,
-    view: &ClusterView,
-    replaced: &ServerId,
-    list: &[Candidate],
-    policy: &mut String,
-) -> Vec<CandidateView> {
-    let snapshot = &view.snapshot;
-    let context = client.context(snapshot, "explain");
-    let asked = rank_question(
-        snapshot,
-        (RecoveryKind::Failover, replaced),
-        list,
-        None,
-        context,
-    );
-    let mut views: Vec<CandidateView> = list.iter().map(plain_view).collect();
-    if asked.question.candidates.is_empty() {
-        return views;
-    }
-    let reply = client.rank(&asked.question).await;
-    policy.clone_from(&reply.policy);
-    let order = delayed_last(&asked.order(&reply.answer.order), list);
-    for (id, place) in order.iter().zip(1_u32..) {
-        if let Some(view) = views.iter_mut().find(|view| view.server == *id) {
-            view.rank = Some(place);
-        }
-    }
-    for ranked in &reply.answer.order {
-        let view = views
-            .iter_mut()
-            .find(|view| asked.id(ranked.server) == Some(&view.server));
-        if let Some(view) = view {
-            view.score = Some(ranked.score);
-            view.reasons
-                .extend(ranked.reasons.iter().map(|r| reason(r, &asked.ids)));
-        }
-    }
-    for veto in &reply.answer.vetoes {
-        let view = views
-            .iter_mut()
-            .find(|view| asked.id(veto.server) == Some(&view.server));
-        if let Some(view) = view {
-            view.reasons
-                .extend(veto.reasons.iter().map(|r| reason(r, &asked.ids)));
-        }
-    }
-    views.sort_by_key(|view| {
-        (
-            view.rank.unwrap_or(u32::MAX),
-            view.excluded,
-            view.server.clone(),
-        )
-    });
-    views
-}
-
-fn plain_view(candidate: &Candidate) -> CandidateView {
-    CandidateView {
-        server: candidate.server.clone(),
-        rank: None,
-        score: None,
-        missing: candidate.missing,
-        unapplied: candidate.unapplied,
-        reasons: candidate
-            .exclusions()
-            .chain(candidate.warnings.iter().cloned())
-            .collect(),
-        excluded: !candidate.is_allowed(),
     }
 }

@@ -1,14 +1,12 @@
 //! Orders of operators. They use the same plans, checks and execution as automatic recoveries.
 
-use std::fmt;
 use std::time::Duration;
 
 use baton_core::analysis::{is_closed, objections_to_ordered_reopening};
 use baton_core::ids::{LeaseEpoch, ServerId};
-use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Snapshot, Switch, Topology};
+use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Snapshot, Switch};
 use baton_core::planning::{
-    AcceptedLoss, Blocked, Consent, Election, Reason, SwitchoverRequest, candidates,
-    plan_switchover,
+    Blocked, Consent, Election, Reason, SwitchoverRequest, candidates, plan_switchover,
 };
 use baton_core::time::Timestamp;
 use baton_ports::RecoveryRow;
@@ -17,6 +15,8 @@ use tokio::time::sleep;
 
 use super::{ClusterLoop, NotBegun, Order};
 use crate::api::RequestError;
+use crate::clusters::resolve::{Resolved, consent, resolve};
+use crate::order_kind::OrderKind;
 
 /// How long an order waits for the quorum.
 const RIGHT_PATIENCE: Duration = Duration::from_secs(5);
@@ -26,65 +26,10 @@ const RIGHT_PAUSE: Duration = Duration::from_millis(20);
 /// A person's order to one cluster.
 #[derive(Debug)]
 pub(crate) struct Request {
-    pub(crate) kind: RequestKind,
+    pub(crate) kind: OrderKind,
     pub(crate) by: String,
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) reply: oneshot::Sender<Result<RecoveryRow, RequestError>>,
-}
-
-/// The operation that is ordered.
-#[derive(Clone, Debug)]
-pub(crate) enum RequestKind {
-    /// Replace the primary although it may live.
-    Failover {
-        to: Option<ServerId>,
-        accept_loss: Option<AcceptedLoss>,
-    },
-    /// Replace the living primary.
-    Switchover { to: Option<ServerId> },
-    /// Recover what a server has now.
-    Recover {
-        server: ServerId,
-        to: Option<ServerId>,
-        accept_loss: Option<AcceptedLoss>,
-    },
-    /// Take a server back.
-    Rejoin { server: ServerId },
-}
-
-/// The text for the audit log.
-impl fmt::Display for RequestKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (to, accept_loss) = match self {
-            Self::Failover { to, accept_loss } => {
-                f.write_str("failover")?;
-                (to, accept_loss)
-            }
-            Self::Switchover { to } => {
-                f.write_str("switchover")?;
-                (to, &None)
-            }
-            Self::Recover {
-                server,
-                to,
-                accept_loss,
-            } => {
-                write!(f, "recover what {server} has")?;
-                (to, accept_loss)
-            }
-            Self::Rejoin { server } => return write!(f, "take {server} back"),
-        };
-        if let Some(to) = to {
-            write!(f, " to {to}")?;
-        }
-        match accept_loss {
-            Some(AcceptedLoss::AtMost(count)) => {
-                write!(f, ", accepting the loss of {count} transactions")
-            }
-            Some(AcceptedLoss::Unknown) => f.write_str(", accepting an unknown loss"),
-            None => Ok(()),
-        }
-    }
 }
 
 impl ClusterLoop {
@@ -103,7 +48,7 @@ impl ClusterLoop {
 
     async fn serve_kind(
         &mut self,
-        kind: RequestKind,
+        kind: OrderKind,
         by: &str,
         deadline: Option<Timestamp>,
     ) -> Result<RecoveryRow, RequestError> {
@@ -120,7 +65,7 @@ impl ClusterLoop {
         }
         let is_planned = matches!(
             kind,
-            RequestKind::Switchover { .. } | RequestKind::Rejoin { .. }
+            OrderKind::Switchover { .. } | OrderKind::Rejoin { .. }
         );
         if is_planned {
             // The operator may have changed a server a moment ago.
@@ -133,7 +78,7 @@ impl ClusterLoop {
             requested,
             accepted,
             finding,
-        } = self.resolve(kind, &snapshot)?;
+        } = resolve(kind, &snapshot, &self.members.registry.settings.analysis)?;
         let consent = consent(requested.as_ref(), accepted)?;
         self.refuse_at_once(
             &snapshot,
@@ -162,70 +107,6 @@ impl ClusterLoop {
             .map_err(|error| self.not_begun(error))?;
         self.judge.note_ended(&row, false, self.members.clock.now());
         ended(row)
-    }
-
-    /// Which recovery the order asks for, and of which server.
-    fn resolve(&self, kind: RequestKind, snapshot: &Snapshot) -> Result<Resolved, RequestError> {
-        let primary = || {
-            let found = snapshot.cluster.primary.clone();
-            found.ok_or_else(|| RequestError::refused("the cluster has no known primary"))
-        };
-        Ok(match kind {
-            RequestKind::Failover {
-                to: Some(to),
-                accept_loss: _,
-            } if snapshot.cluster.primary.as_ref() == Some(&to) => {
-                Resolved::of(RecoveryKind::Reopen, to)
-            }
-            RequestKind::Failover { to, accept_loss } => {
-                if let Some(to) = &to {
-                    is_not_outdated(snapshot, to)?;
-                }
-                Resolved {
-                    requested: to,
-                    accepted: accept_loss,
-                    ..Resolved::of(RecoveryKind::Failover, primary()?)
-                }
-            }
-            RequestKind::Switchover { to } => Resolved {
-                requested: to,
-                ..Resolved::of(RecoveryKind::Switchover, primary()?)
-            },
-            RequestKind::Rejoin { server } => Resolved::of(RecoveryKind::Rejoin, server),
-            RequestKind::Recover {
-                server,
-                to,
-                accept_loss,
-            } => Resolved {
-                requested: to,
-                accepted: accept_loss,
-                ..self.resolve_finding(server, snapshot)?
-            },
-        })
-    }
-
-    /// The recovery that answers what the analysis finds about a server.
-    fn resolve_finding(
-        &self,
-        server: ServerId,
-        snapshot: &Snapshot,
-    ) -> Result<Resolved, RequestError> {
-        let settings = &self.members.registry.settings.analysis;
-        let report = baton_core::analysis::analyze(snapshot, settings);
-        let mut findings = report.findings.iter();
-        let found = findings.find_map(|finding| {
-            let kind = finding.recovery.filter(|_| finding.server == server)?;
-            Some((kind, finding.code.word().to_owned()))
-        });
-        let Some((kind, finding)) = found else {
-            return Err(RequestError::refused(&format!(
-                "{server} has no finding that a recovery answers"
-            )));
-        };
-        Ok(Resolved {
-            finding,
-            ..Resolved::of(kind, server)
-        })
     }
 
     fn present(&self) -> Result<Snapshot, RequestError> {
@@ -326,30 +207,6 @@ impl ClusterLoop {
     }
 }
 
-/// What an order asks for.
-struct Resolved {
-    kind: RecoveryKind,
-    subject: ServerId,
-    /// The server that is to be promoted.
-    requested: Option<ServerId>,
-    /// The loss that was accepted with it.
-    accepted: Option<AcceptedLoss>,
-    /// Code of the finding, or empty.
-    finding: String,
-}
-
-impl Resolved {
-    fn of(kind: RecoveryKind, subject: ServerId) -> Self {
-        Self {
-            kind,
-            subject,
-            requested: None,
-            accepted: None,
-            finding: String::new(),
-        }
-    }
-}
-
 /// The answer to an order whose recovery has ended.
 fn ended(row: RecoveryRow) -> Result<RecoveryRow, RequestError> {
     if row.outcome == RecoveryOutcome::Succeeded {
@@ -365,23 +222,6 @@ fn ended(row: RecoveryRow) -> Result<RecoveryRow, RequestError> {
         message,
         recovery: row.id,
     })
-}
-
-/// Consent belongs to a named server.
-fn consent(
-    requested: Option<&ServerId>,
-    accepted: Option<AcceptedLoss>,
-) -> Result<Option<Consent>, RequestError> {
-    match (requested, accepted) {
-        (_, None) => Ok(None),
-        (Some(server), Some(loss)) => Ok(Some(Consent {
-            server: server.clone(),
-            loss,
-        })),
-        (None, Some(_)) => Err(RequestError::refused(
-            "a loss can be accepted for a named server only: say which one is to be promoted",
-        )),
-    }
 }
 
 /// Why no server can be promoted, and what the operator can do about it.
@@ -433,51 +273,4 @@ fn may_be_opened(snapshot: &Snapshot, primary: &ServerId) -> Result<(), RequestE
     }
     let texts: Vec<String> = objections.into_iter().map(|found| found.text).collect();
     Err(RequestError::refused(&texts.join(" ")))
-}
-
-/// A server that the primary replaced lacks what the primary committed since, so it is no
-/// successor.
-fn is_not_outdated(snapshot: &Snapshot, to: &ServerId) -> Result<(), RequestError> {
-    let follows = Topology::of(snapshot).source_of(to) == snapshot.cluster.primary.as_ref();
-    match snapshot.replacement_of(to) {
-        Some(past) if !follows => {
-            let successor = past.successor.as_ref().map_or("nobody", ServerId::as_str);
-            Err(RequestError::refused(&format!(
-                "{to} was replaced by {successor} in {} {} and does not follow the primary: what was written since is not there. Start the primary; if it is lost for good, forget it, then name {to} again",
-                past.kind.word(),
-                past.id
-            )))
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{AcceptedLoss, RequestKind, ServerId};
-
-    #[test]
-    fn orders_stand_in_the_audit_log_in_words() {
-        let to = || Some(ServerId::new("db2:3306"));
-        let failover = |accept_loss| RequestKind::Failover {
-            to: to(),
-            accept_loss,
-        };
-        for (order, expected) in [
-            (RequestKind::Switchover { to: None }, "switchover"),
-            (failover(None), "failover to db2:3306"),
-            (
-                failover(Some(AcceptedLoss::AtMost(5))),
-                "failover to db2:3306, accepting the loss of 5 transactions",
-            ),
-            (
-                RequestKind::Rejoin {
-                    server: ServerId::new("db1:3306"),
-                },
-                "take db1:3306 back",
-            ),
-        ] {
-            assert_eq!(order.to_string(), expected);
-        }
-    }
 }
