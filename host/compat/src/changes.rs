@@ -7,7 +7,7 @@ use std::time::Duration;
 use baton_control::{ChangePrimary, ClusterView, Control, Sureness};
 use baton_core::ids::{Address, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule, RecoveryOutcome};
-use baton_ports::RecoveryRow;
+use baton_ports::RecoveryRecord;
 
 use crate::Context;
 use crate::answer::{Answer, Failure, done, failed, json};
@@ -236,7 +236,7 @@ async fn recover(
     let row = run_detached(async move { control.recover(&server, to, None, &by).await }).await?;
     match (row.outcome, &row.successor_address) {
         (RecoveryOutcome::Succeeded, Some(successor)) => done("Recovery executed", &key(successor)),
-        (RecoveryOutcome::Succeeded, None) => done("Recovery executed", &key(&row.failed_address)),
+        (RecoveryOutcome::Succeeded, None) => done("Recovery executed", &key(&row.subject_address)),
         _ => Err(failed(format!(
             "Recovery attempted, {}: {}",
             row.outcome.word(),
@@ -305,7 +305,7 @@ fn change_primary(
     }
 }
 
-fn ended(context: &Context, row: RecoveryRow, message: &str) -> Result<Answer, Failure> {
+fn ended(context: &Context, row: RecoveryRecord, message: &str) -> Result<Answer, Failure> {
     let (outcome, errors) = (row.outcome, row.errors.join("; "));
     let shown = recovery(&context.clusters, row, RecoveryForm::Live);
     if outcome == RecoveryOutcome::Succeeded {

@@ -3,7 +3,7 @@
 use baton_core::ids::{ClusterId, RecoveryId};
 use baton_core::model::{RecoveryKind, RecoveryOutcome};
 use baton_core::time::WallTime;
-use baton_ports::{AuditRecord, RecoveryRow};
+use baton_ports::{AuditRecord, RecoveryRecord};
 use std::time::Duration;
 
 use crate::Context;
@@ -138,16 +138,16 @@ async fn page(context: &Context, of: Of, number: &str) -> Outcome {
         .unwrap_or_default()
         .saturating_mul(PAGE);
     let is_open_only = context.request.parameter("unacknowledged") == "true";
-    let is_wanted = |row: &RecoveryRow| !is_open_only || row.acknowledged.is_none();
+    let is_wanted = |row: &RecoveryRecord| !is_open_only || row.acknowledged.is_none();
     shown(context, select(context, &of, skip, PAGE, is_wanted).await?)
 }
 
-async fn one(context: &Context, is_it: impl Fn(&RecoveryRow) -> bool) -> Outcome {
+async fn one(context: &Context, is_it: impl Fn(&RecoveryRecord) -> bool) -> Outcome {
     shown(context, select(context, &Of::All, 0, 1, is_it).await?)
 }
 
 async fn active(context: &Context, hint: &str) -> Outcome {
-    let is_running = |row: &RecoveryRow| row.outcome == RecoveryOutcome::Running;
+    let is_running = |row: &RecoveryRecord| row.outcome == RecoveryOutcome::Running;
     shown(
         context,
         select(context, &Of::hint(context, hint), 0, PAGE, is_running).await?,
@@ -159,7 +159,7 @@ async fn recent(context: &Context, of: Of, successor: Option<(&str, &str)>) -> O
     let successor = successor
         .map(|(host, port)| address(host, port))
         .transpose()?;
-    let is_recent = |row: &RecoveryRow| {
+    let is_recent = |row: &RecoveryRecord| {
         let is_young = |ended: WallTime| since.since(ended) <= RECENT;
         row.ended.is_some_and(is_young)
             && (successor.is_none() || row.successor_address == successor)
@@ -167,7 +167,7 @@ async fn recent(context: &Context, of: Of, successor: Option<(&str, &str)>) -> O
     shown(context, select(context, &of, 0, PAGE, is_recent).await?)
 }
 
-fn shown(context: &Context, rows: Vec<RecoveryRow>) -> Outcome {
+fn shown(context: &Context, rows: Vec<RecoveryRecord>) -> Outcome {
     let document = |row| recovery(&context.clusters, row, RecoveryForm::Recorded);
     bare(
         &rows
@@ -184,8 +184,8 @@ async fn select(
     of: &Of,
     skip: usize,
     most: usize,
-    is_wanted: impl Fn(&RecoveryRow) -> bool,
-) -> Result<Vec<RecoveryRow>, Failure> {
+    is_wanted: impl Fn(&RecoveryRecord) -> bool,
+) -> Result<Vec<RecoveryRecord>, Failure> {
     let cluster = match of {
         Of::All => None,
         Of::Cluster(id) => Some(id),
@@ -224,7 +224,7 @@ pub(crate) async fn find_number(
     context: &Context,
     number: &str,
 ) -> Result<Option<RecoveryId>, Failure> {
-    let is_it = |row: &RecoveryRow| row.number.to_string() == number;
+    let is_it = |row: &RecoveryRecord| row.number.to_string() == number;
     let rows = select(context, &Of::All, 0, 1, is_it).await?;
     Ok(rows.into_iter().next().map(|row| row.id))
 }
@@ -234,7 +234,7 @@ pub(crate) async fn open_ones(
     context: &Context,
     server: &baton_core::ids::ServerId,
 ) -> Result<Vec<RecoveryId>, Failure> {
-    let is_it = |row: &RecoveryRow| row.failed == *server && row.acknowledged.is_none();
+    let is_it = |row: &RecoveryRecord| row.subject == *server && row.acknowledged.is_none();
     let rows = select(context, &Of::All, 0, usize::MAX, is_it).await?;
     Ok(rows.into_iter().map(|row| row.id).collect())
 }

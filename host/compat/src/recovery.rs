@@ -3,7 +3,7 @@
 use baton_core::analysis::Code;
 use baton_core::ids::ServerId;
 use baton_core::model::{RecoveryKind, RecoveryOutcome};
-use baton_ports::{RecoveryRow, StepRow};
+use baton_ports::{RecoveryRecord, StepRecord};
 
 use crate::analysis::NO_PROBLEM;
 use crate::cluster::{LegacyCluster, key};
@@ -23,7 +23,7 @@ pub(crate) enum RecoveryForm {
 /// A recovery.
 pub(crate) fn recovery(
     clusters: &Clusters,
-    row: RecoveryRow,
+    row: RecoveryRecord,
     told: RecoveryForm,
 ) -> TopologyRecovery {
     let entry = entry(clusters, &row);
@@ -34,15 +34,15 @@ pub(crate) fn recovery(
         .collect();
     let successor = row.successor_address.as_ref().map(key);
     // Destructured in full, so that a new field of a recovery is thought about here.
-    let RecoveryRow {
+    let RecoveryRecord {
         id,
         number,
         cluster: _,
         cluster_name: _,
         kind,
         finding: _,
-        failed: _,
-        failed_address: _,
+        subject: _,
+        subject_address: _,
         successor: _,
         successor_address: _,
         outcome,
@@ -110,8 +110,8 @@ pub(crate) fn recovery(
 }
 
 /// One line of the journal.
-pub(crate) fn step(row: StepRow) -> TopologyRecoveryStep {
-    let StepRow {
+pub(crate) fn step(row: StepRecord) -> TopologyRecoveryStep {
+    let StepRecord {
         number,
         recovery,
         entry,
@@ -125,7 +125,7 @@ pub(crate) fn step(row: StepRow) -> TopologyRecoveryStep {
 }
 
 /// The part of the analysis that is kept with a recovery.
-fn entry(clusters: &Clusters, row: &RecoveryRow) -> ReplicationAnalysis {
+fn entry(clusters: &Clusters, row: &RecoveryRecord) -> ReplicationAnalysis {
     let view = clusters.find_cluster(row.cluster.as_str());
     let legacy = view.as_deref().map(LegacyCluster::of);
     let is_primary_change = match row.kind {
@@ -138,7 +138,7 @@ fn entry(clusters: &Clusters, row: &RecoveryRow) -> ReplicationAnalysis {
         .as_ref()
         .map_or_else(|| row.cluster_name.clone(), |legacy| legacy.name.clone());
     let cluster_name = if is_primary_change {
-        row.failed_address.to_string()
+        row.subject_address.to_string()
     } else {
         present
     };
@@ -151,7 +151,7 @@ fn entry(clusters: &Clusters, row: &RecoveryRow) -> ReplicationAnalysis {
         .filter(|word| *word != NO_PROBLEM);
     let warning = || code.and_then(|code| code.structure_warnings().first().copied());
     ReplicationAnalysis {
-        analyzed_instance_key: key(&row.failed_address),
+        analyzed_instance_key: key(&row.subject_address),
         cluster_details: ClusterInfo {
             cluster_name: cluster_name.clone(),
             cluster_alias: row.cluster_name.clone(),
@@ -170,7 +170,7 @@ fn entry(clusters: &Clusters, row: &RecoveryRow) -> ReplicationAnalysis {
     }
 }
 
-fn key_of(clusters: &Clusters, row: &RecoveryRow, id: &ServerId) -> Key {
+fn key_of(clusters: &Clusters, row: &RecoveryRecord, id: &ServerId) -> Key {
     let view = clusters.find_cluster(row.cluster.as_str());
     let server = view
         .as_deref()

@@ -11,7 +11,9 @@ use baton_core::model::{
 };
 use baton_core::planning::{AcceptedLoss, CandidateView, Explanation, ForeseenStep};
 use baton_core::time::WallTime;
-use baton_ports::{AuditRecord, PeerReport, PeerSighting, RecoveryRow, Route, StepRow, StoreError};
+use baton_ports::{
+    AuditRecord, PeerReport, PeerSighting, RecoveryRecord, Route, StepRecord, StoreError,
+};
 
 use crate::order_kind::OrderKind;
 
@@ -287,9 +289,9 @@ pub trait Control: Send + Sync {
     ) -> Result<OrderForecast, RequestError>;
     /// Replaces the primary although it may be alive (it is fenced first if it answers). Waits for
     /// the end.
-    async fn failover(&self, request: ChangePrimary) -> Result<RecoveryRow, RequestError>;
+    async fn failover(&self, request: ChangePrimary) -> Result<RecoveryRecord, RequestError>;
     /// Replaces a living primary without losing anything. Waits for the end.
-    async fn switchover(&self, request: ChangePrimary) -> Result<RecoveryRow, RequestError>;
+    async fn switchover(&self, request: ChangePrimary) -> Result<RecoveryRecord, RequestError>;
     /// Recovers whatever finding `server` has now, as an automatic recovery would, by a person's
     /// order. Waits for the end.
     async fn recover(
@@ -298,10 +300,10 @@ pub trait Control: Send + Sync {
         to: Option<ServerId>,
         accept_loss: Option<AcceptedLoss>,
         by: &str,
-    ) -> Result<RecoveryRow, RequestError>;
+    ) -> Result<RecoveryRecord, RequestError>;
     /// Attaches a server to the present primary (fences it first; refuses with errant transactions
     /// listed). Waits for the end.
-    async fn rejoin(&self, server: &ServerId, by: &str) -> Result<RecoveryRow, RequestError>;
+    async fn rejoin(&self, server: &ServerId, by: &str) -> Result<RecoveryRecord, RequestError>;
 
     /// Recoveries, newest first.
     async fn recoveries(
@@ -309,9 +311,12 @@ pub trait Control: Send + Sync {
         cluster: Option<&ClusterId>,
         skip: u32,
         limit: u32,
-    ) -> Result<Vec<RecoveryRow>, RequestError>;
+    ) -> Result<Vec<RecoveryRecord>, RequestError>;
     /// One recovery with its journal.
-    async fn recovery(&self, id: &RecoveryId) -> Result<(RecoveryRow, Vec<StepRow>), RequestError>;
+    async fn recovery(
+        &self,
+        id: &RecoveryId,
+    ) -> Result<(RecoveryRecord, Vec<StepRecord>), RequestError>;
     /// Acknowledges recoveries: one, a cluster's, or all. Gives how many.
     async fn acknowledge(
         &self,

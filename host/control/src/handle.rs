@@ -8,7 +8,9 @@ use baton_core::ids::{Address, ClusterId, NodeName, RecoveryId, ServerId};
 use baton_core::model::{Downtime, PromotionRule, Reach, Switch};
 use baton_core::planning::{AcceptedLoss, Explanation};
 use baton_core::time::{Timestamp, WallTime};
-use baton_ports::{AuditRecord, LeaseState, PeerReport, PeerSighting, RecoveryRow, Route, StepRow};
+use baton_ports::{
+    AuditRecord, LeaseState, PeerReport, PeerSighting, RecoveryRecord, Route, StepRecord,
+};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
@@ -92,7 +94,7 @@ impl Handle {
         kind: OrderKind,
         by: &str,
         deadline: Option<Duration>,
-    ) -> Result<RecoveryRow, RequestError> {
+    ) -> Result<RecoveryRecord, RequestError> {
         if self.lease.epoch_for(Duration::ZERO).is_none() {
             return Err(RequestError::NotLeader {
                 leader: self.lease.leader(),
@@ -402,7 +404,7 @@ impl Control for Handle {
         forecast(&found.policy, settings, &view.snapshot, order).await
     }
 
-    async fn failover(&self, request: ChangePrimary) -> Result<RecoveryRow, RequestError> {
+    async fn failover(&self, request: ChangePrimary) -> Result<RecoveryRecord, RequestError> {
         let kind = OrderKind::Failover {
             to: request.to,
             accept_loss: request.accept_loss,
@@ -411,7 +413,7 @@ impl Control for Handle {
             .await
     }
 
-    async fn switchover(&self, request: ChangePrimary) -> Result<RecoveryRow, RequestError> {
+    async fn switchover(&self, request: ChangePrimary) -> Result<RecoveryRecord, RequestError> {
         let kind = OrderKind::Switchover { to: request.to };
         let configured = self.registry.settings.switchover_deadline;
         let deadline = request.deadline.unwrap_or(configured);
@@ -425,7 +427,7 @@ impl Control for Handle {
         to: Option<ServerId>,
         accept_loss: Option<AcceptedLoss>,
         by: &str,
-    ) -> Result<RecoveryRow, RequestError> {
+    ) -> Result<RecoveryRecord, RequestError> {
         let cluster = self.cluster_of(server)?;
         let kind = OrderKind::Recover {
             server: server.clone(),
@@ -435,7 +437,7 @@ impl Control for Handle {
         self.order(&cluster, kind, by, None).await
     }
 
-    async fn rejoin(&self, server: &ServerId, by: &str) -> Result<RecoveryRow, RequestError> {
+    async fn rejoin(&self, server: &ServerId, by: &str) -> Result<RecoveryRecord, RequestError> {
         let cluster = self.cluster_of(server)?;
         self.order(
             &cluster,
@@ -453,7 +455,7 @@ impl Control for Handle {
         cluster: Option<&ClusterId>,
         skip: u32,
         limit: u32,
-    ) -> Result<Vec<RecoveryRow>, RequestError> {
+    ) -> Result<Vec<RecoveryRecord>, RequestError> {
         let rows = self
             .ports
             .store
@@ -462,7 +464,10 @@ impl Control for Handle {
         rows.map_err(|error| store_error(&error))
     }
 
-    async fn recovery(&self, id: &RecoveryId) -> Result<(RecoveryRow, Vec<StepRow>), RequestError> {
+    async fn recovery(
+        &self,
+        id: &RecoveryId,
+    ) -> Result<(RecoveryRecord, Vec<StepRecord>), RequestError> {
         let store = &self.ports.store;
         let row = store
             .recovery(id)

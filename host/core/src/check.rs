@@ -22,11 +22,11 @@ pub enum Objection {
     SeveralWritable(BTreeSet<ServerId>),
     /// Invariant 2.
     #[error(
-        "the plan opens writes on {successor} without fencing {failed} before and without a waiver"
+        "the plan opens writes on {successor} without fencing {subject} before and without a waiver"
     )]
     NotFenced {
         /// Old primary.
-        failed: ServerId,
+        subject: ServerId,
         /// New primary.
         successor: ServerId,
     },
@@ -74,7 +74,7 @@ pub enum Objection {
     #[error("the plan opens writes although transactions may be acknowledged elsewhere: {}", why.join("; "))]
     Acknowledged {
         /// Old primary.
-        failed: ServerId,
+        subject: ServerId,
         /// Who may acknowledge, or hold what was acknowledged.
         why: Vec<String>,
     },
@@ -82,20 +82,20 @@ pub enum Objection {
     #[error("recoveries are switched off, or the switch cannot be read")]
     SwitchedOff,
     /// Of the invariant that a switchover trusts no fence.
-    #[error("step {step} opens writes before {failed} was read a second time after its fence")]
+    #[error("step {step} opens writes before {subject} was read a second time after its fence")]
     NotReadAgain {
         /// The step.
         step: StepId,
         /// Old primary.
-        failed: ServerId,
+        subject: ServerId,
     },
     /// Of the invariant that a switchover trusts no fence.
-    #[error("step {step} attaches {failed} before its history was compared with its successor's")]
+    #[error("step {step} attaches {subject} before its history was compared with its successor's")]
     NotCompared {
         /// The step.
         step: StepId,
         /// Old primary.
-        failed: ServerId,
+        subject: ServerId,
     },
     /// Invariant 20.
     #[error("step {step} would change {server}, which is the source of another cluster")]
@@ -194,13 +194,13 @@ fn check_writable(plan: &Plan, objections: &mut Vec<Objection>) {
     if opened.len() > 1 {
         objections.push(Objection::SeveralWritable(opened.clone()));
     }
-    for successor in opened.iter().filter(|id| **id != plan.failed) {
+    for successor in opened.iter().filter(|id| **id != plan.subject) {
         let fenced = plan.steps.iter().any(|step| {
-            matches!(&step.action, Action::Command { server, command: ServerCommand::Fence { .. } } if *server == plan.failed)
+            matches!(&step.action, Action::Command { server, command: ServerCommand::Fence { .. } } if *server == plan.subject)
         });
         if !fenced && plan.fence_waiver.is_none() {
             objections.push(Objection::NotFenced {
-                failed: plan.failed.clone(),
+                subject: plan.subject.clone(),
                 successor: successor.clone(),
             });
         }
@@ -273,7 +273,7 @@ fn check_step(step: &Step, plan: &Plan, snapshot: &Snapshot, objections: &mut Ve
                     | RecoveryKind::CoPrimaryFailover
                     | RecoveryKind::IntermediateFailover
             )
-        ) && source == Some(&plan.failed)
+        ) && source == Some(&plan.subject)
             && plan.successor.is_some();
         if source == Some(server) || replaced || source.is_none() {
             objections.push(Objection::WrongSource {
@@ -309,11 +309,11 @@ fn check_losses(plan: &Plan, snapshot: &Snapshot, objections: &mut Vec<Objection
         }
     }
     let topology = Topology::of(snapshot);
-    let replaced = BTreeSet::from([plan.failed.clone()]);
+    let replaced = BTreeSet::from([plan.subject.clone()]);
     let history = History::of(snapshot, &topology, &replaced);
     for server in snapshot.servers.values() {
         let answering = server.probe.reach() == crate::model::Reach::Answering;
-        let returned = server.quarantined || server.id == plan.failed;
+        let returned = server.quarantined || server.id == plan.subject;
         let Some(facts) = server.last_facts().filter(|_| answering && !returned) else {
             continue;
         };
@@ -334,15 +334,15 @@ fn check_acknowledgers(plan: &Plan, snapshot: &Snapshot, objections: &mut Vec<Ob
     let opens = plan
         .steps
         .iter()
-        .any(|step| step.action.opens_writes() && step.action.server() != Some(&plan.failed));
+        .any(|step| step.action.opens_writes() && step.action.server() != Some(&plan.subject));
     let Some(revoked_after) = plan.revoked_after.filter(|_| opens && !plan.loss_consented) else {
         return;
     };
-    let found = Acknowledgers::of(snapshot, &plan.failed, Some(revoked_after));
+    let found = Acknowledgers::of(snapshot, &plan.subject, Some(revoked_after));
     let against = found.objections(snapshot.control.risk);
     if !against.is_empty() {
         objections.push(Objection::Acknowledged {
-            failed: plan.failed.clone(),
+            subject: plan.subject.clone(),
             why: against.into_iter().map(|reason| reason.text).collect(),
         });
     }
@@ -366,7 +366,7 @@ fn all_before<'a>(plan: &'a Plan, step: &Step) -> Vec<&'a Step> {
 
 fn follows_failed(snapshot: &Snapshot, server: &ServerId, plan: &Plan) -> bool {
     plan.purpose != Purpose::Recovery(RecoveryKind::Switchover)
-        && crate::model::Topology::of(snapshot).source_of(server) == Some(&plan.failed)
+        && crate::model::Topology::of(snapshot).source_of(server) == Some(&plan.subject)
 }
 
 #[cfg(test)]

@@ -16,10 +16,9 @@ pub use servers::{
     WatchAnswer,
 };
 pub use store::{
-    AuditLog, AuditRecord, Claim, ClusterRecord, ClusterRow, Intents, Inventory, JournalEntry,
-    JournalStage, LeaseState, Leases, LocalStore, NodeRecord, NodeRow, Nodes, OperatorSettings,
-    RecoveryLog, RecoveryRecord, RecoveryRow, Route, ServerRecord, ServerRow, StepRecord, StepRow,
-    Store, StoreError, prelude,
+    AuditLog, AuditRecord, Claim, ClusterRecord, Intents, Inventory, JournalEntry, JournalStage,
+    LeaseState, Leases, LocalStore, NodeRecord, Nodes, OperatorSettings, RecoveryLog,
+    RecoveryRecord, Route, ServerRecord, StepRecord, Store, StoreError, prelude,
 };
 
 use baton_core::time::{Timestamp, WallTime};

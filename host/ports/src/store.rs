@@ -74,17 +74,6 @@ impl<S> Store for S where
 {
 }
 
-/// The former name of [`ServerRecord`].
-pub type ServerRow = ServerRecord;
-/// The former name of [`ClusterRecord`].
-pub type ClusterRow = ClusterRecord;
-/// The former name of [`NodeRecord`].
-pub type NodeRow = NodeRecord;
-/// The former name of [`RecoveryRecord`].
-pub type RecoveryRow = RecoveryRecord;
-/// The former name of [`StepRecord`].
-pub type StepRow = StepRecord;
-
 /// The methods of all traits, for callers of a store whose type they know.
 pub mod prelude {
     pub use super::AuditLog as _;

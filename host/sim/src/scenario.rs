@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use baton_ports::RecoveryRow;
+use baton_ports::RecoveryRecord;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -231,7 +231,7 @@ pub struct Outcome {
     /// Broken invariants; empty = well.
     pub violations: Vec<Violation>,
     /// Recoveries that Baton recorded.
-    pub recoveries: Vec<RecoveryRow>,
+    pub recoveries: Vec<RecoveryRecord>,
     /// Acknowledged transactions.
     pub acknowledged: usize,
     /// Changes that Baton sent after the first fault.
@@ -258,7 +258,7 @@ impl fmt::Display for Outcome {
             writeln!(
                 f,
                 "  {kind} of {} by {} in epoch {}: {} {:?}",
-                row.failed,
+                row.subject,
                 row.node,
                 row.epoch,
                 row.outcome.word(),

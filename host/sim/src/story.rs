@@ -50,7 +50,7 @@ pub fn run(scenario: &Scenario) -> Outcome {
         violations.extend(
             recoveries
                 .iter()
-                .filter(|row| row.failed.as_str() == "s1:3306")
+                .filter(|row| row.subject.as_str() == "s1:3306")
                 .map(|row| Violation::NotHealed {
                     what: format!("{} of a primary that its replicas hear", row.kind.word()),
                 }),

@@ -8,7 +8,7 @@ use baton_core::planning::{
 };
 
 pub(crate) fn explanation(view: &ClusterView) -> Explanation {
-    let failed = ServerId::new("blog-1:3306");
+    let subject = ServerId::new("blog-1:3306");
     let about = |id: &str| vec![ServerId::new(id)];
     let reason = |code: &str, text: &str, about: Vec<ServerId>| Reason {
         code: code.into(),
@@ -21,7 +21,7 @@ pub(crate) fn explanation(view: &ClusterView) -> Explanation {
         report: view.report.clone(),
         intention: Intention::Hold {
             kind: Some(RecoveryKind::Failover),
-            failed,
+            subject,
         },
         reasons: vec![reason(
             "evidence-complete",

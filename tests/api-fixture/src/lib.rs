@@ -27,7 +27,7 @@ use baton_core::model::{Downtime, PromotionRule, RecoveryKind, RecoveryOutcome};
 use baton_core::planning::{AcceptedLoss, Explanation};
 use baton_core::policy::Reach;
 use baton_core::time::WallTime;
-use baton_ports::{AuditRecord, PeerReport, PeerSighting, RecoveryRow, Route, StepRow};
+use baton_ports::{AuditRecord, PeerReport, PeerSighting, RecoveryRecord, Route, StepRecord};
 
 pub use requests::{Got, delete, get, post, send};
 pub use world::{recovery_row, steps_of, wall};
@@ -35,7 +35,7 @@ pub use world::{recovery_row, steps_of, wall};
 /// What a test may change about the node.
 pub struct State {
     pub views: Vec<Arc<ClusterView>>,
-    pub recoveries: Vec<RecoveryRow>,
+    pub recoveries: Vec<RecoveryRecord>,
     pub calls: Vec<String>,
     pub leads: bool,
     pub store_problem: Option<String>,
@@ -91,7 +91,7 @@ impl Fixture {
         call: String,
         kind: RecoveryKind,
         to: Option<ServerId>,
-    ) -> Result<RecoveryRow, RequestError> {
+    ) -> Result<RecoveryRecord, RequestError> {
         self.note(call)?;
         let mut row = recovery_row(7, kind);
         if let Some(to) = to {
@@ -294,7 +294,7 @@ impl Control for Fixture {
         Ok(foreseen::forecast(&order))
     }
 
-    async fn failover(&self, r: ChangePrimary) -> Result<RecoveryRow, RequestError> {
+    async fn failover(&self, r: ChangePrimary) -> Result<RecoveryRecord, RequestError> {
         let call = format!(
             "failover {} to {:?} by {} within {}{}",
             r.cluster,
@@ -306,7 +306,7 @@ impl Control for Fixture {
         self.change(call, RecoveryKind::Failover, r.to)
     }
 
-    async fn switchover(&self, r: ChangePrimary) -> Result<RecoveryRow, RequestError> {
+    async fn switchover(&self, r: ChangePrimary) -> Result<RecoveryRecord, RequestError> {
         let call = format!(
             "switchover {} to {:?} by {} within {}",
             r.cluster,
@@ -323,7 +323,7 @@ impl Control for Fixture {
         to: Option<ServerId>,
         accept_loss: Option<AcceptedLoss>,
         by: &str,
-    ) -> Result<RecoveryRow, RequestError> {
+    ) -> Result<RecoveryRecord, RequestError> {
         self.change(
             format!("recover {server} to {to:?} by {by}{}", losing(accept_loss)),
             RecoveryKind::Failover,
@@ -331,7 +331,7 @@ impl Control for Fixture {
         )
     }
 
-    async fn rejoin(&self, server: &ServerId, by: &str) -> Result<RecoveryRow, RequestError> {
+    async fn rejoin(&self, server: &ServerId, by: &str) -> Result<RecoveryRecord, RequestError> {
         self.change(
             format!("rejoin {server} by {by}"),
             RecoveryKind::Rejoin,
@@ -344,7 +344,7 @@ impl Control for Fixture {
         cluster: Option<&ClusterId>,
         skip: u32,
         limit: u32,
-    ) -> Result<Vec<RecoveryRow>, RequestError> {
+    ) -> Result<Vec<RecoveryRecord>, RequestError> {
         let all = self.0.lock().unwrap().recoveries.clone();
         let mine = all
             .into_iter()
@@ -352,7 +352,10 @@ impl Control for Fixture {
         Ok(mine.skip(skip as usize).take(limit as usize).collect())
     }
 
-    async fn recovery(&self, id: &RecoveryId) -> Result<(RecoveryRow, Vec<StepRow>), RequestError> {
+    async fn recovery(
+        &self,
+        id: &RecoveryId,
+    ) -> Result<(RecoveryRecord, Vec<StepRecord>), RequestError> {
         let found = self
             .0
             .lock()

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
-use baton_ports::{AuditRecord, JournalEntry, RecoveryRow, Route, StepRow, Store, StoreError};
+use baton_ports::{
+    AuditRecord, JournalEntry, RecoveryRecord, Route, StepRecord, Store, StoreError,
+};
 
 use crate::counters::Counters;
 use crate::inventory::Operators;
@@ -20,11 +22,11 @@ pub(crate) struct Records {
 
 impl Records {
     /// Records the beginning of a recovery. Gives its number.
-    pub(super) async fn begin(&self, row: &RecoveryRow) -> Result<i64, StoreError> {
+    pub(super) async fn begin(&self, row: &RecoveryRecord) -> Result<i64, StoreError> {
         self.store.begin_recovery(LEASE, row).await
     }
 
-    pub(super) async fn update(&self, row: &RecoveryRow) -> Result<(), StoreError> {
+    pub(super) async fn update(&self, row: &RecoveryRecord) -> Result<(), StoreError> {
         self.store.update_recovery(LEASE, row).await
     }
 
@@ -38,17 +40,17 @@ impl Records {
         self.store.adopt_recovery(LEASE, id, node, epoch).await
     }
 
-    pub(super) async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRow>, StoreError> {
+    pub(super) async fn steps(&self, id: &RecoveryId) -> Result<Vec<StepRecord>, StoreError> {
         self.store.steps(id).await
     }
 
     /// The cluster's newest recoveries.
-    pub(super) async fn recent(&self, limit: u32) -> Result<Vec<RecoveryRow>, StoreError> {
+    pub(super) async fn recent(&self, limit: u32) -> Result<Vec<RecoveryRecord>, StoreError> {
         self.store.recoveries(Some(&self.cluster), 0, limit).await
     }
 
     /// The cluster's open recoveries.
-    pub(super) async fn open(&self) -> Result<Vec<RecoveryRow>, StoreError> {
+    pub(super) async fn open(&self) -> Result<Vec<RecoveryRecord>, StoreError> {
         let mut rows = self.store.running_recoveries().await?;
         rows.retain(|row| row.cluster == self.cluster);
         Ok(rows)
@@ -57,7 +59,7 @@ impl Records {
     /// Writes lines of a recovery's journal durably.
     pub(super) async fn journal(
         &self,
-        row: &RecoveryRow,
+        row: &RecoveryRecord,
         lines: &[JournalEntry],
     ) -> Result<(), StoreError> {
         let written = self.store.journal(LEASE, &row.id, row.epoch, lines).await;

@@ -21,7 +21,7 @@ use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Snapshot, Topology
 use baton_core::operation::End;
 use baton_core::planning::{Consent, StepId, inherited_replicas, too_few_acknowledgers};
 use baton_core::time::Timestamp;
-use baton_ports::{JournalEntry, RecoveryRow, StoreError};
+use baton_ports::{JournalEntry, RecoveryRecord, StoreError};
 use futures::future::join_all;
 
 use super::left_behind::{not_following, why_not_following};
@@ -88,7 +88,7 @@ pub(crate) enum NotBegun {
 /// A recovery under way.
 pub(crate) struct Recovery<'a> {
     driver: &'a Driver,
-    pub(crate) row: RecoveryRow,
+    pub(crate) row: RecoveryRecord,
     pub(crate) trigger: Timestamp,
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) requested: Option<ServerId>,
@@ -105,7 +105,7 @@ impl Driver {
     ///
     /// If dropped midway, the recovery stays open in the store; the next holder of the lease
     /// resumes it.
-    pub(crate) async fn carry_out(&self, order: Order) -> Result<RecoveryRow, NotBegun> {
+    pub(crate) async fn carry_out(&self, order: Order) -> Result<RecoveryRecord, NotBegun> {
         let _busy = self.quorum.lease.busy();
         let mut recovery = self.begin(order).await?;
         let end = recovery.operate().await;
@@ -118,7 +118,7 @@ impl Driver {
         &self,
         recovery: Recovery<'_>,
         end: End,
-    ) -> Result<RecoveryRow, NotBegun> {
+    ) -> Result<RecoveryRecord, NotBegun> {
         let row = recovery.close(end.outcome).await?;
         let Some(subject) = end.replace else {
             return Ok(row);
@@ -149,7 +149,7 @@ impl Driver {
         let begun = self.records.begin(&row).await;
         row.number = begun.map_err(|error| self.refused(&error))?;
         tracing::info!(
-            cluster = %row.cluster_name, recovery = %row.id, kind = row.kind.word(), server = %row.failed,
+            cluster = %row.cluster_name, recovery = %row.id, kind = row.kind.word(), server = %row.subject,
             finding = row.finding, lease_epoch = epoch.0, "recovery begun"
         );
         self.records.counters.recoveries_begun.add();
@@ -183,7 +183,7 @@ impl Driver {
         }
     }
 
-    fn row(&self, order: &Order, snapshot: &Snapshot, epoch: LeaseEpoch) -> Option<RecoveryRow> {
+    fn row(&self, order: &Order, snapshot: &Snapshot, epoch: LeaseEpoch) -> Option<RecoveryRecord> {
         let subject = snapshot.servers.get(&order.subject)?;
         let id = format!(
             "{:x}-{:x}-{}",
@@ -191,15 +191,15 @@ impl Driver {
             self.members.clock.now().micros(),
             epoch
         );
-        Some(RecoveryRow {
+        Some(RecoveryRecord {
             id: RecoveryId::new(id),
             number: 0,
             cluster: self.members.cluster.clone(),
             cluster_name: snapshot.cluster.name.clone(),
             kind: order.kind,
             finding: order.finding.clone(),
-            failed: order.subject.clone(),
-            failed_address: subject.address.clone(),
+            subject: order.subject.clone(),
+            subject_address: subject.address.clone(),
             successor: None,
             successor_address: None,
             outcome: RecoveryOutcome::Running,
@@ -219,7 +219,7 @@ impl Driver {
 
 impl Recovery<'_> {
     /// Records how it ended, or that it has not ended yet.
-    pub(crate) async fn close(self, outcome: RecoveryOutcome) -> Result<RecoveryRow, NotBegun> {
+    pub(crate) async fn close(self, outcome: RecoveryOutcome) -> Result<RecoveryRecord, NotBegun> {
         if outcome == RecoveryOutcome::Running {
             Err(self.leave_open().await)
         } else {
@@ -239,7 +239,7 @@ impl Recovery<'_> {
             text: format!(
                 "the {} of {} is neither done nor undone yet; that goes on as soon as this node may act: {reasons}",
                 self.row.kind.word(),
-                self.row.failed
+                self.row.subject
             ),
             recovery: self.row.id,
         }
@@ -247,7 +247,7 @@ impl Recovery<'_> {
 
     /// Records the end. A store that does not answer leaves the row open: it is closed when the
     /// recovery is resumed.
-    pub(crate) async fn end(mut self, mut outcome: RecoveryOutcome) -> RecoveryRow {
+    pub(crate) async fn end(mut self, mut outcome: RecoveryOutcome) -> RecoveryRecord {
         // Also after an undo: a step whose reply was lost may have taken effect.
         self.read_changed_servers().await;
         self.note_left_behind(outcome);
@@ -294,7 +294,7 @@ impl Recovery<'_> {
         ids.extend(primary.map(|server| server.id.clone()));
         // In a switchover the old primary is alive and has to follow.
         if self.row.kind != RecoveryKind::Switchover {
-            ids.remove(&self.row.failed);
+            ids.remove(&self.row.subject);
         }
         join_all(ids.iter().map(|id| members.observe(id, limit))).await;
     }
@@ -313,15 +313,15 @@ impl Recovery<'_> {
         let mut of = self.touched.clone();
         if outcome == RecoveryOutcome::Succeeded {
             let topology = Topology::of(&snapshot);
-            let orphans = inherited_replicas(&snapshot, &topology, &self.row.failed).into_iter();
+            let orphans = inherited_replicas(&snapshot, &topology, &self.row.subject).into_iter();
             of.extend(orphans.map(|edge| edge.replica));
             of.extend(self.row.lost.iter().cloned());
         }
         // In a switchover the old primary is to follow, too.
         if self.row.kind != RecoveryKind::Switchover || outcome != RecoveryOutcome::Succeeded {
-            of.remove(&self.row.failed);
+            of.remove(&self.row.subject);
         } else {
-            of.insert(self.row.failed.clone());
+            of.insert(self.row.subject.clone());
         }
         // If a recovery stopped midway, readings may be older than its last steps: all changed
         // servers count.

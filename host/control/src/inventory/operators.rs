@@ -8,7 +8,7 @@ use std::time::Duration;
 use baton_core::ids::ServerId;
 use baton_core::model::{Downtime, PromotionRule, Switch};
 use baton_core::time::WallTime;
-use baton_ports::{Clock, ClusterRow, RecoveryRow, ServerRow, Store, StoreError};
+use baton_ports::{Clock, ClusterRecord, RecoveryRecord, ServerRecord, Store, StoreError};
 use tokio::time::sleep;
 
 use super::Registry;
@@ -27,11 +27,11 @@ struct Recorded {
     now: WallTime,
     switch: Switch,
     downtimes: BTreeMap<ServerId, Downtime>,
-    servers: Vec<ServerRow>,
+    servers: Vec<ServerRecord>,
     /// Empty if only this node writes them.
-    clusters: Vec<ClusterRow>,
+    clusters: Vec<ClusterRecord>,
     /// The newest ones.
-    recoveries: Vec<RecoveryRow>,
+    recoveries: Vec<RecoveryRecord>,
 }
 
 /// Keeps memory and store in step.

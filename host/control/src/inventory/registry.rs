@@ -26,7 +26,7 @@ use baton_core::leadership::quorum::Voters;
 use baton_core::model::{ActiveRecovery, PastRecovery, ProbeFailure, ServerFacts, Switch};
 use baton_core::planning::Highest;
 use baton_core::time::{Timestamp, WallTime};
-use baton_ports::{ClusterRow, WatchAnswer};
+use baton_ports::{ClusterRecord, WatchAnswer};
 use tokio::sync::{Notify, mpsc, watch};
 
 pub(crate) use entry::Entry;
@@ -49,7 +49,7 @@ pub(crate) enum Started {
 /// What is known of a cluster besides its members.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterEntry {
-    pub(crate) row: ClusterRow,
+    pub(crate) row: ClusterRecord,
     pub(crate) wake: Arc<Notify>,
     pub(crate) active: Option<ActiveRecovery>,
     pub(crate) past: Vec<PastRecovery>,
@@ -193,7 +193,7 @@ impl Registry {
         let entry = inner.servers.get(id);
         let cluster = entry.and_then(|entry| inner.clusters.get(entry.cluster.as_ref()?));
         let mut past = cluster.into_iter().flat_map(|cluster| &cluster.past);
-        past.any(|past| past.failed == *id && past.replaced_a_lost_one())
+        past.any(|past| past.subject == *id && past.replaced_a_lost_one())
     }
 
     /// A reading of a server, its history with what it has from before it was restored.
@@ -315,7 +315,7 @@ impl Registry {
 }
 
 impl ClusterEntry {
-    pub(crate) fn new(row: ClusterRow) -> Self {
+    pub(crate) fn new(row: ClusterRecord) -> Self {
         Self {
             row,
             wake: Arc::new(Notify::new()),

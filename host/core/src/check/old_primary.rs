@@ -14,26 +14,26 @@ pub(super) fn check_old_primary(plan: &Plan, objections: &mut Vec<Objection>) {
     if plan.purpose != Purpose::Recovery(RecoveryKind::Switchover) {
         return;
     }
-    let failed = &plan.failed;
+    let subject = &plan.subject;
     for step in &plan.steps {
         let before = all_before(plan, step);
         let opens = step.action.opens_writes() && step.action.server() == Some(successor);
-        let reads = |action: &Action| matches!(action, Action::VerifyCovers { server, from } if server == successor && from == failed);
+        let reads = |action: &Action| matches!(action, Action::VerifyCovers { server, from } if server == successor && from == subject);
         if opens && !before.iter().any(|step| reads(&step.action)) {
             objections.push(Objection::NotReadAgain {
                 step: step.id,
-                failed: failed.clone(),
+                subject: subject.clone(),
             });
         }
         let attaches = matches!(
             &step.action,
-            Action::Command { server, command: ServerCommand::PointAt { .. } } if server == failed
+            Action::Command { server, command: ServerCommand::PointAt { .. } } if server == subject
         );
-        let compares = |action: &Action| matches!(action, Action::Classify { returned, .. } if returned == failed);
+        let compares = |action: &Action| matches!(action, Action::Classify { returned, .. } if returned == subject);
         if attaches && !before.iter().any(|step| compares(&step.action)) {
             objections.push(Objection::NotCompared {
                 step: step.id,
-                failed: failed.clone(),
+                subject: subject.clone(),
             });
         }
     }

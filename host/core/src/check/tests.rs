@@ -40,7 +40,7 @@ fn promotion(snapshot: &Snapshot) -> Plan {
     let settings = PlanSettings::default();
     let request = SecureRequest {
         kind: RecoveryKind::Failover,
-        failed: id("p1"),
+        subject: id("p1"),
         epoch: LeaseEpoch(3),
         first_step: 1,
     };

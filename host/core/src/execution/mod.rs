@@ -4,4 +4,4 @@ mod expected;
 mod run;
 
 pub use expected::{expected_after, is_expected_to_fail};
-pub use run::{Event, Failure, PlanRun, StepState, Verdict};
+pub use run::{Event, PlanRun, RunStatus, StepFailure, StepState};

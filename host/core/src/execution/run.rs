@@ -15,14 +15,14 @@ pub enum StepState {
     /// Done.
     Done,
     /// Refused or not reached; nothing was done, or what was done is known.
-    Failed(Failure),
+    Failed(StepFailure),
     /// Not begun because a step before it failed.
     Skipped,
 }
 
 /// Why a step failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct StepFailure {
     /// The text for people.
     pub text: String,
     /// The server gave no answer, so that the step may or may not have taken effect.
@@ -35,27 +35,27 @@ pub enum Event {
     /// Done.
     Done(StepId),
     /// Failed.
-    Failed(StepId, Failure),
+    Failed(StepId, StepFailure),
     /// Stop handing out steps: deadline passed or lease lost. Steps under way are waited for.
     Cancel(String),
 }
 
 /// How a run stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RunStatus {
     /// Steps are under way or can begin.
     Running,
     /// All steps have ended; failures that the plan tolerates are listed.
     Completed {
         /// Steps that failed, with why.
-        tolerated: Vec<(StepId, Failure)>,
+        tolerated: Vec<(StepId, StepFailure)>,
     },
     /// The plan stopped.
     Aborted {
         /// The step that failed; `None` if cancelled.
         step: Option<StepId>,
         /// Why.
-        failure: Failure,
+        failure: StepFailure,
         /// The step that opens writes had been handed out: only forward from here.
         writes_may_be_open: bool,
     },
@@ -66,7 +66,7 @@ pub enum Verdict {
 pub struct PlanRun {
     plan: Approved,
     states: BTreeMap<StepId, StepState>,
-    aborted: Option<(Option<StepId>, Failure)>,
+    aborted: Option<(Option<StepId>, StepFailure)>,
 }
 
 impl PlanRun {
@@ -117,12 +117,12 @@ impl PlanRun {
     }
 
     /// How the run stands now.
-    pub fn verdict(&self) -> Verdict {
+    pub fn status(&self) -> RunStatus {
         if self.states.values().any(|state| *state == StepState::Begun) {
-            return Verdict::Running;
+            return RunStatus::Running;
         }
         if let Some((step, failure)) = &self.aborted {
-            return Verdict::Aborted {
+            return RunStatus::Aborted {
                 step: *step,
                 failure: failure.clone(),
                 writes_may_be_open: self.writes_may_be_open(),
@@ -133,13 +133,13 @@ impl PlanRun {
             .values()
             .any(|state| *state == StepState::Waiting)
         {
-            return Verdict::Running;
+            return RunStatus::Running;
         }
         let tolerated = self.states.iter().filter_map(|(id, state)| match state {
             StepState::Failed(failure) => Some((*id, failure.clone())),
             StepState::Waiting | StepState::Begun | StepState::Done | StepState::Skipped => None,
         });
-        Verdict::Completed {
+        RunStatus::Completed {
             tolerated: tolerated.collect(),
         }
     }
@@ -166,7 +166,7 @@ impl PlanRun {
             Event::Cancel(text) => {
                 self.aborted.get_or_insert((
                     None,
-                    Failure {
+                    StepFailure {
                         text,
                         outcome_unknown: false,
                     },
@@ -175,7 +175,7 @@ impl PlanRun {
         }
     }
 
-    fn fail(&mut self, id: StepId, failure: Failure) {
+    fn fail(&mut self, id: StepId, failure: StepFailure) {
         let policy = self
             .plan()
             .steps

@@ -38,7 +38,7 @@ pub struct MariadbGtidSet {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Domain {
     /// How far the transactions of each originating server reach.
-    reaches: BTreeMap<u32, Reach>,
+    reaches: BTreeMap<u32, LogEnd>,
     /// The server whose number is the position in this domain, as far as the server at hand is
     /// concerned. With `gtid_strict_mode=OFF` it need not be the highest number: an old primary
     /// with errant transactions that follows its successor is at a lower one.
@@ -47,7 +47,7 @@ pub(super) struct Domain {
 
 /// The greater of two reaches says more, so joining takes the maximum.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Reach {
+struct LogEnd {
     seq: u64,
     form: Form,
 }
@@ -88,7 +88,7 @@ impl Domain {
         self.seq(self.last).unwrap_or(0)
     }
 
-    fn raise(&mut self, server: u32, reach: Reach) {
+    fn raise(&mut self, server: u32, reach: LogEnd) {
         let known = self.reaches.entry(server).or_insert(reach);
         *known = reach.max(*known);
     }
@@ -205,7 +205,7 @@ impl MariadbGtidSet {
         let domain = self.domains.entry(domain).or_insert(empty);
         domain.raise(
             server,
-            Reach {
+            LogEnd {
                 seq,
                 form: Form::State,
             },
@@ -217,7 +217,7 @@ impl MariadbGtidSet {
     pub(super) fn add_before(&mut self, domain: u32, server: u32, seq: u64) {
         if let Some(domain) = self.domains.get_mut(&domain) {
             let form = Form::State;
-            domain.raise(server, Reach { seq, form });
+            domain.raise(server, LogEnd { seq, form });
         }
     }
 
@@ -225,7 +225,7 @@ impl MariadbGtidSet {
     /// the highest number of the domain, unless numbers went backwards.
     pub fn position(&self) -> Self {
         let last_of = |domain: &Domain| {
-            let reach = Reach {
+            let reach = LogEnd {
                 seq: domain.last_seq(),
                 form: Form::Position,
             };
@@ -292,9 +292,9 @@ impl MariadbGtidSet {
                     return Some((*server, *reach));
                 }
                 let seq = theirs?.seq(*server)?.min(reach.seq);
-                Some((*server, Reach { seq, ..*reach }))
+                Some((*server, LogEnd { seq, ..*reach }))
             });
-            let reaches: BTreeMap<u32, Reach> = reaches.collect();
+            let reaches: BTreeMap<u32, LogEnd> = reaches.collect();
             let highest = reaches.iter().max_by_key(|(_, reach)| reach.seq);
             let Some(highest) = highest.map(|(server, _)| *server) else {
                 continue;

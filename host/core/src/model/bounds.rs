@@ -257,12 +257,12 @@ impl Snapshot {
             return None;
         }
         let names = |past: &&PastRecovery| {
-            past.failed == *server
+            past.subject == *server
                 || past.kind.replaces_primary() && past.successor.as_ref() == Some(server)
         };
         let about = done().find(names)?;
         let successor = about.successor.as_ref()?;
-        let is_it = about.failed == *server && successor != server;
+        let is_it = about.subject == *server && successor != server;
         (about.replaced_a_lost_one() && is_it).then_some(about)
     }
 }

@@ -134,7 +134,7 @@ pub struct PastRecovery {
     /// Wall-clock end.
     pub ended: Option<WallTime>,
     /// The server that was replaced or rejoined.
-    pub failed: ServerId,
+    pub subject: ServerId,
     /// The server that took over, if any.
     pub successor: Option<ServerId>,
     /// A person acknowledged it.
@@ -157,7 +157,7 @@ pub struct ActiveRecovery {
     /// Kind.
     pub kind: RecoveryKind,
     /// The server it is about.
-    pub failed: ServerId,
+    pub subject: ServerId,
 }
 
 /// A switch read from the store. What cannot be read is not "on".

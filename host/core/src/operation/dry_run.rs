@@ -79,7 +79,7 @@ impl DryRun {
         snapshot.control.active.get_or_insert(ActiveRecovery {
             id: crate::ids::RecoveryId::new("dry-run"),
             kind: order.kind,
-            failed: order.subject.clone(),
+            subject: order.subject.clone(),
         });
         let run = Self {
             operation: Operation::new(order),

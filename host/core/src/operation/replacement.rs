@@ -179,7 +179,7 @@ impl Replacement {
         }
         let request = SecureRequest {
             kind: cx.order.kind,
-            failed: cx.order.subject.clone(),
+            subject: cx.order.subject.clone(),
             epoch: cx.order.epoch,
             first_step: cx.view.next_step,
         };
@@ -442,7 +442,7 @@ fn forward_plan(cx: &Context<'_>, successor: &ServerId, steps: Vec<Step>) -> Pla
         cluster: cx.view.snapshot.cluster.id.clone(),
         purpose: Purpose::Recovery(cx.order.kind),
         epoch: cx.order.epoch,
-        failed: cx.order.subject.clone(),
+        subject: cx.order.subject.clone(),
         successor: Some(successor.clone()),
         fence_waiver: Some("writes are open on the successor already".to_owned()),
         loss_consented: true,

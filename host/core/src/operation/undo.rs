@@ -108,7 +108,7 @@ fn bare_plan(cx: &Context<'_>) -> Plan {
         cluster: cx.view.snapshot.cluster.id.clone(),
         purpose: Purpose::Recovery(cx.order.kind),
         epoch: cx.order.epoch,
-        failed: cx.order.subject.clone(),
+        subject: cx.order.subject.clone(),
         successor: None,
         fence_waiver: None,
         loss_consented: false,

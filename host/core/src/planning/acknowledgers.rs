@@ -63,12 +63,12 @@ pub struct Acknowledgers {
 }
 
 impl Acknowledgers {
-    /// Counts for `failed`. With `revoked_after`, only what was done or read after that instant cut
-    /// a receiver off; without it, whoever answers counts as cut off, as it will be.
-    pub fn of(snapshot: &Snapshot, failed: &ServerId, revoked_after: Option<Timestamp>) -> Self {
+    /// Counts for `subject`. With `revoked_after`, only what was done or read after that instant
+    /// cut a receiver off; without it, whoever answers counts as cut off, as it will be.
+    pub fn of(snapshot: &Snapshot, subject: &ServerId, revoked_after: Option<Timestamp>) -> Self {
         let topology = Topology::of(snapshot);
-        let replaced = replaced_with(snapshot, failed);
-        let source = Source::of(snapshot, failed, revoked_after);
+        let replaced = replaced_with(snapshot, subject);
+        let source = Source::of(snapshot, subject, revoked_after);
         let mut found = Self {
             waiting: source.waiting,
             wait_for: source.wait_for,
@@ -79,7 +79,7 @@ impl Acknowledgers {
             return found;
         }
         let unaccounted = source.unaccounted(snapshot, &topology);
-        let reached = reached(snapshot, failed, revoked_after);
+        let reached = reached(snapshot, subject, revoked_after);
         for edge in edges_below(&topology, &replaced) {
             let Some(server) = snapshot.servers.get(&edge.replica) else {
                 continue;
@@ -170,8 +170,8 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn of(snapshot: &'a Snapshot, failed: &ServerId, revoked_after: Option<Timestamp>) -> Self {
-        let server = snapshot.servers.get(failed);
+    fn of(snapshot: &'a Snapshot, subject: &ServerId, revoked_after: Option<Timestamp>) -> Self {
+        let server = snapshot.servers.get(subject);
         let facts = server.and_then(Server::last_facts);
         let semi = facts.and_then(|facts| facts.semi_sync.as_ref());
         let probe = server.map(|server| &server.probe);
@@ -185,7 +185,7 @@ impl<'a> Source<'a> {
             };
         Self {
             server,
-            waiting: waiting(snapshot, failed, semi),
+            waiting: waiting(snapshot, subject, semi),
             wait_for: semi.map_or(1, |semi| usize::try_from(semi.wait_for.max(1)).unwrap_or(1)),
             is_gone: probe.is_some_and(Probe::is_refused),
             is_closed,
@@ -242,8 +242,8 @@ impl<'a> Source<'a> {
     }
 }
 
-fn waiting(snapshot: &Snapshot, failed: &ServerId, semi: Option<&SemiSync>) -> Waiting {
-    if !was_acknowledged(snapshot, failed) {
+fn waiting(snapshot: &Snapshot, subject: &ServerId, semi: Option<&SemiSync>) -> Waiting {
+    if !was_acknowledged(snapshot, subject) {
         return Waiting::No;
     }
     match semi.filter(|semi| semi.source_enabled) {
@@ -276,16 +276,16 @@ fn is_cut_off(replica: &Server, channel: &Channel, revoked_after: Option<Timesta
     severed || replica.facts_after(revoked_after).is_some_and(stopped)
 }
 
-/// All that the servers other than `failed` have that were read since.
+/// All that the servers other than `subject` have that were read since.
 fn reached(
     snapshot: &Snapshot,
-    failed: &ServerId,
+    subject: &ServerId,
     revoked_after: Option<Timestamp>,
 ) -> Option<GtidSet> {
     let others = snapshot
         .servers
         .values()
-        .filter(|other| other.id != *failed);
+        .filter(|other| other.id != *subject);
     let read = others.filter(|other| was_read(other, revoked_after));
     let sets = read.filter_map(|other| Some(other.last_facts()?.possessed()));
     sets.reduce(|all, one| all.union(&one))

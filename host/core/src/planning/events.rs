@@ -57,9 +57,9 @@ pub(super) fn add_disabling(
 /// disabled.
 pub fn with_events_restored(mut plan: Plan, before: &Snapshot, settings: &PlanSettings) -> Plan {
     let primary = before.cluster.primary.clone();
-    let states = known_states(before, &plan.failed);
+    let states = known_states(before, &plan.subject);
     let last = plan.steps.iter().map(|step| step.id).max();
-    let (Some(primary), Some(last)) = (primary.filter(|id| *id != plan.failed), last) else {
+    let (Some(primary), Some(last)) = (primary.filter(|id| *id != plan.subject), last) else {
         return plan;
     };
     if states.is_empty() {

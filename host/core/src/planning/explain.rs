@@ -21,21 +21,21 @@ pub enum Intention {
         /// Its kind.
         kind: RecoveryKind,
         /// The server it is about.
-        failed: ServerId,
+        subject: ServerId,
     },
     /// It waits for evidence or for a time the policy asked for.
     Wait {
         /// The recovery it may come to.
         kind: RecoveryKind,
         /// The server it is about.
-        failed: ServerId,
+        subject: ServerId,
     },
     /// It does nothing although something is wrong; see the reasons.
     Hold {
         /// The recovery that is held back, if the finding has one.
         kind: Option<RecoveryKind>,
         /// The server it is about.
-        failed: ServerId,
+        subject: ServerId,
     },
 }
 

@@ -28,7 +28,7 @@ pub struct SecureRequest {
     /// Kind: failover or co-primary failover.
     pub kind: RecoveryKind,
     /// The server to be replaced.
-    pub failed: ServerId,
+    pub subject: ServerId,
     /// Epoch of the lease.
     pub epoch: LeaseEpoch,
     /// Number of the first step.
@@ -48,14 +48,14 @@ pub fn plan_secure(
     let topology = Topology::of(snapshot);
     let replicas = answering(
         snapshot,
-        inherited_replicas(snapshot, &topology, &request.failed),
+        inherited_replicas(snapshot, &topology, &request.subject),
     );
     if replicas.is_empty() {
         return Err(Blocked::because(
             request.kind,
             "no-replica-answers",
-            format!("no replica of {} answers", request.failed),
-            vec![request.failed.clone()],
+            format!("no replica of {} answers", request.subject),
+            vec![request.subject.clone()],
         ));
     }
     let mut steps = Builder::new(snapshot, request.first_step);
@@ -69,7 +69,7 @@ pub fn plan_secure(
         &[],
         (OnFailure::Abort, settings.revoke_limit),
     );
-    let waits_in_vain = waits_in_vain(snapshot, &topology, &request.failed);
+    let waits_in_vain = waits_in_vain(snapshot, &topology, &request.subject);
     let fence_waiver = add_fence(
         &mut steps,
         snapshot,
@@ -83,8 +83,8 @@ pub fn plan_secure(
     } else {
         OnFailure::SkipDependants
     };
-    let lingers = does_not_let_go(snapshot, &request.failed)
-        || is_cut_off_alive(snapshot, &request.failed, &replicas);
+    let lingers = does_not_let_go(snapshot, &request.subject)
+        || is_cut_off_alive(snapshot, &request.subject, &replicas);
     for edge in &replicas {
         let channel = Some(edge.channel.name.clone());
         let before = add_applier(&mut steps, snapshot, edge, confirm, settings);
@@ -116,7 +116,7 @@ pub fn plan_secure(
         cluster: snapshot.cluster.id.clone(),
         purpose: Purpose::Recovery(request.kind),
         epoch: request.epoch,
-        failed: request.failed.clone(),
+        subject: request.subject.clone(),
         successor: None,
         fence_waiver,
         loss_consented: false,
@@ -200,7 +200,7 @@ pub fn plan_promote(
     let prepared = add_drain(&mut steps, snapshot, choice, settings);
     let others = siblings.iter().map(|edge| edge.replica.clone()).collect();
     let catches_up = choice.catch_up_from.is_some();
-    let target = (&secured.failed, &choice.successor);
+    let target = (&secured.subject, &choice.successor);
     let place = (Phase::Promote, prepared.as_slice());
     let sided = add_source_side(&mut steps, snapshot, target, place, settings.step_limit);
     let prepared = sided.map_or(prepared, |sided| vec![sided]);
@@ -213,7 +213,7 @@ pub fn plan_promote(
     } else {
         add_opening(&mut steps, &choice.successor, others, &prepared, settings)
     };
-    add_left_fence(&mut steps, snapshot, &secured.failed, opened, settings);
+    add_left_fence(&mut steps, snapshot, &secured.subject, opened, settings);
     let recorded = add_record(&mut steps, &choice.successor, &[opened], settings);
     let forgotten = if catches_up {
         vec![opened]
@@ -246,14 +246,14 @@ pub fn plan_promote(
     );
     // A fence that had to succeed did, or there would be no second half.
     let fenced = secured.steps.iter().any(|step| {
-        matches!(&step.action, Action::Command { server, command: ServerCommand::Fence { .. } } if *server == secured.failed)
+        matches!(&step.action, Action::Command { server, command: ServerCommand::Fence { .. } } if *server == secured.subject)
     });
     let waiver = secured.fence_waiver.clone();
     let fence_waiver = waiver.or_else(|| {
         fenced.then(|| {
             format!(
                 "{} was fenced by the first half of this recovery",
-                secured.failed
+                secured.subject
             )
         })
     });
@@ -278,13 +278,13 @@ fn siblings(
 ) -> Vec<Edge> {
     let mut siblings = answering(
         snapshot,
-        inherited_replicas(snapshot, topology, &secured.failed),
+        inherited_replicas(snapshot, topology, &secured.subject),
     );
     siblings.retain(|edge| edge.replica != choice.successor);
     if choice.given_up == 0 {
         return siblings;
     }
-    let replaced = replaced_with(snapshot, &secured.failed);
+    let replaced = replaced_with(snapshot, &secured.subject);
     let history = History::of(snapshot, topology, &replaced);
     let part = |id: &ServerId| {
         let server = snapshot.servers.get(id)?;

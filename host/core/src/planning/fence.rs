@@ -25,47 +25,47 @@ pub(super) fn add_fence(
     confirm: StepId,
     settings: &PlanSettings,
 ) -> Option<String> {
-    let failed = &request.failed;
-    let probe = snapshot.servers.get(failed).map(|server| &server.probe);
+    let subject = &request.subject;
+    let probe = snapshot.servers.get(subject).map(|server| &server.probe);
     let fence = ServerCommand::Fence { kill_writers: true };
     match probe.map(|probe| (probe.reach(), probe.failure.clone())) {
         Some((Reach::Answering | Reach::Partial, _)) if waits_in_vain => {
             // It is closed now or when it returns: until then its commits wait for its storage, and
             // after that for ever.
             let limits = (OnFailure::Continue, settings.revoke_limit);
-            steps.command(Phase::Fence, (failed, fence), &[confirm], limits);
+            steps.command(Phase::Fence, (subject, fence), &[confirm], limits);
             Some(format!(
-                "the storage of {failed} fails, and a fence there may wait for it; it waits for acknowledgements, and all its replicas have \
+                "the storage of {subject} fails, and a fence there may wait for it; it waits for acknowledgements, and all its replicas have \
                  stopped giving them"
             ))
         }
         Some((Reach::Answering, _)) => {
             let limits = (OnFailure::Abort, settings.step_limit);
-            steps.command(Phase::Fence, (failed, fence), &[confirm], limits);
+            steps.command(Phase::Fence, (subject, fence), &[confirm], limits);
             None
         }
         Some((Reach::Silent, Some(ProbeFailure::Refused))) => {
-            Some(format!("nobody listens at {failed}: its process is gone"))
+            Some(format!("nobody listens at {subject}: its process is gone"))
         }
         Some((Reach::Silent | Reach::Partial | Reach::NotProbed, failure)) => {
             // It may hang or refuse us: the attempt is made, but a server that was silent all the
             // time is not waited for long.
             let limits = (OnFailure::Continue, settings.silent_fence_limit);
-            steps.command(Phase::Fence, (failed, fence), &[confirm], limits);
+            steps.command(Phase::Fence, (subject, fence), &[confirm], limits);
             let word = failure.map_or("never probed", |f| f.word());
             Some(format!(
-                "{failed} does not answer ({word}); its replicas acknowledge nothing any more"
+                "{subject} does not answer ({word}); its replicas acknowledge nothing any more"
             ))
         }
-        None => Some(format!("{failed} is not known any more")),
+        None => Some(format!("{subject} is not known any more")),
     }
 }
 
 /// Whether a primary whose storage fails tells no client that anything is committed once its
 /// replicas have left it: it waits for acknowledgements without an end, and all who could give them
 /// answer, so that each can be stopped for certain.
-pub(super) fn waits_in_vain(snapshot: &Snapshot, topology: &Topology, failed: &ServerId) -> bool {
-    let Some(primary) = snapshot.servers.get(failed).filter(|p| storage_fails(p)) else {
+pub(super) fn waits_in_vain(snapshot: &Snapshot, topology: &Topology, subject: &ServerId) -> bool {
+    let Some(primary) = snapshot.servers.get(subject).filter(|p| storage_fails(p)) else {
         return false;
     };
     let semi_sync = primary
@@ -74,7 +74,7 @@ pub(super) fn waits_in_vain(snapshot: &Snapshot, topology: &Topology, failed: &S
     let Some(semi_sync) = semi_sync.filter(|semi| semi.holds_commits_for(HOLDS_COMMITS_FOR)) else {
         return false;
     };
-    let edges = topology.replicas_of(failed);
+    let edges = topology.replicas_of(subject);
     let known: BTreeSet<&ServerId> = edges.iter().map(|edge| &edge.replica).collect();
     let answers = |id: &&ServerId| {
         let server = snapshot.servers.get(*id);

@@ -168,9 +168,9 @@ mod tests {
     use crate::sketch;
 
     fn history(snapshot: &Snapshot) -> History {
-        let failed = snapshot.cluster.primary.clone().expect("a primary");
+        let subject = snapshot.cluster.primary.clone().expect("a primary");
         let topology = Topology::of(snapshot);
-        History::of(snapshot, &topology, &replaced_with(snapshot, &failed))
+        History::of(snapshot, &topology, &replaced_with(snapshot, &subject))
     }
 
     /// How many of its transactions are the cluster's, and how many are errant.

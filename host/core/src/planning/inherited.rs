@@ -8,8 +8,8 @@ use crate::model::{Edge, Reach, Snapshot, Topology};
 /// The server that is replaced, and those that it had replaced itself and that are still gone: a
 /// failover whose successor fell silent before anybody was pointed at it leaves their replicas
 /// where they were.
-pub(super) fn replaced_with(snapshot: &Snapshot, failed: &ServerId) -> BTreeSet<ServerId> {
-    let mut all = BTreeSet::from([failed.clone()]);
+pub(super) fn replaced_with(snapshot: &Snapshot, subject: &ServerId) -> BTreeSet<ServerId> {
+    let mut all = BTreeSet::from([subject.clone()]);
     let is_gone = |id: &ServerId| {
         let server = snapshot.servers.get(id);
         server.is_some_and(|server| server.probe.reach() != Reach::Answering)
@@ -20,20 +20,20 @@ pub(super) fn replaced_with(snapshot: &Snapshot, failed: &ServerId) -> BTreeSet<
             .successor
             .as_ref()
             .is_some_and(|successor| all.contains(successor));
-        if past.replaced_a_lost_one() && is_ours && is_gone(&past.failed) {
-            all.insert(past.failed.clone());
+        if past.replaced_a_lost_one() && is_ours && is_gone(&past.subject) {
+            all.insert(past.subject.clone());
         }
     }
     all
 }
 
-/// Replicas of `failed` and of those that are replaced with it, in the order of what they follow.
+/// Replicas of `subject` and of those that are replaced with it, in the order of what they follow.
 pub fn inherited_replicas(
     snapshot: &Snapshot,
     topology: &Topology,
-    failed: &ServerId,
+    subject: &ServerId,
 ) -> Vec<Edge> {
-    edges_below(topology, &replaced_with(snapshot, failed))
+    edges_below(topology, &replaced_with(snapshot, subject))
         .cloned()
         .collect()
 }

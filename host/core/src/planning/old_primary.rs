@@ -34,14 +34,14 @@ pub(super) fn add_second_reading(
 pub(super) fn add_left_fence(
     steps: &mut Builder,
     snapshot: &Snapshot,
-    failed: &ServerId,
+    subject: &ServerId,
     opened: StepId,
     settings: &PlanSettings,
 ) {
-    let server = snapshot.servers.get(failed);
-    if does_not_let_go(snapshot, failed) || server.is_some_and(storage_fails) {
+    let server = snapshot.servers.get(subject);
+    if does_not_let_go(snapshot, subject) || server.is_some_and(storage_fails) {
         let action = Action::LeaveFence {
-            server: failed.clone(),
+            server: subject.clone(),
         };
         let limits = (OnFailure::Continue, settings.silent_fence_limit);
         steps.step(Phase::Fence, action, &[opened], limits);

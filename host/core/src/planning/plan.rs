@@ -290,7 +290,7 @@ pub struct Plan {
     /// The epoch under which it was made; no other may carry it out.
     pub epoch: LeaseEpoch,
     /// The server that is replaced, rejoined or repaired.
-    pub failed: ServerId,
+    pub subject: ServerId,
     /// The server that will be writable at its end, if the plan changes that.
     pub successor: Option<ServerId>,
     /// Why promotion may happen without a confirmed fence, if it may.

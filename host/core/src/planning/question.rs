@@ -223,7 +223,7 @@ fn recoveries(snapshot: &Snapshot) -> Vec<RecoveryView> {
             outcome: past.outcome.word().to_owned(),
             started_age: age(past.started),
             ended_age: past.ended.map(age),
-            from_server: past.failed.to_string(),
+            from_server: past.subject.to_string(),
             to_server: past
                 .successor
                 .as_ref()

@@ -209,7 +209,7 @@ fn plan(snapshot: &Snapshot, returned: &ServerId, epoch: LeaseEpoch, steps: Buil
         cluster: snapshot.cluster.id.clone(),
         purpose: Purpose::Recovery(RecoveryKind::Rejoin),
         epoch,
-        failed: returned.clone(),
+        subject: returned.clone(),
         successor: None,
         fence_waiver: None,
         loss_consented: false,

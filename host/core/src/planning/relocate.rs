@@ -78,7 +78,7 @@ pub fn plan_relocate(
         cluster: snapshot.cluster.id.clone(),
         purpose: Purpose::Recovery(kind),
         epoch,
-        failed: dead.clone(),
+        subject: dead.clone(),
         successor: None,
         fence_waiver: Some(format!("{dead} takes no writes of the cluster")),
         loss_consented: false,

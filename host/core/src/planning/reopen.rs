@@ -74,7 +74,7 @@ fn plan(snapshot: &Snapshot, primary: &ServerId, epoch: LeaseEpoch, steps: Build
         cluster: snapshot.cluster.id.clone(),
         purpose: Purpose::Recovery(RecoveryKind::Reopen),
         epoch,
-        failed: primary.clone(),
+        subject: primary.clone(),
         successor: None,
         fence_waiver: None,
         loss_consented: false,

@@ -99,7 +99,7 @@ pub fn plan_repair(
         cluster: snapshot.cluster.id.clone(),
         purpose: Purpose::Repair,
         epoch,
-        failed: repair.server().clone(),
+        subject: repair.server().clone(),
         successor: None,
         fence_waiver: None,
         loss_consented: false,

@@ -17,14 +17,14 @@ use crate::model::{ServerFacts, Snapshot};
 pub(super) fn add_source_side(
     steps: &mut Builder,
     snapshot: &Snapshot,
-    (failed, successor): (&ServerId, &ServerId),
+    (subject, successor): (&ServerId, &ServerId),
     place: (Phase, &[StepId]),
     limit: Duration,
 ) -> Option<StepId> {
     let is_off = if has_source_role(snapshot, successor)? {
         is_held_up(snapshot, successor)
     } else {
-        was_acknowledged(snapshot, failed)
+        was_acknowledged(snapshot, subject)
     };
     is_off.then(|| {
         let on = ServerCommand::SetSemiSync {
@@ -116,14 +116,14 @@ pub(super) fn acknowledging() -> ServerCommand {
 /// replica's side on was meant to acknowledge. To be wrong costs the next primary a wait for what
 /// they send anyway; to be wrong the other way would leave the cluster without acknowledgements for
 /// good.
-pub(super) fn was_acknowledged(snapshot: &Snapshot, failed: &ServerId) -> bool {
+pub(super) fn was_acknowledged(snapshot: &Snapshot, subject: &ServerId) -> bool {
     let side = |facts: &ServerFacts| facts.semi_sync.clone().unwrap_or_default();
-    match snapshot.facts(failed).map(side) {
+    match snapshot.facts(subject).map(side) {
         Some(own) if own.source_enabled => true,
         Some(own) if !own.replica_enabled => false,
         Some(_) | None => {
             let servers = snapshot.servers.values();
-            let mut others = servers.filter(|other| other.id != *failed);
+            let mut others = servers.filter(|other| other.id != *subject);
             others.any(|other| {
                 other
                     .last_facts()
@@ -151,8 +151,8 @@ pub fn was_to_wait(snapshot: &Snapshot) -> Option<&ServerId> {
     let replaced = last.successor.as_ref() == Some(primary)
         && snapshot.control.active.is_none()
         && has_source_role(snapshot, primary) == Some(false)
-        && was_acknowledged(snapshot, &last.failed);
-    replaced.then_some(&last.failed)
+        && was_acknowledged(snapshot, &last.subject);
+    replaced.then_some(&last.subject)
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ pub fn plan_switchover(
         cluster: snapshot.cluster.id.clone(),
         purpose: Purpose::Recovery(RecoveryKind::Switchover),
         epoch: request.epoch,
-        failed: request.from.clone(),
+        subject: request.from.clone(),
         successor: Some(request.to.clone()),
         fence_waiver: None,
         loss_consented: false,

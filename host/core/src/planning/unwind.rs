@@ -23,7 +23,7 @@ pub fn plan_unwind(
     first_step: StepId,
 ) -> Plan {
     let mut steps = Builder::new(snapshot, first_step);
-    let old = &undone.failed;
+    let old = &undone.subject;
     let answering = |id: &ServerId| {
         snapshot
             .servers

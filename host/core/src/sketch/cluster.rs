@@ -130,17 +130,17 @@ fn kind(word: &str) -> Result<RecoveryKind, String> {
 }
 
 fn active(value: &str) -> Result<ActiveRecovery, String> {
-    let (word, failed) = value.split_once(':').ok_or("active=KIND:SERVER")?;
+    let (word, subject) = value.split_once(':').ok_or("active=KIND:SERVER")?;
     Ok(ActiveRecovery {
         id: RecoveryId::new("active"),
         kind: kind(word)?,
-        failed: ServerId::new(failed),
+        subject: ServerId::new(subject),
     })
 }
 
 fn past(value: &str, index: usize) -> Result<PastRecovery, String> {
     let parts: Vec<&str> = value.split(':').collect();
-    let [word, outcome, failed, successor, age, rest @ ..] = parts.as_slice() else {
+    let [word, outcome, subject, successor, age, rest @ ..] = parts.as_slice() else {
         return Err("past=KIND:OUTCOME:FAILED:SUCCESSOR:AGE".to_owned());
     };
     let started = wall_ago(need_duration(age)?);
@@ -157,7 +157,7 @@ fn past(value: &str, index: usize) -> Result<PastRecovery, String> {
         automatic: true,
         started,
         ended: Some(started),
-        failed: ServerId::new(*failed),
+        subject: ServerId::new(*subject),
         successor: (!successor.is_empty()).then(|| ServerId::new(*successor)),
         acknowledged: rest.contains(&"ack"),
     })

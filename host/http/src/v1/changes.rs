@@ -335,7 +335,7 @@ pub(super) fn accepted(
     }
 }
 
-async fn with_steps(app: &App, row: baton_ports::RecoveryRow) -> Changed<RecoveryDocument> {
+async fn with_steps(app: &App, row: baton_ports::RecoveryRecord) -> Changed<RecoveryDocument> {
     // The change is done; a journal that cannot be read now must not make it look failed.
     let (row, steps) = match app.control.recovery(&row.id).await {
         Ok((row, steps)) => (row, Some(steps)),

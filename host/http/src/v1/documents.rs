@@ -200,11 +200,11 @@ pub(super) fn cluster(view: &ClusterView) -> ClusterDocument {
 }
 
 fn recovering(names: &Names<'_>, active: ActiveRecovery) -> ActiveDocument {
-    let ActiveRecovery { id, kind, failed } = active;
+    let ActiveRecovery { id, kind, subject } = active;
     ActiveDocument {
         id: id.as_str().to_owned(),
         kind: Word(kind),
-        failed: names.server(&failed),
+        failed: names.server(&subject),
     }
 }
 
@@ -219,7 +219,7 @@ fn past_recovery(names: &Names<'_>, past: PastRecovery) -> PastDocument {
         automatic,
         started,
         ended,
-        failed,
+        subject,
         successor,
         acknowledged,
     } = past;
@@ -231,7 +231,7 @@ fn past_recovery(names: &Names<'_>, past: PastRecovery) -> PastDocument {
         automatic,
         started_at: rfc3339(started),
         ended_at: ended.map(rfc3339),
-        failed: names.server(&failed),
+        failed: names.server(&subject),
         successor: successor.map(|id| names.server(&id)),
         acknowledged,
     }
@@ -393,9 +393,9 @@ fn intention(names: &Names<'_>, intention: Intention) -> IntentionDocument {
     let (action, kind, failed) = match intention {
         Intention::Nothing => ("nothing", None, None),
         Intention::Recovering { kind } => ("recovering", Some(kind), None),
-        Intention::Act { kind, failed } => ("act", Some(kind), Some(failed)),
-        Intention::Wait { kind, failed } => ("wait", Some(kind), Some(failed)),
-        Intention::Hold { kind, failed } => ("hold", kind, Some(failed)),
+        Intention::Act { kind, subject } => ("act", Some(kind), Some(subject)),
+        Intention::Wait { kind, subject } => ("wait", Some(kind), Some(subject)),
+        Intention::Hold { kind, subject } => ("hold", kind, Some(subject)),
     };
     IntentionDocument {
         action,

@@ -24,9 +24,9 @@ pub struct RecoveryRecord {
     /// Code word of the finding that led to it; empty for planned ones.
     pub finding: String,
     /// Server replaced or rejoined.
-    pub failed: ServerId,
+    pub subject: ServerId,
     /// Its address then.
-    pub failed_address: Address,
+    pub subject_address: Address,
     /// Successor, once chosen.
     pub successor: Option<ServerId>,
     /// Its address then.

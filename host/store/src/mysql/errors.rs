@@ -36,20 +36,20 @@ pub(super) enum Class {
 
 /// A class with what is known about the session, and the word for the selector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(super) struct ErrorVerdict {
     pub(super) class: Class,
     pub(super) word: &'static str,
     /// The session may not be used any more.
     pub(super) lost: bool,
 }
 
-const fn verdict(class: Class, word: &'static str) -> Verdict {
+const fn verdict(class: Class, word: &'static str) -> ErrorVerdict {
     let lost = matches!(class, Class::Elsewhere | Class::Unknown);
-    Verdict { class, word, lost }
+    ErrorVerdict { class, word, lost }
 }
 
 /// The node, or what is behind it, went away in the middle: unknown if a commit was on its way.
-fn in_doubt(phase: Phase, word: &'static str) -> Verdict {
+fn in_doubt(phase: Phase, word: &'static str) -> ErrorVerdict {
     match phase {
         Phase::Commit => verdict(Class::Unknown, word),
         Phase::Connect | Phase::Statement => verdict(Class::Elsewhere, word),
@@ -60,7 +60,7 @@ fn in_doubt(phase: Phase, word: &'static str) -> Verdict {
 const NDB_LOST: [&str; 6] = ["4009", "4008", "4012", "4010", "4028", "157"];
 
 /// What an error number says.
-pub(super) fn of_number(number: u16, message: &str, phase: Phase) -> Verdict {
+pub(super) fn of_number(number: u16, message: &str, phase: Phase) -> ErrorVerdict {
     match number {
         // Deadlock, or lost certification; lock wait; killed query; a definition that changed; a
         // record that changed.
@@ -205,7 +205,7 @@ impl Trouble {
     }
 
     /// What it means.
-    pub(super) fn verdict(&self, phase: Phase) -> Verdict {
+    pub(super) fn verdict(&self, phase: Phase) -> ErrorVerdict {
         match self {
             Self::Deadline { .. } => in_doubt(phase, "deadline"),
             Self::Moved { .. } => in_doubt(phase, "moved"),

@@ -25,7 +25,7 @@ pub(crate) fn require_fitting(row: &RecoveryRecord) -> Result<(), Refusal> {
     require_short("the cluster's name", &row.cluster_name, NAME_MAX)?;
     require_short("the finding", &row.finding, WORD_MAX)?;
     require_short("the node's name", row.node.as_str(), NAME_MAX)?;
-    require_short("the server's identity", row.failed.as_str(), SERVER_MAX)?;
+    require_short("the server's identity", row.subject.as_str(), SERVER_MAX)?;
     require_successor(row)
 }
 
@@ -44,8 +44,8 @@ pub(crate) fn insert_values(row: &RecoveryRecord, number: i64) -> Vec<Value> {
         cluster_name,
         kind,
         finding,
-        failed,
-        failed_address,
+        subject,
+        subject_address,
         successor,
         successor_address,
         outcome,
@@ -71,8 +71,8 @@ pub(crate) fn insert_values(row: &RecoveryRecord, number: i64) -> Vec<Value> {
         cluster_name.as_str(),
         kind.word(),
         finding.as_str(),
-        failed,
-        failed_address.to_string(),
+        subject,
+        subject_address.to_string(),
         successor.as_ref(),
         successor_address.as_ref().map(ToString::to_string),
         outcome.word(),
@@ -106,8 +106,8 @@ pub(crate) fn read(mut row: Row) -> Result<RecoveryRecord, Failure> {
         cluster_name: row.text("baton_recovery.cluster_name")?,
         kind: row.word("baton_recovery.kind", RecoveryKind::from_word)?,
         finding: row.text("baton_recovery.finding")?,
-        failed: ServerId::new(row.text("baton_recovery.failed_id")?),
-        failed_address: row.address("baton_recovery.failed_address")?,
+        subject: ServerId::new(row.text("baton_recovery.failed_id")?),
+        subject_address: row.address("baton_recovery.failed_address")?,
         successor: row.server_or_null("baton_recovery.successor_id")?,
         successor_address: row.address_or_null("baton_recovery.successor_address")?,
         outcome: row.word("baton_recovery.outcome", RecoveryOutcome::from_word)?,

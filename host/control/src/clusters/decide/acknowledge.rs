@@ -71,7 +71,7 @@ impl Waiting {
         let replaced = was_to_wait(snapshot).filter(|_| serves && !rests)?;
         let mut past = snapshot.control.past.iter();
         let ended = past
-            .find(|recovery| recovery.failed == *replaced)
+            .find(|recovery| recovery.subject == *replaced)
             .and_then(|recovery| recovery.ended)?;
         if snapshot.wall.since(ended) >= MADE_UP_FOR || !acknowledged_by_anybody(snapshot, primary)
         {

@@ -129,21 +129,21 @@ fn intention(view: &ClusterView, judged: &Judged) -> Intention {
         None => match worst(view) {
             Some(finding) => Intention::Hold {
                 kind: None,
-                failed: finding.server.clone(),
+                subject: finding.server.clone(),
             },
             None => Intention::Nothing,
         },
-        Some((kind, failed)) if !judged.obstacles.is_empty() => Intention::Hold {
+        Some((kind, subject)) if !judged.obstacles.is_empty() => Intention::Hold {
             kind: Some(*kind),
-            failed: failed.clone(),
+            subject: subject.clone(),
         },
-        Some((kind, failed)) if judged.will_wait => Intention::Wait {
+        Some((kind, subject)) if judged.will_wait => Intention::Wait {
             kind: *kind,
-            failed: failed.clone(),
+            subject: subject.clone(),
         },
-        Some((kind, failed)) => Intention::Act {
+        Some((kind, subject)) => Intention::Act {
             kind: *kind,
-            failed: failed.clone(),
+            subject: subject.clone(),
         },
     }
 }

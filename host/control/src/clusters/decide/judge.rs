@@ -10,7 +10,7 @@ use baton_core::model::{RecoveryKind, RecoveryOutcome, ServerFacts, Snapshot};
 use baton_core::planning::{Reason, assess_question, candidates, loss_objections};
 use baton_core::policy::{Suggestion, Verdict};
 use baton_core::time::Timestamp;
-use baton_ports::RecoveryRow;
+use baton_ports::RecoveryRecord;
 
 use super::obstacles::host_obstacles;
 use super::{ClusterLoop, Order, lost_at, urgency};
@@ -101,14 +101,14 @@ impl Memory {
 
     /// `no_fault`: another node had the quorum meanwhile, or this process did not run, so a failure
     /// is not the servers' fault.
-    pub(crate) fn note_ended(&mut self, row: &RecoveryRow, no_fault: bool, now: Timestamp) {
+    pub(crate) fn note_ended(&mut self, row: &RecoveryRecord, no_fault: bool, now: Timestamp) {
         let ending = match (row.outcome, no_fault) {
             (RecoveryOutcome::Succeeded, _) => Ending::Success,
             (_, true) => Ending::Hindered,
             (_, false) => Ending::Failure,
         };
         self.back.retain(|id| !row.lost.contains(id));
-        self.note(row.kind, &row.failed, ending, now);
+        self.note(row.kind, &row.subject, ending, now);
     }
 
     fn note(&mut self, kind: RecoveryKind, server: &ServerId, ending: Ending, now: Timestamp) {

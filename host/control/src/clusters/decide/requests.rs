@@ -9,7 +9,7 @@ use baton_core::planning::{
     Blocked, Consent, Election, Reason, SwitchoverRequest, candidates, plan_switchover,
 };
 use baton_core::time::Timestamp;
-use baton_ports::RecoveryRow;
+use baton_ports::RecoveryRecord;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -29,7 +29,7 @@ pub(crate) struct Request {
     pub(crate) kind: OrderKind,
     pub(crate) by: String,
     pub(crate) deadline: Option<Timestamp>,
-    pub(crate) reply: oneshot::Sender<Result<RecoveryRow, RequestError>>,
+    pub(crate) reply: oneshot::Sender<Result<RecoveryRecord, RequestError>>,
 }
 
 impl ClusterLoop {
@@ -51,7 +51,7 @@ impl ClusterLoop {
         kind: OrderKind,
         by: &str,
         deadline: Option<Timestamp>,
-    ) -> Result<RecoveryRow, RequestError> {
+    ) -> Result<RecoveryRecord, RequestError> {
         let mut snapshot = self.present()?;
         if snapshot.control.enabled == Switch::Unreadable {
             return Err(RequestError::Store(
@@ -208,7 +208,7 @@ impl ClusterLoop {
 }
 
 /// The answer to an order whose recovery has ended.
-fn ended(row: RecoveryRow) -> Result<RecoveryRow, RequestError> {
+fn ended(row: RecoveryRecord) -> Result<RecoveryRecord, RequestError> {
     if row.outcome == RecoveryOutcome::Succeeded {
         return Ok(row);
     }

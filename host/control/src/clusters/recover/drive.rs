@@ -33,7 +33,7 @@ impl Recovery<'_> {
     fn operation_order(&self) -> Order {
         Order {
             kind: self.row.kind,
-            subject: self.row.failed.clone(),
+            subject: self.row.subject.clone(),
             epoch: self.row.epoch,
             automatic: self.row.automatic,
             requested: self.requested.clone(),
@@ -127,7 +127,7 @@ impl Recovery<'_> {
         let Some(snapshot) = self.driver.members.snapshot() else {
             return Ranked::default();
         };
-        let target = (self.row.kind, &self.row.failed);
+        let target = (self.row.kind, &self.row.subject);
         let context = self.driver.policy.context(&snapshot, "rank");
         let asked = rank_question(&snapshot, target, list, self.requested.as_ref(), context);
         let reply = self.driver.policy.rank(&asked.question).await;

@@ -6,7 +6,7 @@ use baton_core::ids::{RecoveryId, ServerId};
 use baton_core::model::RecoveryOutcome;
 use baton_core::operation::End;
 use baton_core::planning::Phase;
-use baton_ports::RecoveryRow;
+use baton_ports::RecoveryRecord;
 
 use super::{Driver, NotBegun, Recovery};
 
@@ -18,7 +18,7 @@ impl Driver {
     ///
     /// Every member must have been probed before, so that what the servers show now decides, not
     /// what was intended.
-    pub(crate) async fn resume(&self, mut row: RecoveryRow) -> Result<RecoveryRow, NotBegun> {
+    pub(crate) async fn resume(&self, mut row: RecoveryRecord) -> Result<RecoveryRecord, NotBegun> {
         let _busy = self.quorum.lease.busy();
         let epoch = self
             .quorum
@@ -75,7 +75,7 @@ impl Driver {
 
     /// The later recovery that replaced a primary of this cluster while this one stayed open. To
     /// continue or undo this one would undo the later one.
-    async fn superseded(&self, row: &RecoveryRow) -> Option<RecoveryId> {
+    async fn superseded(&self, row: &RecoveryRecord) -> Option<RecoveryId> {
         if !row.kind.replaces_primary() {
             return None;
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_core::check::approve;
-use baton_core::execution::{Event, Failure, PlanRun, Verdict};
+use baton_core::execution::{Event, PlanRun, RunStatus, StepFailure};
 use baton_core::ids::{LeaseEpoch, ServerId};
 use baton_core::operation::PlanEnd;
 use baton_core::planning::{Plan, Step};
@@ -150,7 +150,7 @@ impl Recovery<'_> {
         if already_open {
             return None;
         }
-        let failure = Failure {
+        let failure = StepFailure {
             text: text.clone(),
             outcome_unknown: false,
         };
@@ -213,7 +213,7 @@ impl Recovery<'_> {
                 }
                 events.push(Event::Failed(
                     step.id,
-                    Failure {
+                    StepFailure {
                         text,
                         outcome_unknown,
                     },
@@ -239,11 +239,11 @@ impl Recovery<'_> {
     }
 
     fn conclude(&mut self, run: &PlanRun, mishaps: Mishaps) -> PlanEnd {
-        match run.verdict() {
-            Verdict::Completed { tolerated } => PlanEnd::Completed {
+        match run.status() {
+            RunStatus::Completed { tolerated } => PlanEnd::Completed {
                 tolerated: !tolerated.is_empty(),
             },
-            Verdict::Aborted {
+            RunStatus::Aborted {
                 writes_may_be_open: false,
                 failure,
                 step,
@@ -253,12 +253,12 @@ impl Recovery<'_> {
                 }
                 mishaps.stopped()
             }
-            Verdict::Aborted {
+            RunStatus::Aborted {
                 writes_may_be_open: true,
                 failure: _,
                 step: _,
             } => PlanEnd::PerhapsOpen,
-            Verdict::Running => mishaps.stopped(),
+            RunStatus::Running => mishaps.stopped(),
         }
     }
 }

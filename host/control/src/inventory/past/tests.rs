@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
 use baton_core::model::{RecoveryKind, RecoveryOutcome};
 use baton_core::time::WallTime;
-use baton_ports::RecoveryRow;
+use baton_ports::RecoveryRecord;
 
 use super::left_behind;
 
@@ -11,16 +11,21 @@ fn ids(names: &[&str]) -> BTreeSet<ServerId> {
     names.iter().map(|name| ServerId::new(*name)).collect()
 }
 
-fn row(kind: RecoveryKind, failed: &str, outcome: RecoveryOutcome, lost: &[&str]) -> RecoveryRow {
-    RecoveryRow {
+fn row(
+    kind: RecoveryKind,
+    subject: &str,
+    outcome: RecoveryOutcome,
+    lost: &[&str],
+) -> RecoveryRecord {
+    RecoveryRecord {
         id: RecoveryId::new("x"),
         number: 1,
         cluster: ClusterId::new("c"),
         cluster_name: "c".to_owned(),
         kind,
         finding: String::new(),
-        failed: ServerId::new(failed),
-        failed_address: Address::new("h", 3306).expect("an address"),
+        subject: ServerId::new(subject),
+        subject_address: Address::new("h", 3306).expect("an address"),
         successor: None,
         successor_address: None,
         outcome,

@@ -75,7 +75,7 @@ impl Inventory {
         let is_named = cluster
             .past
             .iter()
-            .any(|past| past.failed == *id || past.successor.as_ref() == Some(id));
+            .any(|past| past.subject == *id || past.successor.as_ref() == Some(id));
         let has_primary = cluster
             .row
             .primary

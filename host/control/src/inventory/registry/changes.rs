@@ -8,7 +8,7 @@ use baton_core::leadership::voter_records::{VoterRecords, adopt};
 use baton_core::model::{ActiveRecovery, RecoveryKind, Switch};
 use baton_core::planning::Highest;
 use baton_core::time::WallTime;
-use baton_ports::RecoveryRow;
+use baton_ports::RecoveryRecord;
 
 use super::{Inventory, Registry};
 use crate::inventory::past::{PAST_MAX, past};
@@ -64,19 +64,19 @@ impl Registry {
     }
 
     /// A recovery of the cluster has begun, or is resumed.
-    pub(crate) fn begin_recovery(&self, cluster: &ClusterId, row: &RecoveryRow) {
+    pub(crate) fn begin_recovery(&self, cluster: &ClusterId, row: &RecoveryRecord) {
         if let Some(entry) = self.lock().clusters.get_mut(cluster) {
             entry.active = Some(ActiveRecovery {
                 id: row.id.clone(),
                 kind: row.kind,
-                failed: row.failed.clone(),
+                subject: row.subject.clone(),
             });
         }
     }
 
     /// Takes over an ended recovery at once: the cooldown must not wait for the next reading of the
     /// store, and a reading that began before the end was recorded must not undo this.
-    pub(crate) fn end_recovery(&self, cluster: &ClusterId, row: &RecoveryRow) {
+    pub(crate) fn end_recovery(&self, cluster: &ClusterId, row: &RecoveryRecord) {
         let _outdating = self.readings.outdate();
         let mut inner = self.lock();
         let Some(entry) = inner.clusters.get_mut(cluster) else {
@@ -88,7 +88,7 @@ impl Registry {
         entry.past.truncate(PAST_MAX);
         entry.left.extend(row.lost.iter().cloned());
         if row.kind == RecoveryKind::Rejoin {
-            entry.left.remove(&row.failed);
+            entry.left.remove(&row.subject);
         }
         entry.wake.notify_one();
     }

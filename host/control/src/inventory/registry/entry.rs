@@ -10,7 +10,7 @@ use baton_core::model::{
     Channel, Closed, Downtime, Outage, Probe, PromotionRule, ServerFacts, ThreadState,
 };
 use baton_core::time::{Observed, Timestamp, WallTime};
-use baton_ports::{ServerRow, WatchAnswer};
+use baton_ports::{ServerRecord, WatchAnswer};
 use tokio::sync::Notify;
 
 use super::progress;
@@ -91,7 +91,7 @@ impl Entry {
         }
     }
 
-    pub(crate) fn stored(row: &ServerRow) -> Self {
+    pub(crate) fn stored(row: &ServerRecord) -> Self {
         Self {
             cluster: row.cluster.clone(),
             uid: row.uid.clone(),
@@ -102,11 +102,11 @@ impl Entry {
         }
     }
 
-    pub(crate) fn row(&self, addresses: &BTreeMap<Address, ServerId>) -> ServerRow {
+    pub(crate) fn row(&self, addresses: &BTreeMap<Address, ServerId>) -> ServerRecord {
         let aliases = addresses
             .iter()
             .filter(|(a, id)| **id == self.id && **a != self.address);
-        ServerRow {
+        ServerRecord {
             id: self.id.clone(),
             address: self.address.clone(),
             uid: self.uid.clone(),

@@ -6,7 +6,7 @@ use baton_core::gtid::{GtidSet, cluster_history};
 use baton_core::ids::{Address, ClusterId, LeaseEpoch, ServerId};
 use baton_core::model::Reach;
 use baton_core::time::{Timestamp, WallTime};
-use baton_ports::{ClusterRow, ServerRow};
+use baton_ports::{ClusterRecord, ServerRecord};
 
 use super::entry::Entry;
 use super::identity::Seen;
@@ -30,7 +30,7 @@ struct Connected {
 impl Inventory {
     /// Takes over a recorded server. One that was found here under another identity is folded into
     /// it.
-    pub(super) fn follow_server(&mut self, row: &ServerRow, announce: impl Fn(Started)) {
+    pub(super) fn follow_server(&mut self, row: &ServerRecord, announce: impl Fn(Started)) {
         if !self.servers.contains_key(&row.id) {
             self.servers.insert(row.id.clone(), Entry::stored(row));
             announce(Started::Server(row.id.clone()));
@@ -312,7 +312,7 @@ impl Inventory {
         let name = self.name_for(id, &root, settings);
         self.made = self.made.wrapping_add(1);
         let cluster = ClusterId::new(format!("c{:x}-{}", wall.millis().max(1), self.made));
-        let row = ClusterRow {
+        let row = ClusterRecord {
             id: cluster.clone(),
             name: name.clone(),
             primary: None,

@@ -7,7 +7,7 @@ use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
 use baton_core::model::{Downtime, PromotionRule, RecoveryOutcome, Switch};
 use baton_core::planning::Highest;
 use baton_core::time::Timestamp;
-use baton_ports::{ClusterRow, RecoveryRow, ServerRow};
+use baton_ports::{ClusterRecord, RecoveryRecord, ServerRecord};
 
 use super::entry::Entry;
 use super::{ClusterEntry, Registry, Started};
@@ -15,7 +15,7 @@ use crate::inventory::past::{PAST_MAX, left_behind, past};
 
 impl Registry {
     /// Takes over what the store knows.
-    pub(crate) fn load(&self, servers: Vec<ServerRow>, clusters: Vec<ClusterRow>) {
+    pub(crate) fn load(&self, servers: Vec<ServerRecord>, clusters: Vec<ClusterRecord>) {
         let mut inner = self.lock();
         for row in clusters {
             let id = row.id.clone();
@@ -36,7 +36,7 @@ impl Registry {
     /// Takes over what the node that leads has recorded since: new clusters and servers, who
     /// belongs where, who is primary. Only for a node that does not lead: what the leader has in
     /// memory is newer than what it has recorded.
-    pub(crate) fn follow(&self, servers: &[ServerRow], clusters: &[ClusterRow]) {
+    pub(crate) fn follow(&self, servers: &[ServerRecord], clusters: &[ClusterRecord]) {
         let mut inner = self.lock();
         for row in clusters {
             let Some(entry) = inner.clusters.get_mut(&row.id) else {
@@ -59,7 +59,7 @@ impl Registry {
     /// Takes over primaries that an earlier leader recorded on its own disk and that reached the
     /// store after this node began to lead. Records of the present epoch are this node's own;
     /// memory is newer.
-    pub(crate) fn learn_primaries(&self, clusters: &[ClusterRow]) {
+    pub(crate) fn learn_primaries(&self, clusters: &[ClusterRecord]) {
         let mut inner = self.lock();
         let Some(present) = inner.lease else {
             return;
@@ -140,7 +140,7 @@ impl Registry {
     }
 
     /// Takes over the newest recorded recoveries.
-    pub(crate) fn set_past(&self, all: &[RecoveryRow]) {
+    pub(crate) fn set_past(&self, all: &[RecoveryRecord]) {
         let mut inner = self.lock();
         for (id, entry) in inner.clusters.iter_mut() {
             let of_cluster = || all.iter().filter(|row| row.cluster == *id);
@@ -157,7 +157,7 @@ impl Registry {
     }
 
     /// Rows changed since the last call, to be written to the store.
-    pub(crate) fn take_dirty(&self) -> (Vec<ServerRow>, Vec<(ClusterId, String)>) {
+    pub(crate) fn take_dirty(&self) -> (Vec<ServerRecord>, Vec<(ClusterId, String)>) {
         let mut inner = self.lock();
         let dirty = std::mem::take(&mut inner.dirty);
         let clusters = std::mem::take(&mut inner.dirty_clusters);
@@ -188,7 +188,7 @@ impl Registry {
     }
 
     /// Marks rows as still to be written.
-    pub(crate) fn put_back(&self, servers: &[ServerRow], clusters: &[(ClusterId, String)]) {
+    pub(crate) fn put_back(&self, servers: &[ServerRecord], clusters: &[(ClusterId, String)]) {
         let mut inner = self.lock();
         inner.dirty.extend(servers.iter().map(|row| row.id.clone()));
         inner

@@ -104,7 +104,7 @@ fn marked(
     active: Option<&ActiveRecovery>,
 ) -> BTreeMap<ServerId, Server> {
     let rejoining = active.filter(|active| active.kind == RecoveryKind::Rejoin);
-    if let Some(server) = rejoining.and_then(|active| servers.get_mut(&active.failed)) {
+    if let Some(server) = rejoining.and_then(|active| servers.get_mut(&active.subject)) {
         server.maintenance = true;
     }
     servers

@@ -12,7 +12,7 @@ use crate::sketch;
 fn secured(snapshot: &Snapshot) -> Plan {
     let request = SecureRequest {
         kind: RecoveryKind::Failover,
-        failed: ServerId::new("p1"),
+        subject: ServerId::new("p1"),
         epoch: LeaseEpoch(7),
         first_step: 1,
     };

@@ -1,6 +1,6 @@
 use super::*;
 use crate::check::Approved;
-use crate::execution::{Event, Failure, PlanRun};
+use crate::execution::{Event, PlanRun, StepFailure};
 use crate::ids::LeaseEpoch;
 use crate::model::RecoveryKind;
 use crate::planning::{
@@ -51,10 +51,10 @@ fn settings() -> PlanSettings {
 
 fn failover(text: &str) -> Vec<Step> {
     let snapshot = sketch::snapshot(text);
-    let failed = ServerId::new("p1");
+    let subject = ServerId::new("p1");
     let request = SecureRequest {
         kind: RecoveryKind::Failover,
-        failed: failed.clone(),
+        subject: subject.clone(),
         epoch: LeaseEpoch(3),
         first_step: 1,
     };
@@ -149,7 +149,7 @@ fn an_old_primary_that_is_set_aside_runs_no_event() {
         events.extend(ready.iter().map(|step| match &step.action {
             Action::Classify { .. } => Event::Failed(
                 step.id,
-                Failure {
+                StepFailure {
                     text: "errant".to_owned(),
                     outcome_unknown: false,
                 },

@@ -14,10 +14,10 @@ const HUNG: &str = "
 ";
 
 fn secured(snapshot: &Snapshot) -> Plan {
-    let failed = snapshot.cluster.primary.clone().expect("a primary");
+    let subject = snapshot.cluster.primary.clone().expect("a primary");
     let request = SecureRequest {
         kind: RecoveryKind::Failover,
-        failed,
+        subject,
         epoch: LeaseEpoch(3),
         first_step: 1,
     };
@@ -26,13 +26,13 @@ fn secured(snapshot: &Snapshot) -> Plan {
 
 fn choose(
     snapshot: &Snapshot,
-    failed: &ServerId,
+    subject: &ServerId,
     order: &[ServerId],
     list: &[Candidate],
 ) -> Result<Choice, Blocked> {
     let election = Election {
         kind: RecoveryKind::Failover,
-        replaced: failed,
+        replaced: subject,
         order,
         list,
         snapshot,
@@ -72,12 +72,12 @@ fn a_receiver_that_still_shows_as_running_has_ended_only_if_it_was_severed_befor
     ] {
         let text = format!("p1 primary silent timeout-handshake 9s\n r1 <- p1 {sketch}");
         let snapshot = sketch::snapshot(&text);
-        let failed = snapshot.cluster.primary.clone().expect("a primary");
+        let subject = snapshot.cluster.primary.clone().expect("a primary");
         let began = snapshot
             .taken_at
             .since(crate::time::Timestamp::from_millis(3000));
         let began = crate::time::Timestamp::default().plus(began);
-        let list = candidates(&snapshot, &failed, Some(began));
+        let list = candidates(&snapshot, &subject, Some(began));
         let first = list.first().expect("a candidate");
         assert_eq!(first.is_allowed(), allowed, "{sketch}");
     }
@@ -87,9 +87,9 @@ fn a_receiver_that_still_shows_as_running_has_ended_only_if_it_was_severed_befor
 fn writes_are_open_before_the_dead_channel_is_forgotten() {
     let snapshot = sketch::snapshot(DEAD);
     let secured = secured(&snapshot);
-    let list = candidates(&snapshot, &secured.failed, None);
+    let list = candidates(&snapshot, &secured.subject, None);
     let order: Vec<ServerId> = list.iter().map(|c| c.server.clone()).collect();
-    let choice = choose(&snapshot, &secured.failed, &order, &list);
+    let choice = choose(&snapshot, &secured.subject, &order, &list);
     let choice = choice.expect("a choice");
     let plan = plan_promote(&snapshot, &secured, &choice, &PlanSettings::default(), 50);
     let place = |word| words(&plan).iter().position(|other| *other == word);
@@ -113,8 +113,8 @@ fn writes_are_open_before_the_dead_channel_is_forgotten() {
 #[test]
 fn finishing_forward_leaves_the_successor_without_channels() {
     let snapshot = sketch::snapshot(DEAD);
-    let (failed, successor) = (ServerId::new("p1"), ServerId::new("r1"));
-    let target = (&failed, &successor);
+    let (subject, successor) = (ServerId::new("p1"), ServerId::new("r1"));
+    let target = (&subject, &successor);
     let steps = finish_steps(&snapshot, target, Vec::new(), 7, &PlanSettings::default());
     let forgets = |action: &Action| {
         matches!(action, Action::Command { server, command: ServerCommand::ForgetReplication { channel: Some(name) } }
@@ -156,14 +156,14 @@ fn a_promotion_touches_the_channels_that_lead_to_the_replaced_server_and_no_othe
                  r1 <- p1@main io=connecting"
             ));
             let secured = secured(&snapshot);
-            let list = candidates(&snapshot, &secured.failed, None);
+            let list = candidates(&snapshot, &secured.subject, None);
             assert!(
                 list.iter().all(|c| c.missing == Some(0) && c.is_allowed()),
                 "{list:?}"
             );
             for successor in ["m1", "r1"] {
                 let order = [ServerId::new(successor)];
-                let choice = choose(&snapshot, &secured.failed, &order, &list);
+                let choice = choose(&snapshot, &secured.subject, &order, &list);
                 let choice = choice.expect("a choice");
                 assert_eq!(
                     choice.catch_up_from, None,
@@ -217,16 +217,16 @@ fn a_primary_that_was_never_told_to_wait_is_taken_for_what_its_replicas_are() {
              r1 <- p1 io=connecting {replica}
              r2 <- p1 io=connecting {replica}"
         ));
-        let failed = ServerId::new("p1");
-        let dead = snapshot.servers.get_mut(&failed).expect("the primary");
+        let subject = ServerId::new("p1");
+        let dead = snapshot.servers.get_mut(&subject).expect("the primary");
         dead.facts = dead.facts.take().filter(|_| read);
         let secured = secured(&snapshot);
-        let list = candidates(&snapshot, &failed, None);
+        let list = candidates(&snapshot, &subject, None);
         let order: Vec<ServerId> = list.iter().map(|c| c.server.clone()).collect();
-        let choice = choose(&snapshot, &failed, &order, &list);
+        let choice = choose(&snapshot, &subject, &order, &list);
         let choice = choice.expect("a choice");
         let plan = plan_promote(&snapshot, &secured, &choice, &PlanSettings::default(), 50);
-        let target = (&failed, &choice.successor);
+        let target = (&subject, &choice.successor);
         let finish = finish_steps(&snapshot, target, Vec::new(), 7, &PlanSettings::default());
         for steps in [&plan.steps, &finish] {
             let waits = steps.iter().any(|step| {
@@ -246,8 +246,8 @@ fn finishing_forward_ends_as_an_undisturbed_failover_does_with_semi_sync() {
          r1 rw ss=replica
          r2 <- p1 io=connecting ss=replica",
     );
-    let (failed, successor) = (ServerId::new("p1"), ServerId::new("r1"));
-    let target = (&failed, &successor);
+    let (subject, successor) = (ServerId::new("p1"), ServerId::new("r1"));
+    let target = (&subject, &successor);
     let settings = PlanSettings::default();
     let epoch = crate::ids::LeaseEpoch::default();
     let moved = plan_relocate(&snapshot, RecoveryKind::Failover, target, epoch, &settings);
@@ -289,7 +289,7 @@ fn who_replaces_a_silent_successor_takes_over_what_that_one_did_not() {
             .filter(|step| step.phase == Phase::Revoke)
             .filter_map(|step| Some(step.action.server()?.to_string()))
             .collect();
-        let list = candidates(&snapshot, &secured.failed, None);
+        let list = candidates(&snapshot, &secured.subject, None);
         let considered: BTreeSet<String> = list.iter().map(|c| c.server.to_string()).collect();
         assert_eq!(stopped, considered);
         considered.into_iter().collect::<Vec<String>>()
@@ -354,9 +354,9 @@ fn who_holds_what_is_given_up_is_left_as_it_is() {
 fn promoted(text: &str) -> Plan {
     let snapshot = sketch::snapshot(text);
     let secured = secured(&snapshot);
-    let list = candidates(&snapshot, &secured.failed, None);
+    let list = candidates(&snapshot, &secured.subject, None);
     let order: Vec<ServerId> = list.iter().map(|c| c.server.clone()).collect();
-    let choice = choose(&snapshot, &secured.failed, &order, &list);
+    let choice = choose(&snapshot, &secured.subject, &order, &list);
     let choice = choice.expect("a choice");
     plan_promote(&snapshot, &secured, &choice, &PlanSettings::default(), 50)
 }

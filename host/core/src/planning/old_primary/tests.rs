@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::check::{Objection, check};
 use crate::command::ServerCommand;
-use crate::execution::{Event, Failure, PlanRun};
+use crate::execution::{Event, PlanRun, StepFailure};
 use crate::ids::{LeaseEpoch, ServerId};
 use crate::model::{Snapshot, Switch};
 use crate::planning::{Action, Plan, PlanSettings, Step, SwitchoverRequest, plan_switchover};
@@ -38,7 +38,7 @@ fn carry_out(plan: Plan, fails: fn(&Action) -> bool) -> Vec<Step> {
             return begun;
         }
         for step in &ready {
-            let failure = Failure {
+            let failure = StepFailure {
                 text: "no".to_owned(),
                 outcome_unknown: false,
             };

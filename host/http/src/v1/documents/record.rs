@@ -1,7 +1,7 @@
 //! What was recorded.
 
 use baton_core::ids::{Address, ServerId};
-use baton_ports::{AuditRecord, JournalEntry, RecoveryRow, Route, StepRow};
+use baton_ports::{AuditRecord, JournalEntry, RecoveryRecord, Route, StepRecord};
 
 use super::super::schema::{
     AcknowledgedDocument, AuditDocument, RecoveryDocument, RouteDocument, ServerRef, StepDocument,
@@ -12,16 +12,19 @@ use crate::vocabulary::Word;
 use baton_http_core::times::rfc3339;
 
 /// A recovery as recorded. The decision is JSON of its own; if it is not, it is shown as text.
-pub(in crate::v1) fn recovery(row: RecoveryRow, steps: Option<Vec<StepRow>>) -> RecoveryDocument {
-    let RecoveryRow {
+pub(in crate::v1) fn recovery(
+    row: RecoveryRecord,
+    steps: Option<Vec<StepRecord>>,
+) -> RecoveryDocument {
+    let RecoveryRecord {
         id,
         number,
         cluster,
         cluster_name,
         kind,
         finding,
-        failed,
-        failed_address,
+        subject,
+        subject_address,
         successor,
         successor_address,
         outcome,
@@ -49,7 +52,7 @@ pub(in crate::v1) fn recovery(row: RecoveryRow, steps: Option<Vec<StepRow>>) -> 
         cluster_name,
         kind: Word(kind),
         finding: Some(finding).filter(|finding| !finding.is_empty()),
-        failed: refer(failed, Some(failed_address)),
+        failed: refer(subject, Some(subject_address)),
         successor: successor.map(|id| refer(id, successor_address)),
         outcome: Word(outcome),
         automatic,
@@ -72,8 +75,8 @@ pub(in crate::v1) fn recovery(row: RecoveryRow, steps: Option<Vec<StepRow>>) -> 
 }
 
 /// One line of a journal.
-pub(in crate::v1) fn step(row: StepRow) -> StepDocument {
-    let StepRow {
+pub(in crate::v1) fn step(row: StepRecord) -> StepDocument {
+    let StepRecord {
         number,
         recovery: _,
         entry,
