@@ -152,6 +152,21 @@ fn modules_of_backend_have_no_circle() {
     assert_eq!(circles(&imports("host/backend")), Vec::<String>::new());
 }
 
+/// The rest of the watch runs in the simulator as well.
+#[test]
+fn only_one_module_of_backend_speaks_to_databases() {
+    let src = root().join("host/backend/src");
+    let uses = |name: &str| {
+        let text = fs::read_to_string(src.join(name)).unwrap();
+        text.contains("baton_mysql")
+    };
+    let all = imports("host/backend");
+    let files = all.keys().map(|module| format!("{module}.rs"));
+    let found: Vec<String> = files.filter(|name| uses(name)).collect();
+    // Two of them take nothing but the account of the configuration.
+    assert_eq!(found, ["mysql.rs", "spec.rs", "url.rs"]);
+}
+
 #[test]
 fn an_import_is_found_wherever_it_stands() {
     let text = "use crate::a::B;\n// crate::c\nfn f() { crate::d::e(crate::F); baton_crate::g() }\n\

@@ -1,117 +1,16 @@
-//! What a node says of itself, per kind. No opinions.
+//! What the facts of a node are called by people, and where the channel of a pair is among them.
 
 use baton_core::model::{Channel, ServerFacts, ThreadState};
 use baton_core::policy::Pair;
-use baton_core::policy::backend::BackendKind;
+use baton_ports::{BackendFacts, GaleraFacts, GroupFacts, NdbFacts};
 
-/// Facts of one reading.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Facts {
-    /// Galera.
-    Galera(GaleraFacts),
-    /// One of a pair.
-    Pair(Box<ServerFacts>),
-    /// SQL node of MySQL Cluster.
-    Ndb(NdbFacts),
-    /// Member of a replication group.
-    Group(GroupFacts),
-}
-
-/// Galera's status values; meanings and traps in its documentation, "Galera Status Variables".
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GaleraFacts {
-    /// A provider is loaded (`wsrep_provider`).
-    pub on: bool,
-    /// `wsrep_ready`.
-    pub ready: bool,
-    /// `wsrep_cluster_status` is `Primary`.
-    pub primary: bool,
-    /// `wsrep_local_state`: 1 joining, 2 donor or desynced, 3 joined, 4 synced, 0 nothing.
-    pub local_state: u32,
-    /// `wsrep_cluster_size`.
-    pub size: Option<u32>,
-    /// `wsrep_cluster_state_uuid`.
-    pub uuid: String,
-    /// `wsrep_local_index`.
-    pub index: Option<u32>,
-    /// `wsrep_last_committed`: own applied position.
-    pub last_committed: Option<u64>,
-    /// `wsrep_desync`.
-    pub desync: bool,
-    /// `wsrep_reject_queries`, `NONE` in health.
-    pub reject_queries: String,
-    /// `read_only`.
-    pub read_only: bool,
-}
-
-/// An SQL node of MySQL Cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NdbFacts {
-    /// `Ndb_number_of_ready_data_nodes`: connected and usable.
-    pub ready_nodes: Option<u32>,
-    /// `Ndb_number_of_data_nodes`: configured.
-    pub data_nodes: Option<u32>,
-    /// `Ndb_cluster_node_id`.
-    pub node_id: Option<u32>,
-    /// `Ndb_system_name`, where the server has it: identity of the cluster.
-    pub system: Option<String>,
-    /// `read_only`.
-    pub read_only: bool,
-    /// `super_read_only`.
-    pub super_read_only: bool,
-}
-
-/// A member's own view of its group.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GroupFacts {
-    /// `group_replication_group_name`; `None`: the plugin is not there.
-    pub group: Option<String>,
-    /// `MEMBER_STATE`: `ONLINE`, `RECOVERING`, `UNREACHABLE`, `ERROR`, `OFFLINE`.
-    pub state: String,
-    /// `MEMBER_ROLE` is `PRIMARY`.
-    pub primary: bool,
-    /// `super_read_only`.
-    pub super_read_only: bool,
-    /// `read_only`.
-    pub read_only: bool,
-    /// `offline_mode`.
-    pub offline: bool,
-    /// Members it lists.
-    pub members: u32,
-    /// Those of them that it sees `ONLINE` or `RECOVERING`.
-    pub seen: u32,
-}
-
-impl Facts {
-    /// The kind whose questions were answered.
-    pub fn kind(&self) -> BackendKind {
-        match self {
-            Self::Galera(_) => BackendKind::Galera,
-            Self::Pair(_) => BackendKind::MasterMaster,
-            Self::Ndb(_) => BackendKind::Ndb,
-            Self::Group(_) => BackendKind::GroupReplication,
-        }
-    }
-
-    /// Nodes its cluster counts, and how many of them it sees.
-    pub fn members(&self) -> (Option<u32>, Option<u32>) {
-        match self {
-            // Galera lists the nodes of its component only.
-            Self::Galera(facts) => (facts.size, facts.size),
-            Self::Pair(_) => (Some(2), None),
-            Self::Ndb(facts) => (facts.data_nodes, facts.ready_nodes),
-            Self::Group(facts) => (Some(facts.members), Some(facts.seen)),
-        }
-    }
-
-    /// Raw values, under the names that the server's documentation uses.
-    pub fn pairs(&self) -> Vec<Pair> {
-        match self {
-            Self::Galera(facts) => galera_pairs(facts),
-            Self::Pair(facts) => pair_pairs(facts),
-            Self::Ndb(facts) => ndb_pairs(facts),
-            Self::Group(facts) => group_pairs(facts),
-        }
+/// Raw values, under the names that the server's documentation uses.
+pub(crate) fn pairs(facts: &BackendFacts) -> Vec<Pair> {
+    match facts {
+        BackendFacts::Galera(facts) => galera_pairs(facts),
+        BackendFacts::Pair(facts) => pair_pairs(facts),
+        BackendFacts::Ndb(facts) => ndb_pairs(facts),
+        BackendFacts::Group(facts) => group_pairs(facts),
     }
 }
 

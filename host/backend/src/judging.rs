@@ -2,9 +2,9 @@
 
 use baton_core::policy::backend::BackendKind;
 use baton_core::time::Timestamp;
+use baton_ports::BackendProof;
 
 use crate::progress::{Probe, Progress, Standing};
-use crate::proof::Proof;
 use crate::rules::{self, Memory, Subject, Verdict, Word};
 use crate::spec::{BackendSpec, ClusterSpec, NodeSpec};
 
@@ -219,9 +219,9 @@ impl Node {
     /// Outcome of the last proof that was tried. `None` = none was.
     pub(crate) fn proof_ok(&self) -> Option<bool> {
         match self.progress.proof.as_ref()?.1 {
-            Proof::Held => Some(true),
-            Proof::Refused(_) | Proof::Late => Some(false),
-            Proof::NotTried => None,
+            BackendProof::Held => Some(true),
+            BackendProof::Refused(_) | BackendProof::Late => Some(false),
+            BackendProof::NotTried => None,
         }
     }
 

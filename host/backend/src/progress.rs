@@ -3,11 +3,10 @@
 use baton_core::model::{ProbeFailure, TimeoutPhase};
 use baton_core::policy::{Ms, ProbeView, Reach};
 use baton_core::time::Timestamp;
+use baton_ports::{BackendContent, BackendFacts, BackendProof, WrongKind};
 use std::time::Duration;
 
-use crate::facts::Facts;
 use crate::health;
-use crate::proof::{Content, Proof};
 
 /// Good probes that a node needs after trouble, beside a proof, before it is used again.
 const GOOD_AGAIN: u32 = 3;
@@ -30,20 +29,16 @@ pub(crate) struct Probe {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Reading {
     /// The facts. `Err`: what answers is of another kind.
-    pub(crate) facts: Result<Facts, WrongKind>,
+    pub(crate) facts: Result<BackendFacts, WrongKind>,
     /// The proof.
-    pub(crate) proof: Proof,
+    pub(crate) proof: BackendProof,
     /// Time it took, or was given.
     pub(crate) proof_took: Duration,
     /// What the tables say, if they could be asked.
-    pub(crate) content: Option<Content>,
+    pub(crate) content: Option<BackendContent>,
     /// Time the facts took.
     pub(crate) round_trip: Duration,
 }
-
-/// The node does not know what it was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WrongKind;
 
 /// Proofs in a row without an answer: when the first of them began, and the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,9 +66,9 @@ pub(crate) struct Progress {
     /// The last full answer.
     pub(crate) reading: Option<(Timestamp, Reading)>,
     /// What the tables said last, and when they were asked at the earliest.
-    pub(crate) content: Option<(Timestamp, Content)>,
+    pub(crate) content: Option<(Timestamp, BackendContent)>,
     /// The last proof that was tried, and when.
-    pub(crate) proof: Option<(Timestamp, Proof)>,
+    pub(crate) proof: Option<(Timestamp, BackendProof)>,
     /// Proofs in a row that came to no end, if the last one did not.
     pub(crate) late: Option<Late>,
     /// Proven, and no trouble since.
@@ -127,22 +122,22 @@ impl Progress {
             }
             Err(WrongKind) => self.trouble(),
         }
-        if reading.proof != Proof::NotTried {
+        if reading.proof != BackendProof::NotTried {
             self.proof = Some((ended, reading.proof.clone()));
         }
         self.reading = Some((at, reading));
     }
 
-    fn prove(&mut self, proof: &Proof, provable: bool, began: Timestamp) {
+    fn prove(&mut self, proof: &BackendProof, provable: bool, began: Timestamp) {
         match proof {
-            Proof::Late => {
+            BackendProof::Late => {
                 let first = self.late.map_or(began, |late| late.first);
                 self.late = Some(Late { first, last: began });
             }
-            Proof::Refused(_) => self.trouble(),
-            Proof::Held => self.prove_now(),
-            Proof::NotTried if !provable => self.prove_now(),
-            Proof::NotTried => {}
+            BackendProof::Refused(_) => self.trouble(),
+            BackendProof::Held => self.prove_now(),
+            BackendProof::NotTried if !provable => self.prove_now(),
+            BackendProof::NotTried => {}
         }
     }
 
@@ -184,7 +179,7 @@ impl Progress {
     }
 
     /// The facts of the last full answer.
-    pub(crate) fn facts(&self) -> Option<&Facts> {
+    pub(crate) fn facts(&self) -> Option<&BackendFacts> {
         self.reading.as_ref()?.1.facts.as_ref().ok()
     }
 

@@ -5,16 +5,15 @@ use std::time::Duration;
 
 use baton_core::ids::Address;
 use baton_core::model::{ProbeFailure, ServerFacts, ThreadState};
-use baton_mysql::{MysqlServers, Settings};
 use baton_ports::{
-    ActSession, Clock, FailureWord, Guard, LockState, ServerCommand, Servers as _, StatementError,
+    ActSession, BackendNodes, FailureWord, Guard, LockState, ServerCommand, StatementError,
 };
 use tokio::time::{Instant, sleep};
 
 use crate::facts::channel;
 use crate::progress::{self};
 use crate::rules::pair::is_writable;
-use crate::spec::{NodeSpec, PromotionSpec, Timing};
+use crate::spec::{PromotionSpec, Timing};
 
 /// Limit of a statement that changes a server.
 const CHANGE_LIMIT: Duration = Duration::from_secs(2);
@@ -57,10 +56,18 @@ pub(crate) enum PromotionError {
     NotOpen { address: Address },
 }
 
+/// A node of the pair.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    /// `<backend>/<host:port>`.
+    pub(crate) id: String,
+    pub(crate) address: Address,
+}
+
 /// What a promoter is given.
 #[derive(Clone)]
 pub(crate) struct Promoter {
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) nodes: Arc<dyn BackendNodes>,
     pub(crate) timing: Timing,
     pub(crate) spec: PromotionSpec,
     /// Name of the lock that excludes other Baton nodes.
@@ -75,12 +82,12 @@ impl Promoter {
     /// account.
     pub(crate) async fn promote(
         &self,
-        candidate: &NodeSpec,
-        other: &NodeSpec,
+        candidate: &Member,
+        other: &Member,
         reconnect: bool,
     ) -> Result<(), PromotionError> {
         self.fence_if_reached(other).await?;
-        let address = &candidate.url.address;
+        let address = &candidate.address;
         let mut session = self.session(candidate).await?;
         let limit = self.timing.read * 2;
         match session
@@ -136,33 +143,30 @@ impl Promoter {
     ///
     /// # Errors
     /// It may be open still.
-    pub(crate) async fn fence(&self, node: &NodeSpec) -> Result<(), PromotionError> {
+    pub(crate) async fn fence(&self, node: &Member) -> Result<(), PromotionError> {
         let mut session = self.session(node).await?;
         self.close(node, session.as_mut()).await
     }
 
     async fn close(
         &self,
-        node: &NodeSpec,
+        node: &Member,
         session: &mut dyn ActSession,
     ) -> Result<(), PromotionError> {
         let fence = ServerCommand::Fence { kill_writers: true };
         let done = session.perform(&fence, CHANGE_LIMIT).await;
         done.map_err(|source| PromotionError::Statement {
-            address: node.url.address.clone(),
+            address: node.address.clone(),
             source,
         })
     }
 
     /// Closes the other node if it answers. One that answers and cannot be closed forbids the
     /// promotion; one that takes writes again makes it unnecessary.
-    async fn fence_if_reached(&self, other: &NodeSpec) -> Result<(), PromotionError> {
-        let address = &other.url.address;
-        let mut session = match self
-            .servers(other)
-            .act(address, &self.lock, self.timing.connect)
-            .await
-        {
+    async fn fence_if_reached(&self, other: &Member) -> Result<(), PromotionError> {
+        let address = &other.address;
+        let limit = self.timing.connect;
+        let mut session = match self.nodes.act(&other.id, &self.lock, limit).await {
             Ok(session) => session,
             Err(failure)
                 if progress::is_silence(&failure) || progress::speaks_for_itself(&failure) =>
@@ -215,20 +219,10 @@ impl Promoter {
         Ok(facts)
     }
 
-    async fn session(&self, node: &NodeSpec) -> Result<baton_ports::Session, PromotionError> {
-        let address = &node.url.address;
+    async fn session(&self, node: &Member) -> Result<baton_ports::Session, PromotionError> {
         let limit = self.timing.connect * 2 + self.timing.read;
-        let opened = self.servers(node).act(address, &self.lock, limit).await;
-        opened.map_err(|failure| unreachable(address, failure))
-    }
-
-    fn servers(&self, node: &NodeSpec) -> MysqlServers {
-        let account = self.spec.account.as_ref().unwrap_or(&node.url.account);
-        let mut settings = Settings::new(account.user.clone(), "");
-        settings.account = account.clone();
-        settings.connect_timeout = self.timing.connect;
-        settings.handshake_timeout = self.timing.connect;
-        MysqlServers::new(settings, self.clock.clone())
+        let opened = self.nodes.act(&node.id, &self.lock, limit).await;
+        opened.map_err(|failure| unreachable(&node.address, failure))
     }
 }
 

@@ -4,6 +4,7 @@ use baton_core::policy::backend::{BackendNode, SelectQuestion};
 use baton_core::policy::{Context, PeerView};
 use baton_core::time::Timestamp;
 
+use crate::facts;
 use crate::judging::{Judging, Node};
 use crate::progress::ms;
 use crate::rules;
@@ -97,11 +98,7 @@ fn view(node: &Node, peers: &PeerKnowledge, now: Timestamp) -> BackendNode {
         members,
         members_seen,
         epoch_behind: node.verdict.epoch_behind,
-        facts: node
-            .progress
-            .facts()
-            .map(crate::Facts::pairs)
-            .unwrap_or_default(),
+        facts: node.progress.facts().map(facts::pairs).unwrap_or_default(),
         tags: node.spec.tags.clone(),
     }
 }

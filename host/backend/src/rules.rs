@@ -9,11 +9,10 @@ use std::collections::BTreeMap;
 
 use baton_core::model::ProbeFailure;
 use baton_core::time::Timestamp;
+use baton_ports::{BackendFacts, BackendProof, GaleraFacts, GroupFacts, NdbFacts};
 
-use crate::facts::{Facts, GaleraFacts, GroupFacts, NdbFacts};
 use crate::health::{ZERO_UUID, has_majority, is_rejecting};
 use crate::progress::{Progress, Standing};
-use crate::proof::Proof;
 pub use words::{Condition, Word};
 
 /// The past and the address of one node.
@@ -51,14 +50,14 @@ pub(crate) struct Verdict {
 }
 
 /// Identity of the cluster that a node belongs to, as far as its kind tells.
-pub(crate) fn identity(facts: &Facts) -> Option<&str> {
+pub(crate) fn identity(facts: &BackendFacts) -> Option<&str> {
     match facts {
-        Facts::Galera(facts) => {
+        BackendFacts::Galera(facts) => {
             Some(facts.uuid.as_str()).filter(|uuid| *uuid != ZERO_UUID && !uuid.is_empty())
         }
-        Facts::Pair(_) => None,
-        Facts::Ndb(facts) => facts.system.as_deref(),
-        Facts::Group(facts) => facts.group.as_deref(),
+        BackendFacts::Pair(_) => None,
+        BackendFacts::Ndb(facts) => facts.system.as_deref(),
+        BackendFacts::Group(facts) => facts.group.as_deref(),
     }
 }
 
@@ -147,12 +146,12 @@ impl Verdict {
     }
 }
 
-fn by_kind(subject: Subject<'_>, facts: &Facts, verdict: &mut Verdict) {
+fn by_kind(subject: Subject<'_>, facts: &BackendFacts, verdict: &mut Verdict) {
     match facts {
-        Facts::Galera(facts) => galera(subject, facts, verdict),
-        Facts::Pair(_) => {}
-        Facts::Ndb(facts) => ndb(subject, facts, verdict),
-        Facts::Group(facts) => group(subject, facts, verdict),
+        BackendFacts::Galera(facts) => galera(subject, facts, verdict),
+        BackendFacts::Pair(_) => {}
+        BackendFacts::Ndb(facts) => ndb(subject, facts, verdict),
+        BackendFacts::Group(facts) => group(subject, facts, verdict),
     }
 }
 
@@ -332,14 +331,14 @@ fn content(subject: Subject<'_>, memory: Memory<'_>, verdict: &mut Verdict) {
 
 fn unproven(subject: Subject<'_>) -> Condition {
     let text = match &subject.progress.proof {
-        Some((_, Proof::Refused(number))) => format!(
+        Some((_, BackendProof::Refused(number))) => format!(
             "looks usable, but a read through its cluster failed with error {number}: wait, or see its error log"
         ),
-        Some((_, Proof::Late)) => {
+        Some((_, BackendProof::Late)) => {
             "looks usable, but a read through its cluster does not come back: look at its network"
                 .to_owned()
         }
-        Some((_, Proof::Held | Proof::NotTried)) | None => {
+        Some((_, BackendProof::Held | BackendProof::NotTried)) | None => {
             "has to answer well for a while before it is used again".to_owned()
         }
     };
@@ -354,7 +353,7 @@ fn cut_off(subjects: &[Subject<'_>], verdicts: &mut [Verdict]) {
     let held: Vec<Timestamp> = subjects
         .iter()
         .filter_map(|subject| match subject.progress.proof {
-            Some((ended, Proof::Held)) => Some(ended),
+            Some((ended, BackendProof::Held)) => Some(ended),
             _ => None,
         })
         .collect();

@@ -4,13 +4,14 @@ mod choice;
 mod roles;
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use baton_core::policy::Context;
 use baton_core::policy::backend::{SelectQuestion, confine};
 use baton_core::time::Timestamp;
-use baton_ports::{Clock, Selectors};
+use baton_ports::{BackendNodes, Clock, Selectors};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -43,6 +44,7 @@ const PROBES_MAX: usize = 256;
 /// promotion under way may be left half done, and is decided on afresh by whoever looks next.
 pub struct Backend {
     spec: Arc<BackendSpec>,
+    nodes: Arc<dyn BackendNodes>,
     clock: Arc<dyn Clock>,
     selectors: Arc<dyn Selectors>,
     judging: Judging,
@@ -101,6 +103,7 @@ impl Backend {
     /// Nothing is opened until [`Backend::run`].
     pub fn new(
         spec: BackendSpec,
+        nodes: Arc<dyn BackendNodes>,
         selectors: Arc<dyn Selectors>,
         clock: Arc<dyn Clock>,
     ) -> (Self, BackendHandle) {
@@ -128,9 +131,10 @@ impl Backend {
         let judging = Judging::new(&spec);
         let backend = Self {
             wakes: judging.nodes.iter().map(|_| Arc::default()).collect(),
-            roles: Roles::new(&spec, &clock),
+            roles: Roles::new(&spec, &nodes, Arc::clone(&clock)),
             started: clock.now(),
             spec: Arc::new(spec),
+            nodes,
             clock,
             selectors,
             judging,
@@ -165,12 +169,14 @@ impl Backend {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let event = tokio::select! {
-                Some((node, probe)) = self.probes.recv() => Event::Probed(node, probe),
+                // The order is fixed so that a simulated run can be repeated.
+                biased;
                 report = self.inlets.reports.recv() => report.map_or(Event::Closed, Event::Reported),
                 changed = told(&mut self.inlets.leader, &mut self.inlets.epoch, &mut self.inlets.peers, &mut self.inlets.copies) => if changed { Event::Told } else { Event::Closed },
                 Some(()) = self.inlets.accepted.recv() => Event::Accepted,
                 Some(()) = self.inlets.looks.recv() => Event::Look,
                 role = self.roles.finished() => Event::Role(role),
+                Some((node, probe)) = self.probes.recv() => Event::Probed(node, probe),
                 _ = tick.tick() => Event::Tick,
             };
             if !self.handle(event).await {
@@ -190,9 +196,10 @@ impl Backend {
                 .map(|cluster| cluster.timing);
             let watcher = Watcher::new(Assignment {
                 node: at,
-                spec: node.spec.clone(),
-                kind: node.kind,
+                id: node.id.clone(),
+                nodes: Arc::clone(&self.nodes),
                 timing: timing.unwrap_or_default(),
+                seed: seed(&self.spec.node, &node.id),
                 clock: self.clock.clone(),
                 found: self.outlets.found.clone(),
                 pace: self.outlets.pace.subscribe(),
@@ -355,6 +362,14 @@ impl Backend {
     }
 }
 
+/// Seed of the jitter of one watcher: another one on each Baton node, so that they do not probe a
+/// database in step, and always the same, so that a simulated run can be repeated.
+fn seed(baton: &str, node: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (baton, node).hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Waits for news from the rest of the program. `false` = all handles are gone.
 async fn told(
     leader: &mut watch::Receiver<bool>,
@@ -363,6 +378,7 @@ async fn told(
     copies: &mut watch::Receiver<Vec<String>>,
 ) -> bool {
     let changed = tokio::select! {
+        biased;
         changed = leader.changed() => changed,
         changed = epoch.changed() => changed,
         changed = peers.changed() => changed,

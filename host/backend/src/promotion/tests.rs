@@ -1,11 +1,10 @@
 //! Roles of a pair, as a table: what each side says, then what is done.
 
 use baton_core::model::TimeoutPhase;
+use baton_ports::{BackendFacts, BackendProof};
 
 use super::*;
-use crate::facts::Facts;
 use crate::progress::{Probe, Reading};
-use crate::proof::Proof;
 use crate::rules::pair::pair_facts;
 use crate::rules::{Memory, Subject, judge};
 use crate::testing::{Server, server};
@@ -54,8 +53,8 @@ fn progress(said: &Said) -> Progress {
     progress.take(probe(
         said.read,
         Ok(Reading {
-            facts: Ok(Facts::Pair(Box::new(said.facts.clone()))),
-            proof: Proof::NotTried,
+            facts: Ok(BackendFacts::Pair(Box::new(said.facts.clone()))),
+            proof: BackendProof::NotTried,
             proof_took: Duration::ZERO,
             content: None,
             round_trip: Duration::ZERO,

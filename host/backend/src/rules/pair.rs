@@ -1,9 +1,10 @@
 //! Two nodes, each the other's replica.
 
 use baton_core::model::{ServerFacts, ThreadState};
+use baton_ports::BackendFacts;
 
 use super::{Condition, Subject, Verdict, Word};
-use crate::facts::{Facts, channel};
+use crate::facts::channel;
 use crate::progress::Standing;
 
 /// True if the server takes writes from ordinary accounts.
@@ -54,7 +55,7 @@ pub(crate) fn pair_facts(subject: Subject<'_>) -> Option<&ServerFacts> {
         Standing::Answering | Standing::Suspect
     );
     match subject.progress.facts() {
-        Some(Facts::Pair(facts)) if holds => Some(facts),
+        Some(BackendFacts::Pair(facts)) if holds => Some(facts),
         _ => None,
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use baton_core::model::TimeoutPhase;
 use baton_core::time::Timestamp;
+use baton_ports::{BackendContent, WrongKind};
 
 use super::*;
-use crate::progress::{Probe, Reading, WrongKind};
-use crate::proof::Content;
+use crate::progress::{Probe, Reading};
 use crate::testing::{Server, server};
 
 const UUID: &str = "7c6c29d3-0001-11ef-b1a5-000000000001";
@@ -26,7 +26,7 @@ pub(crate) fn probe(number: u64, outcome: Result<Reading, ProbeFailure>) -> Prob
     }
 }
 
-pub(crate) fn reading(facts: Facts, proof: Proof) -> Reading {
+pub(crate) fn reading(facts: BackendFacts, proof: BackendProof) -> Reading {
     Reading {
         facts: Ok(facts),
         proof,
@@ -36,8 +36,8 @@ pub(crate) fn reading(facts: Facts, proof: Proof) -> Reading {
     }
 }
 
-fn good(facts: Facts) -> Progress {
-    history([Ok(reading(facts, Proof::Held))])
+fn good(facts: BackendFacts) -> Progress {
+    history([Ok(reading(facts, BackendProof::Held))])
 }
 
 fn history(outcomes: impl IntoIterator<Item = Result<Reading, ProbeFailure>>) -> Progress {
@@ -64,10 +64,10 @@ fn synced() -> GaleraFacts {
     }
 }
 
-fn with(change: impl FnOnce(&mut GaleraFacts)) -> Facts {
+fn with(change: impl FnOnce(&mut GaleraFacts)) -> BackendFacts {
     let mut facts = synced();
     change(&mut facts);
-    Facts::Galera(facts)
+    BackendFacts::Galera(facts)
 }
 
 fn sql_node() -> NdbFacts {
@@ -139,7 +139,7 @@ fn words(nodes: &[Progress], memory: Memory<'_>) -> String {
     out
 }
 
-fn alone(facts: Facts) -> String {
+fn alone(facts: BackendFacts) -> String {
     words(&[good(facts)], memory())
 }
 
@@ -228,7 +228,7 @@ fn ndb() {
     let with = |change: &dyn Fn(&mut NdbFacts)| {
         let mut facts = sql_node();
         change(&mut facts);
-        alone(Facts::Ndb(facts))
+        alone(BackendFacts::Ndb(facts))
     };
     assert_eq!(with(&|_| {}), "n1 ready\n");
     assert_eq!(
@@ -245,7 +245,7 @@ fn group() {
     let with = |change: &dyn Fn(&mut GroupFacts)| {
         let mut facts = member();
         change(&mut facts);
-        alone(Facts::Group(facts))
+        alone(BackendFacts::Group(facts))
     };
     assert_eq!(with(&|_| {}), "n1 ready\n");
     let secondary = |f: &mut GroupFacts| {
@@ -300,7 +300,7 @@ fn nodes_of_two_clusters() {
 fn a_server_of_another_kind() {
     let stranger = Reading {
         facts: Err(WrongKind),
-        ..reading(with(|_| {}), Proof::NotTried)
+        ..reading(with(|_| {}), BackendProof::NotTried)
     };
     assert_eq!(
         words(&[history([Ok(stranger)])], memory()),
@@ -310,8 +310,8 @@ fn a_server_of_another_kind() {
 
 #[test]
 fn what_the_tables_say() {
-    let holding = |content: Content| {
-        let mut reading = reading(with(|_| {}), Proof::Held);
+    let holding = |content: BackendContent| {
+        let mut reading = reading(with(|_| {}), BackendProof::Held);
         reading.content = Some(content);
         words(
             &[history([Ok(reading)])],
@@ -321,28 +321,28 @@ fn what_the_tables_say() {
             },
         )
     };
-    let usual = Content {
+    let usual = BackendContent {
         epoch: Some(12),
         schema: Some(1),
-        ..Content::default()
+        ..BackendContent::default()
     };
     assert_eq!(holding(usual.clone()), "n1 ready\n");
     assert_eq!(
-        holding(Content {
+        holding(BackendContent {
             epoch: Some(11),
             ..usual.clone()
         }),
         "n1 ready (history-older)\n"
     );
     assert_eq!(
-        holding(Content {
+        holding(BackendContent {
             epoch: Some(13),
             ..usual.clone()
         }),
         "n1 ready\n"
     );
     assert_eq!(
-        holding(Content {
+        holding(BackendContent {
             moved_to: Some("other".to_owned()),
             ..usual.clone()
         }),
@@ -350,30 +350,30 @@ fn what_the_tables_say() {
     );
     // The marks of a copy come first and go last, so its rows are nobody's state.
     assert_eq!(
-        holding(Content {
+        holding(BackendContent {
             closed: true,
             ..usual.clone()
         }),
         "n1 no: closed-copy\n"
     );
     // A backend that came back empty: a person decides.
-    assert_eq!(holding(Content::default()), "n1 no: history-older\n");
+    assert_eq!(holding(BackendContent::default()), "n1 no: history-older\n");
     assert_eq!(
-        holding(Content {
+        holding(BackendContent {
             schema: Some(2),
             ..usual.clone()
         }),
         "n1 no: schema-newer\n"
     );
     assert_eq!(
-        holding(Content {
+        holding(BackendContent {
             no_database: true,
             ..usual.clone()
         }),
         "n1 no: no-database\n"
     );
     assert_eq!(
-        holding(Content {
+        holding(BackendContent {
             denied: true,
             ..usual.clone()
         }),
@@ -383,7 +383,7 @@ fn what_the_tables_say() {
 
 #[test]
 fn a_silent_node_is_suspected_first_and_has_to_prove_itself_afterwards() {
-    let ok = || Ok(reading(with(|_| {}), Proof::Held));
+    let ok = || Ok(reading(with(|_| {}), BackendProof::Held));
     let late = || Err(ProbeFailure::Timeout(TimeoutPhase::Statement));
     let after =
         |outcomes: Vec<Result<Reading, ProbeFailure>>| words(&[history(outcomes)], memory());
@@ -408,8 +408,8 @@ fn a_silent_node_is_suspected_first_and_has_to_prove_itself_afterwards() {
 
 #[test]
 fn status_variables_alone_prove_nothing() {
-    let ok = || Ok(reading(with(|_| {}), Proof::Held));
-    let lies = |number| Ok(reading(with(|_| {}), Proof::Refused(number)));
+    let ok = || Ok(reading(with(|_| {}), BackendProof::Held));
+    let lies = |number| Ok(reading(with(|_| {}), BackendProof::Refused(number)));
     let lost = || Err(ProbeFailure::Refused);
     // As measured on a node that was frozen and left behind: "Synced", but reads through the
     // cluster fail.
@@ -419,14 +419,14 @@ fn status_variables_alone_prove_nothing() {
     assert_eq!(words(&[history(back)], memory()), "n1 no: not-proven\n");
     let back = frozen().into_iter().chain([ok(), ok(), ok()]);
     assert_eq!(words(&[history(back)], memory()), "n1 ready\n");
-    let never = [Ok(reading(with(|_| {}), Proof::Late))];
+    let never = [Ok(reading(with(|_| {}), BackendProof::Late))];
     assert_eq!(words(&[history(never)], memory()), "n1 no: not-proven\n");
 }
 
 #[test]
 fn a_stall_of_all_is_waited_for_and_a_stall_of_one_is_not() {
-    let ok = || Ok(reading(with(|_| {}), Proof::Held));
-    let late = || Ok(reading(with(|_| {}), Proof::Late));
+    let ok = || Ok(reading(with(|_| {}), BackendProof::Held));
+    let late = || Ok(reading(with(|_| {}), BackendProof::Late));
     let stalled = || history([ok(), late(), late(), late()]);
     insta::assert_snapshot!(words(&[stalled(), stalled()], memory()), @r"
     n1 ready
@@ -453,8 +453,8 @@ fn a_stall_of_all_is_waited_for_and_a_stall_of_one_is_not() {
 fn pairs() {
     let node = |server: Server| {
         history([Ok(reading(
-            Facts::Pair(Box::new(server.facts())),
-            Proof::NotTried,
+            BackendFacts::Pair(Box::new(server.facts())),
+            BackendProof::NotTried,
         ))])
     };
     let table = [
@@ -510,8 +510,8 @@ fn pairs() {
 fn one_of_a_pair_is_used_without_the_other() {
     let open = || {
         Ok(reading(
-            Facts::Pair(Box::new(server(1).open().facts())),
-            Proof::NotTried,
+            BackendFacts::Pair(Box::new(server(1).open().facts())),
+            BackendProof::NotTried,
         ))
     };
     let lost = || Err(ProbeFailure::Refused);
@@ -536,10 +536,10 @@ fn one_of_a_pair_is_used_without_the_other() {
 #[test]
 fn a_node_that_lacks_what_its_fellows_have_is_behind() {
     let shows = |epoch| {
-        let mut reading = reading(with(|_| {}), Proof::Held);
-        reading.content = Some(Content {
+        let mut reading = reading(with(|_| {}), BackendProof::Held);
+        reading.content = Some(BackendContent {
             epoch,
-            ..Content::default()
+            ..BackendContent::default()
         });
         history([Ok(reading)])
     };

@@ -10,7 +10,7 @@ use baton_ports::{PolicyReply, Target};
 use tokio::sync::watch;
 
 use super::Backend;
-use crate::facts::Facts;
+use crate::facts;
 use crate::judging::{Judging, Node};
 use crate::progress::ms;
 use crate::question::PeerKnowledge;
@@ -191,7 +191,7 @@ impl Backend {
             epoch: content.and_then(|content| content.epoch),
             epoch_behind: node.verdict.epoch_behind,
             schema: content.and_then(|content| content.schema),
-            facts: node.progress.facts().map(Facts::pairs).unwrap_or_default(),
+            facts: node.progress.facts().map(facts::pairs).unwrap_or_default(),
             tags: node.spec.tags.clone(),
             used_by: peers.of(&node.id).map_or(0, |known| known.used_by),
         }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use baton_core::model::ThreadState;
 use baton_core::policy::Reach;
 use baton_core::time::Timestamp;
-use baton_ports::Clock;
+use baton_ports::{BackendNodes, Clock};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::facts::channel;
 use crate::judging::{Judging, Node};
 use crate::progress::Standing;
-use crate::promoter::{Promoter, PromotionError};
+use crate::promoter::{Member, Promoter, PromotionError};
 use crate::promotion::{self, Before, Decision, Side};
 use crate::question::PeerKnowledge;
 use crate::rules::pair::{is_writable, pair_facts};
@@ -41,6 +41,7 @@ impl Role {
 pub(super) struct Roles {
     pairs: Vec<Pair>,
     changes: JoinSet<Role>,
+    clock: Arc<dyn Clock>,
 }
 
 struct Pair {
@@ -55,7 +56,11 @@ struct Pair {
 }
 
 impl Roles {
-    pub(super) fn new(spec: &BackendSpec, clock: &Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        spec: &BackendSpec,
+        nodes: &Arc<dyn BackendNodes>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let clusters = spec.clusters.iter().enumerate();
         let pairs = clusters.filter(|(_, cluster)| cluster.nodes.len() == 2);
         let pairs = pairs.filter_map(|(at, cluster)| {
@@ -63,7 +68,7 @@ impl Roles {
             Some(Pair {
                 cluster: at,
                 promoter: Promoter {
-                    clock: clock.clone(),
+                    nodes: Arc::clone(nodes),
                     timing: cluster.timing,
                     spec: promotion,
                     lock: format!("baton-backend:{}", cluster.name),
@@ -79,6 +84,7 @@ impl Roles {
         Self {
             pairs: pairs.collect(),
             changes: JoinSet::new(),
+            clock,
         }
     }
 
@@ -120,7 +126,7 @@ impl Roles {
                     "roles of the pair not changed"
                 );
                 pair.says = Some(format!("the last attempt failed: {error}"));
-                pair.not_before = Some(pair.promoter.clock.now().plus(RETRY_AFTER));
+                pair.not_before = Some(self.clock.now().plus(RETRY_AFTER));
             }
         }
         role
@@ -176,6 +182,13 @@ fn stale(nodes: [(usize, &Node); 2]) -> Option<usize> {
         })
 }
 
+fn member(node: &Node) -> Member {
+    Member {
+        id: node.id.clone(),
+        address: node.spec.url.address.clone(),
+    }
+}
+
 impl Pair {
     fn observe(&mut self, nodes: [&Node; 2], now: Timestamp) {
         let mut closed = true;
@@ -222,7 +235,7 @@ impl Pair {
     fn act(&mut self, decision: Decision, nodes: [(usize, &Node); 2], changes: &mut JoinSet<Role>) {
         let [(one_at, one), (two_at, two)] = nodes;
         let (cluster, nodes, promoter) = (self.cluster, [one_at, two_at], self.promoter.clone());
-        let (one, two) = (one.spec.clone(), two.spec.clone());
+        let (one, two) = (member(one), member(two));
         match decision {
             Decision::Nothing => self.says = None,
             Decision::Hold(why) => self.say(why),
@@ -238,9 +251,9 @@ impl Pair {
                 self.say(format!(
                     "opening {}: {why}",
                     if candidate == 0 {
-                        &one.url.address
+                        &one.address
                     } else {
-                        &two.url.address
+                        &two.address
                     }
                 ));
                 self.running = true;
@@ -263,9 +276,9 @@ impl Pair {
                 self.say(format!(
                     "closing {}: {why}",
                     if node == 0 {
-                        &one.url.address
+                        &one.address
                     } else {
-                        &two.url.address
+                        &two.address
                     }
                 ));
                 self.running = true;

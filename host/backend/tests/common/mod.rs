@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use baton_backend::{
-    Backend, BackendHandle, BackendSpec, BackendStatus, ClusterSpec, DatabaseUrl, NodeSpec,
-    NodeStatus, PromotionSpec, Timing,
+    Backend, BackendHandle, BackendSpec, BackendStatus, ClusterSpec, DatabaseUrl, MysqlNodes,
+    NodeSpec, NodeStatus, PromotionSpec, Timing,
 };
 use baton_core::policy::backend::{BackendKind, NodeIndex, SelectQuestion, Selection};
 use baton_core::time::{Timestamp, WallTime};
@@ -108,8 +108,9 @@ pub(crate) fn watch(clusters: Vec<ClusterSpec>) -> Watched {
         schema_version: 1,
         clusters,
     };
-    let (backend, handle) =
-        Backend::new(spec, Arc::new(Sticky), Arc::new(RealClock(Instant::now())));
+    let clock = Arc::new(RealClock(Instant::now()));
+    let nodes = Arc::new(MysqlNodes::new(&spec, clock.clone()));
+    let (backend, handle) = Backend::new(spec, nodes, Arc::new(Sticky), clock);
     Watched {
         handle,
         task: tokio::spawn(backend.run()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use baton_backend::{Backend, BackendHandle, BackendSpec, ClusterSpec};
+use baton_backend::{Backend, BackendHandle, BackendSpec, ClusterSpec, MysqlNodes};
 use baton_core::ids::NodeName;
 use baton_core::policy::backend::BackendKind;
 use baton_failsafe::{FailsafeOptions, FailsafeStore};
@@ -66,7 +66,8 @@ impl State {
             schema_version: SCHEMA_VERSION,
             clusters,
         };
-        let (run, backend) = Backend::new(spec, selectors, clock);
+        let nodes = Arc::new(MysqlNodes::new(&spec, Arc::clone(&clock)));
+        let (run, backend) = Backend::new(spec, nodes, selectors, clock);
         let watch = tokio::spawn(run.run());
         let link = Arc::new(Link(backend.clone()));
         let store = MySqlStore::follow(backend.targets(), link, MySqlOptions::default());

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow};
 use baton_backend::{
-    Backend, BackendHandle, BackendSpec, ClusterSpec, DatabaseUrl, NodeSpec, PromotionSpec, Timing,
+    Backend, BackendHandle, BackendSpec, ClusterSpec, DatabaseUrl, MysqlNodes, NodeSpec,
+    PromotionSpec, Timing,
 };
 use baton_core::policy::backend::BackendKind;
 use baton_core::time::{Timestamp, WallTime};
@@ -104,7 +105,8 @@ impl Client {
         let selectors = WasmSelectors::start(&PolicyChoice::of(DEFAULT_SELECTOR))
             .map_err(|error| anyhow!("{:?}", error.problems()))?;
         let clock = Arc::new(RealClock(Instant::now()));
-        let (watch, handle) = Backend::new(spec, Arc::new(selectors), clock);
+        let nodes = Arc::new(MysqlNodes::new(&spec, clock.clone()));
+        let (watch, handle) = Backend::new(spec, nodes, Arc::new(selectors), clock);
         let watching = runtime.spawn(watch.run());
         let selector = Arc::new(Watched(handle.clone()));
         let store = MySqlStore::follow(handle.targets(), selector, MySqlOptions::default());

@@ -1,13 +1,15 @@
 //! The statements of a probe, per kind, and how their answers are read. One text, one table, one
 //! round trip; the measured cost of each is below a millisecond.
+//!
+//! The pause in front of a question (`SELECT SLEEP`) is harmless on every kind: the statement
+//! touches no table, holds no lock, waits for no cluster, and is allowed on a node without quorum.
 
 use std::time::Duration;
 
 use baton_core::model::ProbeFailure;
 use baton_core::policy::backend::BackendKind;
 use baton_mysql::{Record, Table};
-
-use crate::facts::{Facts, GaleraFacts, GroupFacts, NdbFacts};
+use baton_ports::{BackendFacts, GaleraFacts, GroupFacts, NdbFacts};
 
 /// `SHOW GLOBAL STATUS` cannot be joined with variables; this table can, and is readable on a node
 /// without quorum.
@@ -49,14 +51,14 @@ const STRANGE: [u16; 6] = [1054, 1064, 1109, 1146, 1193, 1238];
 
 /// Which of two wordings a Galera node understands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Wording {
+pub(super) enum Wording {
     #[default]
     MariaDb,
     Percona,
 }
 
 impl Wording {
-    pub(crate) fn other(self) -> Self {
+    pub(super) fn other(self) -> Self {
         match self {
             Self::MariaDb => Self::Percona,
             Self::Percona => Self::MariaDb,
@@ -65,10 +67,10 @@ impl Wording {
 }
 
 /// Asks a server of a pair whether it belongs to a cluster of another kind.
-pub(crate) const MEMBERSHIP: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('wsrep_provider','group_replication_group_name')";
+pub(super) const MEMBERSHIP: &str = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('wsrep_provider','group_replication_group_name')";
 
 /// The answer.
-pub(crate) fn is_cluster_member(table: &Table) -> bool {
+pub(super) fn is_cluster_member(table: &Table) -> bool {
     let variables = Table::from_pairs(table);
     variables.first().is_some_and(|record| {
         record.filled(&["wsrep_provider"]).is_some_and(is_provider)
@@ -84,7 +86,7 @@ fn is_provider(provider: &str) -> bool {
 
 /// The text of the question, after a pause on the server. `None` for a pair, which is read like a
 /// managed server.
-pub(crate) fn question(kind: BackendKind, wording: Wording, pause: Duration) -> Option<String> {
+pub(super) fn question(kind: BackendKind, wording: Wording, pause: Duration) -> Option<String> {
     let facts = match kind {
         BackendKind::Galera if wording == Wording::Percona => {
             GALERA.replace(GLOBAL_STATUS.0, GLOBAL_STATUS.1)
@@ -102,20 +104,20 @@ pub(crate) fn question(kind: BackendKind, wording: Wording, pause: Duration) -> 
 }
 
 /// True if a failure says that the server does not know what was asked for.
-pub(crate) fn is_strange(failure: &ProbeFailure) -> bool {
+pub(super) fn is_strange(failure: &ProbeFailure) -> bool {
     matches!(failure, ProbeFailure::Statement { number } if STRANGE.contains(number))
 }
 
 /// The facts in the last table of an answer.
-pub(crate) fn answer(kind: BackendKind, tables: &[Table]) -> Result<Facts, ProbeFailure> {
+pub(super) fn answer(kind: BackendKind, tables: &[Table]) -> Result<BackendFacts, ProbeFailure> {
     let record = tables
         .last()
         .and_then(Table::first)
         .ok_or(ProbeFailure::NotMysql)?;
     match kind {
-        BackendKind::Galera => Ok(Facts::Galera(galera(record))),
-        BackendKind::Ndb => Ok(Facts::Ndb(ndb(record))),
-        BackendKind::GroupReplication => Ok(Facts::Group(group(record))),
+        BackendKind::Galera => Ok(BackendFacts::Galera(galera(record))),
+        BackendKind::Ndb => Ok(BackendFacts::Ndb(ndb(record))),
+        BackendKind::GroupReplication => Ok(BackendFacts::Group(group(record))),
         BackendKind::MasterMaster | BackendKind::Sqlite => Err(ProbeFailure::NotMysql),
     }
 }
@@ -189,15 +191,16 @@ mod tests {
     #[test]
     fn what_is_missing_never_makes_a_node_usable() {
         let nothing = table(&[("x", None)]);
-        let Facts::Galera(galera) = answer(BackendKind::Galera, &nothing).unwrap() else {
+        let BackendFacts::Galera(galera) = answer(BackendKind::Galera, &nothing).unwrap() else {
             panic!("another kind");
         };
         assert!(!galera.on && !galera.ready && !galera.primary && galera.read_only);
-        let Facts::Ndb(ndb) = answer(BackendKind::Ndb, &nothing).unwrap() else {
+        let BackendFacts::Ndb(ndb) = answer(BackendKind::Ndb, &nothing).unwrap() else {
             panic!("another kind");
         };
         assert!(ndb.ready_nodes.is_none() && ndb.read_only && ndb.super_read_only);
-        let Facts::Group(group) = answer(BackendKind::GroupReplication, &nothing).unwrap() else {
+        let BackendFacts::Group(group) = answer(BackendKind::GroupReplication, &nothing).unwrap()
+        else {
             panic!("another kind");
         };
         assert!(group.state == "OFFLINE" && !group.primary && group.offline && group.read_only);
