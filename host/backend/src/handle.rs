@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use baton_ports::Target;
+use baton_ports::{BackendStatus, Target};
 use tokio::sync::{mpsc, watch};
 
 use crate::question::PeerKnowledge;
-use crate::status::BackendStatus;
 
 /// Reports that wait; more say nothing new.
 pub(crate) const REPORTS_MAX: usize = 64;

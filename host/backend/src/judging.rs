@@ -2,10 +2,10 @@
 
 use baton_core::policy::backend::BackendKind;
 use baton_core::time::Timestamp;
-use baton_ports::BackendProof;
+use baton_ports::{BackendCondition, BackendProof, ConditionWord};
 
 use crate::progress::{Probe, Progress, Standing};
-use crate::rules::{self, Memory, Subject, Verdict, Word};
+use crate::rules::{self, Memory, Subject, Verdict};
 use crate::spec::{BackendSpec, ClusterSpec, NodeSpec};
 
 /// One node of the flat list, in configured order.
@@ -27,8 +27,8 @@ pub(crate) struct Node {
 pub(crate) struct Outline {
     standing: Standing,
     ready: Option<bool>,
-    words: Vec<Word>,
-    notes: Vec<Word>,
+    words: Vec<ConditionWord>,
+    notes: Vec<ConditionWord>,
     proof_ok: Option<bool>,
     epoch_behind: Option<u32>,
     members: (Option<u32>, Option<u32>),
@@ -226,7 +226,7 @@ impl Node {
     }
 
     fn outline(&self) -> Outline {
-        let words = |conditions: &[rules::Condition]| {
+        let words = |conditions: &[BackendCondition]| {
             conditions.iter().map(|condition| condition.word).collect()
         };
         Outline {

@@ -18,7 +18,6 @@ mod question;
 mod rules;
 mod run;
 mod spec;
-mod status;
 #[cfg(test)]
 mod testing;
 mod url;
@@ -27,8 +26,6 @@ mod watcher;
 pub use handle::BackendHandle;
 pub use mysql::MysqlNodes;
 pub use question::{NodePeers, PeerKnowledge};
-pub use rules::{Condition, Word};
 pub use run::Backend;
 pub use spec::{BackendSpec, ClusterSpec, NodeSpec, PromotionSpec, Timing};
-pub use status::{BackendStatus, ClusterStatus, NodeStatus, SelectionStatus};
 pub use url::{DatabaseUrl, UrlProblem};

@@ -1,13 +1,15 @@
 //! What the selector is asked.
 
+use std::collections::BTreeMap;
+
 use baton_core::policy::backend::{BackendNode, SelectQuestion};
 use baton_core::policy::{Context, PeerView};
 use baton_core::time::Timestamp;
+use baton_ports::{BackendCondition, PeerReport};
 
 use crate::facts;
 use crate::judging::{Judging, Node};
 use crate::progress::ms;
-use crate::rules;
 
 /// How other Baton nodes see and use the nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +34,26 @@ pub struct NodePeers {
 }
 
 impl PeerKnowledge {
+    /// Which nodes the other Baton nodes use, as they say.
+    pub fn of_reports(reports: &[PeerReport]) -> Self {
+        let mut used: BTreeMap<&str, u32> = BTreeMap::new();
+        let in_use = reports.iter().filter_map(|r| r.backend_node.as_deref());
+        for node in in_use {
+            let count = used.entry(node).or_default();
+            *count = count.saturating_add(1);
+        }
+        let used_by = |(node, used_by): (&str, u32)| NodePeers {
+            node: node.to_owned(),
+            used_by,
+            views: Vec::new(),
+        };
+        Self {
+            peers: reports.iter().map(|r| r.name.to_string()).collect(),
+            answering: u32::try_from(reports.len()).unwrap_or(u32::MAX),
+            nodes: used.into_iter().map(used_by).collect(),
+        }
+    }
+
     pub(crate) fn of(&self, node: &str) -> Option<&NodePeers> {
         self.nodes.iter().find(|peers| peers.node == node)
     }
@@ -77,7 +99,7 @@ pub(crate) fn question(judging: &Judging, about: Circumstances<'_>) -> SelectQue
 fn view(node: &Node, peers: &PeerKnowledge, now: Timestamp) -> BackendNode {
     let known = peers.of(&node.id);
     let (members, members_seen) = node.members();
-    let word = |condition: &rules::Condition| condition.word.as_str().to_owned();
+    let word = |condition: &BackendCondition| condition.word.as_str().to_owned();
     BackendNode {
         id: node.id.clone(),
         address: node.address.clone(),

@@ -3,17 +3,17 @@
 
 mod history;
 pub(crate) mod pair;
-mod words;
 
 use std::collections::BTreeMap;
 
 use baton_core::model::ProbeFailure;
 use baton_core::time::Timestamp;
-use baton_ports::{BackendFacts, BackendProof, GaleraFacts, GroupFacts, NdbFacts};
+use baton_ports::{
+    BackendCondition, BackendFacts, BackendProof, ConditionWord, GaleraFacts, GroupFacts, NdbFacts,
+};
 
 use crate::health::{ZERO_UUID, has_majority, is_rejecting};
 use crate::progress::{Progress, Standing};
-pub use words::{Condition, Word};
 
 /// The past and the address of one node.
 #[derive(Clone, Copy)]
@@ -42,9 +42,9 @@ pub(crate) struct Verdict {
     /// A write would be accepted. `None` = never read.
     pub(crate) ready: Option<bool>,
     /// Conditions that do not hold.
-    pub(crate) against: Vec<Condition>,
+    pub(crate) against: Vec<BackendCondition>,
     /// What a person should know although the node can be used.
-    pub(crate) notes: Vec<Condition>,
+    pub(crate) notes: Vec<BackendCondition>,
     /// How far its lease epoch lies behind the best of its backend.
     pub(crate) epoch_behind: Option<u32>,
 }
@@ -114,8 +114,8 @@ fn alone(subject: Subject<'_>, memory: Memory<'_>, reference: Option<&str>) -> V
     };
     verdict.ready = Some(true);
     let Ok(facts) = &reading.facts else {
-        verdict.against(Condition::of(
-            Word::WrongKind,
+        verdict.against(BackendCondition::of(
+            ConditionWord::WrongKind,
             subject.address,
             "is a server of another kind than configured: correct the kind, or the address",
         ));
@@ -129,7 +129,11 @@ fn alone(subject: Subject<'_>, memory: Memory<'_>, reference: Option<&str>) -> V
             "belongs to the cluster {own}, the others of the list (or the one used before) to {reference}: \
              remove what does not belong in the list; if the cluster was created anew, restart Baton"
         );
-        verdict.against(Condition::of(Word::ForeignCluster, subject.address, &text));
+        verdict.against(BackendCondition::of(
+            ConditionWord::ForeignCluster,
+            subject.address,
+            &text,
+        ));
     }
     content(subject, memory, &mut verdict);
     if verdict.against.is_empty() && !progress.proven {
@@ -140,7 +144,7 @@ fn alone(subject: Subject<'_>, memory: Memory<'_>, reference: Option<&str>) -> V
 
 impl Verdict {
     /// Adds a condition that forbids use.
-    fn against(&mut self, condition: Condition) {
+    fn against(&mut self, condition: BackendCondition) {
         self.ready = Some(false);
         self.against.push(condition);
     }
@@ -156,76 +160,84 @@ fn by_kind(subject: Subject<'_>, facts: &BackendFacts, verdict: &mut Verdict) {
 }
 
 fn galera(subject: Subject<'_>, facts: &GaleraFacts, verdict: &mut Verdict) {
-    let mut say = |word, text: &str| verdict.against(Condition::of(word, subject.address, text));
+    let mut say =
+        |word, text: &str| verdict.against(BackendCondition::of(word, subject.address, text));
     if !facts.on {
         say(
-            Word::WrongKind,
+            ConditionWord::WrongKind,
             "runs without Galera (no wsrep_provider): correct the kind, or start it as part of the cluster",
         );
         return;
     }
     if facts.uuid == ZERO_UUID {
         say(
-            Word::ZeroUuid,
+            ConditionWord::ZeroUuid,
             "came up without knowing its position (its cluster's identity is all zeroes), so its data may \
              differ from the other nodes': stop it, recover the position (--wsrep-recover), and start it again",
         );
     }
     if !facts.primary {
         say(
-            Word::NotPrimaryComponent,
+            ConditionWord::NotPrimaryComponent,
             "sees no majority of its cluster: bring the missing nodes or the network back",
         );
     }
     match facts.local_state {
         4 => {}
         2 => say(
-            Word::Donor,
+            ConditionWord::Donor,
             "is desynchronised: it feeds a joining node, is locked for a backup, or wsrep_desync is ON",
         ),
         1 | 3 => say(
-            Word::Joining,
+            ConditionWord::Joining,
             "is joining its cluster: wait until the transfer of state has ended",
         ),
-        _ => say(Word::Joining, "is not part of a cluster at the moment"),
+        _ => say(
+            ConditionWord::Joining,
+            "is not part of a cluster at the moment",
+        ),
     }
     if !facts.ready && facts.primary && facts.local_state == 4 {
         say(
-            Word::NotReady,
+            ConditionWord::NotReady,
             "does not take queries yet or any more (wsrep_ready is OFF)",
         );
     }
     if is_rejecting(facts) {
         say(
-            Word::RejectingQueries,
+            ConditionWord::RejectingQueries,
             "refuses queries by order of an operator: SET GLOBAL wsrep_reject_queries=NONE",
         );
     }
     if facts.read_only {
-        say(Word::ReadOnly, "is read-only: SET GLOBAL read_only=0");
+        say(
+            ConditionWord::ReadOnly,
+            "is read-only: SET GLOBAL read_only=0",
+        );
     }
 }
 
 fn ndb(subject: Subject<'_>, facts: &NdbFacts, verdict: &mut Verdict) {
-    let mut say = |word, text: &str| verdict.against(Condition::of(word, subject.address, text));
+    let mut say =
+        |word, text: &str| verdict.against(BackendCondition::of(word, subject.address, text));
     match (facts.ready_nodes, facts.data_nodes) {
         (None, _) => {
             say(
-                Word::WrongKind,
+                ConditionWord::WrongKind,
                 "is no SQL node of MySQL Cluster: correct the kind, or start it with --ndbcluster",
             );
             return;
         }
         (Some(0), _) => say(
-            Word::NoDataNodes,
+            ConditionWord::NoDataNodes,
             "reaches no data node: start ndbd on their hosts, and look whether the management server runs",
         ),
         (Some(ready), Some(configured)) if ready < configured => {
             let text = format!(
                 "reaches {ready} of {configured} data nodes: one more failure stops the backend"
             );
-            verdict.notes.push(Condition::of(
-                Word::DataNodesMissing,
+            verdict.notes.push(BackendCondition::of(
+                ConditionWord::DataNodesMissing,
                 subject.address,
                 &text,
             ));
@@ -233,8 +245,8 @@ fn ndb(subject: Subject<'_>, facts: &NdbFacts, verdict: &mut Verdict) {
         (Some(_), _) => {}
     }
     if facts.read_only || facts.super_read_only {
-        verdict.against(Condition::of(
-            Word::ReadOnly,
+        verdict.against(BackendCondition::of(
+            ConditionWord::ReadOnly,
             subject.address,
             "is read-only: SET GLOBAL super_read_only=0, and read_only=0",
         ));
@@ -242,26 +254,27 @@ fn ndb(subject: Subject<'_>, facts: &NdbFacts, verdict: &mut Verdict) {
 }
 
 fn group(subject: Subject<'_>, facts: &GroupFacts, verdict: &mut Verdict) {
-    let mut say = |word, text: &str| verdict.against(Condition::of(word, subject.address, text));
+    let mut say =
+        |word, text: &str| verdict.against(BackendCondition::of(word, subject.address, text));
     if facts.group.is_none() {
         say(
-            Word::WrongKind,
+            ConditionWord::WrongKind,
             "is no member of a replication group: correct the kind, or start the plugin",
         );
         return;
     }
     match facts.state.as_str() {
         "ONLINE" => {}
-        "RECOVERING" => say(Word::Joining, "is catching up with its group"),
+        "RECOVERING" => say(ConditionWord::Joining, "is catching up with its group"),
         "OFFLINE" => say(
-            Word::NotMember,
+            ConditionWord::NotMember,
             "has left its group, or never joined: START GROUP_REPLICATION",
         ),
         state => {
             let text = format!(
                 "is in state {state} in its group: see its error log; it may have to be started again"
             );
-            say(Word::NotMember, &text);
+            say(ConditionWord::NotMember, &text);
         }
     }
     if facts.state == "ONLINE" && !has_majority(facts) {
@@ -269,22 +282,22 @@ fn group(subject: Subject<'_>, facts: &GroupFacts, verdict: &mut Verdict) {
             "sees {} of {} members, which is no majority: bring the others or the network back",
             facts.seen, facts.members
         );
-        say(Word::NoQuorum, &text);
+        say(ConditionWord::NoQuorum, &text);
     }
     if facts.offline {
         say(
-            Word::Offline,
+            ConditionWord::Offline,
             "is in offline mode: SET GLOBAL offline_mode=0",
         );
     }
     if facts.state == "ONLINE" && !facts.primary {
         say(
-            Word::NotPrimary,
+            ConditionWord::NotPrimary,
             "is a secondary of its group; writes go to the primary",
         );
     } else if facts.super_read_only || facts.read_only {
         say(
-            Word::ReadOnly,
+            ConditionWord::ReadOnly,
             "is read-only: SET GLOBAL super_read_only=0, and read_only=0",
         );
     }
@@ -297,25 +310,41 @@ fn content(subject: Subject<'_>, memory: Memory<'_>, verdict: &mut Verdict) {
     };
     if content.no_database {
         let text = format!("has no database {0}: CREATE DATABASE {0}", subject.database);
-        verdict.against(Condition::of(Word::NoDatabase, subject.address, &text));
+        verdict.against(BackendCondition::of(
+            ConditionWord::NoDatabase,
+            subject.address,
+            &text,
+        ));
     }
     if content.denied {
         let text = format!(
             "does not let Baton's account read the database {}: grant it all rights there",
             subject.database
         );
-        verdict.against(Condition::of(Word::NoRights, subject.address, &text));
+        verdict.against(BackendCondition::of(
+            ConditionWord::NoRights,
+            subject.address,
+            &text,
+        ));
     }
     if let Some(to) = &content.moved_to {
         let text = format!(
             "holds the state as it was before it was moved to {to}: use that one; `baton backend move` moves it back"
         );
-        verdict.against(Condition::of(Word::Moved, subject.address, &text));
+        verdict.against(BackendCondition::of(
+            ConditionWord::Moved,
+            subject.address,
+            &text,
+        ));
     }
     if content.closed {
         let text = "holds a copy of the state that is not whole or not in use yet: if no move is under way, move the state \
                     again, or drop Baton's tables there";
-        verdict.against(Condition::of(Word::ClosedCopy, subject.address, text));
+        verdict.against(BackendCondition::of(
+            ConditionWord::ClosedCopy,
+            subject.address,
+            text,
+        ));
     }
     if let Some(found) = content
         .schema
@@ -325,11 +354,15 @@ fn content(subject: Subject<'_>, memory: Memory<'_>, verdict: &mut Verdict) {
             "holds tables of version {found}, and this program knows versions up to {}: run the newer program here, too",
             memory.schema_version
         );
-        verdict.against(Condition::of(Word::SchemaNewer, subject.address, &text));
+        verdict.against(BackendCondition::of(
+            ConditionWord::SchemaNewer,
+            subject.address,
+            &text,
+        ));
     }
 }
 
-fn unproven(subject: Subject<'_>) -> Condition {
+fn unproven(subject: Subject<'_>) -> BackendCondition {
     let text = match &subject.progress.proof {
         Some((_, BackendProof::Refused(number))) => format!(
             "looks usable, but a read through its cluster failed with error {number}: wait, or see its error log"
@@ -342,7 +375,7 @@ fn unproven(subject: Subject<'_>) -> Condition {
             "has to answer well for a while before it is used again".to_owned()
         }
     };
-    Condition::of(Word::NotProven, subject.address, &text)
+    BackendCondition::of(ConditionWord::NotProven, subject.address, &text)
 }
 
 /// A node whose proofs do not come back while another's do is cut off; if nobody's do, the cluster
@@ -374,7 +407,8 @@ fn donors(verdicts: &mut [Verdict]) {
         return;
     }
     for verdict in verdicts {
-        let is_donor = matches!(verdict.against.as_slice(), [only] if only.word == Word::Donor);
+        let is_donor =
+            matches!(verdict.against.as_slice(), [only] if only.word == ConditionWord::Donor);
         if is_donor {
             verdict.ready = Some(true);
             verdict.notes.append(&mut verdict.against);
@@ -382,7 +416,7 @@ fn donors(verdicts: &mut [Verdict]) {
     }
 }
 
-fn unreachable(subject: Subject<'_>, failure: &ProbeFailure) -> Condition {
+fn unreachable(subject: Subject<'_>, failure: &ProbeFailure) -> BackendCondition {
     let text = match failure {
         ProbeFailure::Refused => {
             "refuses connections: its server does not run, or listens elsewhere".to_owned()
@@ -419,7 +453,7 @@ fn unreachable(subject: Subject<'_>, failure: &ProbeFailure) -> Condition {
         }
         ProbeFailure::Other(text) => format!("fails: {text}"),
     };
-    Condition::of(Word::Unreachable, subject.address, &text)
+    BackendCondition::of(ConditionWord::Unreachable, subject.address, &text)
 }
 
 #[cfg(test)]

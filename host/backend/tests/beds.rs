@@ -13,9 +13,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use baton_backend::{BackendStatus, PromotionSpec};
+use baton_backend::PromotionSpec;
 use baton_core::policy::backend::BackendKind;
 use baton_mysql::{Account, Secret};
+use baton_ports::BackendStatus;
 use baton_sandbox::{BackendBed, BackendKind as Bed, BackendOptions, Flavor, Sandbox};
 use common::{TABLES, Watched, cluster, has, watch};
 

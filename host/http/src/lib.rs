@@ -12,12 +12,9 @@ mod startup;
 mod v1;
 mod vocabulary;
 
-pub use backend::{
-    BackendClusterDocument, BackendDocument, BackendNodeDocument, BackendProbeDocument, Backends,
-    Embedded, MoveDocument, MoveRequest, SelectionDocument, WordDocument,
-};
+pub use backend::{Backends, Embedded, MoveRequest, StateMove, StateStatus};
 pub use baton_http_core::{HttpSettings, UrlPrefix, UrlPrefixError};
-pub use peers::HttpPeers;
+pub use peers::{HttpPeers, PeerBackend};
 pub use server::{router, serve};
 pub use startup::StartupRouter;
 pub use v1::paths;

@@ -6,17 +6,16 @@ mod mover;
 mod peers;
 mod state;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use baton_backend::{BackendHandle, NodePeers, PeerKnowledge};
+use baton_backend::{BackendHandle, PeerKnowledge};
 use baton_control::{Control, Handle, Node, Ports};
 use baton_core::time::{Timestamp, WallTime};
 use baton_http::{HttpPeers, StartupRouter};
 use baton_mysql::MysqlServers;
-use baton_ports::{Clock, PeerReport};
+use baton_ports::Clock;
 use baton_wasm::{PolicyChoice, WasmPolicies, WasmSelectors};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -319,35 +318,10 @@ async fn inform(backend: BackendHandle, handle: Arc<Handle>) {
         }
         let used = targets.borrow().as_ref().map(|used| used.node_id.clone());
         handle.uses_backend_node(used);
-        backend.set_peers(peers_of(&handle.living_peers()));
+        backend.set_peers(PeerKnowledge::of_reports(&handle.living_peers()));
         seen = handle
             .peer_report_changed(&seen, Duration::from_millis(500))
             .await;
-    }
-}
-
-/// Which nodes of the backend the other Baton nodes use.
-fn peers_of(reports: &[PeerReport]) -> PeerKnowledge {
-    let mut used: BTreeMap<&str, u32> = BTreeMap::new();
-    for node in reports
-        .iter()
-        .filter_map(|report| report.backend_node.as_deref())
-    {
-        let count = used.entry(node).or_default();
-        *count = count.saturating_add(1);
-    }
-    let used_by = |(node, used_by): (&str, u32)| NodePeers {
-        node: node.to_owned(),
-        used_by,
-        views: Vec::new(),
-    };
-    PeerKnowledge {
-        peers: reports
-            .iter()
-            .map(|report| report.name.to_string())
-            .collect(),
-        answering: u32::try_from(reports.len()).unwrap_or(u32::MAX),
-        nodes: used.into_iter().map(used_by).collect(),
     }
 }
 

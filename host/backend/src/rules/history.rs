@@ -6,7 +6,9 @@
 //! waiting would not bring them back. It is used with a warning, and the next lease takes a number
 //! above the highest ever seen. If even the tables are gone, a person has to decide.
 
-use super::{Condition, Memory, Subject, Verdict, Word};
+use baton_ports::{BackendCondition, ConditionWord};
+
+use super::{Memory, Subject, Verdict};
 use crate::progress::Standing;
 
 /// Adds what follows from the epochs.
@@ -69,7 +71,11 @@ fn say(
                 "holds none of Baton's state although lease epoch {highest} was seen: look whether it is the right database, \
                  and restore a backup; to begin anew, accept the loss"
             );
-            verdict.against(Condition::of(Word::HistoryOlder, subject.address, &text));
+            verdict.against(BackendCondition::of(
+                ConditionWord::HistoryOlder,
+                subject.address,
+                &text,
+            ));
         }
         return;
     };
@@ -81,9 +87,11 @@ fn say(
         "shows lease epoch {epoch} although {highest} was seen: it lags behind, or commits were lost (a failover of an \
          asynchronous pair, a crash of all nodes, an old backup); see whether anything else is missing"
     );
-    verdict
-        .notes
-        .push(Condition::of(Word::HistoryOlder, subject.address, &text));
+    verdict.notes.push(BackendCondition::of(
+        ConditionWord::HistoryOlder,
+        subject.address,
+        &text,
+    ));
 }
 
 fn saturated(behind: u64) -> u32 {

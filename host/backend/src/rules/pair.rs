@@ -1,9 +1,9 @@
 //! Two nodes, each the other's replica.
 
 use baton_core::model::{ServerFacts, ThreadState};
-use baton_ports::BackendFacts;
+use baton_ports::{BackendCondition, BackendFacts, ConditionWord};
 
-use super::{Condition, Subject, Verdict, Word};
+use super::{Subject, Verdict};
 use crate::facts::channel;
 use crate::progress::Standing;
 
@@ -24,21 +24,21 @@ pub(super) fn judge(subjects: &[Subject<'_>], verdicts: &mut [Verdict]) {
         };
         let others = || facts.iter().enumerate().filter(|(other, _)| *other != at);
         let mut say =
-            |word, text: &str| verdict.against(Condition::of(word, subject.address, text));
+            |word, text: &str| verdict.against(BackendCondition::of(word, subject.address, text));
         if others().any(|(_, other)| other.is_some_and(|other| other.uid == own.uid)) {
             say(
-                Word::SameServer,
+                ConditionWord::SameServer,
                 "is the same server as another node of the list: correct the addresses, or give it its own identity",
             );
         }
         if !is_writable(own) {
             say(
-                Word::ReadOnly,
+                ConditionWord::ReadOnly,
                 "is the passive node: writes go to the other one",
             );
         } else if others().any(|(_, other)| other.is_some_and(is_writable)) {
             say(
-                Word::BothWritable,
+                ConditionWord::BothWritable,
                 "takes writes and so does the other node, which forks the state: \
                  SET GLOBAL read_only=1 on the one whose last changes may be lost",
             );
@@ -66,9 +66,11 @@ fn replication(
     verdict: &mut Verdict,
 ) {
     let mut note = |text: &str| {
-        verdict
-            .notes
-            .push(Condition::of(Word::NotReplicating, subject.address, text));
+        verdict.notes.push(BackendCondition::of(
+            ConditionWord::NotReplicating,
+            subject.address,
+            text,
+        ));
     };
     let Some(channel) = channel(own) else {
         note(
@@ -95,6 +97,10 @@ fn replication(
             "follows the server with id {id}, which is not the other node of the list (id {}): correct the list, or the channel",
             other.server_id
         );
-        verdict.against(Condition::of(Word::ForeignCluster, subject.address, &text));
+        verdict.against(BackendCondition::of(
+            ConditionWord::ForeignCluster,
+            subject.address,
+            &text,
+        ));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use baton_core::policy::backend::Selection;
 use baton_core::policy::{Ms, ProbeView};
 use baton_core::time::Timestamp;
-use baton_ports::{PolicyReply, Target};
+use baton_ports::{BackendClusterStatus, BackendNodeStatus, PolicyReply, SelectionStatus, Target};
 use tokio::sync::watch;
 
 use super::Backend;
@@ -14,7 +14,6 @@ use crate::facts;
 use crate::judging::{Judging, Node};
 use crate::progress::ms;
 use crate::question::PeerKnowledge;
-use crate::status::{ClusterStatus, NodeStatus, SelectionStatus};
 
 /// Changes of the last hour are counted, but no more than this many are kept.
 const CHANGES_MAX: usize = 1000;
@@ -147,10 +146,10 @@ impl Backend {
         &self,
         peers: &PeerKnowledge,
         now: Timestamp,
-    ) -> Vec<ClusterStatus> {
+    ) -> Vec<BackendClusterStatus> {
         let clusters = self.spec.clusters.iter().enumerate();
         clusters
-            .map(|(at, cluster)| ClusterStatus {
+            .map(|(at, cluster)| BackendClusterStatus {
                 name: cluster.name.clone(),
                 kind: cluster.kind,
                 nodes: self
@@ -170,12 +169,12 @@ impl Backend {
         node: &Node,
         peers: &PeerKnowledge,
         now: Timestamp,
-    ) -> NodeStatus {
+    ) -> BackendNodeStatus {
         let age = |at: Timestamp| -> Ms { ms(now.since(at)) };
         let (members, members_seen) = node.members();
         let content = node.progress.content.as_ref().map(|(_, content)| content);
         let probe: ProbeView = node.progress.view(now);
-        NodeStatus {
+        BackendNodeStatus {
             id: node.id.clone(),
             address: node.address.clone(),
             in_use: self.choice.current() == Some(place),

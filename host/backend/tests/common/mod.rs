@@ -7,12 +7,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use baton_backend::{
-    Backend, BackendHandle, BackendSpec, BackendStatus, ClusterSpec, DatabaseUrl, MysqlNodes,
-    NodeSpec, NodeStatus, PromotionSpec, Timing,
+    Backend, BackendHandle, BackendSpec, ClusterSpec, DatabaseUrl, MysqlNodes, NodeSpec,
+    PromotionSpec, Timing,
 };
 use baton_core::policy::backend::{BackendKind, NodeIndex, SelectQuestion, Selection};
 use baton_core::time::{Timestamp, WallTime};
-use baton_ports::{Clock, PolicyReply, Selectors, Target};
+use baton_ports::{BackendNodeStatus, BackendStatus, Clock, PolicyReply, Selectors, Target};
 use tokio::task::JoinHandle;
 
 /// Far above what anything here takes.
@@ -178,7 +178,7 @@ impl Watched {
     }
 
     /// Waits for words against a node of the first cluster.
-    pub(crate) async fn until_against(&self, node: usize, word: &str) -> NodeStatus {
+    pub(crate) async fn until_against(&self, node: usize, word: &str) -> BackendNodeStatus {
         let what = format!("{word} is said of node {node}");
         let status = self.until(&what, |status| {
             status
@@ -195,7 +195,7 @@ impl Watched {
 }
 
 /// True if the word stands against the node, or beside it.
-pub(crate) fn has(node: &NodeStatus, word: &str) -> bool {
+pub(crate) fn has(node: &BackendNodeStatus, word: &str) -> bool {
     let mut words = node.against.iter().chain(&node.notes);
     words.any(|condition| condition.word.as_str() == word)
 }

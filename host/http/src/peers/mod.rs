@@ -1,5 +1,6 @@
 //! The other nodes, over the HTTP API that each of them serves anyway.
 
+mod backend;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;
@@ -12,9 +13,10 @@ use baton_http_core::{ConnectionError, PeerClient, PeerClientError, UrlPrefix};
 use baton_ports::{PeerFailure, PeerReport, PeerSighting, Peers};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::time::timeout;
 
+use self::backend::BackendsDocument;
+pub use self::backend::PeerBackend;
 use self::wire::{ReportDocument, SightingsBody, SightingsDocument};
 
 /// Asks the other nodes over HTTP.
@@ -42,17 +44,22 @@ impl HttpPeers {
         })
     }
 
-    /// What the node at `url` answers to `GET /api/v1/backend`.
+    /// The backends that the node at `url` knows (`GET /api/v1/backend`).
     ///
     /// # Errors
-    /// [`PeerFailure::Silent`] after `limit`; [`PeerFailure::Strange`] if the answer is no JSON, or
-    /// no success.
-    pub async fn backend(&self, url: &str, limit: Duration) -> Result<Value, PeerFailure> {
+    /// [`PeerFailure::Silent`] after `limit`; [`PeerFailure::Strange`] if the answer is no such
+    /// document, or no success.
+    pub async fn backends(
+        &self,
+        url: &str,
+        limit: Duration,
+    ) -> Result<Vec<PeerBackend>, PeerFailure> {
         let path = format!("{url}{}/api/v1/backend", self.prefix.as_str());
-        let asked = self.ask::<(), Value>(&path, None);
-        timeout(limit, asked)
+        let asked = self.ask::<(), BackendsDocument>(&path, None);
+        let answer = timeout(limit, asked)
             .await
-            .unwrap_or(Err(PeerFailure::Silent))
+            .unwrap_or(Err(PeerFailure::Silent))?;
+        Ok(answer.backends())
     }
 
     /// The connections, for forwarding requests.

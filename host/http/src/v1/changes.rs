@@ -19,10 +19,10 @@ use super::documents;
 use super::problem::Problem;
 use super::request::{Body, Name, QueryParameters};
 use super::schema::{
-    ClusterDocument, CountDocument, RecoveryDocument, ServerDocument, ServerRef, SwitchDocument,
+    ClusterDocument, CountDocument, MoveDocument, RecoveryDocument, ServerDocument, ServerRef,
+    SwitchDocument,
 };
 use super::{By, require_cluster, require_server};
-use crate::backend::MoveDocument;
 use crate::server::App;
 use baton_http_core::run_detached;
 use baton_http_core::times::now;
@@ -68,9 +68,8 @@ pub(super) async fn move_backend(
 ) -> Changed<MoveDocument> {
     let request = body.request(by)?;
     let backends = Arc::clone(&app.backends);
-    Ok(Json(
-        run_detached(async move { backends.move_to(request).await }).await?,
-    ))
+    let moved = run_detached(async move { backends.move_to(request).await }).await?;
+    Ok(Json(documents::backend_move(moved)))
 }
 
 /// `POST /servers/{server}/recover`.

@@ -2,6 +2,7 @@
 //! Values are taken apart in full, so that a new field stops the build until someone decides
 //! whether clients see it.
 
+mod backend;
 mod record;
 mod server;
 
@@ -25,6 +26,7 @@ use super::schema::{
 use crate::vocabulary::{Vocabulary as _, Word};
 use baton_http_core::times::rfc3339;
 
+pub(super) use backend::{backend, backend_move};
 pub(super) use record::{audit, recovery, route, step, stray};
 pub(super) use server::{downtime_document, server};
 

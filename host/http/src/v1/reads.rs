@@ -13,12 +13,11 @@ use super::documents::{self, Names};
 use super::problem::Problem;
 use super::request::{Body, Name, QueryParameters};
 use super::schema::{
-    AuditDocument, ClusterDocument, ClusterSummary, DowntimedDocument, ExplanationDocument,
-    FindingDocument, ForecastDocument, NodeDocument, Page, PolicyDocument, RecoveryDocument,
-    RouteDocument, ServerDocument, StepDocument, StrayDocument, SwitchDocument,
+    AuditDocument, BackendDocument, ClusterDocument, ClusterSummary, DowntimedDocument,
+    ExplanationDocument, FindingDocument, ForecastDocument, NodeDocument, Page, PolicyDocument,
+    RecoveryDocument, RouteDocument, ServerDocument, StepDocument, StrayDocument, SwitchDocument,
 };
 use super::{require_cluster, require_server};
-use crate::backend::BackendDocument;
 use crate::server::App;
 
 type Shown<T> = Result<Json<T>, Problem>;
@@ -31,7 +30,7 @@ pub(super) async fn node(State(app): Served) -> Json<NodeDocument> {
 
 /// `GET /backend`.
 pub(super) async fn backend(State(app): Served) -> Json<BackendDocument> {
-    Json(app.backends.status())
+    Json(documents::backend(app.backends.status()))
 }
 
 /// `GET /policies`.

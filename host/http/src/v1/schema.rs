@@ -1,5 +1,6 @@
 //! The JSON documents that `/api/v1` answers with.
 
+mod backend;
 mod server;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,10 @@ use serde::Serialize;
 
 use crate::vocabulary::Word;
 
+pub(super) use backend::{
+    BackendClusterDocument, BackendDocument, BackendNodeDocument, BackendProbeDocument,
+    MoveDocument, SelectionDocument, WordDocument,
+};
 pub(super) use server::{
     ChannelDocument, CommitDocument, DowntimeDocument, ErrorDocument, FactsDocument, PlaceDocument,
     PositionDocument, ProbeDocument, SemiSyncDocument, ServerDocument, VitalsDocument,

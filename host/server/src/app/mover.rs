@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use baton_backend::{BackendHandle, ClusterSpec, ClusterStatus};
+use baton_backend::{BackendHandle, ClusterSpec};
 use baton_control::{Control as _, Handle, HeldLease, LEASE, RequestError};
 use baton_failsafe::FailsafeStore;
-use baton_http::{BackendDocument, Backends, HttpPeers, MoveDocument, MoveRequest};
+use baton_http::{Backends, HttpPeers, MoveRequest, StateMove, StateStatus};
 use baton_ports::prelude::*;
-use baton_ports::{AuditRecord, Clock, Target};
+use baton_ports::{AuditRecord, BackendClusterStatus, Clock, Target};
 use baton_store::{
     HalfCopies, Move, MoveError, MoveLimits, MovedLease, MySqlOptions, MySqlStore, Relocation,
 };
 use tokio::sync::{Mutex, watch};
 use tokio::time::{sleep, timeout};
 
-use super::databases::{document, is_fit, why_not};
+use super::databases::{is_fit, why_not};
 use super::peers;
 use crate::causes::chain;
 
@@ -51,12 +51,15 @@ pub(super) struct Mover {
 
 #[async_trait]
 impl Backends for Mover {
-    fn status(&self) -> BackendDocument {
+    fn status(&self) -> StateStatus {
         let status = self.watch.status().borrow().clone();
-        document(self.described.clone(), (*status).clone())
+        StateStatus {
+            store: self.described.clone(),
+            databases: Some((*status).clone()),
+        }
     }
 
-    async fn move_to(&self, request: MoveRequest) -> Result<MoveDocument, RequestError> {
+    async fn move_to(&self, request: MoveRequest) -> Result<StateMove, RequestError> {
         let Ok(_turn) = self.turn.try_lock() else {
             return Err(refused(vec!["another move is under way".to_owned()]));
         };
@@ -141,7 +144,7 @@ impl Mover {
         lease: &HeldLease,
         from: Target,
         to: Target,
-    ) -> Result<MoveDocument, RequestError> {
+    ) -> Result<StateMove, RequestError> {
         let (old, new) = (fixed(from), fixed(to));
         let begun = Instant::now();
         let Some(hold) = self.store.hold(QUIET_WITHIN).await else {
@@ -175,13 +178,13 @@ impl Mover {
             lease_epoch = state.epoch.0,
             "the state was moved"
         );
-        Ok(MoveDocument {
+        Ok(StateMove {
             from: of.from.clone(),
             to: of.to.clone(),
             node,
             rows,
-            held_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            lease_epoch: state.epoch.0,
+            held: begun.elapsed(),
+            lease_epoch: state.epoch,
         })
     }
 
@@ -212,12 +215,12 @@ impl Mover {
         }
     }
 
-    async fn note(&self, request: &MoveRequest, moved: &MoveDocument) {
-        let MoveDocument {
+    async fn note(&self, request: &MoveRequest, moved: &StateMove) {
+        let StateMove {
             from,
             to,
             rows,
-            held_ms,
+            held,
             ..
         } = moved;
         let record = AuditRecord {
@@ -227,7 +230,8 @@ impl Mover {
             cluster: None,
             by: request.by.clone(),
             text: format!(
-                "state moved from {from} to {to}: {rows} rows, writes held for {held_ms} ms"
+                "state moved from {from} to {to}: {rows} rows, writes held for {} ms",
+                held.as_millis()
             ),
         };
         if let Err(error) = self.store.audit(&record).await {
@@ -317,7 +321,7 @@ impl Mover {
 
 /// What the target holds already. A closed copy or what was left behind by an earlier move is
 /// nobody's.
-fn occupied(cluster: &ClusterStatus, epoch: Option<u64>) -> Option<String> {
+fn occupied(cluster: &BackendClusterStatus, epoch: Option<u64>) -> Option<String> {
     let epoch = epoch.filter(|_| cluster.moved_to.is_none())?;
     let nodes: Vec<&str> = cluster.nodes.iter().map(|n| n.address.as_str()).collect();
     Some(format!(

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use baton_http::HttpPeers;
+use baton_http::{HttpPeers, PeerBackend};
 use baton_ports::PeerFailure;
 use futures::future::join_all;
-use serde_json::Value;
 
 /// For one answer: nodes answer from memory.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -36,8 +35,8 @@ enum Verdict {
 }
 
 async fn verdict(peers: &HttpPeers, url: &str, backend: &str) -> Verdict {
-    match peers.backend(url, LIMIT).await {
-        Ok(document) => judge(url, backend, &document),
+    match peers.backends(url, LIMIT).await {
+        Ok(known) => judge(url, backend, &known),
         Err(failure) => {
             let why = match failure {
                 PeerFailure::Gone => "nobody listens there",
@@ -51,33 +50,18 @@ async fn verdict(peers: &HttpPeers, url: &str, backend: &str) -> Verdict {
     }
 }
 
-fn judge(peer: &str, backend: &str, document: &Value) -> Verdict {
-    let clusters = document.get("clusters").and_then(Value::as_array);
-    let cluster = clusters
-        .into_iter()
-        .flatten()
-        .find(|cluster| cluster.get("name").and_then(Value::as_str) == Some(backend));
-    let Some(cluster) = cluster else {
-        return Verdict::Against(format!(
+fn judge(peer: &str, backend: &str, known: &[PeerBackend]) -> Verdict {
+    match known.iter().find(|known| known.name == backend) {
+        None => Verdict::Against(format!(
             "{peer} knows no backend {backend}: give all nodes the same [[backend.cluster]]"
-        ));
-    };
-    let nodes = cluster.get("nodes").and_then(Value::as_array);
-    let answers = |node: &Value| {
-        let state = node.pointer("/probe/state").and_then(Value::as_str);
-        state == Some("answering")
-    };
-    if nodes.into_iter().flatten().any(answers) {
-        Verdict::Reaches
-    } else {
-        Verdict::Against(format!("{peer} reaches no node of {backend}"))
+        )),
+        Some(known) if known.answering > 0 => Verdict::Reaches,
+        Some(_) => Verdict::Against(format!("{peer} reaches no node of {backend}")),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn text(verdict: &Verdict) -> &str {
@@ -89,13 +73,16 @@ mod tests {
 
     #[test]
     fn a_peer_must_know_the_backend_and_reach_one_node_of_it() {
-        let status = |name: &str, state: &str| json!({"clusters": [{"name": name, "nodes": [{"probe": {"state": state}}]}]});
-        let answering = judge("p", "new", &status("new", "answering"));
+        let known = |name: &str, answering| {
+            let name = name.to_owned();
+            [PeerBackend { name, answering }]
+        };
+        let answering = judge("p", "new", &known("new", 1));
         assert_eq!(text(&answering), "reaches");
-        let silent = judge("p", "new", &status("new", "silent"));
+        let silent = judge("p", "new", &known("new", 0));
         assert_eq!(text(&silent), "p reaches no node of new");
-        for strange in [status("old", "answering"), json!({}), json!("<html>")] {
-            assert!(text(&judge("p", "new", &strange)).contains("knows no backend new"));
+        for strange in [known("old", 1).as_slice(), &[]] {
+            assert!(text(&judge("p", "new", strange)).contains("knows no backend new"));
         }
     }
 }

@@ -1,15 +1,15 @@
-//! What people and the API are shown.
+//! What people and the API are shown of the databases that keep Baton's own state.
 
 use baton_core::policy::backend::BackendKind;
 use baton_core::policy::{Ms, Pair, ProbeView, Reason};
 
-use crate::rules::Condition;
+use crate::BackendCondition;
 
 /// Everything known about the backends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackendStatus {
     /// The backends, in configured order.
-    pub clusters: Vec<ClusterStatus>,
+    pub clusters: Vec<BackendClusterStatus>,
     /// The choice.
     pub selection: SelectionStatus,
     /// The backend that holds the state, as far as known.
@@ -20,13 +20,13 @@ pub struct BackendStatus {
 
 /// One backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClusterStatus {
+pub struct BackendClusterStatus {
     /// Its name.
     pub name: String,
     /// Its kind.
     pub kind: BackendKind,
     /// Its nodes, in configured order.
-    pub nodes: Vec<NodeStatus>,
+    pub nodes: Vec<BackendNodeStatus>,
     /// The state went from here to the backend of this name.
     pub moved_to: Option<String>,
     /// Kind `master-master`: what is being done about the roles, or why nothing is.
@@ -35,7 +35,7 @@ pub struct ClusterStatus {
 
 /// One node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeStatus {
+pub struct BackendNodeStatus {
     /// `<backend>/<host:port>`.
     pub id: String,
     /// `host:port`.
@@ -47,9 +47,9 @@ pub struct NodeStatus {
     /// A write would be accepted. `None` = never read.
     pub ready: Option<bool>,
     /// Conditions that do not hold.
-    pub against: Vec<Condition>,
+    pub against: Vec<BackendCondition>,
     /// What a person should know although it can be used.
-    pub notes: Vec<Condition>,
+    pub notes: Vec<BackendCondition>,
     /// Time since it became ready without interruption.
     pub ready_for: Option<Ms>,
     /// Age of the last proof that was tried.

@@ -1,8 +1,8 @@
-//! Stable words for what does not hold, with a sentence for people.
+//! Stable words for what does not hold of a database node, with a sentence for people.
 
 /// What does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Word {
+pub enum ConditionWord {
     /// Not reached, or of no use when reached.
     Unreachable,
     /// Another kind of server than configured.
@@ -57,7 +57,7 @@ pub enum Word {
     NoRights,
 }
 
-impl Word {
+impl ConditionWord {
     /// As policies and the API see it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -93,16 +93,16 @@ impl Word {
 
 /// A word about a node, with a sentence for people that names the node and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Condition {
+pub struct BackendCondition {
     /// The word.
-    pub word: Word,
+    pub word: ConditionWord,
     /// The sentence.
     pub text: String,
 }
 
-impl Condition {
+impl BackendCondition {
     /// The sentence is the address and `text`.
-    pub(crate) fn of(word: Word, address: &str, text: &str) -> Self {
+    pub fn of(word: ConditionWord, address: &str, text: &str) -> Self {
         Self {
             word,
             text: format!("{address} {text}"),
