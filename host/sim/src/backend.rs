@@ -1,14 +1,22 @@
 //! The database that the nodes share, of each kind: what a commit is worth when the node that took
-//! it dies, and how long that takes.
+//! it dies, and how long that takes. Either the backend itself decides which node is used, or the
+//! real watch does (`watch`), over nodes that are processes (`databases`, `nodes`).
+
+pub(crate) mod databases;
+mod nodes;
+pub(crate) mod watch;
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::sync::MutexGuard;
 
+use baton_core::ids::Address;
+
 use crate::network::NodeId;
 use crate::server::Process;
 use crate::tables::Tables;
 use crate::world::State;
+use databases::Databases;
 
 /// Kinds of backend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,7 +64,10 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    const fn other(self) -> Self {
+    /// Both, in configured order.
+    pub(crate) const BOTH: [Self; 2] = [Self::First, Self::Second];
+
+    pub(crate) const fn other(self) -> Self {
         match self {
             Self::First => Self::Second,
             Self::Second => Self::First,
@@ -70,6 +81,19 @@ impl Place {
             Self::Second => "backend-2",
         }
     }
+
+    /// Where it listens.
+    pub(crate) fn address(self) -> Address {
+        Address {
+            host: self.name().to_owned(),
+            port: 3306,
+        }
+    }
+
+    /// Its name for the watch: `<backend>/<host:port>`.
+    pub(crate) fn id(self) -> String {
+        format!("{}/{}", watch::BACKEND, self.address())
+    }
 }
 
 /// The backend's nodes on the network.
@@ -79,6 +103,8 @@ pub(crate) const BACKENDS: [&str; 2] = [Place::First.name(), Place::Second.name(
 #[derive(Debug, Default)]
 pub(crate) struct Backend {
     pub(crate) kind: BackendKind,
+    /// Its nodes as processes, for the watch.
+    pub(crate) databases: Databases,
     /// What the first and the second node hold. Synchronous kinds use the first copy for both.
     first: Tables,
     second: Tables,
@@ -114,10 +140,19 @@ impl Backend {
         if self.kind == BackendKind::Own || self.dead.is_some() {
             return;
         }
+        if self.databases.watched {
+            self.kill(self.active, now);
+        } else {
+            self.lose(self.active, now);
+            self.active = self.active.other();
+        }
+    }
+
+    /// A node is gone, with what it alone had.
+    fn lose(&mut self, place: Place, now: u64) {
         self.deaths += 1;
         self.stalled_until = now + self.kind.stall();
-        self.dead = Some(self.active);
-        self.active = self.active.other();
+        self.dead = Some(place);
         match self.kind {
             BackendKind::Own | BackendKind::Synchronous => {}
             BackendKind::Galera => {
@@ -138,6 +173,10 @@ impl Backend {
     /// Everything works again; a node that was dead takes what the other one has.
     pub(crate) fn heal(&mut self) {
         self.away_until = 0;
+        if self.databases.watched {
+            self.restart_databases();
+            return;
+        }
         self.dead = None;
         if self.kind == BackendKind::Pair {
             // Of two histories the active node's stays.
@@ -179,6 +218,9 @@ impl Backend {
 /// reached.
 pub(crate) fn place_for(state: &State, node: NodeId) -> Option<Place> {
     let backend = &state.backend;
+    if backend.databases.watched {
+        return databases::place_for(state, node);
+    }
     let reached =
         |place: Place| backend.dead != Some(place) && state.network.reaches(node, &place.name());
     let active = backend.active;
@@ -199,6 +241,9 @@ pub(crate) fn access(state: &State, node: NodeId) -> Access {
     let backend = &state.backend;
     if backend.away(state.now) {
         return Access::Refused;
+    }
+    if backend.databases.watched {
+        return databases::access(state, node);
     }
     if state.now < backend.stalled_until || place_for(state, node).is_none() {
         return Access::Stalled;
@@ -235,6 +280,9 @@ pub(crate) fn tick(state: &mut State) {
         .network
         .passes(Place::First.name(), Place::Second.name());
     let backend = &mut state.backend;
+    if backend.databases.watched {
+        databases::tick(backend, joined, now);
+    }
     if backend.dead.is_some() || backend.split || !joined {
         return;
     }
@@ -301,7 +349,15 @@ impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         let now = self.state.now;
         let backend = &mut self.state.backend;
-        if !self.changed || backend.kind != BackendKind::Pair {
+        if !self.changed {
+            return;
+        }
+        let [first, second] = &mut backend.copy_mut(self.place).commits;
+        *(match self.place {
+            Place::First => first,
+            Place::Second => second,
+        }) += 1;
+        if backend.kind != BackendKind::Pair {
             return;
         }
         if self.place == backend.active {

@@ -33,6 +33,8 @@ pub struct Hazards {
     pub pause: u64,
     /// Nothing that was acknowledged may be lost, however many servers are out of reach.
     pub strict: bool,
+    /// The real watch over the backend selects the node that each Baton node uses.
+    pub watched: bool,
 }
 
 impl Default for Hazards {
@@ -44,6 +46,7 @@ impl Default for Hazards {
             twist: None,
             pause: 0,
             strict: false,
+            watched: false,
         }
     }
 }
@@ -114,6 +117,7 @@ impl Hazards {
                 _ => 2_500,
             },
             strict: true,
+            watched: false,
         }
     }
 

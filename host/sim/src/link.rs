@@ -34,6 +34,16 @@ impl SimStore {
         Transaction::new(self.world.lock(), self.node)
     }
 
+    /// Tells the watch that a statement failed, as the real store does.
+    fn report(&self) {
+        let databases = &self.world.lock().backend.databases;
+        if let (Some(watch), Some((_, generation))) =
+            (databases.watch(self.node), databases.selected(self.node))
+        {
+            watch.report(generation, "unavailable");
+        }
+    }
+
     pub(crate) async fn enter(&self, operation: &'static str) -> Result<(), StoreError> {
         for _ in 0..PATIENCE {
             sleep(WRITE).await;
@@ -45,6 +55,7 @@ impl SimStore {
                 Access::Open | Access::Stalled => {}
             }
         }
+        self.report();
         Err(StoreError::Unavailable {
             operation,
             source: "the backend does not answer".into(),
@@ -73,6 +84,7 @@ impl SimStore {
                 Access::Stalled => {}
             }
         }
+        self.report();
         let mut state = self.world.lock();
         let copy = state.backend.present().to_disk();
         state.disks.entry(self.node).or_insert(copy);

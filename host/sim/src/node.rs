@@ -51,7 +51,7 @@ impl Clock for NodeClock {
     }
 }
 
-type HandleSlot = Arc<Mutex<Option<Arc<Handle>>>>;
+pub(crate) type HandleSlot = Arc<Mutex<Option<Arc<Handle>>>>;
 
 /// A node.
 pub(crate) struct SimNode {
@@ -134,11 +134,24 @@ impl SimNode {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
         };
         let (settings, slot) = (self.settings.clone(), Arc::clone(&self.handle));
+        self.watch_backend(&runtime);
         runtime.spawn(live(ports, settings, slot));
         self.runtime = Some(runtime);
         self.process = Process::Up;
         self.owed = Duration::ZERO;
         self.show();
+    }
+
+    /// Starts the watch over the nodes of the backend, where there is one.
+    fn watch_backend(&self, runtime: &Runtime) {
+        if !self.world.lock().backend.databases.watched {
+            return;
+        }
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let slot = Arc::clone(&self.handle);
+        let watch = crate::backend::watch::start(runtime, (&self.world, self.id), clock, slot);
+        let mut state = self.world.lock();
+        state.backend.databases.set_watch(self.id, Some(watch));
     }
 
     /// The process ends: its sessions are closed, its tasks are gone.
@@ -151,6 +164,9 @@ impl SimNode {
         let own = slot.unwrap_or_else(PoisonError::into_inner).take();
         let shown = self.mirror(|mirror| mirror.handle.take());
         drop((own, shown));
+        let mut state = self.world.lock();
+        state.backend.databases.set_watch(self.id, None);
+        drop(state);
         self.show();
     }
 

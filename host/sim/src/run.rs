@@ -295,6 +295,9 @@ fn build(world: &World, scenario: &Scenario) {
         scenario.hazards.build(state, scenario);
         state.strict = scenario.hazards.strict;
         state.backend.kind = scenario.backend;
+        if scenario.hazards.watched {
+            state.backend.be_watched();
+        }
         state.votes.several = scenario.nodes > 1 && scenario.backend != BackendKind::Own;
     });
 }

@@ -43,6 +43,17 @@ pub(crate) fn gtid_set<'a>(txns: impl IntoIterator<Item = &'a Txn>) -> GtidSet {
     GtidSet::Mysql(set)
 }
 
+/// The first transactions of each origin, up to a number, as a GTID set.
+pub(crate) fn gtid_ranges(ranges: impl IntoIterator<Item = (u32, u64)>) -> GtidSet {
+    let mut set = MysqlGtidSet::new();
+    for (origin, last) in ranges {
+        if last > 0 {
+            insert(&mut set, (origin, 1, last));
+        }
+    }
+    GtidSet::Mysql(set)
+}
+
 fn insert(set: &mut MysqlGtidSet, (origin, first, last): (u32, u64, u64)) {
     if let (Ok(uuid), Some(interval)) = (
         uuid(origin).parse::<Uuid>(),

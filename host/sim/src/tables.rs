@@ -33,6 +33,8 @@ pub(crate) struct Tables {
     pub(crate) histories: BTreeMap<ClusterId, GtidSet>,
     /// Which node recorded the primary of a cluster last.
     pub(crate) recorders: BTreeMap<ClusterId, NodeId>,
+    /// Commits by the node of the backend that took them.
+    pub(crate) commits: [u64; 2],
     /// A local disk: who may write is decided by the clusters' votes, as long as no later epoch is
     /// known.
     local: bool,

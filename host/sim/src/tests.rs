@@ -1,6 +1,7 @@
 //! Stories that no scenario tells: coincidences that have to be arranged.
 
 mod contract;
+mod databases;
 mod epochs;
 mod foreseen;
 mod late;

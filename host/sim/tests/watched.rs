@@ -1,0 +1,56 @@
+//! Whole stories in which the real watch selects the database node that each Baton node uses, and
+//! the simulated store follows it: the invariants hold whenever the node in use dies.
+
+use baton_sim::{BackendKind, Fault, First, Hazards, Moment, Outcome, Point, Scenario, Trap, run};
+
+/// A story of three nodes in which the database node in use dies at the nth line of a recovery.
+fn story(first: First, backend: BackendKind, nth: Option<u32>) -> Outcome {
+    let trap = nth.map(|nth| Trap {
+        point: Point::Journal,
+        nth,
+        moment: Moment::After,
+        fault: Fault::KillBackend,
+    });
+    run(&Scenario {
+        seed: 7,
+        replicas: 3,
+        below: 1,
+        nodes: 3,
+        backend,
+        first,
+        trap,
+        hazards: Hazards {
+            watched: true,
+            ..Hazards::default()
+        },
+    })
+}
+
+#[test]
+fn each_kind_of_recovery_with_a_watched_backend() {
+    for first in First::RECOVERIES {
+        for backend in BackendKind::SHARED {
+            let outcome = story(first, backend, None);
+            assert!(outcome.violations.is_empty(), "{outcome}");
+            assert!(outcome.changes > 0, "nothing was done: {outcome}");
+        }
+    }
+}
+
+#[test]
+fn the_database_node_in_use_dies_at_any_line_of_a_failover() {
+    for backend in BackendKind::SHARED {
+        let lines = story(First::KillPrimary, backend, None).journaled;
+        assert!(lines > 0);
+        for nth in 1..=lines {
+            let outcome = story(First::KillPrimary, backend, Some(nth));
+            assert!(outcome.violations.is_empty(), "line {nth}: {outcome}");
+        }
+    }
+}
+
+#[test]
+fn a_watched_story_repeats() {
+    let tale = || story(First::KillPrimary, BackendKind::Pair, Some(3)).tale;
+    assert_eq!(tale(), tale());
+}
