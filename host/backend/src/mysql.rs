@@ -3,7 +3,6 @@
 mod proof;
 mod questions;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,9 +19,9 @@ use baton_ports::{
 use crate::spec::{BackendSpec, ClusterSpec, NodeSpec, Timing};
 use questions::Wording;
 
-/// The configured nodes, by their identity.
+/// The configured nodes, in configured order.
 pub struct MysqlNodes {
-    nodes: BTreeMap<String, Arc<MysqlNode>>,
+    nodes: Vec<Arc<MysqlNode>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -43,7 +42,7 @@ impl MysqlNodes {
     pub fn new(spec: &BackendSpec, clock: Arc<dyn Clock>) -> Self {
         let clusters = spec.clusters.iter();
         let nodes = clusters.flat_map(|cluster| {
-            let of = move |node| (cluster.node_id(node), Arc::new(node_of(cluster, node)));
+            let of = move |node| Arc::new(node_of(cluster, node));
             cluster.nodes.iter().map(of)
         });
         Self {
@@ -52,7 +51,7 @@ impl MysqlNodes {
         }
     }
 
-    fn find(&self, node: &str) -> Result<&Arc<MysqlNode>, ProbeFailure> {
+    fn find(&self, node: usize) -> Result<&Arc<MysqlNode>, ProbeFailure> {
         let found = self.nodes.get(node);
         found.ok_or_else(|| ProbeFailure::Other("not a configured node".to_owned()))
     }
@@ -93,7 +92,7 @@ impl MysqlNode {
 impl BackendNodes for MysqlNodes {
     async fn watch(
         &self,
-        node: &str,
+        node: usize,
         limit: Duration,
     ) -> Result<Box<dyn BackendWatch>, ProbeFailure> {
         let node = self.find(node)?;
@@ -115,7 +114,7 @@ impl BackendNodes for MysqlNodes {
         }))
     }
 
-    async fn act(&self, node: &str, lock: &str, limit: Duration) -> Result<Session, ProbeFailure> {
+    async fn act(&self, node: usize, lock: &str, limit: Duration) -> Result<Session, ProbeFailure> {
         let node = self.find(node)?;
         let servers = MysqlServers::new(node.settings(&node.promoter), Arc::clone(&self.clock));
         servers.act(&node.spec.url.address, lock, limit).await

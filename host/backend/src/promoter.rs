@@ -59,8 +59,8 @@ pub(crate) enum PromotionError {
 /// A node of the pair.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
-    /// `<backend>/<host:port>`.
-    pub(crate) id: String,
+    /// Its place in the list of all nodes.
+    pub(crate) place: usize,
     pub(crate) address: Address,
 }
 
@@ -166,7 +166,7 @@ impl Promoter {
     async fn fence_if_reached(&self, other: &Member) -> Result<(), PromotionError> {
         let address = &other.address;
         let limit = self.timing.connect;
-        let mut session = match self.nodes.act(&other.id, &self.lock, limit).await {
+        let mut session = match self.nodes.act(other.place, &self.lock, limit).await {
             Ok(session) => session,
             Err(failure)
                 if progress::is_silence(&failure) || progress::speaks_for_itself(&failure) =>
@@ -221,7 +221,7 @@ impl Promoter {
 
     async fn session(&self, node: &Member) -> Result<baton_ports::Session, PromotionError> {
         let limit = self.timing.connect * 2 + self.timing.read;
-        let opened = self.nodes.act(&node.id, &self.lock, limit).await;
+        let opened = self.nodes.act(node.place, &self.lock, limit).await;
         opened.map_err(|failure| unreachable(&node.address, failure))
     }
 }

@@ -195,7 +195,6 @@ impl Backend {
                 .map(|cluster| cluster.timing);
             let watcher = Watcher::new(Assignment {
                 node: at,
-                id: node.id.clone(),
                 nodes: Arc::clone(&self.nodes),
                 timing: timing.unwrap_or_default(),
                 seed: seed(&self.spec.node, &node.id),

@@ -43,8 +43,6 @@ pub(crate) enum Pace {
 /// What a watcher is given.
 pub(crate) struct Assignment {
     pub(crate) node: usize,
-    /// Its identity.
-    pub(crate) id: String,
     pub(crate) nodes: Arc<dyn BackendNodes>,
     pub(crate) timing: Timing,
     /// Of the jitter between probes.
@@ -189,7 +187,7 @@ impl Watcher {
     async fn connect(&mut self) -> Result<Open, ProbeFailure> {
         let limit = self.given.timing.connect * 2;
         Ok(Open {
-            session: self.given.nodes.watch(&self.given.id, limit).await?,
+            session: self.given.nodes.watch(self.given.node, limit).await?,
             since: Instant::now(),
             fresh: true,
         })

@@ -192,8 +192,9 @@ pub trait BackendWatch: Send {
     async fn prove(&mut self, limit: Duration) -> Result<ProofAnswer, ProbeFailure>;
 }
 
-/// Opens sessions to the configured nodes, which are named `<backend>/<host:port>`. One
-/// implementation speaks the MySQL protocol, the other is the simulator's.
+/// Opens sessions to the configured nodes. A node is its place in the list of all nodes of all
+/// backends, in configured order. One implementation speaks the MySQL protocol, the other is the
+/// simulator's.
 #[async_trait]
 pub trait BackendNodes: Send + Sync {
     /// Opens a session for reading.
@@ -202,7 +203,7 @@ pub trait BackendNodes: Send + Sync {
     /// Each kind of failure is its own fact.
     async fn watch(
         &self,
-        node: &str,
+        node: usize,
         limit: Duration,
     ) -> Result<Box<dyn BackendWatch>, ProbeFailure>;
 
@@ -211,5 +212,5 @@ pub trait BackendNodes: Send + Sync {
     ///
     /// # Errors
     /// Each kind of failure is its own fact.
-    async fn act(&self, node: &str, lock: &str, limit: Duration) -> Result<Session, ProbeFailure>;
+    async fn act(&self, node: usize, lock: &str, limit: Duration) -> Result<Session, ProbeFailure>;
 }

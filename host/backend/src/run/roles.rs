@@ -182,9 +182,9 @@ fn stale(nodes: [(usize, &Node); 2]) -> Option<usize> {
         })
 }
 
-fn member(node: &Node) -> Member {
+fn member(place: usize, node: &Node) -> Member {
     Member {
-        id: node.id.clone(),
+        place,
         address: node.spec.url.address.clone(),
     }
 }
@@ -235,7 +235,7 @@ impl Pair {
     fn act(&mut self, decision: Decision, nodes: [(usize, &Node); 2], changes: &mut JoinSet<Role>) {
         let [(one_at, one), (two_at, two)] = nodes;
         let (cluster, nodes, promoter) = (self.cluster, [one_at, two_at], self.promoter.clone());
-        let (one, two) = (member(one), member(two));
+        let (one, two) = (member(one_at, one), member(two_at, two));
         match decision {
             Decision::Nothing => self.says = None,
             Decision::Hold(why) => self.say(why),

@@ -35,10 +35,8 @@ pub(crate) struct SimNodes {
 }
 
 impl SimNodes {
-    async fn open(&self, node: &str, limit: Duration) -> Result<SimSession, ProbeFailure> {
-        let mut places = Place::BOTH.into_iter();
-        let place = places.find(|place| place.id() == node);
-        let place = place.ok_or(ProbeFailure::Dns)?;
+    async fn open(&self, node: usize, limit: Duration) -> Result<SimSession, ProbeFailure> {
+        let place = *Place::BOTH.get(node).ok_or(ProbeFailure::Dns)?;
         sleep(LATENCY * 3).await;
         let (reached, process, incarnation, id) = {
             let mut state = self.world.lock();
@@ -73,13 +71,18 @@ impl SimNodes {
 impl BackendNodes for SimNodes {
     async fn watch(
         &self,
-        node: &str,
+        node: usize,
         limit: Duration,
     ) -> Result<Box<dyn BackendWatch>, ProbeFailure> {
         Ok(Box::new(self.open(node, limit).await?))
     }
 
-    async fn act(&self, node: &str, _lock: &str, limit: Duration) -> Result<Session, ProbeFailure> {
+    async fn act(
+        &self,
+        node: usize,
+        _lock: &str,
+        limit: Duration,
+    ) -> Result<Session, ProbeFailure> {
         Ok(Box::new(self.open(node, limit).await?))
     }
 }
