@@ -37,16 +37,29 @@ fn each_kind_of_recovery_with_a_watched_backend() {
     }
 }
 
-#[test]
-fn the_database_node_in_use_dies_at_any_line_of_a_failover() {
-    for backend in BackendKind::SHARED {
-        let lines = story(First::KillPrimary, backend, None).journaled;
-        assert!(lines > 0);
-        for nth in 1..=lines {
-            let outcome = story(First::KillPrimary, backend, Some(nth));
-            assert!(outcome.violations.is_empty(), "line {nth}: {outcome}");
-        }
+/// The database node in use dies at any line of a failover.
+fn dies_at_any_line(backend: BackendKind) {
+    let lines = story(First::KillPrimary, backend, None).journaled;
+    assert!(lines > 0);
+    for nth in 1..=lines {
+        let outcome = story(First::KillPrimary, backend, Some(nth));
+        assert!(outcome.violations.is_empty(), "line {nth}: {outcome}");
     }
+}
+
+#[test]
+fn a_synchronous_node_dies_at_any_line_of_a_failover() {
+    dies_at_any_line(BackendKind::Synchronous);
+}
+
+#[test]
+fn a_galera_node_dies_at_any_line_of_a_failover() {
+    dies_at_any_line(BackendKind::Galera);
+}
+
+#[test]
+fn a_node_of_a_pair_dies_at_any_line_of_a_failover() {
+    dies_at_any_line(BackendKind::Pair);
 }
 
 #[test]
