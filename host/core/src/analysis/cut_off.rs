@@ -4,9 +4,6 @@
 
 use std::time::Duration;
 
-/// The rules of this file.
-pub(super) const RULES: &[super::Rule] = &[primary_without_replicas, starving];
-
 use super::context::{Context, ReportBuilder, evidence, in_words, listed};
 use super::finding_codes::Code;
 use super::replica_evidence::is_cut_off;
@@ -17,6 +14,9 @@ use crate::ids::ServerId;
 use crate::model::{Edge, Reach, RecoveryKind, SemiSync, Server, ThreadState};
 use crate::policy::Suggestion;
 use crate::time::Timestamp;
+
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[primary_without_replicas, starving];
 
 /// Commits wait for so long before a receiver that looks connected is made to connect anew, to see
 /// whether it is.

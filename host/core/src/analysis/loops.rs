@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// The rules of this file.
-pub(super) const RULES: &[super::Rule] = &[replication_loops];
-
 use super::context::{Context, ReportBuilder, evidence};
 use super::finding_codes::Code;
 use super::report::Severity;
 use crate::ids::ServerId;
+
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[replication_loops];
 
 type Sources<'s> = BTreeMap<&'s ServerId, BTreeSet<&'s ServerId>>;
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-/// The rules of this file.
-pub(super) const RULES: &[super::Rule] = &[in_doubt, only_here];
-
 use super::context::{Context, ReportBuilder, evidence};
 use super::finding_codes::Code;
 use super::report::Severity;
 use crate::ids::ServerId;
 use crate::model::{Server, ServerFacts, named};
+
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[in_doubt, only_here];
 
 /// A replica that is no further behind has applied what its primary did a minute ago.
 const NEAR: Duration = Duration::from_secs(10);

@@ -3,9 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// The rules of this file.
-pub(super) const RULES: &[super::Rule] = &[primary, passive_co_primaries];
-
 use super::context::{Context, ReportBuilder, evidence, listed};
 use super::finding_codes::Code;
 use super::report::{Evidence, Severity};
@@ -14,6 +11,9 @@ use super::writers::unless_rivals;
 use crate::ids::ServerId;
 use crate::model::{ProbeFailure, Reach, RecoveryKind, Server, TimeoutPhase};
 use crate::policy::Suggestion;
+
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[primary, passive_co_primaries];
 
 /// The primary is silent.
 pub(super) fn primary(cx: &Context<'_>, report: &mut ReportBuilder) {

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-/// The rules of this file.
-pub(super) const RULES: &[super::Rule] = &[replicas_of_primary, gtid_modes, unknown_sources];
-
 use super::context::{Context, ReportBuilder, evidence, listed};
 use super::finding_codes::Code;
 use super::report::{Evidence, Severity};
 use crate::ids::ServerId;
 use crate::model::{LogFormat, ServerFacts};
+
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[replicas_of_primary, gtid_modes, unknown_sources];
 
 /// Pairs of formats, with the evidence that names them.
 const FORMAT_PAIRS: &[(LogFormat, LogFormat, &str)] = &[

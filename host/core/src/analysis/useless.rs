@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-/// The rules of this file.
-pub(super) const RULES: &[super::Rule] = &[useless_primary, semi_sync_lock];
-
 use super::context::{Context, ReportBuilder, evidence, in_words, listed};
 use super::finding_codes::Code;
 use super::report::{Evidence, Severity};
@@ -14,6 +11,9 @@ use crate::model::{
     CommitProbe, ProbeFailure, Reach, RecoveryKind, SemiSync, Server, ServerFacts, Space,
 };
 use crate::policy::Suggestion;
+
+/// The rules of this file.
+pub(super) const RULES: &[super::Rule] = &[useless_primary, semi_sync_lock];
 
 /// Errors of a write that mean: the storage under this server does not take writes. Numbers and
 /// names of MySQL's error reference (server errors, and the `EE_` errors of its file layer);

@@ -14,10 +14,7 @@ fn named<'w>(wit: &'w str, record: &str, field: &str) -> Vec<&'w str> {
     let (body, _) = body.split_once("\n  }").expect("its end");
     let lines: Vec<&str> = body.lines().map(str::trim).collect();
     let is_field = |line: &&str| line.starts_with(&format!("{field}:"));
-    let place = lines
-        .iter()
-        .position(|line| is_field(&line))
-        .expect("a field");
+    let place = lines.iter().position(is_field).expect("a field");
     let comment = lines[..place].iter().rev();
     let comment: Vec<&&str> = comment.take_while(|line| line.starts_with("///")).collect();
     let words = comment
