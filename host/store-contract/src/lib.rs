@@ -68,6 +68,7 @@ const CASES: &[(&str, Case)] = cases![
     recoveries::acknowledging,
     recoveries::taken_over_from_elsewhere,
     recoveries::only_one_of_two_taken_over_runs,
+    recoveries::a_late_copy_of_an_ended_one_changes_nothing,
     journal::lines_are_kept_in_order,
     journal::refused_lines_leave_no_trace,
     journal::fenced_after_takeover,

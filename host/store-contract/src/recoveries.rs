@@ -349,3 +349,22 @@ pub(crate) async fn only_one_of_two_taken_over_runs(store: &dyn Store) {
             && row.errors.iter().any(|text| text.contains("r1")))
     );
 }
+
+/// A late copy of a recovery that still runs does not reopen it, nor make it a failure.
+pub(crate) async fn a_late_copy_of_an_ended_one_changes_nothing(store: &dyn Store) {
+    let epoch = take(store, "n1").await.epoch;
+    let first = recovery("r1", "c1", epoch);
+    must(store.begin_recovery(LEASE, &first).await);
+    must(store.update_recovery(LEASE, &ended(&first)).await);
+    // Beside another one that runs in the cluster, and without.
+    for other in [None, Some(recovery("r2", "c1", epoch))] {
+        if let Some(other) = &other {
+            must(store.begin_recovery(LEASE, other).await);
+        }
+        let copy = [first.clone()];
+        must(store.merge_recoveries(LEASE, epoch, &copy, &[]).await);
+        let stored = must(store.recovery(&first.id).await);
+        let outcome = stored.map(|row| (row.outcome, row.errors));
+        assert_eq!(outcome, Some((ended(&first).outcome, ended(&first).errors)));
+    }
+}

@@ -41,9 +41,9 @@ pub(crate) async fn merge(
 }
 
 async fn merge_row(session: &mut dyn Session, row: &RecoveryRecord) -> Result<(), Refusal> {
-    let row = &ended_if_another_runs(session, row).await?;
     let stored = session.fetch(STATE, values![&row.id]).await?;
     let Some(mut stored) = stored.into_iter().next() else {
+        let row = &ended_if_another_runs(session, row).await?;
         let number = sequence::take(session, Sequence::Recovery, 1).await?;
         session.execute(INSERT, insert_values(row, number)).await?;
         return Ok(());
@@ -55,6 +55,8 @@ async fn merge_row(session: &mut dyn Session, row: &RecoveryRecord) -> Result<()
     if stored_epoch > row.epoch || (has_ended && row.outcome == RecoveryOutcome::Running) {
         return Ok(());
     }
+    // Only now: a late copy of one that has ended is no recovery that runs beside another.
+    let row = &ended_if_another_runs(session, row).await?;
     session.execute(UPDATE, changed_values(row)).await?;
     session
         .execute(BELONGS, values![&row.node, row.epoch, &row.id])
