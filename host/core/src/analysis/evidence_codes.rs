@@ -290,6 +290,10 @@ pub const EVIDENCE_CODES: &[(&str, &str)] = &[
     ),
     ("own-source", "a server replicates from itself"),
     ("circle", "servers replicate in a circle of more than two"),
+    (
+        "few-connections-left",
+        "nine tenths of the allowed connections are in use",
+    ),
     ("refused-by-server", "the server answers with a refusal"),
     ("downtimed", "operators set a downtime"),
     ("maintenance", "a person or another plan works on it"),

@@ -119,6 +119,13 @@ findings! {
         baton_would: "failover if the storage fails or commits stall and a replica is healthy; else hold",
     }
 
+    /// Nine tenths of the connections that the primary allows are in use.
+    PrimaryConnectionsLow = "primary-connections-low" {
+        explains_silence: false,
+        orchestrator: [],
+        baton_would: "hold",
+    }
+
     /// Commits on the primary wait for acknowledgements that do not come.
     PrimarySemiSyncLocked = "primary-semi-sync-locked" {
         explains_silence: false,

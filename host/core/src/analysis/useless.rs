@@ -13,7 +13,10 @@ use crate::model::{
 use crate::policy::Suggestion;
 
 /// The rules of this file.
-pub(super) const RULES: &[super::Rule] = &[useless_primary, semi_sync_lock];
+pub(super) const RULES: &[super::Rule] = &[useless_primary, few_connections, semi_sync_lock];
+
+/// Where fewer are allowed, nine tenths say nothing.
+const CONNECTIONS_MIN: u32 = 20;
 
 /// Errors of a write that mean: the storage under this server does not take writes. Numbers and
 /// names of MySQL's error reference (server errors, and the `EE_` errors of its file layer);
@@ -178,6 +181,25 @@ fn read_lately<'a>(cx: &Context<'a>, primary: &'a Server) -> Option<&'a ServerFa
     let read = primary.facts.as_ref()?;
     let is_young = cx.is_recent(read.at);
     is_young.then_some(&read.value)
+}
+
+/// Said before nobody can connect any more: then it is [`Code::PrimaryUseless`].
+fn few_connections(cx: &Context<'_>, report: &mut ReportBuilder) {
+    let Some(primary) = cx.primary() else { return };
+    let Some(facts) = cx.current(&primary.id) else {
+        return;
+    };
+    let counts = facts.vitals.connections.zip(facts.vitals.connections_max);
+    let Some((open, most)) = counts else { return };
+    let is_low = u64::from(open) * 10 >= u64::from(most) * 9 && open < most;
+    if is_low && most >= CONNECTIONS_MIN {
+        let id = &primary.id;
+        let text = format!(
+            "{id} has {open} of at most {most} connections open: raise max_connections, or look who keeps them."
+        );
+        let found = vec![evidence("few-connections-left", text, [id])];
+        report.note(Code::PrimaryConnectionsLow, id, Severity::Warning, found);
+    }
 }
 
 fn all_connections_used(primary: &Server, facts: &ServerFacts) -> Option<Evidence> {

@@ -295,3 +295,13 @@ fn connections_run_out_because_commits_stall() {
         r1 <- p1
     "), @"CRITICAL primary-useless p1: hold failover; connections-exhausted p1");
 }
+
+#[test]
+fn few_connections_are_left() {
+    let with =
+        |connections: &str| verdict_of(&format!("p1 primary connections={connections}\nr1 <- p1"));
+    insta::assert_snapshot!(with("140/151"), @"warning primary-connections-low p1: hold; few-connections-left p1");
+    for fine in ["130/151", "9/10", "20/1000"] {
+        assert_eq!(with(fine), "fine", "{fine}");
+    }
+}
