@@ -118,7 +118,7 @@ fn changes_go_to_the_node_that_leads() {
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert_eq!(
         out(&output),
-        "recoveries are disabled: nothing is recovered, by nobody\n"
+        "recoveries are disabled: Baton changes no server\n"
     );
     assert_eq!(
         leader.requests(),

@@ -176,6 +176,21 @@ pub(super) async fn refresh(
     .await
 }
 
+/// `POST /clusters/{cluster}/refresh`.
+pub(super) async fn refresh_cluster(
+    State(app): Served,
+    Name(name): Name,
+    Body(NoBody {}): Body<NoBody>,
+) -> Changed<ClusterDocument> {
+    let view = require_cluster(&app, &name)?;
+    let servers = view.snapshot.servers.keys();
+    let readings = servers.map(|server| app.control.refresh(server));
+    // What a server does not answer is in the document.
+    futures::future::join_all(readings).await;
+    let view = require_cluster(&app, view.snapshot.cluster.id.as_str())?;
+    Ok(Json(documents::cluster(&view)))
+}
+
 /// `POST /servers/{server}/downtime`.
 pub(super) async fn begin_downtime(
     State(app): Served,

@@ -123,6 +123,12 @@ fn clusters() -> Vec<Endpoint> {
             changes::switchover,
             "Replace a living primary without losing anything. Answers at the end.",
         ),
+        Endpoint::post(
+            "/clusters/{cluster}/refresh",
+            changes::refresh_cluster,
+            "The node that leads reads all its servers now. Answers with the new state; a server \
+         that does not answer shows as such.",
+        ),
         Endpoint::post("/clusters/{cluster}/rename", changes::rename, "Rename it."),
         Endpoint::post(
             "/clusters/{cluster}/acknowledge",

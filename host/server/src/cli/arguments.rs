@@ -98,6 +98,11 @@ pub(crate) enum Command {
         /// `host:port`.
         server: String,
     },
+    /// Read all servers of a cluster now.
+    Refresh {
+        /// Name, identity, or `host:port` of a member.
+        cluster: String,
+    },
     /// Forget a server.
     Forget {
         /// Identity or `host:port`.

@@ -92,6 +92,7 @@ fn dispatch(arguments: Arguments, screen: Screen) -> Result<(), Failure> {
         Command::Ack(request) => operate::acknowledge(&client()?, screen, &request),
         Command::Downtime(request) => operate::downtime(&client()?, screen, &request),
         Command::Discover { server } => operate::discover(&client()?, screen, &server),
+        Command::Refresh { cluster } => operate::refresh(&client()?, screen, &cluster),
         Command::Forget { server, yes } => operate::forget(&client()?, screen, &server, yes),
         Command::Rejoin { server, dry_run } => change::rejoin(&client()?, screen, &server, dry_run),
         Command::Promotion { server, rule, time } => {

@@ -1,4 +1,5 @@
-//! Short changes: `ack`, `downtime`, `discover`, `forget`, `promotion`, `recoveries-enabled`.
+//! Short changes: `ack`, `downtime`, `discover`, `refresh`, `forget`, `promotion`,
+//! `recoveries-enabled`.
 
 use std::time::Duration;
 
@@ -69,6 +70,16 @@ pub(crate) fn discover(client: &Client, screen: Screen, server: &str) -> Result<
     Ok(())
 }
 
+/// Has all servers of a cluster read now.
+pub(crate) fn refresh(client: &Client, screen: Screen, cluster: &str) -> Result<(), Failure> {
+    let path = format!("/api/v1/clusters/{}/refresh", segment(cluster));
+    let answer = client.change(Verb::Post, &path, &json!({}), LIMIT)?;
+    let servers = json::list(&answer, "servers").len();
+    let text = format!("{servers} servers of {cluster} were read; see `baton topology`");
+    conclude(screen, &answer, &text);
+    Ok(())
+}
+
 /// Forgets a server.
 pub(crate) fn forget(
     client: &Client,
@@ -125,7 +136,7 @@ pub(crate) fn recoveries_enabled(
     };
     let text = match json::flag(&answer, "enabled") {
         Some(true) => "recoveries are enabled",
-        Some(false) => "recoveries are disabled: nothing is recovered, by nobody",
+        Some(false) => "recoveries are disabled: Baton changes no server",
         None => "the switch cannot be read, which means off",
     };
     conclude(screen, &answer, text);
