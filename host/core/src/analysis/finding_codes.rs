@@ -6,7 +6,7 @@ macro_rules! findings {
     ($(
         $(#[doc = $doc:literal])+
         $code:ident = $word:literal {
-            explains_silence: $silence:literal,
+            $(explains_silence: $silence:literal,)?
             orchestrator: [$($name:literal),* $(,)?],
             baton_would: $would:literal,
         }
@@ -46,7 +46,7 @@ macro_rules! findings {
             /// True if a finding with this code says that its server does not answer.
             pub(super) const fn explains_silence(self) -> bool {
                 match self {
-                    $(Self::$code => $silence),+
+                    $(Self::$code => false $(|| $silence)?),+
                 }
             }
         }
@@ -114,56 +114,48 @@ findings! {
     /// The primary answers but does no useful work: no connections left, commits refused or
     /// stalled, no space on the disk.
     PrimaryUseless = "primary-useless" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "failover if the storage fails or commits stall and a replica is healthy; else hold",
     }
 
     /// Nine tenths of the connections that the primary allows are in use.
     PrimaryConnectionsLow = "primary-connections-low" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// Commits on the primary wait for acknowledgements that do not come.
     PrimarySemiSyncLocked = "primary-semi-sync-locked" {
-        explains_silence: false,
         orchestrator: ["LockedSemiSyncMaster"],
         baton_would: "hold; `primary-replicas-cannot-connect` says whether another primary helps",
     }
 
     /// The intended primary is read-only and nobody else is writable.
     NoWritablePrimary = "no-writable-primary" {
-        explains_silence: false,
         orchestrator: ["NoWriteableMasterStructureWarning"],
         baton_would: "reopen if it was merely restarted and nobody has more; else hold",
     }
 
     /// More than one server of the cluster is writable.
     SplitBrain = "split-brain" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// No server can be called the primary.
     PrimaryUnknown = "primary-unknown" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// A server that is not the intended primary acts as one: it was promoted by somebody else.
     PrimaryMoved = "primary-moved" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// The former primary is back and is not part of the topology.
     OldPrimaryReturned = "old-primary-returned" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "rejoin",
     }
@@ -171,7 +163,6 @@ findings! {
     /// A server outside the topology takes writes beside the primary, and is not proven to be a
     /// replaced one.
     SomebodyPromotes = "somebody-promotes" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
@@ -179,42 +170,36 @@ findings! {
     /// A server outside the topology answers, and is not proven to be a replaced primary: rebuilt,
     /// or of another cluster.
     ServerDetached = "server-detached" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// The primary's only replica does not replicate.
     PrimarySingleReplicaStopped = "primary-single-replica-stopped" {
-        explains_silence: false,
         orchestrator: ["MasterSingleReplicaNotReplicating"],
         baton_would: "hold",
     }
 
     /// The primary's only replica does not answer.
     PrimarySingleReplicaDead = "primary-single-replica-dead" {
-        explains_silence: false,
         orchestrator: ["MasterSingleReplicaDead"],
         baton_would: "hold",
     }
 
     /// No replica of the primary replicates; all answer.
     PrimaryReplicasStopped = "primary-replicas-stopped" {
-        explains_silence: false,
         orchestrator: ["AllMasterReplicasNotReplicating"],
         baton_would: "hold",
     }
 
     /// No replica of the primary replicates; some do not answer.
     PrimaryReplicasStoppedOrDead = "primary-replicas-stopped-or-dead" {
-        explains_silence: false,
         orchestrator: ["AllMasterReplicasNotReplicatingOrDead"],
         baton_would: "hold",
     }
 
     /// The primary answers us, and none of its replicas that answers can connect to it.
     PrimaryReplicasCannotConnect = "primary-replicas-cannot-connect" {
-        explains_silence: false,
         orchestrator: ["AllMasterReplicasNotReplicating"],
         baton_would: "failover if its commits hang for `semi_sync_stall_limit` and would go on doing so; hold if it commits without them",
     }
@@ -242,7 +227,6 @@ findings! {
 
     /// No replica of a co-primary replicates.
     CoPrimaryReplicasStopped = "co-primary-replicas-stopped" {
-        explains_silence: false,
         orchestrator: ["AllCoMasterReplicasNotReplicating"],
         baton_would: "hold",
     }
@@ -298,21 +282,18 @@ findings! {
 
     /// An intermediate source answers, and all its replicas fail to connect to it or are dead.
     IntermediateReplicasCannotConnect = "intermediate-replicas-cannot-connect" {
-        explains_silence: false,
         orchestrator: ["AllIntermediateMasterReplicasFailingToConnectOrDead"],
         baton_would: "intermediate failover, once one has tried again",
     }
 
     /// An intermediate source answers, and no replica of it replicates.
     IntermediateReplicasStopped = "intermediate-replicas-stopped" {
-        explains_silence: false,
         orchestrator: ["AllIntermediateMasterReplicasNotReplicating"],
         baton_would: "hold",
     }
 
     /// A direct replica of the primary cannot connect to it.
     FirstTierReplicaCannotConnect = "first-tier-replica-cannot-connect" {
-        explains_silence: false,
         orchestrator: ["FirstTierReplicaFailingToConnectToMaster"],
         baton_would: "hold",
     }
@@ -326,21 +307,18 @@ findings! {
 
     /// A server answers, but not usefully to us: credentials, host blocked, connections.
     ServerRefusesUs = "server-refuses-us" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// Replication was stopped by a person.
     ReplicationStopped = "replication-stopped" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// Replication stopped with an error.
     ReplicationBroken = "replication-broken" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
@@ -348,70 +326,60 @@ findings! {
     /// A replica's receiver shows as running and receives nothing, although its source has more for
     /// it; or waits for space for its relay log (MariaDB).
     ReplicaReceivesNothing = "replica-receives-nothing" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// Lag beyond the limit.
     ReplicaLagging = "replica-lagging" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// Transactions on a replica that its primary's history lacks.
     ErrantTransactions = "errant-transactions" {
-        explains_silence: false,
         orchestrator: ["ErrantGTIDStructureWarning"],
         baton_would: "hold",
     }
 
     /// A replica is writable.
     ReplicaWritable = "replica-writable" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// Accounts may write to the primary in spite of a fence.
     PrivilegedWriters = "privileged-writers" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// A channel points to a server that is not known.
     SourceUnknown = "source-unknown" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// Two members replicate in a circle of more than two.
     ReplicationLoop = "replication-loop" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// The primary has replicas, and none logs replicated changes.
     NoLoggingReplicas = "no-logging-replicas" {
-        explains_silence: false,
         orchestrator: ["NoLoggingReplicasStructureWarning"],
         baton_would: "hold",
     }
 
     /// Replicas do not all use GTID: no failover without loss of position.
     NoFailoverSupport = "no-failover-support" {
-        explains_silence: false,
         orchestrator: ["NoFailoverSupportStructureWarning"],
         baton_would: "hold",
     }
 
     /// Different binary log formats among logging replicas.
     MixedLogFormats = "mixed-log-formats" {
-        explains_silence: false,
         orchestrator: [
             "StatementAndMixedLoggingReplicasStructureWarning",
             "StatementAndRowLoggingReplicasStructureWarning",
@@ -422,84 +390,72 @@ findings! {
 
     /// Different major versions among logging replicas.
     MixedVersions = "mixed-versions" {
-        explains_silence: false,
         orchestrator: ["MultipleMajorVersionsLoggingReplicasStructureWarning"],
         baton_would: "hold",
     }
 
     /// Different GTID modes between source and replicas.
     MixedGtidModes = "mixed-gtid-modes" {
-        explains_silence: false,
         orchestrator: ["DifferentGTIDModesStructureWarning"],
         baton_would: "hold",
     }
 
     /// The primary has events that are disabled as on a replica, and nobody decided that.
     EventsDisabled = "events-disabled" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// The event scheduler is off where events are to run, or would be after a promotion.
     EventSchedulerOff = "event-scheduler-off" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// XA transactions stay prepared: nobody ends them, or only a replica has them.
     PreparedTransactions = "prepared-transactions" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// The primary wants more acknowledgements than replicas give them.
     NotEnoughSemiSyncReplicas = "not-enough-semi-sync-replicas" {
-        explains_silence: false,
         orchestrator: ["NotEnoughValidSemiSyncReplicasStructureWarning"],
         baton_would: "hold",
     }
 
     /// Settings by which a restart or a crash takes back what was acknowledged.
     AcknowledgementsNotDurable = "acknowledgements-not-durable" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// The primary waits for acknowledgements only after others can read what it commits.
     AcknowledgedAfterCommit = "acknowledged-after-commit" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// The primary waits for fewer acknowledgements than half of the replicas that give them.
     WaitCountTooSmall = "wait-count-too-small" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// A replica acknowledges, and may not be promoted.
     UnfitAcknowledger = "unfit-acknowledger" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// A replica waits for acknowledgements of what it applies, and nobody gives them.
     ReplicaWaitsForAcknowledgements = "replica-waits-for-acknowledgements" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold",
     }
 
     /// The primary took over from one that waited for acknowledgements, and does not.
     PrimaryDoesNotWait = "primary-does-not-wait" {
-        explains_silence: false,
         orchestrator: [],
         baton_would: "hold; it is told to for ten minutes",
     }
