@@ -59,7 +59,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Run simulated stories: SEED, explore [SEED], hazards FIRST COUNT, several FIRST COUNT.
+    /// Run simulated stories: SEED, `explore [SEED]`, hazards FIRST COUNT, several FIRST COUNT.
     #[command(disable_help_flag = true)]
     Sim {
         /// Handed to the simulator.

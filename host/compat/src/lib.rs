@@ -1,6 +1,6 @@
 //! The predecessor's API under `/api`: its paths, its envelope, its JSON, so that its client script
 //! and other clients work unchanged. `docs/api.md` lists the differences. Each path is one row of a
-//! table ([`endpoint::Endpoint`]), from which dispatch, permission, forwarding and documents
+//! table (`endpoint::Endpoint`), from which dispatch, permission, forwarding and documents
 //! follow.
 
 mod analysis;

@@ -1,6 +1,6 @@
 //! Words that cross a boundary: stored, sent to policies, shown by the API, typed by people.
 //!
-//! Each is a variant of an enum, and the enum's table of words is written with [`words!`]: there is
+//! Each is a variant of an enum, and the enum's table of words is written with `words!`: there is
 //! no second list. What a word means stands at the variant. A word that was released keeps its
 //! meaning.
 //!
