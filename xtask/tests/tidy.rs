@@ -15,6 +15,8 @@ mod glossary;
 mod ratchets;
 #[path = "tidy/repository.rs"]
 mod repository;
+#[path = "tidy/walls.rs"]
+mod walls;
 
 use std::collections::BTreeSet;
 use std::fs;

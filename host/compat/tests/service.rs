@@ -9,44 +9,13 @@
 
 mod fixture;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use baton_core::model::RecoveryOutcome;
-use baton_http_core::HttpSettings;
-use fixture::{Fixture, get, routes, send};
+use fixture::{details, get, refused, send, usual};
 use serde_json::{Value, json};
-
-fn usual() -> (Arc<Fixture>, Router) {
-    let fixture = Fixture::usual();
-    let router = routes(&fixture, HttpSettings::default());
-    (fixture, router)
-}
-
-async fn details(router: &Router, path: &str) -> Value {
-    let got = get(router, path).await;
-    assert_eq!(got.status, StatusCode::OK, "{path}: {}", got.text);
-    let body = got.json();
-    assert_eq!(body["Code"], "OK", "{path}");
-    assert!(body["Message"].is_string(), "{path}");
-    body["Details"].clone()
-}
-
-async fn refused(router: &Router, path: &str) -> String {
-    let got = get(router, path).await;
-    assert_eq!(
-        got.status,
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "{path}: {}",
-        got.text
-    );
-    let body = got.json();
-    assert_eq!(body["Code"], "ERROR", "{path}");
-    body["Message"].as_str().unwrap().to_owned()
-}
 
 #[tokio::test]
 async fn recoveries_are_paged_and_found() {

@@ -6,7 +6,8 @@ use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, Serv
 use baton_core::model::{PromotionRule, RecoveryKind, RecoveryOutcome};
 use baton_core::time::WallTime;
 use baton_ports::{
-    Claim, JournalEntry, JournalStage, LeaseState, RecoveryRecord, ServerRecord, Store, StoreError,
+    AuditRecord, Claim, JournalEntry, JournalStage, LeaseState, RecoveryRecord, ServerRecord,
+    Store, StoreError,
 };
 
 use crate::must;
@@ -148,5 +149,30 @@ pub async fn claim(
             Err(StoreError::Retry { .. }) => {}
             other => return other,
         }
+    }
+}
+
+/// A journal line of about 200 bytes.
+pub fn long_line(step: u32) -> JournalEntry {
+    JournalEntry {
+        step,
+        phase: "promote".to_owned(),
+        stage: JournalStage::Begun,
+        server: None,
+        text: "x".repeat(200),
+        at: at(1),
+        since_trigger_us: 0,
+    }
+}
+
+/// An audit line of about `bytes` bytes.
+pub fn audit(number: u64, bytes: usize) -> AuditRecord {
+    AuditRecord {
+        at: at(number),
+        kind: "discover".to_owned(),
+        server: None,
+        cluster: None,
+        by: "ann".to_owned(),
+        text: "x".repeat(bytes),
     }
 }

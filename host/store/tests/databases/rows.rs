@@ -1,20 +1,13 @@
 //! Rows to play with.
 
-use std::time::Duration;
-
-use baton_core::ids::{Address, ClusterId, LeaseEpoch, NodeName, RecoveryId, ServerId};
-use baton_core::model::{RecoveryKind, RecoveryOutcome};
+use baton_core::ids::LeaseEpoch;
 use baton_core::time::WallTime;
 use baton_ports::{AuditRecord, Claim, JournalEntry, JournalStage, RecoveryRecord, Store};
+use baton_store_contract::sketch;
 
-pub(crate) const LEASE: &str = "act";
-pub(crate) const TTL: Duration = Duration::from_secs(5);
+pub(crate) use baton_store_contract::sketch::{LEASE, TTL, node};
 
-pub(crate) fn node(name: &str) -> NodeName {
-    NodeName::new(name)
-}
-
-/// Takes the lease, whoever has it.
+/// Takes the lease, whoever has it, at the first try.
 pub(crate) async fn take(store: &dyn Store, name: &str) -> LeaseEpoch {
     let seen = store.lease(LEASE).await.unwrap();
     let seen = seen.map(|state| (state.epoch, state.renewals));
@@ -27,29 +20,7 @@ pub(crate) async fn take(store: &dyn Store, name: &str) -> LeaseEpoch {
 }
 
 pub(crate) fn recovery(id: &str, epoch: LeaseEpoch) -> RecoveryRecord {
-    RecoveryRecord {
-        id: RecoveryId::new(id),
-        number: 0,
-        cluster: ClusterId::new(format!("cluster of {id}")),
-        cluster_name: "orders".to_owned(),
-        kind: RecoveryKind::Failover,
-        finding: "primary-dead".to_owned(),
-        subject: ServerId::new("db1:3306"),
-        subject_address: Address::new("db1", 3306).unwrap(),
-        successor: None,
-        successor_address: None,
-        outcome: RecoveryOutcome::Running,
-        automatic: true,
-        node: node("n1"),
-        epoch,
-        started: WallTime::from_millis(1),
-        ended: None,
-        lost: Vec::new(),
-        errors: Vec::new(),
-        decision: "{}".to_owned(),
-        acknowledged: None,
-        committed: false,
-    }
+    sketch::recovery(id, &format!("cluster of {id}"), epoch)
 }
 
 pub(crate) fn line(step: u32) -> JournalEntry {

@@ -1,6 +1,6 @@
 //! What the tests share: rows, raw access to a file, and running a part of a test in a process of
 //! its own.
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its own part")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,14 +14,9 @@ use baton_ports::{AuditRecord, Claim, JournalEntry, JournalStage, RecoveryRecord
 use baton_store::{Opened, SqliteOptions, SqliteStore};
 use sqlx::{ConnectOptions as _, SqliteConnection};
 
-/// The lease that the tests use.
-pub(crate) const LEASE: &str = "act";
-/// Its time to live.
-pub(crate) const TTL: Duration = Duration::from_secs(5);
-
-pub(crate) fn node(name: &str) -> NodeName {
-    NodeName::new(name)
-}
+pub(crate) use baton_store_contract::sketch::{
+    LEASE, TTL, audit, long_line as line, node, recovery,
+};
 
 /// Opens with the options that a program has unless it says otherwise.
 pub(crate) async fn open(path: &Path) -> Opened {
@@ -44,58 +39,6 @@ pub(crate) async fn take(store: &SqliteStore, name: &str) -> LeaseEpoch {
     {
         Claim::Held(state) => state.epoch,
         Claim::Other(state) => panic!("not granted: {state:?}"),
-    }
-}
-
-/// A running failover.
-pub(crate) fn recovery(id: &str, cluster: &str, epoch: LeaseEpoch) -> RecoveryRecord {
-    RecoveryRecord {
-        id: RecoveryId::new(id),
-        number: 0,
-        cluster: ClusterId::new(cluster),
-        cluster_name: cluster.to_owned(),
-        kind: RecoveryKind::Failover,
-        finding: "primary-dead".to_owned(),
-        subject: ServerId::new("db1:3306"),
-        subject_address: Address::new("db1", 3306).unwrap(),
-        successor: None,
-        successor_address: None,
-        outcome: RecoveryOutcome::Running,
-        automatic: true,
-        node: node("n1"),
-        epoch,
-        started: WallTime::from_millis(1),
-        ended: None,
-        lost: Vec::new(),
-        errors: Vec::new(),
-        decision: "{}".to_owned(),
-        acknowledged: None,
-        committed: false,
-    }
-}
-
-/// A journal line.
-pub(crate) fn line(step: u32) -> JournalEntry {
-    JournalEntry {
-        step,
-        phase: "promote".to_owned(),
-        stage: JournalStage::Begun,
-        server: None,
-        text: "x".repeat(200),
-        at: WallTime::from_millis(1),
-        since_trigger_us: 0,
-    }
-}
-
-/// An audit line of about `bytes` bytes.
-pub(crate) fn audit(number: u64, bytes: usize) -> AuditRecord {
-    AuditRecord {
-        at: WallTime::from_millis(number),
-        kind: "discover".to_owned(),
-        server: None,
-        cluster: None,
-        by: "ann".to_owned(),
-        text: "x".repeat(bytes),
     }
 }
 

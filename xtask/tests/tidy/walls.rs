@@ -1,11 +1,9 @@
 //! Which module may import which. Inside a package the compiler allows every import; these tests
 //! read the source and allow only what the architecture has.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests end the test")]
-
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+
+use super::repository::{demand_none, files, read};
 
 /// Modules of `host/control` that any room may import: they import no room.
 const GROUND: [&str; 6] = [
@@ -27,44 +25,29 @@ const ROOMS: [(&str, &[&str]); 3] = [
 /// Which top-level modules each top-level module of a package imports.
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
-fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap().to_owned()
-}
-
 /// Reads the sources of a package. Tests may import what they like.
 fn imports(package: &str) -> Imports {
     let mut found = Imports::new();
-    let src = root().join(package).join("src");
-    collect(&src, &src, &mut found);
+    let src = format!("{package}/src/");
+    for (path, text) in files(&[".rs"]) {
+        let Some(inside) = path.strip_prefix(&src).filter(|path| is_source(path)) else {
+            continue;
+        };
+        let module = inside.split('/').next().unwrap();
+        let module = module.trim_end_matches(".rs").to_owned();
+        let mut others = imported(&text);
+        others.remove(&module);
+        found.entry(module).or_default().extend(others);
+    }
     assert!(!found.is_empty(), "{package} has no modules");
     found
 }
 
-fn collect(src: &Path, folder: &Path, found: &mut Imports) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if path.is_dir() && name != "tests" {
-            collect(src, &path, found);
-        } else if is_source(&path) {
-            let relative = path.strip_prefix(src).unwrap();
-            let first = relative.components().next().unwrap();
-            let module = first.as_os_str().to_string_lossy();
-            let module = module.trim_end_matches(".rs").to_owned();
-            let text = fs::read_to_string(&path).unwrap();
-            let mut others = imported(&text);
-            others.remove(&module);
-            found.entry(module).or_default().extend(others);
-        }
-    }
-}
-
 /// True for a source file that is neither a test nor the root of a package.
-fn is_source(path: &Path) -> bool {
-    let is_rust = path.extension().is_some_and(|extension| extension == "rs");
-    let stem = path.file_stem().unwrap();
-    is_rust && stem != "tests" && stem != "lib"
+fn is_source(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    let (name, folders) = parts.split_last().unwrap();
+    !folders.contains(&"tests") && !["tests.rs", "lib.rs"].contains(name)
 }
 
 /// The top-level modules that a source file names as `crate::module`, outside its tests and
@@ -134,7 +117,7 @@ fn rooms_of_control_import_in_one_direction() {
             }
         }
     }
-    assert!(offences.is_empty(), "{offences:#?}");
+    demand_none("imports against the direction of the rooms", &offences);
 }
 
 #[test]
@@ -155,11 +138,7 @@ fn modules_of_backend_have_no_circle() {
 /// The rest of the watch runs in the simulator as well.
 #[test]
 fn only_one_module_of_backend_speaks_to_databases() {
-    let src = root().join("host/backend/src");
-    let uses = |name: &str| {
-        let text = fs::read_to_string(src.join(name)).unwrap();
-        text.contains("baton_mysql")
-    };
+    let uses = |name: &str| read(&format!("host/backend/src/{name}")).contains("baton_mysql");
     let all = imports("host/backend");
     let files = all.keys().map(|module| format!("{module}.rs"));
     let found: Vec<String> = files.filter(|name| uses(name)).collect();
