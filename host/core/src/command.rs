@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::gtid::GtidSet;
 use crate::ids::{Address, ServerId};
 use crate::model::{EventName, EventState};
+use crate::words::words_of_variants;
 
 /// The server-side condition of a step that makes a server writable: evaluated by the server when
 /// it executes it.
@@ -147,6 +148,25 @@ pub enum IfUnknown {
     Ask,
 }
 
+words_of_variants!(ServerCommand {
+    Fence = "fence",
+    OpenWrites = "open-writes",
+    StopReceivers = "stop-receivers",
+    SeverReceivers = "sever-receivers",
+    StartReceivers = "start-receivers",
+    ReconnectReceiver = "reconnect-receiver",
+    StopReplication = "stop-replication",
+    StartReplication = "start-replication",
+    StartAppliers = "start-appliers",
+    SetDelay = "set-delay",
+    WaitApplied = "wait-applied",
+    ForgetReplication = "forget-replication",
+    PointAt = "point-at",
+    SetSemiSync = "set-semi-sync",
+    RestoreEvents = "restore-events",
+    DisableEvents = "disable-events",
+});
+
 impl ServerCommand {
     /// What the command means for everything around it: one row for each.
     pub fn properties(&self) -> Properties {
@@ -195,28 +215,6 @@ impl ServerCommand {
             }
         } else {
             format!("{} on {server}", self.word())
-        }
-    }
-
-    /// Stable word, for journal, logs and errors.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Fence { .. } => "fence",
-            Self::OpenWrites(_) => "open-writes",
-            Self::StopReceivers { .. } => "stop-receivers",
-            Self::SeverReceivers { .. } => "sever-receivers",
-            Self::StartReceivers { .. } => "start-receivers",
-            Self::ReconnectReceiver { .. } => "reconnect-receiver",
-            Self::StopReplication { .. } => "stop-replication",
-            Self::StartReplication { .. } => "start-replication",
-            Self::StartAppliers { .. } => "start-appliers",
-            Self::SetDelay { .. } => "set-delay",
-            Self::WaitApplied { .. } => "wait-applied",
-            Self::ForgetReplication { .. } => "forget-replication",
-            Self::PointAt { .. } => "point-at",
-            Self::SetSemiSync { .. } => "set-semi-sync",
-            Self::RestoreEvents { .. } => "restore-events",
-            Self::DisableEvents => "disable-events",
         }
     }
 }

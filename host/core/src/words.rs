@@ -1,17 +1,20 @@
 //! Words that cross a boundary: stored, sent to policies, shown by the API, typed by people.
 //!
-//! Each is a variant of an enum, and the enum's table of words is written with `words!`: there is
-//! no second list. What a word means stands at the variant. A word that was released keeps its
+//! Each is a variant of an enum, and the enum's table of words is written with `words!` or
+//! `words_of_variants!`: there is no second list. What a word means stands at the variant. A word that was released keeps its
 //! meaning.
 //!
 //! | Enum | Words of |
 //! | --- | --- |
 //! | [`Code`](crate::analysis::Code) | findings |
 //! | [`Ineligible`](crate::planning::Ineligible) | reasons why a server may not become the primary |
-//! | [`RecoveryKind`](crate::model::RecoveryKind), [`RecoveryOutcome`](crate::model::RecoveryOutcome) | recoveries |
+//! | [`RecoveryKind`](crate::model::RecoveryKind) | recoveries |
+//! | [`RecoveryOutcome`](crate::model::RecoveryOutcome) | how they end |
+//! | [`ServerCommand`](crate::command::ServerCommand) | changes of a server |
 //! | [`Phase`](crate::planning::Phase) | steps of a recovery |
 //! | [`Suggestion`](crate::policy::Suggestion) | what the analysis suggests about a finding |
-//! | [`PromotionRule`](crate::model::PromotionRule), [`Risk`](crate::model::Risk) | what operators say |
+//! | [`PromotionRule`](crate::model::PromotionRule) | who is wanted as a primary |
+//! | [`Risk`](crate::model::Risk) | what a failover may risk |
 //! | [`ProbeFailure`](crate::model::ProbeFailure) | why a probe was not answered |
 //! | [`BackendKind`](crate::policy::backend::BackendKind) | Baton's own database |
 
@@ -40,11 +43,33 @@ macro_rules! words {
     };
 }
 
+/// Gives an enum whose variants have data its words: `WORDS` and `word`.
+///
+/// A variant that is missing from the table does not compile.
+macro_rules! words_of_variants {
+    ($name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
+        impl $name {
+            /// All words, in the order of their table.
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+
+            /// The stable word.
+            pub const fn word(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $word),+
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use words_of_variants;
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use crate::analysis::Code;
+    use crate::command::ServerCommand;
     use crate::model::{
         ProbeFailure, PromotionRule, RecoveryKind, RecoveryOutcome, Risk, TimeoutPhase,
     };
@@ -87,7 +112,8 @@ mod tests {
             Risk,
             BackendKind
         );
-        are_sound(&Ineligible::CODES);
+        are_sound(Ineligible::WORDS);
+        are_sound(ServerCommand::WORDS);
     }
 
     #[test]

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use baton_core::ids::{LeaseEpoch, NodeName};
 use baton_core::leadership::{
-    Answer, Election, ElectionSettings, Event, FAST_TICK, Holder, Leading, LeaseRow, Loss, Note,
+    Answer, Election, ElectionSettings, Event, FAST_TICK, Holder, Leading, LeaseState, Loss, Note,
     Order, Peers, Request, Role, Turn, View,
 };
 use baton_core::time::Timestamp;
-use baton_ports::{Claim, Clock, LeaseState, Store, StoreError};
+use baton_ports::{Claim, Clock, Store, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
@@ -199,8 +199,8 @@ impl LeaseKeeper {
         let told = outcome.as_ref().err().map(StoreError::with_causes);
         let was_failing = std::mem::replace(&mut *lock(&self.problem), told).is_some();
         match outcome {
-            Ok(Claim::Held(state)) => Answer::Granted(row(state)),
-            Ok(Claim::Other(state)) => Answer::Denied(row(state)),
+            Ok(Claim::Held(state)) => Answer::Granted(state),
+            Ok(Claim::Other(state)) => Answer::Denied(state),
             Err(error) => {
                 let error = error.with_causes();
                 if was_failing {
@@ -366,28 +366,13 @@ impl LeaseKeeper {
     /// The whole store was moved after `before`, and this node's lease with it. False if the row
     /// in the new store is somebody else's.
     pub(crate) fn moved(&self, state: &LeaseState, before: Timestamp) -> bool {
-        let row = row(state.clone());
+        let row = state.clone();
         let is_own = self.election().owns(&row);
         if is_own {
             let sent_at = before;
             self.note_order(Order::Moved { row, sent_at });
         }
         is_own
-    }
-}
-
-fn row(state: LeaseState) -> LeaseRow {
-    let LeaseState {
-        holder,
-        epoch,
-        renewals,
-        ttl,
-    } = state;
-    LeaseRow {
-        holder,
-        epoch,
-        renewals,
-        ttl,
     }
 }
 

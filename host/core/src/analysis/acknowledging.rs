@@ -214,7 +214,7 @@ fn why_unpromotable(acknowledger: &Acknowledger<'_>) -> Vec<&'static str> {
         reasons.push(Ineligible::Filtered);
     }
     reasons.extend(logging(facts));
-    let mut codes: Vec<&str> = reasons.iter().map(Ineligible::code).collect();
+    let mut codes: Vec<&str> = reasons.iter().map(Ineligible::word).collect();
     if !edge.channel.delay.is_zero() {
         codes.push("delayed");
     }

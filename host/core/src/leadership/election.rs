@@ -8,7 +8,7 @@ mod tests;
 use std::cmp::{Ordering, Reverse};
 use std::time::Duration;
 
-use super::lease::{Holder, LeaseRow, vote_term};
+use super::lease::{Holder, LeaseState, vote_term};
 use super::peers::{Liveness, Peer};
 use super::remote_liveness::RemoteLiveness;
 use super::stall::StallDetector;
@@ -55,7 +55,7 @@ pub struct Election {
     /// The leader, if it is another node.
     other: Option<Holder>,
     /// The row when it was last somebody else's, and since when it has not changed.
-    foreign_row: Option<(LeaseRow, Timestamp)>,
+    foreign_row: Option<(LeaseState, Timestamp)>,
     remote: RemoteLiveness,
     /// The highest epoch ever seen.
     highest: LeaseEpoch,
@@ -240,7 +240,7 @@ impl Election {
     }
 
     /// Since when the holder of a row is silent, if it is.
-    fn silent_since(&self, view: &View<'_>, row: &LeaseRow) -> Option<Timestamp> {
+    fn silent_since(&self, view: &View<'_>, row: &LeaseState) -> Option<Timestamp> {
         let holder = row.holder.as_ref().filter(|_| !self.owns(row))?;
         match view.peers.liveness(&Holder::of(holder)) {
             Liveness::Silent(since) => Some(since),
@@ -249,14 +249,14 @@ impl Election {
     }
 
     /// True if the row names this node as its holder.
-    pub fn owns(&self, row: &LeaseRow) -> bool {
+    pub fn owns(&self, row: &LeaseState) -> bool {
         row.holder.as_ref() == Some(&self.settings.holder)
     }
 
     /// True if a row that denies this node the lease does not end its leadership. A node that leads
     /// without the store under a later epoch replaces the row with its next claim. And the answer
     /// to a renewal that was sent before the store was moved names this node as the holder.
-    fn outranks(&self, row: &LeaseRow) -> bool {
+    fn outranks(&self, row: &LeaseState) -> bool {
         let Some(epoch) = self.role.epoch() else {
             return false;
         };
@@ -268,7 +268,7 @@ impl Election {
     /// long the last holder may still count it as half a vote.
     fn hold(
         &mut self,
-        row: &LeaseRow,
+        row: &LeaseState,
         sent_at: Timestamp,
         (now, counted_by_other): (Timestamp, Duration),
         turn: &mut Turn,

@@ -8,14 +8,14 @@ use crate::ids::{LeaseEpoch, NodeName};
 /// under one name are two holders.
 const START_MARK: char = '#';
 
-/// The row of the lease.
+/// A lease as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct LeaseRow {
-    /// Holder as the row names it, or nobody.
+pub struct LeaseState {
+    /// Holder as the store names it, or nobody.
     pub holder: Option<NodeName>,
-    /// Grows with each change of hands.
+    /// Strictly growing with each change of hands.
     pub epoch: LeaseEpoch,
-    /// Grows with each renewal.
+    /// Grows with each renewal, which shows a contender that the holder is alive.
     pub renewals: u64,
     /// Time to live that the holder promised.
     pub ttl: Duration,

@@ -39,5 +39,5 @@ pub use election::{
     Answer, Election, ElectionSettings, Event, FAST_TICK, Leading, Loss, Note, Order, Request,
     Role, Turn, View,
 };
-pub use lease::{Holder, LeaseRow, vote_term};
+pub use lease::{Holder, LeaseState, vote_term};
 pub use peers::{Contact, Liveness, Peer, Peers};

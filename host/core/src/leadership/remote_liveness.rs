@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::lease::LeaseRow;
+use super::lease::LeaseState;
 use crate::ids::NodeName;
 use crate::time::Timestamp;
 
@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct RemoteLiveness {
     /// When the store was asked the last time, and what it answered.
-    last: Option<(Timestamp, LeaseRow)>,
+    last: Option<(Timestamp, LeaseState)>,
     /// Who changed the row while it was silent, and when that was read.
     proof: Option<(NodeName, Timestamp)>,
 }
@@ -26,7 +26,7 @@ impl RemoteLiveness {
     pub(super) fn note(
         &mut self,
         asked: Timestamp,
-        row: &LeaseRow,
+        row: &LeaseState,
         silent_since: Option<Timestamp>,
     ) {
         let last = self.last.replace((asked, row.clone()));
@@ -61,8 +61,8 @@ mod tests {
         Timestamp::from_millis(millis)
     }
 
-    fn row(holder: &str, epoch: u64, renewals: u64) -> LeaseRow {
-        LeaseRow {
+    fn row(holder: &str, epoch: u64, renewals: u64) -> LeaseState {
+        LeaseState {
             holder: Some(NodeName::new(holder)),
             epoch: LeaseEpoch(epoch),
             renewals,

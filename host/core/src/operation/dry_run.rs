@@ -43,7 +43,7 @@ pub struct Forecast {
     pub candidates: Vec<Candidate>,
     /// How it would end.
     pub outcome: RecoveryOutcome,
-    /// How the cluster would look then.
+    /// How the cluster would look then; while the dry run goes on, how it would look by now.
     pub after: Snapshot,
 }
 
@@ -51,7 +51,6 @@ pub struct Forecast {
 #[derive(Debug)]
 pub struct DryRun {
     operation: Operation,
-    snapshot: Snapshot,
     settings: DryRunSettings,
     next_step: StepId,
     touched: BTreeSet<ServerId>,
@@ -83,7 +82,6 @@ impl DryRun {
         });
         let run = Self {
             operation: Operation::new(order),
-            snapshot: snapshot.clone(),
             settings,
             next_step: 1,
             touched: BTreeSet::new(),
@@ -106,7 +104,7 @@ impl DryRun {
 
     /// The cluster as it is expected to look at this point.
     pub fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
+        &self.forecast.after
     }
 
     fn go_on(mut self, mut event: Event) -> Ahead {
@@ -119,7 +117,7 @@ impl DryRun {
                 }
                 Next::Read { server, .. } => event = Event::Read(self.reading(&server)),
                 Next::Wait(pause) => {
-                    self.snapshot.taken_at = self.snapshot.taken_at.plus(pause);
+                    self.forecast.after.taken_at = self.forecast.after.taken_at.plus(pause);
                     event = Event::Woke;
                 }
                 Next::End(end) => {
@@ -134,13 +132,12 @@ impl DryRun {
 
     fn end(mut self, outcome: RecoveryOutcome) -> Ahead {
         self.forecast.outcome = outcome;
-        self.forecast.after = self.snapshot;
         Ahead::Ended(Box::new(self.forecast))
     }
 
     fn advance(&mut self, event: Event) -> Next {
         let view = View {
-            snapshot: &self.snapshot,
+            snapshot: &self.forecast.after,
             settings: &self.settings.plan,
             lag_limit: self.settings.lag_limit,
             read_limit: self.settings.read_limit,
@@ -184,7 +181,7 @@ impl DryRun {
 
     /// The checker is asked as before a plan is carried out.
     fn carry_out(&mut self, plan: &Plan) -> PlanEnd {
-        let objections = check(plan, &self.snapshot);
+        let objections = check(plan, &self.forecast.after);
         if !objections.is_empty() {
             let texts = objections.iter().map(ToString::to_string);
             self.forecast.problems.extend(texts);
@@ -195,7 +192,7 @@ impl DryRun {
         }
         let mut tolerated = false;
         for step in &plan.steps {
-            let fails = is_expected_to_fail(&self.snapshot, &step.action);
+            let fails = is_expected_to_fail(&self.forecast.after, &step.action);
             tolerated |= fails;
             self.forecast.steps.push(ForeseenStep {
                 phase: step.phase,
@@ -207,14 +204,14 @@ impl DryRun {
             let changed = step.action.server().filter(|_| step.action.changes());
             self.touched.extend(changed.cloned());
         }
-        self.snapshot = expected_after(&self.snapshot, plan);
+        self.forecast.after = expected_after(&self.forecast.after, plan);
         PlanEnd::Completed { tolerated }
     }
 
     fn reading(&self, server: &ServerId) -> Reading {
-        if answers(&self.snapshot, server) {
+        if answers(&self.forecast.after, server) {
             Reading::Answered {
-                writable: takes_writes(&self.snapshot, server),
+                writable: takes_writes(&self.forecast.after, server),
             }
         } else {
             Reading::Silent

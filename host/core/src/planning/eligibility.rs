@@ -19,6 +19,7 @@ use crate::model::{
     Space, ThreadState, Topology, named,
 };
 use crate::time::Timestamp;
+use crate::words::words_of_variants;
 
 /// A reason why a server may not become the primary.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,60 +78,31 @@ pub enum Ineligible {
     },
 }
 
+words_of_variants!(Ineligible {
+    MustNot = "must-not",
+    Quarantined = "quarantined",
+    Maintenance = "maintenance",
+    Downtimed = "downtimed",
+    AlreadyPrimary = "already-primary",
+    NotAnswering = "not-answering",
+    NotRead = "not-read",
+    Errant = "errant",
+    WaitsForSpace = "waits-for-space",
+    Empty = "empty",
+    NoBinaryLog = "no-binary-log",
+    NoReplicaUpdates = "no-replica-updates",
+    StillReceiving = "still-receiving",
+    ReceiverBroken = "receiver-broken",
+    ApplierBroken = "applier-broken",
+    Filtered = "filtered",
+    NoGtid = "no-gtid",
+    NotDirectReplica = "not-a-direct-replica",
+    NotReplicating = "not-replicating",
+    Lagging = "lagging",
+    PreparedNotReplicated = "prepared-not-replicated",
+});
+
 impl Ineligible {
-    /// All codes, in the order of the variants.
-    pub const CODES: [&'static str; 21] = [
-        "must-not",
-        "quarantined",
-        "maintenance",
-        "downtimed",
-        "already-primary",
-        "not-answering",
-        "not-read",
-        "errant",
-        "waits-for-space",
-        "empty",
-        "no-binary-log",
-        "no-replica-updates",
-        "still-receiving",
-        "receiver-broken",
-        "applier-broken",
-        "filtered",
-        "no-gtid",
-        "not-a-direct-replica",
-        "not-replicating",
-        "lagging",
-        "prepared-not-replicated",
-    ];
-
-    /// Stable word, as the API and policies see it.
-    pub fn code(&self) -> &'static str {
-        let place = match self {
-            Self::MustNot => 0,
-            Self::Quarantined => 1,
-            Self::Maintenance => 2,
-            Self::Downtimed => 3,
-            Self::AlreadyPrimary => 4,
-            Self::NotAnswering => 5,
-            Self::NotRead => 6,
-            Self::Errant(_) => 7,
-            Self::WaitsForSpace => 8,
-            Self::Empty => 9,
-            Self::NoBinaryLog => 10,
-            Self::NoReplicaUpdates => 11,
-            Self::StillReceiving => 12,
-            Self::ReceiverBroken(_) => 13,
-            Self::ApplierBroken(_) => 14,
-            Self::Filtered => 15,
-            Self::NoGtid => 16,
-            Self::NotDirectReplica(_) => 17,
-            Self::NotReplicating(_) => 18,
-            Self::Lagging { .. } => 19,
-            Self::PreparedNotReplicated { .. } => 20,
-        };
-        Self::CODES.get(place).copied().unwrap_or_default()
-    }
-
     /// What a person lifts by naming the server in the order for a failover: a person who names a
     /// server that has errant transactions wants it with them.
     pub fn is_lifted_by_name(&self) -> bool {
@@ -198,7 +170,7 @@ impl Ineligible {
             server
         };
         Reason {
-            code: self.code().to_owned(),
+            code: self.word().to_owned(),
             text: self.text(server),
             about: vec![about.clone()],
         }

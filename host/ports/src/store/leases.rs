@@ -4,21 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use baton_core::ids::{LeaseEpoch, NodeName};
+pub use baton_core::leadership::LeaseState;
 
 use super::StoreError;
-
-/// A lease as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeaseState {
-    /// Holder, or nobody.
-    pub holder: Option<NodeName>,
-    /// Strictly growing with each change of hands.
-    pub epoch: LeaseEpoch,
-    /// Grows with each renewal, which shows a contender that the holder is alive.
-    pub renewals: u64,
-    /// Time to live that the holder promised.
-    pub ttl: Duration,
-}
 
 /// Outcome of trying to take or renew a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]

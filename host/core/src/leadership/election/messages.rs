@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::ids::{LeaseEpoch, NodeName};
-use crate::leadership::{LeaseRow, Peers};
+use crate::leadership::{LeaseState, Peers};
 use crate::time::Timestamp;
 
 /// How things look when an event is handled.
@@ -37,9 +37,9 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// The lease is this node's.
-    Granted(LeaseRow),
+    Granted(LeaseState),
     /// The lease is somebody else's, or nobody's.
-    Denied(LeaseRow),
+    Denied(LeaseState),
     /// The store did not answer.
     Failed,
 }
@@ -66,7 +66,7 @@ pub enum Order {
     /// The whole store was moved after `sent_at`, and this node's lease with it.
     Moved {
         /// The row in the new store.
-        row: LeaseRow,
+        row: LeaseState,
         /// Before the move began.
         sent_at: Timestamp,
     },

@@ -38,7 +38,7 @@ fn switchover(lines: &str, to: &str) -> Vec<Ineligible> {
 }
 
 fn codes(reasons: &[Ineligible]) -> Vec<&'static str> {
-    reasons.iter().map(Ineligible::code).collect()
+    reasons.iter().map(Ineligible::word).collect()
 }
 
 const LOST: &str = "p1 primary silent refused 2s\n";
@@ -132,7 +132,7 @@ fn every_reason_has_a_row() {
     let mut shown: BTreeSet<&str> = rows.copied().collect();
     // Rows of their own.
     shown.extend(["already-primary", "prepared-not-replicated"]);
-    let all: BTreeSet<&str> = Ineligible::CODES.into_iter().collect();
+    let all: BTreeSet<&str> = Ineligible::WORDS.iter().copied().collect();
     assert_eq!(shown, all);
 }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 use super::play::{peer, settings};
 use crate::ids::{LeaseEpoch, NodeName};
 use crate::leadership::{
-    Answer, Contact, Election, ElectionSettings, Event, LeaseRow, Order, Peer, Peers, Request,
+    Answer, Contact, Election, ElectionSettings, Event, LeaseState, Order, Peer, Peers, Request,
     Role, View,
 };
 use crate::time::Timestamp;
@@ -59,7 +59,7 @@ struct Node {
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct World {
     now: Timestamp,
-    row: LeaseRow,
+    row: LeaseState,
     nodes: [Node; NODES],
     /// The nodes do not hear each other since then.
     cut: Option<Timestamp>,
@@ -88,7 +88,7 @@ fn start(budget: u8) -> World {
     };
     let mut world = World {
         now,
-        row: LeaseRow {
+        row: LeaseState {
             holder: None,
             epoch: LeaseEpoch(1),
             renewals: 1,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::ids::{LeaseEpoch, NodeName};
 use crate::leadership::{
-    Answer, Contact, Election, ElectionSettings, Event, LeaseRow, Loss, Note, Order, Peer, Peers,
+    Answer, Contact, Election, ElectionSettings, Event, LeaseState, Loss, Note, Order, Peer, Peers,
     Request, Role, Turn, View,
 };
 use crate::time::Timestamp;
@@ -38,8 +38,8 @@ pub(super) fn peer(name: &str) -> Peer {
 }
 
 /// A row that `name` holds.
-pub(super) fn held_by(name: &str, epoch: u64, renewals: u64) -> LeaseRow {
-    LeaseRow {
+pub(super) fn held_by(name: &str, epoch: u64, renewals: u64) -> LeaseState {
+    LeaseState {
         holder: Some(NodeName::new(format!("{name}#a0-1"))),
         epoch: LeaseEpoch(epoch),
         renewals,
