@@ -40,7 +40,7 @@ const URGENT_FOR: Duration = Duration::from_mins(1);
 const PROBES_MAX: usize = 256;
 
 /// Watches the backends and chooses. Dropping [`Backend::run`] midway ends all sessions; a
-/// promotion under way may be left half done, and is decided on afresh by whoever looks next.
+/// promotion under way may be left half done. The next node that looks decides anew.
 pub struct Backend {
     spec: Arc<BackendSpec>,
     nodes: Arc<dyn BackendNodes>,

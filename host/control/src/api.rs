@@ -252,7 +252,7 @@ pub trait Control: Send + Sync {
     /// Gives the lease up, so that another node leads. Refused during a recovery, and where nobody
     /// could take over.
     async fn reelect(&self, by: &str) -> Result<(), RequestError>;
-    /// Makes this node lead, whoever leads now.
+    /// Makes this node lead, also in place of another leader.
     async fn grab_election(&self, by: &str) -> Result<(), RequestError>;
     /// What this node says of itself to the other nodes.
     fn peer_report(&self) -> PeerReport;

@@ -7,7 +7,7 @@
 //! | Enum | Words of |
 //! | --- | --- |
 //! | [`Code`](crate::analysis::Code) | findings |
-//! | [`Ineligible`](crate::planning::Ineligible) | reasons why a server may not become the primary |
+//! | [`Ineligible`](crate::planning::Ineligible) | why a server may not become the primary |
 //! | [`RecoveryKind`](crate::model::RecoveryKind) | recoveries |
 //! | [`RecoveryOutcome`](crate::model::RecoveryOutcome) | how they end |
 //! | [`ServerCommand`](crate::command::ServerCommand) | changes of a server |

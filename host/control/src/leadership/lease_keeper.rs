@@ -329,8 +329,8 @@ impl LeaseKeeper {
         }
     }
 
-    /// Claims the lease, whoever holds it, until this node has it. It is half a vote only when the
-    /// old holder cannot count it any more.
+    /// Claims the lease until this node has it, also from another holder. The lease counts as half
+    /// a vote only when the old holder cannot count it any more.
     pub(crate) fn lead(&self) {
         self.note_order(Order::Lead);
         self.ordered.notify_one();

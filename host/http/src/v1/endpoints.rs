@@ -28,7 +28,7 @@ fn nodes_and_backend() -> Vec<Endpoint> {
         Endpoint::post(
             "/node/grab-election",
             nodes::grab_election,
-            "This node takes the lease, whoever leads now.",
+            "This node takes the lease, also from another leader.",
         )
         .on_this_node(),
         Endpoint::get(

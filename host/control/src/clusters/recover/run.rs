@@ -124,8 +124,8 @@ impl Recovery<'_> {
     }
 
     /// Journals the steps that are about to begin. If that fails, the steps are not sent, and the
-    /// events that say so are given. After writes are open, the steps are sent all the same: to
-    /// stop there helps nobody.
+    /// events that say so are given. After writes are open, the steps are sent without it: to stop
+    /// there helps nobody.
     async fn record(
         &mut self,
         ready: &[Step],

@@ -365,8 +365,8 @@ impl Inventory {
         top
     }
 
-    /// True if somebody above was not probed yet, however far up: whoever is there belongs to the
-    /// same cluster.
+    /// True if any server above, at any distance, was not probed yet. It belongs to the same
+    /// cluster.
     fn waits_for_a_source(&self, source: Option<&ServerId>) -> bool {
         let mut next = source.cloned();
         let mut seen: BTreeSet<ServerId> = BTreeSet::new();
