@@ -100,8 +100,7 @@ impl Handle {
                 leader: self.lease.leader(),
             });
         }
-        let found = self.clusters.get(cluster);
-        let found = found.ok_or_else(|| RequestError::not_found("cluster", cluster.as_str()))?;
+        let found = self.clusters.require(cluster)?;
         let (reply, answer) = oneshot::channel();
         let deadline = deadline.map(|limit| self.ports.clock.now().plus(limit));
         let text = kind.to_string();
@@ -386,8 +385,7 @@ impl Control for Handle {
 
     async fn explain(&self, cluster: &ClusterId) -> Result<Explanation, RequestError> {
         let view = self.view(cluster)?;
-        let found = self.clusters.get(cluster);
-        let found = found.ok_or_else(|| RequestError::not_found("cluster", cluster.as_str()))?;
+        let found = self.clusters.require(cluster)?;
         let settings = &self.registry.settings;
         Ok(explain(&found.policy, settings, &found.published, &view).await)
     }
@@ -398,8 +396,7 @@ impl Control for Handle {
         order: OrderKind,
     ) -> Result<OrderForecast, RequestError> {
         let view = self.view(cluster)?;
-        let found = self.clusters.get(cluster);
-        let found = found.ok_or_else(|| RequestError::not_found("cluster", cluster.as_str()))?;
+        let found = self.clusters.require(cluster)?;
         let settings = &self.registry.settings;
         forecast(&found.policy, settings, &view.snapshot, order).await
     }

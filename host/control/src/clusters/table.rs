@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::decide::{Published, Request};
 use super::policy::PolicyClient;
-use crate::api::ClusterView;
+use crate::api::{ClusterView, RequestError};
 use crate::locking::lock;
 
 /// One running loop.
@@ -24,8 +24,10 @@ pub(crate) struct ClusterHandle {
 pub(crate) struct ClusterTable(Mutex<BTreeMap<ClusterId, ClusterHandle>>);
 
 impl ClusterTable {
-    pub(crate) fn get(&self, id: &ClusterId) -> Option<ClusterHandle> {
-        lock(&self.0).get(id).cloned()
+    /// The loop of a cluster, or that there is none.
+    pub(crate) fn require(&self, id: &ClusterId) -> Result<ClusterHandle, RequestError> {
+        let found = lock(&self.0).get(id).cloned();
+        found.ok_or_else(|| RequestError::not_found("cluster", id.as_str()))
     }
 
     pub(crate) fn insert(&self, id: ClusterId, handle: ClusterHandle) {

@@ -13,7 +13,7 @@ use baton_core::planning::{
 use super::Published;
 use super::judge::Judged;
 use crate::api::ClusterView;
-use crate::clusters::forecast::{Question, foresee};
+use crate::clusters::forecast::{Foresight, Question, foresee};
 use crate::clusters::policy::PolicyClient;
 use crate::settings::ControlSettings;
 
@@ -29,59 +29,80 @@ pub(crate) async fn explain(
 ) -> Explanation {
     let snapshot = &view.snapshot;
     let judged = published.judged();
-    let due = judged.subject.as_ref();
-    let due = due.filter(|_| snapshot.control.active.is_none());
-    let seen = match due {
-        Some((kind, subject)) => {
-            let question = question(*kind, subject);
-            Some(foresee(client, settings, snapshot, &question).await)
-        }
-        None => None,
-    };
-    let replaces = |(kind, _): &&(RecoveryKind, ServerId)| kind.replaces_lost_primary();
-    let replaced = match judged.subject.as_ref().filter(replaces) {
-        Some((_, server)) => Some(server.clone()),
-        None => view.report.primary.server().cloned(),
-    };
-    let loss = match (&replaced, due.filter(replaces).and(seen.clone())) {
-        (None, _) => None,
-        (Some(_), Some(seen)) => Some(seen),
-        (Some(primary), None) => {
-            let question = question(RecoveryKind::Failover, primary);
-            Some(foresee(client, settings, &without(snapshot, primary), &question).await)
-        }
-    };
-    let mut list = loss.as_ref().map(|seen| seen.forecast.candidates.clone());
-    if let (Some(list), Some(replaced)) = (&mut list, &replaced)
-        && list.is_empty()
+    let mut due = None;
+    if let Some((kind, subject)) = &judged.subject
+        && snapshot.control.active.is_none()
     {
-        *list = candidates(snapshot, replaced, None);
+        due = Some(foresee(client, settings, snapshot, &question(*kind, subject)).await);
     }
-    let list = list.unwrap_or_default();
-    let mut views = loss
-        .as_ref()
-        .map(|seen| seen.candidates.clone())
+    let lost = judged.subject.as_ref();
+    let lost = lost.filter(|(kind, _)| kind.replaces_lost_primary());
+    let primary = match lost {
+        Some((_, server)) => Some(server),
+        None => view.report.primary.server(),
+    };
+    let succession = match (primary, &due) {
+        (None, _) => Succession::default(),
+        (Some(primary), Some(due)) if lost.is_some() => {
+            Succession::of(snapshot, primary, due.clone())
+        }
+        (Some(primary), _) => {
+            let question = question(RecoveryKind::Failover, primary);
+            let seen = foresee(client, settings, &without(snapshot, primary), &question).await;
+            Succession::of(snapshot, primary, seen)
+        }
+    };
+    let forecast = due.map(|due| due.forecast);
+    let (steps, problems) = forecast
+        .map(|it| (it.steps, it.problems))
         .unwrap_or_default();
-    if views.is_empty() {
-        views = list.iter().map(CandidateView::of).collect();
-    }
-    let ranked_by = loss.and_then(|seen| seen.policy);
-    let (steps, problems) = seen.map_or_else(Default::default, |seen| {
-        (seen.forecast.steps, seen.forecast.problems)
-    });
     Explanation {
         cluster: snapshot.cluster.id.clone(),
         name: snapshot.cluster.name.clone(),
         intention: intention(view, &judged),
         reasons: judged.reasons.clone(),
         obstacles: obstacles(view, &judged),
-        candidates: views,
-        expected_loss: replaced
-            .map_or(ExpectedLoss::None, |id| expected_loss(snapshot, &id, &list)),
+        candidates: succession.candidates,
+        expected_loss: succession.loss,
         report: view.report.clone(),
-        policy: ranked_by.unwrap_or(judged.policy),
+        policy: succession.policy.unwrap_or(judged.policy),
         steps,
         problems,
+    }
+}
+
+/// Who would replace a primary, and what that would lose.
+struct Succession {
+    candidates: Vec<CandidateView>,
+    loss: ExpectedLoss,
+    /// Who ranked, if anybody had to.
+    policy: Option<String>,
+}
+
+impl Default for Succession {
+    fn default() -> Self {
+        Self {
+            candidates: Vec::new(),
+            loss: ExpectedLoss::None,
+            policy: None,
+        }
+    }
+}
+
+impl Succession {
+    fn of(snapshot: &Snapshot, primary: &ServerId, seen: Foresight) -> Self {
+        let mut list = seen.forecast.candidates;
+        let mut views = seen.candidates;
+        if list.is_empty() {
+            // Nobody may take over: each is shown with its reasons.
+            list = candidates(snapshot, primary, None);
+            views = list.iter().map(CandidateView::of).collect();
+        }
+        Self {
+            loss: expected_loss(snapshot, primary, &list),
+            candidates: views,
+            policy: seen.policy,
+        }
     }
 }
 
