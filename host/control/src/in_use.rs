@@ -1,7 +1,6 @@
 //! Refuses to forget a server that is in use.
 
 use baton_core::ids::{ClusterId, ServerId};
-use baton_core::model::Reach;
 
 use crate::api::{Control as _, RequestError};
 use crate::handle::Handle;
@@ -27,7 +26,7 @@ impl Handle {
             .iter()
             .find(|view| view.snapshot.cluster.id == *cluster)?;
         let found = view.snapshot.servers.get(server)?;
-        if found.probe.reach() != Reach::Answering {
+        if !found.answers() {
             return None;
         }
         if view.snapshot.cluster.primary.as_ref() == Some(server) {

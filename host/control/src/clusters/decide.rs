@@ -232,7 +232,7 @@ impl ClusterLoop {
     pub(super) async fn observe_again(&self, snapshot: &Snapshot) {
         let limit = self.members.registry.settings.read_limit;
         let members = snapshot.servers.values();
-        let answering = members.filter(|server| server.probe.reach() == Reach::Answering);
+        let answering = members.filter(|server| server.answers());
         let readings = answering.map(|server| async move {
             if snapshot.control.automatic
                 && let Ok(lent) = self.members.sessions.lend(&server.id, limit).await
@@ -327,7 +327,7 @@ impl ClusterLoop {
             }
         }
         for server in snapshot.servers.values() {
-            if server.probe.reach() == Reach::Answering && self.stands.insert(server.id.clone()) {
+            if server.answers() && self.stands.insert(server.id.clone()) {
                 let sessions = Arc::clone(&self.members.sessions);
                 let id = server.id.clone();
                 self.standing.spawn(async move { sessions.stand(id).await });

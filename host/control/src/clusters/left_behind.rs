@@ -6,9 +6,7 @@ use std::collections::BTreeSet;
 
 use baton_core::analysis::{Code, Evidence, Finding, Severity};
 use baton_core::ids::ServerId;
-use baton_core::model::{
-    Edge, Reach, RecoveryKind, Server, ServerFacts, Snapshot, ThreadState, Topology,
-};
+use baton_core::model::{Edge, RecoveryKind, Server, ServerFacts, Snapshot, ThreadState, Topology};
 use baton_core::policy::Suggestion;
 
 /// The servers of `of` that do not follow the primary. `of` holds the servers that a recovery
@@ -26,7 +24,7 @@ pub(crate) fn why_not_following(snapshot: &Snapshot, id: &ServerId) -> String {
     let Some(server) = snapshot.servers.get(id) else {
         return "it is not known any more".to_owned();
     };
-    if server.probe.reach() != Reach::Answering {
+    if !server.answers() {
         let failure = server.probe.failure.as_ref();
         let word = failure.map_or("no answer", baton_core::model::ProbeFailure::word);
         return format!("it does not answer ({word})");
@@ -106,13 +104,13 @@ fn finding(server: &Server, primary: &Server) -> Finding {
 fn standing_primary(snapshot: &Snapshot) -> Option<&Server> {
     let primary = snapshot.servers.get(snapshot.cluster.primary.as_ref()?)?;
     let writable = primary.last_facts().is_some_and(ServerFacts::is_writable);
-    (primary.probe.reach() == Reach::Answering && writable).then_some(primary)
+    (primary.answers() && writable).then_some(primary)
 }
 
 fn may_be_brought_back(snapshot: &Snapshot, topology: &Topology, server: &Server) -> bool {
     let takes_writes = server.last_facts().is_none_or(ServerFacts::is_writable);
     let edges = topology.channels_of(&server.id);
-    server.probe.reach() == Reach::Answering
+    server.answers()
         && !takes_writes
         && !server.quarantined
         && server.downtime.is_none()
@@ -130,8 +128,7 @@ fn is_adrift(snapshot: &Snapshot, edge: &Edge) -> bool {
         return false;
     }
     let source = edge.source.as_ref().and_then(|id| snapshot.servers.get(id));
-    let source_serves = source
-        .is_some_and(|source| source.probe.reach() == Reach::Answering && !source.quarantined);
+    let source_serves = source.is_some_and(|source| source.answers() && !source.quarantined);
     channel.receiver == ThreadState::Stopped
         || channel.applier == ThreadState::Stopped
         || !source_serves
@@ -144,10 +141,7 @@ fn follows(snapshot: &Snapshot, topology: &Topology, id: &ServerId) -> bool {
         if snapshot.cluster.primary.as_ref() == Some(at) {
             return true;
         }
-        let answers = snapshot
-            .servers
-            .get(at)
-            .is_some_and(|server| server.probe.reach() == Reach::Answering);
+        let answers = snapshot.answers(at);
         let running = topology
             .channels_of(at)
             .iter()

@@ -14,7 +14,7 @@ use baton_core::ids::{ClusterId, LeaseEpoch, ServerId};
 use baton_core::leadership::quorum::{
     Poll, PollResult, QuorumChecks, Tally, Voters, Votes, lock_counts_in, missing_quorum,
 };
-use baton_core::model::{Reach, Snapshot};
+use baton_core::model::Snapshot;
 use baton_core::planning::Reason;
 use baton_core::time::Timestamp;
 use baton_ports::{Clock, LockState, StatementError};
@@ -277,11 +277,8 @@ impl ClusterQuorum {
 
 /// Voters that answer probes: asking the others would only cost time.
 fn answering(snapshot: &Snapshot, voters: &Voters) -> BTreeSet<ServerId> {
-    let answers = |id: &ServerId| {
-        let server = snapshot.servers.get(id);
-        server.is_some_and(|server| server.probe.reach() == Reach::Answering)
-    };
-    voters.everybody().into_iter().filter(answers).collect()
+    let voters = voters.everybody().into_iter();
+    voters.filter(|id| snapshot.answers(id)).collect()
 }
 
 pub(crate) fn refused(command: &'static str, message: String) -> WorkError {

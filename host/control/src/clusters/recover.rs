@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_core::ids::{LeaseEpoch, RecoveryId, ServerId};
-use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Snapshot, Topology};
+use baton_core::model::{RecoveryKind, RecoveryOutcome, Snapshot, Topology};
 use baton_core::operation::End;
 use baton_core::planning::{Consent, StepId, inherited_replicas, too_few_acknowledgers};
 use baton_core::time::Timestamp;
@@ -289,7 +289,7 @@ impl Recovery<'_> {
         let snapshot = members.snapshot();
         let primary = snapshot.as_ref().and_then(Snapshot::primary);
         // The primary, too: its own reading shows what it committed after another server was lost.
-        let primary = primary.filter(|server| server.probe.reach() == Reach::Answering);
+        let primary = primary.filter(|server| server.answers());
         let mut ids = self.touched.clone();
         ids.extend(primary.map(|server| server.id.clone()));
         // In a switchover the old primary is alive and has to follow.
@@ -403,7 +403,7 @@ fn not_serving(snapshot: &Snapshot, server: &ServerId) -> Option<&'static str> {
     let writable = server
         .last_facts()
         .is_some_and(baton_core::model::ServerFacts::is_writable);
-    match (server.probe.reach() == Reach::Answering, writable) {
+    match (server.answers(), writable) {
         (true, true) => None,
         (true, false) => Some("is read-only"),
         (false, _) => Some("does not answer"),

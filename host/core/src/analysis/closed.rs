@@ -6,7 +6,7 @@ use super::finding_codes::Code;
 use super::report::{Evidence, PrimaryView};
 use super::writers::writers;
 use crate::ids::ServerId;
-use crate::model::{Bounds, Closed, Reach, RecoveryKind, Server, ServerFacts, Snapshot, Topology};
+use crate::model::{Bounds, Closed, RecoveryKind, Server, ServerFacts, Snapshot, Topology};
 use crate::policy::Suggestion;
 
 /// The rules of this file.
@@ -170,16 +170,14 @@ fn took_over_last(snapshot: &Snapshot, id: &ServerId) -> bool {
 /// A member that does not answer, and was not last seen as a replica, nor replaced on record.
 fn may_have_been_promoted(snapshot: &Snapshot, server: &Server) -> bool {
     let last_seen_closed = server.last_facts().is_some_and(|facts| facts.read_only);
-    server.probe.reach() != Reach::Answering
-        && !last_seen_closed
-        && snapshot.replacement_of(&server.id).is_none()
+    !server.answers() && !last_seen_closed && snapshot.replacement_of(&server.id).is_none()
 }
 
 /// Whether a server answers and is read-only.
 pub fn is_closed(snapshot: &Snapshot, server: &ServerId) -> bool {
     let found = snapshot.servers.get(server);
     found.is_some_and(|server| {
-        server.probe.reach() == Reach::Answering
+        server.answers()
             && server
                 .last_facts()
                 .is_some_and(|facts: &ServerFacts| facts.read_only)

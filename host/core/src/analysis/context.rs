@@ -75,7 +75,7 @@ impl<'a> Context<'a> {
 
     /// The reading of a server that answers now.
     pub(super) fn current(&self, id: &ServerId) -> Option<&'a ServerFacts> {
-        self.server(id).and_then(current)
+        self.server(id).and_then(Server::current_facts)
     }
 
     /// Servers that no probe has finished for: nothing is known about them.
@@ -121,13 +121,6 @@ impl<'a> Context<'a> {
         let limit = self.settings.lag_limit.saturating_add(channel.delay);
         channel.lag.is_some_and(|lag| lag > limit)
     }
-}
-
-/// The reading of `server`, if it answers now.
-pub(super) fn current(server: &Server) -> Option<&ServerFacts> {
-    server
-        .last_facts()
-        .filter(|_| server.probe.reach() == Reach::Answering)
 }
 
 /// What the rules have found so far.

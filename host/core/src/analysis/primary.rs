@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::context::current;
 use super::report::PrimaryView;
 use crate::gtid::GtidSet;
 use crate::ids::ServerId;
@@ -48,7 +47,7 @@ fn successor(snapshot: &Snapshot, topology: &Topology, recorded: &Server) -> Opt
 /// it took since is there only. A person who goes back to `server` closes the recorded primary
 /// first.
 fn is_outdated(snapshot: &Snapshot, recorded: &Server, server: &Server) -> bool {
-    let is_away = recorded.probe.reach() != Reach::Answering;
+    let is_away = !recorded.answers();
     let restarted = matches!(recorded.closed, Closed::ByRestart | Closed::AtStart);
     (is_away || restarted) && snapshot.replacement_of(&server.id).is_some()
 }
@@ -56,13 +55,14 @@ fn is_outdated(snapshot: &Snapshot, recorded: &Server, server: &Server) -> bool 
 /// Somebody closed the recorded primary while it ran, and `server`, the only other one that takes
 /// writes, has everything it has.
 fn stands_in(snapshot: &Snapshot, bounds: &Bounds, recorded: &Server, server: &Server) -> bool {
-    let closed = current(recorded)
+    let closed = recorded
+        .current_facts()
         .filter(|facts| facts.read_only && recorded.closed == Closed::WhileRunning);
     let mut others = snapshot.servers.values();
     let is_only =
         !others.any(|other| other.id != server.id && !bounds.is_apart(&other.id) && writes(other));
     let has_all = || {
-        let own = current(server)?.executed.clone();
+        let own = server.current_facts()?.executed.clone();
         Some(GtidSet::errant(&closed?.executed, &own).is_none())
     };
     is_only && has_all() == Some(true)
@@ -88,7 +88,9 @@ fn follows(snapshot: &Snapshot, topology: &Topology, recorded: &Server, server: 
             && !is_severed(snapshot, edge)
     };
     // One that takes writes itself has not moved: it was given a source.
-    current(recorded).is_some_and(|facts| facts.read_only)
+    recorded
+        .current_facts()
+        .is_some_and(|facts| facts.read_only)
         && snapshot.servers.contains_key(&server.id)
         && topology.channels_of(&recorded.id).iter().any(receives)
 }
@@ -114,7 +116,13 @@ fn leads_alone(
 
 /// Members that answer and receive from `source` now.
 fn live_followers(snapshot: &Snapshot, topology: &Topology, source: &ServerId) -> usize {
-    let answers = |id| snapshot.servers.get(id).and_then(current).is_some();
+    let answers = |id| {
+        snapshot
+            .servers
+            .get(id)
+            .and_then(Server::current_facts)
+            .is_some()
+    };
     let receives = |edge: &&Edge| edge.channel.receiver == ThreadState::Running;
     let edges = followers(topology, source).filter(receives);
     edges.filter(|edge| answers(&edge.replica)).count()
@@ -124,7 +132,9 @@ fn live_followers(snapshot: &Snapshot, topology: &Topology, source: &ServerId) -
 /// off from most of a cluster while it was failed over remembers of them what was true before.
 fn unheard(snapshot: &Snapshot, recorded: &Server) -> usize {
     let others = snapshot.servers.values().filter(|s| s.id != recorded.id);
-    others.filter(|server| current(server).is_none()).count()
+    others
+        .filter(|server| server.current_facts().is_none())
+        .count()
 }
 
 fn derived(snapshot: &Snapshot, topology: &Topology) -> PrimaryView {
@@ -166,7 +176,7 @@ fn is_writable(server: &Server) -> bool {
 
 /// Answers now and takes writes.
 fn writes(server: &Server) -> bool {
-    current(server).is_some_and(ServerFacts::is_writable)
+    server.current_facts().is_some_and(ServerFacts::is_writable)
 }
 
 fn reads_from(topology: &Topology, replica: &ServerId, source: &ServerId) -> bool {

@@ -344,7 +344,7 @@ pub(crate) fn starved_before(
     snapshot.servers.values().any(|other| {
         let facts = other.last_facts().filter(|facts| follows(facts));
         other.id != replica.id
-            && other.probe.reach() == Reach::Answering
+            && other.answers()
             && facts.is_some_and(|facts| own.missing_count(&facts.possessed()) > Some(0))
     })
 }

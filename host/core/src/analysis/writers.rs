@@ -1,6 +1,6 @@
 //! Who takes writes, and who should.
 
-use super::context::{Context, ReportBuilder, current, evidence, listed};
+use super::context::{Context, ReportBuilder, evidence, listed};
 use super::finding_codes::Code;
 use super::report::{Evidence, PrimaryView, Severity};
 use crate::ids::ServerId;
@@ -19,7 +19,8 @@ pub(super) const RULES: &[super::Rule] = &[
 /// Members of the cluster that answer and take writes.
 pub(super) fn writers<'s>(cx: &'s Context<'_>) -> impl Iterator<Item = &'s Server> {
     cx.servers().filter(|server| {
-        current(server).is_some_and(ServerFacts::is_writable) && !cx.bounds.is_apart(&server.id)
+        server.current_facts().is_some_and(ServerFacts::is_writable)
+            && !cx.bounds.is_apart(&server.id)
     })
 }
 

@@ -9,9 +9,7 @@ use std::time::Duration;
 use crate::command::ServerCommand;
 use crate::gtid::GtidSet;
 use crate::ids::{Address, ServerId};
-use crate::model::{
-    Channel, EventState, Events, Reach, Server, ServerFacts, Snapshot, ThreadState,
-};
+use crate::model::{Channel, EventState, Events, Server, ServerFacts, Snapshot, ThreadState};
 use crate::planning::{Action, Plan};
 use crate::time::{Observed, Timestamp};
 
@@ -37,8 +35,7 @@ pub fn is_expected_to_fail(snapshot: &Snapshot, action: &Action) -> bool {
             | Action::RecordPrimary { .. }
             | Action::Route { .. }
     );
-    let server = action.server().and_then(|id| snapshot.servers.get(id));
-    !is_local && server.is_none_or(|server| server.probe.reach() != Reach::Answering)
+    !is_local && action.server().is_none_or(|id| !snapshot.answers(id))
 }
 
 fn perform(after: &mut Snapshot, plan: &Plan, action: &Action) {
@@ -78,7 +75,7 @@ fn perform(after: &mut Snapshot, plan: &Plan, action: &Action) {
 /// The server, if it answers.
 fn answering<'a>(after: &'a mut Snapshot, id: &ServerId) -> Option<&'a mut Server> {
     let server = after.servers.get_mut(id);
-    server.filter(|server| server.probe.reach() == Reach::Answering)
+    server.filter(|server| Server::answers(server))
 }
 
 fn read(after: &mut Snapshot, id: &ServerId) {
@@ -108,7 +105,7 @@ fn command_sent(after: &mut Snapshot, id: &ServerId, command: &ServerCommand) {
     let now = after.taken_at;
     let lives = |address: &Address| {
         let source = after.server_at(address);
-        source.is_none_or(|source| source.probe.reach() == Reach::Answering)
+        source.is_none_or(Server::answers)
     };
     let connected = if let ServerCommand::PointAt { source, .. } = command {
         receiver(lives(source))

@@ -11,7 +11,7 @@ use super::cluster::PastRecovery;
 use super::server::ServerFacts;
 use super::snapshot::Snapshot;
 use super::topology::{Edge, Topology};
-use super::{Flavor, Reach, RecoveryOutcome, ThreadState};
+use super::{Flavor, RecoveryOutcome, ThreadState};
 use crate::gtid::{GtidSet, Origin, Uuid};
 use crate::ids::ServerId;
 
@@ -152,7 +152,7 @@ impl Bounds {
         };
         let others = snapshot.servers.values().filter(|other| {
             other.id != *server
-                && other.probe.reach() == Reach::Answering
+                && other.answers()
                 && !other.quarantined
                 && snapshot.replacement_of(&other.id).is_none()
                 && !self.is_apart(&other.id)

@@ -7,6 +7,7 @@ mod cluster;
 mod event;
 mod prepared;
 mod probe;
+mod semi_sync;
 mod server;
 mod snapshot;
 mod topology;
@@ -20,9 +21,10 @@ pub use cluster::{
 pub use event::{EventName, EventState, Events};
 pub use prepared::named;
 pub use probe::{Probe, ProbeFailure, Reach, TimeoutPhase};
+pub use semi_sync::{SemiSync, WaitPoint};
 pub use server::{
     AttachedReplica, BinlogPosition, Closed, CommitProbe, Durability, Flavor, LogFormat, Outage,
-    Place, SemiSync, Server, ServerFacts, Space, Version, Vitals, WaitPoint,
+    Place, Server, ServerFacts, Space, Version, Vitals,
 };
 pub use snapshot::{Held, Snapshot};
 pub use topology::{Edge, Topology};

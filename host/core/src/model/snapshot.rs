@@ -53,6 +53,11 @@ impl Snapshot {
         self.servers.get(id).and_then(Server::last_facts)
     }
 
+    /// Whether a server is a member and answers.
+    pub fn answers(&self, id: &ServerId) -> bool {
+        self.servers.get(id).is_some_and(Server::answers)
+    }
+
     /// The recorded primary.
     pub fn primary(&self) -> Option<&Server> {
         self.cluster

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::takes_writes;
 use super::{Event, Next, Note, Operation, Order, PlanEnd, Ranked, Reading, View};
-use super::{answers, takes_writes};
 use crate::check::check;
 use crate::execution::{expected_after, is_expected_to_fail};
 use crate::ids::ServerId;
@@ -209,7 +209,7 @@ impl DryRun {
     }
 
     fn reading(&self, server: &ServerId) -> Reading {
-        if answers(&self.forecast.after, server) {
+        if self.forecast.after.answers(server) {
             Reading::Answered {
                 writable: takes_writes(&self.forecast.after, server),
             }

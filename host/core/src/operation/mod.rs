@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::ids::{LeaseEpoch, ServerId};
-use crate::model::{Reach, RecoveryKind, Server, ServerFacts, Snapshot};
+use crate::model::{RecoveryKind, Server, ServerFacts, Snapshot};
 use crate::planning::{Consent, PlanSettings, StepId};
 use crate::time::Timestamp;
 
@@ -186,17 +186,11 @@ impl Operation {
     }
 }
 
-/// Whether a server answers.
-fn answers(snapshot: &Snapshot, server: &ServerId) -> bool {
-    let server = snapshot.servers.get(server);
-    server.is_some_and(|server| server.probe.reach() == Reach::Answering)
-}
-
 /// Whether a server answers and is writable.
 fn takes_writes(snapshot: &Snapshot, server: &ServerId) -> bool {
-    let found = snapshot.servers.get(server);
-    let facts = found.and_then(Server::last_facts);
-    answers(snapshot, server) && facts.is_some_and(ServerFacts::is_writable)
+    let server = snapshot.servers.get(server);
+    let facts = server.and_then(Server::current_facts);
+    facts.is_some_and(ServerFacts::is_writable)
 }
 
 #[cfg(test)]

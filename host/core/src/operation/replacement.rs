@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::turn::{End, Event, Next, Note, PlanEnd, Ranked, Reading};
 use super::undo::{self, Undo};
-use super::{Context, LeftOpen, answers, ranking, resumed};
+use super::{Context, LeftOpen, ranking, resumed};
 use crate::ids::ServerId;
 use crate::model::{RecoveryKind, RecoveryOutcome, Topology};
 use crate::planning::{
@@ -161,7 +161,7 @@ impl Replacement {
             cx.notes.extend([Note::NotCommitted, Note::Successor(None)]);
             return self.undo(cx);
         }
-        if !committed && answers(cx.view.snapshot, &cx.order.subject) {
+        if !committed && cx.view.snapshot.answers(&cx.order.subject) {
             // It came back before anybody was promoted: it is the primary still.
             return self.undo(cx);
         }
@@ -476,7 +476,7 @@ fn note_choice(cx: &mut Context<'_>, list: &[Candidate], choice: &Choice) -> Vec
     let siblings = list.iter().map(|candidate| &candidate.server);
     let siblings = siblings.filter(|id| *id != successor);
     let (reached, lost): (Vec<&ServerId>, Vec<&ServerId>) =
-        siblings.partition(|id| answers(cx.view.snapshot, id));
+        siblings.partition(|id| cx.view.snapshot.answers(id));
     let lost: Vec<ServerId> = lost.into_iter().cloned().collect();
     let catch_up = choice.catch_up_from.as_ref();
     let catch_up = catch_up.map(|from| format!(" after catching up from {from}"));

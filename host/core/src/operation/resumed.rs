@@ -2,7 +2,7 @@
 
 use super::{Context, LeftOpen, takes_writes};
 use crate::ids::ServerId;
-use crate::model::{Bounds, Reach, Server, ThreadState, Topology};
+use crate::model::{Bounds, Server, ThreadState, Topology};
 
 /// Who took over: the recorded successor, if it takes writes. Otherwise the one writable server
 /// that replicates from nobody, unless that is the server to be replaced: a backend that forgets
@@ -28,7 +28,7 @@ fn opened_unrecorded(cx: &Context<'_>) -> Option<ServerId> {
 }
 
 fn is_open(server: &Server) -> bool {
-    server.probe.reach() == Reach::Answering
+    server.answers()
         && server.last_facts().is_some_and(|facts| {
             let mut receivers = facts.channels.iter().map(|channel| channel.receiver);
             facts.is_writable() && receivers.all(|state| state == ThreadState::Stopped)

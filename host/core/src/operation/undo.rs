@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::Context;
 use super::turn::{Next, Note, PlanEnd};
-use super::{Context, answers};
 use crate::model::{RecoveryKind, RecoveryOutcome};
 use crate::planning::{Plan, Purpose, plan_unwind};
 use crate::time::Timestamp;
@@ -70,7 +70,7 @@ impl Undo {
         }
         let planned = cx.order.kind == RecoveryKind::Switchover;
         let refused = cx.view.refused_at.is_some_and(|at| at >= self.began);
-        let unmet = refused || answers(cx.view.snapshot, &cx.order.subject);
+        let unmet = refused || cx.view.snapshot.answers(&cx.order.subject);
         if !(unrecorded || planned && unmet) {
             return Next::failed();
         }

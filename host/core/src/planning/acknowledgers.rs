@@ -233,7 +233,7 @@ impl<'a> Source<'a> {
             .last_facts()
             .and_then(|facts| facts.semi_sync.as_ref());
         let is_meant_to = semi.is_none_or(|semi| semi.replica_enabled);
-        let was_silent = replica.probe.reach() != Reach::Answering
+        let was_silent = !replica.answers()
             && replica
                 .probe
                 .failing_since
@@ -262,7 +262,7 @@ fn waiting(snapshot: &Snapshot, subject: &ServerId, semi: Option<&SemiSync>) -> 
 /// Whether nothing comes to the replica on this channel any more.
 fn is_cut_off(replica: &Server, channel: &Channel, revoked_after: Option<Timestamp>) -> bool {
     let Some(revoked_after) = revoked_after else {
-        return replica.probe.reach() == Reach::Answering;
+        return replica.answers();
     };
     let severed = replica
         .severed_on(&channel.name)
@@ -319,7 +319,7 @@ fn is_covered(
 fn was_read(replica: &Server, revoked_after: Option<Timestamp>) -> bool {
     match revoked_after {
         Some(at) => replica.facts_after(at).is_some(),
-        None => replica.probe.reach() == Reach::Answering,
+        None => replica.answers(),
     }
 }
 

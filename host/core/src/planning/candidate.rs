@@ -11,7 +11,7 @@ use super::inherited::{edges_below, replaced_with};
 use super::semi_sync::was_acknowledged;
 use crate::gtid::GtidSet;
 use crate::ids::ServerId;
-use crate::model::{Bounds, Reach, Server, ServerFacts, Snapshot, Topology};
+use crate::model::{Bounds, Server, ServerFacts, Snapshot, Topology};
 use crate::time::Timestamp;
 
 /// One server considered as successor.
@@ -120,9 +120,7 @@ struct Field<'a> {
 fn fresh(server: &Server, read_after: Option<Timestamp>) -> Option<&ServerFacts> {
     match read_after {
         Some(instant) => server.facts_after(instant),
-        None => server
-            .last_facts()
-            .filter(|_| server.probe.reach() == Reach::Answering),
+        None => server.current_facts(),
     }
 }
 

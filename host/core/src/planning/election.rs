@@ -5,7 +5,7 @@ use super::candidate::Candidate;
 use super::explain::Reason;
 use super::{Blocked, ExpectedLoss};
 use crate::ids::ServerId;
-use crate::model::{Reach, RecoveryKind, Risk, Server, ServerFacts, Snapshot, ThreadState};
+use crate::model::{RecoveryKind, Risk, Server, ServerFacts, Snapshot, ThreadState};
 use crate::time::Timestamp;
 
 /// What the choice among candidates came to.
@@ -279,8 +279,7 @@ impl Unreachable {
 /// partition: somebody on the other side may act as well. One that answers counts, and one whose
 /// host says that its process is gone.
 fn minority(snapshot: &Snapshot) -> Option<Reason> {
-    let is_known =
-        |server: &&Server| server.probe.reach() == Reach::Answering || server.probe.is_refused();
+    let is_known = |server: &&Server| server.answers() || server.probe.is_refused();
     let (known, missing): (Vec<&Server>, Vec<&Server>) =
         snapshot.servers.values().partition(is_known);
     (known.len() * 2 < snapshot.servers.len()).then(|| {

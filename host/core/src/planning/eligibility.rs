@@ -15,8 +15,8 @@ use crate::analysis::ConnectError;
 use crate::gtid::GtidSet;
 use crate::ids::ServerId;
 use crate::model::{
-    Bounds, Channel, Edge, PromotionRule, Reach, ReplicationError, Server, ServerFacts, Snapshot,
-    Space, ThreadState, Topology, named,
+    Bounds, Channel, Edge, PromotionRule, ReplicationError, Server, ServerFacts, Snapshot, Space,
+    ThreadState, Topology, named,
 };
 use crate::time::Timestamp;
 use crate::words::words_of_variants;
@@ -298,7 +298,7 @@ impl Switchover<'_> {
     /// that nobody named was never ranked then.
     pub(super) fn reasons(&self, server: &Server) -> Vec<Ineligible> {
         let mut reasons = Vec::new();
-        if server.probe.reach() != Reach::Answering {
+        if !server.answers() {
             reasons.push(Ineligible::NotAnswering);
         }
         if server.id == *self.from {

@@ -164,9 +164,7 @@ pub(super) fn does_not_let_go(snapshot: &Snapshot, server: &ServerId) -> bool {
 /// The network between a server that answers us and its replicas is cut: stopping a receiver waits
 /// for it as well.
 fn is_cut_off_alive(snapshot: &Snapshot, server: &ServerId, replicas: &[Edge]) -> bool {
-    let probe = snapshot.servers.get(server).map(|server| &server.probe);
-    probe.is_some_and(|probe| probe.reach() == Reach::Answering)
-        && replicas.iter().any(|edge| is_cut_off(&edge.channel))
+    snapshot.answers(server) && replicas.iter().any(|edge| is_cut_off(&edge.channel))
 }
 
 /// Replicas of `source` that answer, in identity order.
@@ -179,10 +177,7 @@ pub(crate) fn answering_replicas(
 }
 
 fn answering(snapshot: &Snapshot, mut edges: Vec<Edge>) -> Vec<Edge> {
-    edges.retain(|edge| {
-        let replica = snapshot.servers.get(&edge.replica);
-        replica.is_some_and(|server| server.probe.reach() == Reach::Answering)
-    });
+    edges.retain(|edge| snapshot.answers(&edge.replica));
     edges
 }
 

@@ -76,9 +76,6 @@ pub(super) fn waits_in_vain(snapshot: &Snapshot, topology: &Topology, subject: &
     };
     let edges = topology.replicas_of(subject);
     let known: BTreeSet<&ServerId> = edges.iter().map(|edge| &edge.replica).collect();
-    let answers = |id: &&ServerId| {
-        let server = snapshot.servers.get(*id);
-        server.is_some_and(|server| server.probe.reach() == Reach::Answering)
-    };
-    known.iter().all(answers) && usize::try_from(semi_sync.clients).is_ok_and(|n| n <= known.len())
+    let all_answer = known.iter().all(|id| snapshot.answers(id));
+    all_answer && usize::try_from(semi_sync.clients).is_ok_and(|n| n <= known.len())
 }

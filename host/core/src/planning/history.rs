@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::gtid::{GtidSet, Origin};
 use crate::ids::ServerId;
-use crate::model::{Bounds, Flavor, Reach, Server, ServerFacts, Snapshot, Topology};
+use crate::model::{Bounds, Flavor, Server, ServerFacts, Snapshot, Topology};
 use crate::time::Timestamp;
 
 /// What the replaced primary is known to have had, and who can have written what came after the
@@ -110,7 +110,7 @@ fn began_anew(snapshot: &Snapshot, known: &Highest, seen: Option<&GtidSet>) -> b
     let Some(primary) = snapshot.primary() else {
         return false;
     };
-    let serves = primary.probe.reach() == Reach::Answering;
+    let serves = primary.answers();
     let facts = primary
         .facts_after(known.raised_at)
         .filter(|facts| serves && facts.is_writable());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::ids::ServerId;
-use crate::model::{Edge, Reach, Snapshot, Topology};
+use crate::model::{Edge, Snapshot, Topology};
 
 /// The server that is replaced, and those that it had replaced itself and that are still gone: a
 /// failover whose successor fell silent before anybody was pointed at it leaves their replicas
@@ -12,7 +12,7 @@ pub(super) fn replaced_with(snapshot: &Snapshot, subject: &ServerId) -> BTreeSet
     let mut all = BTreeSet::from([subject.clone()]);
     let is_gone = |id: &ServerId| {
         let server = snapshot.servers.get(id);
-        server.is_some_and(|server| server.probe.reach() != Reach::Answering)
+        server.is_some_and(|server| !server.answers())
     };
     // Young ones first: each is looked at after the one that replaced its successor.
     for past in &snapshot.control.past {

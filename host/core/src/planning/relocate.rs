@@ -6,7 +6,7 @@ use super::failover::{add_repoints, answering_replicas};
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, Purpose};
 use super::{Blocked, Candidate, PlanSettings};
 use crate::ids::{LeaseEpoch, ServerId};
-use crate::model::{Edge, Reach, RecoveryKind, ServerFacts, Snapshot, Topology};
+use crate::model::{Edge, RecoveryKind, ServerFacts, Snapshot, Topology};
 
 /// The replicas of a dead source that answer and need another one. The primary, the other half of a
 /// pair, is none: it waits for its partner to come back.
@@ -130,9 +130,7 @@ pub fn destinations(snapshot: &Snapshot, dead: &ServerId) -> Vec<Candidate> {
         .filter(|id| !below.contains(id))
         .filter_map(|id| snapshot.servers.get(&id))
         .filter_map(|server| {
-            let facts = server
-                .last_facts()
-                .filter(|_| server.probe.reach() == Reach::Answering)?;
+            let facts = server.current_facts()?;
             let feeds = facts.log_bin
                 && (facts.log_updates || primary.as_ref() == Some(&server.id))
                 && !server.quarantined;

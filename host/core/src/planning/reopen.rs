@@ -7,7 +7,7 @@ use super::failover::{add_opening, add_record};
 use super::plan::{Action, Builder, OnFailure, Phase, Plan, Purpose, StepId};
 use super::semi_sync::add_source_side;
 use crate::ids::{LeaseEpoch, ServerId};
-use crate::model::{Bounds, Reach, RecoveryKind, Snapshot, Topology};
+use crate::model::{Bounds, RecoveryKind, Snapshot, Topology};
 
 /// Confirms the right to act and reads every member that answers, the primary last.
 pub fn plan_reading(
@@ -61,11 +61,8 @@ fn others(snapshot: &Snapshot, primary: &ServerId) -> BTreeSet<ServerId> {
     let topology = Topology::of(snapshot);
     let bounds = Bounds::of(snapshot, &topology);
     let members = snapshot.servers.values();
-    let answering = members.filter(|server| {
-        server.id != *primary
-            && server.probe.reach() == Reach::Answering
-            && !bounds.is_apart(&server.id)
-    });
+    let answering = members
+        .filter(|server| server.id != *primary && server.answers() && !bounds.is_apart(&server.id));
     answering.map(|server| server.id.clone()).collect()
 }
 

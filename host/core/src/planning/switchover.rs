@@ -16,7 +16,7 @@ use super::semi_sync::{
 use super::{Blocked, PlanSettings, Reason};
 use crate::command::{Guard, ServerCommand};
 use crate::ids::{LeaseEpoch, ServerId};
-use crate::model::{Bounds, Edge, Reach, RecoveryKind, Snapshot, Topology};
+use crate::model::{Bounds, Edge, RecoveryKind, Snapshot, Topology};
 
 /// What a switchover is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +136,7 @@ fn of_the_primary(
         });
     };
     let primary = snapshot.servers.get(from);
-    if primary.is_none_or(|server| server.probe.reach() != Reach::Answering) {
+    if primary.is_none_or(|server| !server.answers()) {
         no("not-answering", format!("{from} does not answer"), from);
     }
     let replicas = topology.replicas_of(from).iter();

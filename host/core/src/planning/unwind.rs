@@ -9,7 +9,7 @@ use super::plan::{Action, Builder, OnFailure, Phase, Plan, Purpose, Step, StepId
 use super::semi_sync::{is_held_up, silenced};
 use crate::command::{Guard, ServerCommand};
 use crate::ids::ServerId;
-use crate::model::{Reach, RecoveryKind, Snapshot, Topology};
+use crate::model::{RecoveryKind, Snapshot, Topology};
 
 /// Plans to put a cluster back under its old primary: the primary writable again if it was fenced
 /// for a switchover, and each touched replica replicating from it.
@@ -24,12 +24,7 @@ pub fn plan_unwind(
 ) -> Plan {
     let mut steps = Builder::new(snapshot, first_step);
     let old = &undone.subject;
-    let answering = |id: &ServerId| {
-        snapshot
-            .servers
-            .get(id)
-            .is_some_and(|server| server.probe.reach() == Reach::Answering)
-    };
+    let answering = |id: &ServerId| snapshot.answers(id);
     // It was fenced, or perhaps was: it takes writes again. Nobody else does, or this plan would
     // not be asked for.
     let fenced = undone.purpose == Purpose::Recovery(RecoveryKind::Switchover)

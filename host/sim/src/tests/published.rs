@@ -2,7 +2,6 @@
 
 use baton_control::{Control, Handle};
 use baton_core::ids::Address;
-use baton_core::model::Reach;
 
 use super::{end, quiet_with};
 use crate::run::address;
@@ -13,7 +12,7 @@ fn published(handle: &Handle, server: &Address) -> Option<(bool, bool)> {
     let snapshot = &views.first()?.snapshot;
     let mut servers = snapshot.servers.values();
     let server = servers.find(|found| found.address == *server)?;
-    let answers = server.probe.reach() == Reach::Answering;
+    let answers = server.answers();
     Some((snapshot.control.active.is_some(), answers))
 }
 

@@ -8,9 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use baton_core::ids::ServerId;
-use baton_core::model::{
-    Edge, Reach, SemiSync, Server, ServerFacts, Snapshot, ThreadState, Topology,
-};
+use baton_core::model::{Edge, SemiSync, Server, ServerFacts, Snapshot, ThreadState, Topology};
 use baton_core::planning::{Repair, was_to_wait};
 use baton_core::time::Timestamp;
 
@@ -67,7 +65,7 @@ impl Waiting {
         let rests = self.told.is_some_and(|at| now.since(at) < AGAIN);
         let primary = snapshot.servers.get(snapshot.cluster.primary.as_ref()?)?;
         let facts = primary.last_facts()?;
-        let serves = primary.probe.reach() == Reach::Answering && facts.is_writable();
+        let serves = primary.answers() && facts.is_writable();
         let replaced = was_to_wait(snapshot).filter(|_| serves && !rests)?;
         let mut past = snapshot.control.past.iter();
         let ended = past
@@ -105,7 +103,7 @@ fn stalled(snapshot: &Snapshot) -> Option<(&Server, usize)> {
     let waits = semi.source_enabled && semi.source_active && semi.waiting_sessions > 0;
     let lacking = semi.wait_for.saturating_sub(semi.clients);
     let left_alone = primary.downtime.is_some() || primary.maintenance;
-    let serves = !left_alone && primary.probe.reach() == Reach::Answering && facts.is_writable();
+    let serves = !left_alone && primary.answers() && facts.is_writable();
     (serves && waits && lacking > 0).then(|| (primary, usize::try_from(lacking).unwrap_or(1)))
 }
 
@@ -136,7 +134,7 @@ fn receives(edge: &Edge) -> bool {
 }
 
 fn is_in_service(replica: &Server) -> bool {
-    replica.probe.reach() == Reach::Answering
+    replica.answers()
         && !replica.quarantined
         && replica.downtime.is_none()
         && !replica.maintenance

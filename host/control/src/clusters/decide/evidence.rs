@@ -50,7 +50,7 @@ impl ReconnectTest {
 
     fn watch(&mut self, snapshot: &Snapshot) {
         let source = snapshot.servers.get(&self.source);
-        let answers = source.is_some_and(|source| source.probe.reach() == Reach::Answering);
+        let answers = source.is_some_and(baton_core::model::Server::answers);
         let since = self.answers_since.unwrap_or(snapshot.taken_at);
         self.answers_since = answers.then_some(since);
     }
@@ -185,7 +185,7 @@ impl ClusterLoop {
         let stale: Vec<ServerId> = snapshot
             .servers
             .values()
-            .filter(|server| server.probe.reach() == Reach::Answering)
+            .filter(|server| server.answers())
             .filter(|server| server.facts_after(since).is_none())
             .map(|server| server.id.clone())
             .collect();
@@ -325,7 +325,7 @@ fn serves(snapshot: &Snapshot, topology: &Topology, id: &ServerId) -> bool {
     let mut channels = topology.channels_of(id).iter();
     let stands = snapshot.cluster.primary.as_ref() == Some(id)
         || channels.any(|edge| edge.source.is_some() && edge.channel.is_replicating());
-    source.probe.reach() == Reach::Answering && !source.quarantined && stands
+    source.answers() && !source.quarantined && stands
 }
 
 /// True if the source did not release the receiver when it was stopped, or the receiver is shown as

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use baton_core::analysis::gave_up_connecting;
 use baton_core::ids::ServerId;
-use baton_core::model::{Edge, Reach, Server, Snapshot, ThreadState, Topology};
+use baton_core::model::{Edge, Server, Snapshot, ThreadState, Topology};
 use baton_core::planning::Repair;
 use baton_core::time::Timestamp;
 
@@ -50,7 +50,7 @@ impl Restarts {
 fn gave_up(snapshot: &Snapshot, edge: &Edge) -> bool {
     let answers = |id: &ServerId| {
         let server = snapshot.servers.get(id);
-        server.filter(|server| server.probe.reach() == Reach::Answering)
+        server.filter(|server| server.answers())
     };
     let is_source = |source: &ServerId| answers(source).is_some_and(|s| !s.quarantined);
     gave_up_connecting(&edge.channel)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use baton_core::analysis::{is_closed, objections_to_ordered_reopening};
 use baton_core::ids::{LeaseEpoch, ServerId};
-use baton_core::model::{Reach, RecoveryKind, RecoveryOutcome, Snapshot, Switch};
+use baton_core::model::{RecoveryKind, RecoveryOutcome, Snapshot, Switch};
 use baton_core::planning::{
     Blocked, Consent, Election, Reason, SwitchoverRequest, candidates, plan_switchover,
 };
@@ -41,7 +41,7 @@ impl ClusterLoop {
             reply,
         } = request;
         let outcome = self.serve_kind(kind, &by, deadline).await;
-        // If the caller has gone, the recovery was carried out all the same.
+        // The caller may be gone. The recovery has been carried out then, too.
         drop(reply.send(outcome));
         self.wake.notify_one();
     }
@@ -255,9 +255,7 @@ fn blocked_request(blocked: &Blocked, reasons: Vec<Reason>) -> RequestError {
 
 /// Whether a person's order opens the recorded primary; if not, why.
 fn may_be_opened(snapshot: &Snapshot, primary: &ServerId) -> Result<(), RequestError> {
-    let server = snapshot.servers.get(primary);
-    let answers = server.is_some_and(|server| server.probe.reach() == Reach::Answering);
-    if !answers {
+    if !snapshot.answers(primary) {
         return Err(RequestError::refused(&format!(
             "{primary} is the primary and does not answer: it is waited for; start it, or name another server"
         )));

@@ -159,7 +159,7 @@ fn acting_is_safe(snapshot: &Snapshot, report: &Report, finding: &Finding) {
             let followers = |source| {
                 let follows = |(replica, channel): &(&Server, &Channel)| {
                     let tries = [ThreadState::Running, ThreadState::Connecting];
-                    replica.probe.reach() == Reach::Answering && tries.contains(&channel.receiver)
+                    replica.answers() && tries.contains(&channel.receiver)
                 };
                 channels_to(snapshot, source).filter(follows).count()
             };
@@ -173,7 +173,7 @@ fn acting_is_safe(snapshot: &Snapshot, report: &Report, finding: &Finding) {
         RecoveryKind::Reopen => {
             assert_eq!(snapshot.cluster.primary.as_ref(), Some(&subject.id));
             assert_eq!(subject.closed, Closed::ByRestart);
-            let answering = |server: &&Server| server.probe.reach() == Reach::Answering;
+            let answering = |server: &&Server| server.answers();
             let members = snapshot.servers.values().filter(answering);
             let mut facts = members.filter_map(Server::last_facts);
             assert!(facts.all(|facts| facts.read_only), "somebody takes writes");
@@ -191,7 +191,7 @@ fn nobody_can_commit(snapshot: &Snapshot, source: &Server) {
     assert!(semi_sync.unwrap().has_waiting_sessions());
     let since = source.commits_wait_since.unwrap();
     for (replica, channel) in channels_to(snapshot, source) {
-        let answers = replica.probe.reach() == Reach::Answering;
+        let answers = replica.answers();
         let heard = replica.heard_on(&channel.name).is_some_and(|at| at > since);
         let in_vain = replica.reconnect_failed_on(&channel.name).is_some();
         let receives = channel.receiver == ThreadState::Running && heard && !in_vain;
@@ -206,7 +206,7 @@ fn nobody_objects(snapshot: &Snapshot, source: &Server) {
     let lost_at = source.probe.failing_since.unwrap();
     let mut lost_it = 0;
     for (replica, channel) in channels_to(snapshot, source) {
-        if replica.probe.reach() != Reach::Answering {
+        if !replica.answers() {
             continue;
         }
         lost_it += 1;
@@ -246,7 +246,7 @@ fn nobody_was_promoted(snapshot: &Snapshot, primary: &Server) {
         .values()
         .filter(|server| server.id != primary.id && !bounds.is_apart(&server.id))
     {
-        let answers = server.probe.reach() == Reach::Answering;
+        let answers = server.answers();
         let Some(facts) = server.last_facts().filter(|_| answers) else {
             continue;
         };

@@ -5,7 +5,7 @@
 use super::dry_run::forecast;
 use super::play::{id, order};
 use crate::ids::ServerId;
-use crate::model::{Reach, RecoveryKind, RecoveryOutcome, Server, ServerFacts, Snapshot, Topology};
+use crate::model::{RecoveryKind, RecoveryOutcome, Server, ServerFacts, Snapshot, Topology};
 use crate::operation::{Forecast, Order};
 use crate::planning::orphans;
 use crate::sketch;
@@ -52,7 +52,7 @@ fn writers(snapshot: &Snapshot) -> Vec<&ServerId> {
     let servers = snapshot.servers.values();
     let writable = servers.filter(|server| {
         let facts = server.last_facts();
-        server.probe.reach() == Reach::Answering && facts.is_some_and(ServerFacts::is_writable)
+        server.answers() && facts.is_some_and(ServerFacts::is_writable)
     });
     writable.map(|server: &Server| &server.id).collect()
 }

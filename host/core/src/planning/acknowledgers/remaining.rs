@@ -1,7 +1,7 @@
 //! Whether enough servers remain to acknowledge what a primary commits.
 
 use crate::ids::ServerId;
-use crate::model::{Reach, Server, Snapshot};
+use crate::model::{Server, Snapshot};
 
 /// Says that fewer members could acknowledge to `primary` than it would wait for, and which: its
 /// commits hang until more do. `without` are members that are not counted any more.
@@ -19,7 +19,7 @@ pub fn too_few_acknowledgers(
         server.id != *primary
             && !without.contains(&&server.id)
             && !server.quarantined
-            && server.probe.reach() == Reach::Answering
+            && server.answers()
             && semi.is_some_and(|semi| semi.replica_enabled)
     };
     let servers = snapshot.servers.values().filter(could);
